@@ -1,0 +1,30 @@
+"""`lipscribe train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="A YAML file such as configs/grid-s1.yaml.", show_default=False)],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")] = False,
+    output: Annotated[str | None, typer.Option(help="Run folder, instead of the config's.", show_default=False)] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Prepared folder, instead of the config's.", show_default=False)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs, instead of the config's.", show_default=False)] = None,
+) -> None:
+    """Train a lip reader from prepared clips.
+
+    Examples:
+      lipscribe train configs/grid-s1.yaml
+
+      lipscribe train configs/grid-s1.yaml --resume
+    """
+    from lipscribe.training.config import load_config
+    from lipscribe.training.loop import train as run
+
+    given = {"output": output, "data__folder": data, "optim__epochs": epochs}
+    settings = load_config(config, **{name: value for name, value in given.items() if value is not None})
+    print(run(settings, resume=resume))

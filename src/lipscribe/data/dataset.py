@@ -1,0 +1,188 @@
+"""Shards -> training batches, streamed in an order that depends on the seed and the epoch alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lipscribe.data.manifest import Clip
+from lipscribe.data.shards import PreparedClip, find_shards, read_shard
+from lipscribe.errors import ManifestError
+from lipscribe.tokenizer import Tokenizer
+from lipscribe.transforms import Augment, crops_to_video
+from lipscribe.units import MODEL_FPS
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips padded to one length.
+
+    Attributes:
+        video: (B, T, 1, H, W) float32, zeros beyond each clip's length.
+        video_lengths: (B,) int64 frames.
+        targets: (B, U) int64 token ids, zeros beyond each clip's length.
+        target_lengths: (B,) int64 tokens.
+        frame_tokens: (B, T) int64, the token that is being said in each frame, 0 in silence, -1 where nobody knows
+            and beyond each clip's length.
+        clips: The records of the clips.
+    """
+
+    video: Tensor
+    video_lengths: Tensor
+    targets: Tensor
+    target_lengths: Tensor
+    frame_tokens: Tensor
+    clips: tuple[Clip, ...]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch with its tensors on `device`."""
+        return Batch(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One clip of a batch, before padding; the fields are those of `Batch` without B."""
+
+    video: Tensor
+    targets: list[int]
+    frame_tokens: np.ndarray
+    clip: Clip
+
+
+class ShardDataset:
+    """The prepared clips of one split.
+
+    Args:
+        folder: What `prepare` wrote.
+        split: "train", "dev" or "test".
+        tokenizer: Turns text into targets.
+        height, width: Model input, pixels.
+        augment: Varies the clips; None leaves them as they are and in order.
+        limit: Use only so many clips (drawn by the seed): for learning curves.
+        cache: Keep the decoded crops in memory after the first pass; an epoch of GRID's 800 clips is 550 MB.
+        shuffle_buffer: How many clips are held to shuffle among; shards themselves are read from front to end.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        split: str,
+        tokenizer: Tokenizer,
+        height: int,
+        width: int,
+        augment: Augment | None = None,
+        limit: int | None = None,
+        cache: bool = True,
+        shuffle_buffer: int = 2000,
+        seed: int = 0,
+    ):
+        self.shards = find_shards(folder, split)
+        self.tokenizer = tokenizer
+        self.height, self.width = height, width
+        self.augment = augment
+        self.limit = limit
+        self.cache: dict[Path, list[PreparedClip]] | None = {} if cache else None
+        self.shuffle_buffer = shuffle_buffer
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Clips in an epoch; counting them reads every shard once."""
+        return sum(1 for _ in self._chosen(self.shards))
+
+    def batches(self, batch_size: int, epoch: int = 0, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
+        """One epoch. With several processes each gets every `world_size`-th clip."""
+        samples: list[Sample] = []
+        for number, prepared in enumerate(self._order(epoch)):
+            if number % world_size != rank:
+                continue
+            samples.append(self._sample(prepared, np.random.default_rng([self.seed, epoch, number])))
+            if len(samples) == batch_size:
+                yield collate(samples)
+                samples = []
+        if samples:
+            yield collate(samples)
+
+    def _order(self, epoch: int) -> Iterator[PreparedClip]:
+        """All clips once: in order without augmentation, else shards shuffled and clips shuffled within the buffer."""
+        if self.augment is None:
+            yield from self._chosen(self.shards)
+            return
+        rng = np.random.default_rng([self.seed, epoch])
+        held: list[PreparedClip] = []
+        for prepared in self._chosen([self.shards[i] for i in rng.permutation(len(self.shards))]):
+            held.append(prepared)
+            if len(held) >= self.shuffle_buffer:
+                yield held.pop(rng.integers(len(held)))
+        for i in rng.permutation(len(held)):
+            yield held[i]
+
+    def _chosen(self, shards: list[Path]) -> Iterator[PreparedClip]:
+        keep = self._limited_ids()
+        for shard in shards:
+            for prepared in self._read(shard):
+                if keep is None or prepared.clip.id in keep:
+                    yield prepared
+
+    def _limited_ids(self) -> set[str] | None:
+        if self.limit is None:
+            return None
+        ids = sorted(prepared.clip.id for shard in self.shards for prepared in self._read(shard))
+        if self.limit > len(ids):
+            raise ManifestError(f"limit is {self.limit} clips, the split has {len(ids)}")
+        return set(np.random.default_rng(self.seed).permutation(ids)[: self.limit])
+
+    def _read(self, shard: Path) -> Iterator[PreparedClip]:
+        if self.cache is None:
+            yield from read_shard(shard)
+            return
+        if shard not in self.cache:
+            self.cache[shard] = list(read_shard(shard))
+        yield from self.cache[shard]
+
+    def _sample(self, prepared: PreparedClip, rng: np.random.Generator) -> Sample:
+        clip = prepared.clip
+        if self.augment is None:
+            video = crops_to_video(prepared.crops, self.height, self.width)
+            times = np.arange(len(video), dtype=float)
+        else:
+            words = clip.words
+            speech = (words[0].start * MODEL_FPS, words[-1].end * MODEL_FPS) if words else (0, len(prepared.crops))
+            video, times = self.augment(prepared.crops, speech, rng)
+        return Sample(video, self.tokenizer.encode(clip.text), frame_tokens(clip, times, self.tokenizer), clip)
+
+
+def frame_tokens(clip: Clip, times: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
+    """Which token is being said at each of `times` (frames of the clip): 0 in silence, -1 where nobody knows.
+
+    Only a word that is one token has a known place in time; characters within a word have not.
+    """
+    known = bool(clip.words)
+    tokens = np.full(len(times), 0 if known else -1, np.int64)
+    seconds = (times + 0.5) / MODEL_FPS  # the middle of the time that a frame stands for
+    for word in clip.words:
+        ids = tokenizer.encode(word.text)
+        tokens[(seconds >= word.start) & (seconds < word.end)] = ids[0] if len(ids) == 1 else -1
+    return tokens
+
+
+def collate(samples: list[Sample]) -> Batch:
+    """Pads clips to one batch."""
+    batch, longest = len(samples), max(len(s.video) for s in samples)
+    video = torch.zeros(batch, longest, *samples[0].video.shape[1:])
+    targets = torch.zeros(batch, max(len(s.targets) for s in samples), dtype=torch.int64)
+    tokens = torch.full((batch, longest), -1, dtype=torch.int64)
+    for row, sample in enumerate(samples):
+        video[row, : len(sample.video)] = sample.video
+        targets[row, : len(sample.targets)] = torch.tensor(sample.targets)
+        tokens[row, : len(sample.video)] = torch.from_numpy(sample.frame_tokens)
+    return Batch(
+        video=video,
+        video_lengths=torch.tensor([len(s.video) for s in samples]),
+        targets=targets,
+        target_lengths=torch.tensor([len(s.targets) for s in samples]),
+        frame_tokens=tokens,
+        clips=tuple(s.clip for s in samples),
+    )

@@ -1,0 +1,98 @@
+"""Clips as plain records in JSON Lines, validated at the door."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lipscribe.errors import ManifestError
+from lipscribe.typed import from_dict, to_dict, within
+from lipscribe.units import Seconds
+
+
+@dataclass(frozen=True)
+class WordTime:
+    """One word of a clip's text and when it is said."""
+
+    text: str
+    start: Seconds = within(0.0, 0)
+    end: Seconds = within(0.0, 0)
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        faults = [] if self.text.strip() else ["the word is empty"]
+        if self.end < self.start:
+            faults.append(f"{self.text!r} ends at {self.end} s, before its start at {self.start} s")
+        return faults
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One utterance.
+
+    Attributes:
+        id: Unique in its manifest, such as "s1/bbaf2n"; it is in every message about the clip.
+        path: The video; relative paths are relative to the manifest's folder.
+        text: What is said, words separated by single spaces. Never empty: a clip without text teaches nothing.
+        words: When each word is said, if known; then one entry for each word of the text.
+        split: "train", "dev" or "test".
+    """
+
+    id: str
+    path: str
+    text: str
+    words: tuple[WordTime, ...] = ()
+    speaker: str = ""
+    split: str = "train"
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        faults = [] if self.id.strip() else ["the id is empty"]
+        if not self.text.strip():
+            faults.append("the text is empty, wanted what is said")
+        if self.words and [word.text for word in self.words] != self.text.split():
+            faults.append(f"the word times are of {' '.join(w.text for w in self.words)!r}, the text is {self.text!r}")
+        return faults
+
+
+def load_manifest(path: Path | str) -> list[Clip]:
+    """Reads a manifest.
+
+    Raises:
+        ManifestError: It is missing or empty, or lines are wrong: the first five are named, all are counted.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path} cannot be read ({error}): give a JSONL manifest such as prepare writes") from None
+    clips, faults, seen = [], [], set()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            clip = from_dict(Clip, json.loads(line), f"line {number}", ManifestError)
+        except json.JSONDecodeError as error:
+            faults.append(f"line {number}: not JSON ({error.msg})")
+            continue
+        except ManifestError as error:
+            faults.append(str(error))
+            continue
+        if clip.id in seen:
+            faults.append(f"line {number}: id {clip.id!r} was there before")
+        seen.add(clip.id)
+        clips.append(clip)
+    if faults:
+        more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
+        raise ManifestError(f"{path}: {len(faults)} bad lines: {'; '.join(faults[:5])}{more}")
+    if not clips:
+        raise ManifestError(f"{path} holds no clip")
+    return clips
+
+
+def save_manifest(path: Path | str, clips: Iterable[Clip]) -> None:
+    """Writes a manifest, complete or not at all."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text("".join(json.dumps(to_dict(clip)) + "\n" for clip in clips), encoding="utf-8")
+    partial.replace(path)

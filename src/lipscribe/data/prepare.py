@@ -1,0 +1,237 @@
+"""Raw corpus -> shards of mouth crops: on all cores, resumable after a kill at any moment, nothing dropped in silence.
+
+A prepared folder holds shards `<split>-000000.tar`, beside each a `.jsonl` with the status of each of its clips
+(written after the shard: it marks the shard as done), and at the end `manifest.jsonl` and `status.jsonl` over all.
+"""
+
+import json
+import multiprocessing
+import os
+import signal
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from lipscribe.data.manifest import Clip, save_manifest
+from lipscribe.data.shards import Codec, PreparedClip, clip_members, write_members
+from lipscribe.errors import LipscribeError, ManifestError, NoFaceError
+from lipscribe.faces import choose_faces, track_faces
+from lipscribe.faces.landmarks import mouth_width
+from lipscribe.mouth import crop_mouth
+from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
+from lipscribe.video import Video
+
+CLIPS_PER_SHARD = 50
+WORD_TIME_SLACK: Seconds = 0.1  # how far words may reach past the end of the video: clips may lack a frame or two
+MIN_COVERAGE = 0.9  # share of frames with a face that a clip without word times must have
+
+
+@dataclass(frozen=True)
+class ClipStatus:
+    """What became of one clip.
+
+    Attributes:
+        status: "ok" or "skipped".
+        reason: Why it was skipped; what is odd about it, if it was kept all the same; else empty.
+        coverage: Share of the frames in which the face was found.
+        mouth_width_px: Median width of the mouth in the video's own pixels.
+    """
+
+    id: str
+    split: str
+    status: str
+    reason: str = ""
+    num_frames: int = 0
+    coverage: float = 0.0
+    mouth_width_px: float = 0.0
+
+
+def prepare_clip(clip: Clip) -> tuple[PreparedClip, ClipStatus]:
+    """Cuts the mouth of the person speaking out of one clip.
+
+    The crops begin where the face does; the clip's word times are moved along.
+
+    Raises:
+        LipscribeError: The video cannot be read, or no face is there while the words are said.
+    """
+    video = Video(clip.path, MODEL_FPS)
+    tracks = track_faces(video, MODEL_FPS)
+    runs = [run for track in choose_faces(tracks) for run in track.runs()]
+    if not runs:
+        raise NoFaceError("a face is there for a moment only")
+    run = max(runs, key=lambda run: run.stop - run.start)
+    track = next(track for track in tracks if track.id == run.id)
+    start, stop = frame_to_seconds(run.start, MODEL_FPS), frame_to_seconds(run.stop, MODEL_FPS)
+    _check_words(clip, start, stop, video.info.duration, track.coverage)
+    words = tuple(
+        replace(word, start=max(0.0, word.start - start), end=min(word.end, stop) - start) for word in clip.words
+    )
+    status = ClipStatus(
+        clip.id,
+        clip.split,
+        "ok",
+        "; ".join(video.warnings),
+        run.stop - run.start,
+        round(track.coverage, 3),
+        round(float(mouth_width(run.landmarks).mean()), 1),
+    )
+    return PreparedClip(replace(clip, words=words), crop_mouth(video, run)), status
+
+
+def _check_words(clip: Clip, start: Seconds, stop: Seconds, duration: Seconds, coverage: float) -> None:
+    if not clip.words:
+        if coverage < MIN_COVERAGE:
+            raise NoFaceError(f"the face is in {coverage:.0%} of the frames, wanted {MIN_COVERAGE:.0%}")
+        return
+    first, last = clip.words[0].start, clip.words[-1].end
+    if last > duration + WORD_TIME_SLACK:
+        raise ManifestError(f"the words end at {last:.2f} s, the video at {duration:.2f} s: is their unit right?")
+    if first < start - WORD_TIME_SLACK or last > stop + WORD_TIME_SLACK:
+        raise NoFaceError(f"the words last from {first:.2f} to {last:.2f} s, the face from {start:.2f} to {stop:.2f} s")
+
+
+def prepare(
+    clips: list[Clip], output: Path | str, codec: Codec = "lossless", workers: int | None = None
+) -> list[ClipStatus]:
+    """Prepares a corpus; what an earlier, interrupted call has finished is not done again.
+
+    Args:
+        clips: What a corpus reader found.
+        output: The folder for the shards.
+        codec: "lossless", or "compact" (grey H.264, about a tenth of the size).
+        workers: Processes; None is one a core.
+
+    Returns:
+        The status of every clip, in the order of the shards.
+
+    Raises:
+        ManifestError: The folder holds other clips or another codec, or cannot be written.
+    """
+    output = Path(output)
+    _claim(output, clips, codec)
+    shards = list(_plan(clips))
+    statuses: list[ClipStatus] = []
+    with tqdm(total=len(clips), desc="prepare", unit="clip", disable=None) as bar, _Workers(workers) as pool:
+        for name, members in shards:
+            done = output / f"{name}.jsonl"
+            if not done.exists():
+                _prepare_shard(output / f"{name}.tar", done, members, codec, pool, bar)
+            else:
+                bar.update(len(members))
+            statuses += [ClipStatus(**json.loads(line)) for line in done.read_text(encoding="utf-8").splitlines()]
+    kept = {status.id for status in statuses if status.status == "ok"}
+    save_manifest(
+        output / "manifest.jsonl", [replace(c, path=str(Path(c.path).resolve())) for c in clips if c.id in kept]
+    )
+    _write_lines(output / "status.jsonl", statuses)
+    return statuses
+
+
+def _plan(clips: list[Clip]) -> Iterator[tuple[str, list[Clip]]]:
+    for split in sorted({clip.split for clip in clips}):
+        members = [clip for clip in clips if clip.split == split]
+        for number, first in enumerate(range(0, len(members), CLIPS_PER_SHARD)):
+            yield f"{split}-{number:06d}", members[first : first + CLIPS_PER_SHARD]
+
+
+def _claim(output: Path, clips: list[Clip], codec: Codec) -> None:
+    """Marks the folder with what goes into it, and refuses to mix two preparations."""
+    ids = "\n".join(f"{clip.split} {clip.id} {clip.text}" for clip in clips)
+    wanted = {"codec": codec, "clips": len(clips), "checksum": zlib.crc32(ids.encode())}
+    path = output / "prepare.json"
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if found != wanted:
+                raise ManifestError(
+                    f"{output} was prepared from {found.get('clips')} clips ({found.get('codec')}), now it would be "
+                    f"{len(clips)} ({codec}): give another --output, or delete the folder"
+                )
+        path.write_text(json.dumps(wanted), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ManifestError(f"{output} cannot be used ({error}): give another --output") from None
+
+
+def _prepare_shard(path: Path, done: Path, clips: list[Clip], codec: Codec, workers: "_Workers", bar: tqdm) -> None:
+    statuses: list[ClipStatus] = []
+
+    def members() -> Iterator[tuple[str, bytes]]:
+        for encoded, status in workers.outcomes(clips, codec):
+            bar.update()
+            statuses.append(status)
+            yield from encoded
+
+    write_members(path, members())
+    _write_lines(done, statuses)
+
+
+Outcome = tuple[list[tuple[str, bytes]], ClipStatus]
+
+
+class _Workers:
+    """Processes that prepare clips side by side.
+
+    A file that crashes the decoder takes its process along, and the clips that were under way with it: those are done
+    again, each in a process of its own, so that only the culprit is lost.
+    """
+
+    def __init__(self, number: int | None):
+        self.number = number or os.cpu_count() or 1
+        self.pool = self._start(self.number)
+
+    def __enter__(self) -> "_Workers":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+    def outcomes(self, clips: list[Clip], codec: Codec) -> Iterator[Outcome]:
+        """What became of each clip, in order."""
+        broken = False
+        futures = [self.pool.submit(_work, clip, codec) for clip in clips]
+        for clip, future in zip(clips, futures, strict=True):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                broken = True
+                yield self._alone(clip, codec)
+        if broken:
+            self.pool = self._start(self.number)
+
+    def _alone(self, clip: Clip, codec: Codec) -> Outcome:
+        try:
+            with self._start(1) as pool:
+                return pool.submit(_work, clip, codec).result()
+        except BrokenProcessPool:
+            return [], ClipStatus(clip.id, clip.split, "skipped", f"{clip.path}: reading it crashes the decoder")
+
+    @staticmethod
+    def _start(number: int) -> ProcessPoolExecutor:
+        # A forked copy of a process with threads in it may hang; a spawned one starts clean.
+        return ProcessPoolExecutor(
+            number, multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_parent
+        )
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _work(clip: Clip, codec: Codec) -> Outcome:
+    try:
+        prepared, status = prepare_clip(clip)
+    except LipscribeError as error:
+        return [], ClipStatus(clip.id, clip.split, "skipped", str(error))
+    return clip_members(prepared, codec), status
+
+
+def _write_lines(path: Path, statuses: list[ClipStatus]) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text("".join(json.dumps(asdict(status)) + "\n" for status in statuses), encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,144 @@
+"""Prepared clips in shards: tar files in the WebDataset layout, read from front to end.
+
+A clip is two neighbouring members: `<id>.json` (its manifest record) and its crops, either `<id>.crops.npz` (lossless)
+or `<id>.crops.mp4` (grey H.264, about a tenth of the size). Writing and reading use the standard library's tarfile, so
+that a bare GPU box needs nothing more; the `webdataset` package reads the same files.
+"""
+
+import io
+import json
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from lipscribe.data.manifest import Clip
+from lipscribe.errors import ManifestError, MissingExtraError
+from lipscribe.typed import from_dict, to_dict
+
+Codec = Literal["lossless", "compact"]
+COMPACT_CRF = 20  # H.264 quality; measured not to change what is read (docs/results.md)
+
+
+@dataclass(frozen=True)
+class PreparedClip:
+    """A clip and its mouth crops (T, 96, 96) uint8 at the rate of the model."""
+
+    clip: Clip
+    crops: np.ndarray
+
+
+def write_shard(path: Path | str, clips: Iterable[PreparedClip], codec: Codec = "lossless") -> None:
+    """Writes one shard, complete or not at all."""
+    write_members(path, (member for clip in clips for member in clip_members(clip, codec)))
+
+
+def clip_members(prepared: PreparedClip, codec: Codec) -> list[tuple[str, bytes]]:
+    """Name and content of the files that hold one clip in a shard."""
+    encode, suffix = (_to_npz, "crops.npz") if codec == "lossless" else (_to_mp4, "crops.mp4")
+    record = json.dumps(to_dict(prepared.clip)).encode()
+    return [(f"{prepared.clip.id}.json", record), (f"{prepared.clip.id}.{suffix}", encode(prepared.crops))]
+
+
+def write_members(path: Path | str, members: Iterable[tuple[str, bytes]]) -> None:
+    """Writes a shard of clips that are encoded already (see `clip_members`), complete or not at all."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    with tarfile.open(partial, "w") as tar:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    partial.replace(path)
+
+
+def read_shard(path: Path | str) -> Iterator[PreparedClip]:
+    """Reads a shard from front to end.
+
+    Raises:
+        ManifestError: It is missing, cut off or no shard.
+        MissingExtraError: It holds video, and neither av nor cv2 is installed.
+    """
+    try:
+        with tarfile.open(path, "r|") as tar:
+            clip = None
+            for member in tar:
+                content = tar.extractfile(member).read()
+                if member.name.endswith(".json"):
+                    clip = from_dict(Clip, json.loads(content), f"{path}: {member.name}", ManifestError)
+                elif clip is not None and member.name.endswith(".crops.npz"):
+                    yield PreparedClip(clip, _from_npz(content))
+                elif clip is not None and member.name.endswith(".crops.mp4"):
+                    yield PreparedClip(clip, _from_mp4(content))
+    except (OSError, tarfile.TarError, ValueError, EOFError) as error:
+        raise ManifestError(f"shard {path} cannot be read ({error}): prepare it again") from None
+
+
+def find_shards(folder: Path | str, split: str) -> list[Path]:
+    """The shards of one split in a prepared folder, in order.
+
+    Raises:
+        ManifestError: There are none; the splits that are there are named.
+    """
+    folder = Path(folder)
+    shards = sorted(folder.glob(f"{split}-*.tar"))
+    if not shards:
+        there = sorted({p.name.rsplit("-", 1)[0] for p in folder.glob("*-*.tar")})
+        have = f"it has {', '.join(there)}" if there else "it holds no shards: run `lipscribe prepare` first"
+        raise ManifestError(f"{folder} has no split {split!r}: {have}")
+    return shards
+
+
+def _to_npz(crops: np.ndarray) -> bytes:
+    # Neighbouring frames are alike: their differences pack better than the frames.
+    delta = np.diff(crops, axis=0, prepend=np.zeros_like(crops[:1]))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, delta=delta)
+    return buffer.getvalue()
+
+
+def _from_npz(content: bytes) -> np.ndarray:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return np.cumsum(arrays["delta"], axis=0, dtype=np.uint8)
+
+
+def _to_mp4(crops: np.ndarray) -> bytes:
+    import av
+
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": str(COMPACT_CRF), "preset": "slow"})
+        stream.height, stream.width = crops.shape[1:]
+        stream.pix_fmt = "gray"
+        for crop in crops:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(crop, format="gray")))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def _from_mp4(content: bytes) -> np.ndarray:
+    try:
+        import av
+    except ImportError:
+        return _from_mp4_by_cv2(content)
+    with av.open(io.BytesIO(content)) as container:
+        return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(video=0)])
+
+
+def _from_mp4_by_cv2(content: bytes) -> np.ndarray:
+    try:
+        import cv2
+    except ImportError:
+        raise MissingExtraError("compact shards hold video: pip install av (or opencv-python-headless)") from None
+    with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
+        file.write(content)
+        file.flush()
+        capture, frames = cv2.VideoCapture(file.name), []
+        while (read := capture.read())[0]:
+            frames.append(read[1][..., 0])
+        capture.release()
+    return np.stack(frames)

@@ -1,0 +1,219 @@
+"""Why a video will or will not be read: the file, its faces and how well the mouth can be seen.
+
+The video is read twice, in bounded memory whatever its length: once for the faces, once for their mouths, since the cut
+of a crop depends on the frames after it. `write_inspection` reads it a third time for the video of the crops.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lipscribe.errors import LipscribeError
+from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, track_faces
+from lipscribe.inspection_measures import SampleFrame, Sampler, TrackedMouth, follow_mouths, quality_of, read_mouths
+from lipscribe.inspection_verdict import FaceQuality, Finding, Verdict, judge_face, judge_source, overall
+from lipscribe.mouth import CROP_SIZE
+from lipscribe.typed import to_dict
+from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
+from lipscribe.video import Video, VideoInfo, save_video
+from lipscribe.video_source import header_duration, open_video
+
+CROP_ZOOM = 4  # crops.mp4 shows crops of 96 px at 384 px: large enough to watch
+NO_FACE_GREY = 40  # what crops.mp4 shows where there is no face
+
+
+@dataclass(frozen=True)
+class FaceReport:
+    """One face of one shot.
+
+    Attributes:
+        id: Its track, for `--face`.
+        shot: Number of the shot from 0.
+        start, end: From its first frame to its last.
+        chosen: Whether it is what would be read.
+        quality: `coverage` is here the share of its shot.
+    """
+
+    id: int
+    shot: int
+    start: Seconds
+    end: Seconds
+    chosen: bool
+    quality: FaceQuality
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the pictures of an inspection are made of."""
+
+    video: Video
+    tracks: tuple[FaceTrack, ...]
+    chosen: tuple[FaceTrack, ...]
+    samples: tuple[SampleFrame, ...]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found in a video.
+
+    Attributes:
+        info: What its headers say.
+        duration: Measured by reading it to its end.
+        promised_duration: By its headers; None where they don't say.
+        fps: Rate at which it was read: the model's.
+        num_frames: Frames at that rate.
+        warnings: What was odd about reading it, a line each.
+        faces: All face tracks.
+        most_at_once: The largest number of faces in one frame.
+        quality: Of the chosen faces together, `coverage` as a share of the whole video; None where there is no face.
+        findings: What is wrong, and notes; `verdict` is the worst of them.
+        material: For the pictures; not part of `to_dict`.
+    """
+
+    info: VideoInfo
+    duration: Seconds
+    promised_duration: Seconds | None
+    fps: float
+    num_frames: int
+    warnings: tuple[str, ...]
+    faces: tuple[FaceReport, ...]
+    most_at_once: int
+    quality: FaceQuality | None
+    findings: tuple[Finding, ...]
+    verdict: Verdict
+    material: Material
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the pictures, ready for JSON; the verdict comes first."""
+        fields = {name: to_dict(value) for name, value in vars(self).items() if name not in ("verdict", "material")}
+        return {"verdict": self.verdict, **fields}
+
+
+def inspect_video(
+    path: str | Path, fps: float = MODEL_FPS, face: str | int = "moving", detector: FaceDetector | None = None
+) -> Inspection:
+    """Looks at a video with the eyes of a lip reader.
+
+    Args:
+        fps: Rate of the model that is to read it.
+        face: Whom it is to read; see `choose_faces`.
+        detector: One that is already loaded; None loads one.
+
+    Raises:
+        VideoError: It is no video, or none of its pictures can be decoded.
+        NoFaceError: `face` names none that is there. That nobody is there is no error but a finding.
+    """
+    video = Video(path, fps)
+    sampler = Sampler()
+    tracks = tuple(track_faces(sampler.watch(video), fps, detector))
+    chosen = tuple(choose_faces(list(tracks), face)) if tracks else ()
+    scale = video.info.width / sampler.frame_width  # large pictures are read smaller; pixels are the source's
+    mouths = [mouth for track in tracks for mouth in follow_mouths(track, scale)]
+    samples = sampler.samples()
+    chosen_ids = {track.id for track in chosen}
+    read_mouths(video, mouths, samples, chosen_ids)
+
+    quality = _overall_quality(chosen, mouths, sampler.num_frames) if chosen else None
+    findings = [
+        *judge_source(video.info.fps, fps, video.warnings),
+        *judge_face(quality, sampler.num_frames),
+        *_notes(tracks, sampler.num_frames, face),
+    ]
+    return Inspection(
+        info=video.info,
+        duration=frame_to_seconds(sampler.num_frames, fps),
+        promised_duration=_promised_duration(video),
+        fps=fps,
+        num_frames=sampler.num_frames,
+        warnings=tuple(video.warnings),
+        faces=tuple(_report(track, mouths, track.id in chosen_ids) for track in tracks),
+        most_at_once=_most_at_once(tracks, sampler.num_frames),
+        quality=quality,
+        findings=tuple(findings),
+        verdict=overall(findings),
+        material=Material(video, tracks, chosen, samples),
+    )
+
+
+def write_inspection(inspection: Inspection, folder: str | Path) -> list[Path]:
+    """Writes `inspection.json`, `contact-sheet.png` and, where there is a face, `crops.mp4`.
+
+    In `crops.mp4` each frame of the video has its crop, so that the two can be watched side by side; where there is no
+    face it is plain grey.
+
+    Returns:
+        The files written.
+
+    Raises:
+        LipscribeError: The folder cannot be written, or the video cannot be read any more.
+    """
+    from lipscribe.inspection_pictures import draw_contact_sheet
+
+    folder = Path(folder)
+    report, sheet, crops = (folder / name for name in ("inspection.json", "contact-sheet.png", "crops.mp4"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(inspection.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
+        report.write_text(text + "\n", encoding="utf-8")
+        draw_contact_sheet(inspection, sheet)
+    except OSError as error:
+        raise LipscribeError(f"{folder} cannot be written ({error.strerror}): give another folder") from None
+    if not any(track.runs() for track in inspection.material.chosen):
+        crops.unlink(missing_ok=True)  # an older one would be another video's
+        return [report, sheet]
+    save_video(crops, _enlarged_crops(inspection.material), inspection.fps)
+    return [report, sheet, crops]
+
+
+def _enlarged_crops(material: Material) -> Iterator[np.ndarray]:
+    import cv2
+
+    mouths = [mouth for track in material.chosen for mouth in follow_mouths(track)]
+    size = CROP_SIZE * CROP_ZOOM
+    for frame_idx, frame in enumerate(material.video):
+        mouth = next((mouth for mouth in mouths if mouth.start <= frame_idx < mouth.stop), None)
+        if mouth is None:
+            yield np.full((size, size), NO_FACE_GREY, np.uint8)
+        else:
+            yield cv2.resize(mouth.crop(frame, frame_idx), (size, size), interpolation=cv2.INTER_CUBIC)
+
+
+def _overall_quality(chosen: tuple[FaceTrack, ...], mouths: list[TrackedMouth], num_frames: int) -> FaceQuality:
+    there = np.zeros(num_frames, bool)
+    for track in chosen:
+        there[track.start : track.stop] |= track.detected
+    return quality_of(chosen, mouths, float(there.mean()))
+
+
+def _report(track: FaceTrack, mouths: list[TrackedMouth], chosen: bool) -> FaceReport:
+    start, end = (frame_to_seconds(frame_idx, track.fps) for frame_idx in (track.start, track.stop))
+    return FaceReport(track.id, track.shot, start, end, chosen, quality_of((track,), mouths, track.coverage))
+
+
+def _most_at_once(tracks: tuple[FaceTrack, ...], num_frames: int) -> int:
+    there = np.zeros(num_frames, int)
+    for track in tracks:
+        there[track.start : track.stop] += track.detected
+    return int(there.max(initial=0))
+
+
+def _notes(tracks: tuple[FaceTrack, ...], num_frames: int, face: str | int) -> Iterator[Finding]:
+    if face != "moving":
+        return
+    at_once = _most_at_once(tracks, num_frames)
+    if at_once > 1:
+        text = f"{at_once} faces at once: the one whose mouth moves most is read; choose another with --face"
+        yield Finding("faces", "note", text, at_once)
+    num_shots = len({track.shot for track in tracks})
+    if num_shots > 1:
+        text = f"{num_shots} shots with faces: in each the one whose mouth moves most is read"
+        yield Finding("faces", "note", text, num_shots)
+
+
+def _promised_duration(video: Video) -> Seconds | None:
+    with open_video(video.info.path) as (container, stream):
+        return header_duration(container, stream)[0]

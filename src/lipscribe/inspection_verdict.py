@@ -1,0 +1,185 @@
+"""What was measured -> what it means for reading, in words, with the number, the threshold and the remedy."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["note", "doubtful", "bad"]
+Verdict = Literal["good", "doubtful", "bad"]
+
+COVERAGE_GOOD, COVERAGE_BAD = 0.9, 0.5
+MOUTH_PX_GOOD, MOUTH_PX_BAD = 35.0, 25.0
+SHARPNESS_GOOD, SHARPNESS_BAD = 0.20, 0.14
+YAW_GOOD, YAW_BAD = 20.0, 35.0  # degrees
+CONTRAST_GOOD, CONTRAST_BAD = 10.0, 4.0  # grey levels
+OUTSIDE_GOOD, OUTSIDE_BAD = 0.05, 0.25
+MOTION_GOOD = 0.06  # eye distances a second
+FPS_BAD = 18.0
+
+
+@dataclass(frozen=True)
+class FaceQuality:
+    """How well a mouth can be seen; what could not be measured is None.
+
+    Attributes:
+        coverage: Share of the frames in which the face was found, 0 to 1.
+        mouth_px: Width of the mouth in pixels of the video as displayed, the median over the frames.
+        mouth_px_low: The same, 5th percentile.
+        sharpness: Detail 1 to 2 px of the crop in size over detail 2 to 4 px in size, as energies; it depends neither on
+            light nor on contrast. 0.34 is sharp, 0.18 is blurred over 2 px.
+        yaw_deg: How far the head is turned to the side, median; positive towards the right of the picture. Approximate:
+            it is taken from where the tip of the nose lies between the eyes.
+        away_deg: Median of the yaw without its sign.
+        roll_deg: How far the head is tilted, median, clockwise in the picture. Crops are upright all the same.
+        brightness: Mean grey of the crop, 0 to 255.
+        contrast: Standard deviation of the crop's greys.
+        motion: How fast the lips part and close: mean of the change of their gap, eye distances a second.
+        outside: Share of the crop that lies outside the picture, 0 to 1, mean.
+    """
+
+    coverage: float
+    mouth_px: float | None = None
+    mouth_px_low: float | None = None
+    sharpness: float | None = None
+    yaw_deg: float | None = None
+    away_deg: float | None = None
+    roll_deg: float | None = None
+    brightness: float | None = None
+    contrast: float | None = None
+    motion: float | None = None
+    outside: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a user should know.
+
+    Attributes:
+        measure: What it is about: a field of `FaceQuality`, "fps", "face", "faces" or "file".
+        severity: A "note" changes no verdict.
+        text: The number, what was wanted, and the remedy.
+        value: The number, in the unit of its measure; None where there is none.
+        wanted: The threshold that it misses.
+    """
+
+    measure: str
+    severity: Severity
+    text: str
+    value: float | None = None
+    wanted: float | None = None
+
+
+def judge_source(fps: float, model_fps: float, warnings: list[str]) -> Iterator[Finding]:
+    """Findings about the file itself.
+
+    Args:
+        fps: The source's rate.
+        model_fps: The rate that the model reads.
+        warnings: What `Video` had to say, a line each.
+    """
+    if fps < min(FPS_BAD, model_fps):
+        text = f"{fps:.4g} fps: far under the model's {model_fps:g}; words will be lost; film at {model_fps:g} or more"
+        yield Finding("fps", "bad", text, fps, model_fps)
+    for text in warnings:
+        yield Finding("file", "doubtful", text)
+
+
+def judge_face(quality: FaceQuality | None, num_frames: int) -> Iterator[Finding]:
+    """Findings about the face that would be read; None is no face at all."""
+    if quality is None:
+        text = f"no face found in {num_frames} frames: show the whole face upright, lit from the front and nearer"
+        yield Finding("face", "bad", text, 0, COVERAGE_GOOD)
+        return
+    yield from _coverage(quality)
+    yield from _mouth_size(quality)
+    yield from _sharpness(quality)
+    yield from _yaw(quality)
+    yield from _contrast(quality)
+    yield from _outside(quality)
+    yield from _motion(quality)
+
+
+def overall(findings: list[Finding]) -> Verdict:
+    """The worst of the findings."""
+    severities = {finding.severity for finding in findings}
+    return "bad" if "bad" in severities else "doubtful" if "doubtful" in severities else "good"
+
+
+def _coverage(quality: FaceQuality) -> Iterator[Finding]:
+    severity = _if_below(quality.coverage, COVERAGE_GOOD, COVERAGE_BAD)
+    if severity:
+        text = (
+            f"face in {quality.coverage:.0%} of the frames (wanted: {COVERAGE_GOOD:.0%}): words outside them are lost; "
+            "keep the whole face in the picture and nothing in front of it"
+        )
+        yield Finding("coverage", severity, text, quality.coverage, COVERAGE_GOOD)
+
+
+def _mouth_size(quality: FaceQuality) -> Iterator[Finding]:
+    severity = _if_below(quality.mouth_px, MOUTH_PX_GOOD, MOUTH_PX_BAD)
+    if severity:
+        expect = "garbage" if severity == "bad" else "more errors"
+        text = (
+            f"mouth {quality.mouth_px:.0f} px wide (wanted: {MOUTH_PX_GOOD:.0f} px): expect {expect}; move closer or "
+            "film in higher resolution"
+        )
+        yield Finding("mouth_px", severity, text, quality.mouth_px, MOUTH_PX_GOOD)
+
+
+def _sharpness(quality: FaceQuality) -> Iterator[Finding]:
+    severity = _if_below(quality.sharpness, SHARPNESS_GOOD, SHARPNESS_BAD)
+    if severity:
+        text = (
+            f"mouth blurred, sharpness {quality.sharpness:.2f} (wanted: {SHARPNESS_GOOD:.2f}): focus on the face, wipe "
+            "the lens, add light (for shorter exposures), compress less"
+        )
+        yield Finding("sharpness", severity, text, quality.sharpness, SHARPNESS_GOOD)
+
+
+def _yaw(quality: FaceQuality) -> Iterator[Finding]:
+    severity = _if_above(quality.away_deg, YAW_GOOD, YAW_BAD)
+    if severity:
+        text = f"head turned {quality.away_deg:.0f} degrees away (wanted: at most {YAW_GOOD:.0f}): face the camera"
+        yield Finding("away_deg", severity, text, quality.away_deg, YAW_GOOD)
+
+
+def _contrast(quality: FaceQuality) -> Iterator[Finding]:
+    severity = _if_below(quality.contrast, CONTRAST_GOOD, CONTRAST_BAD)
+    if severity:
+        light = "more light" if quality.brightness < 128 else "less light or a shorter exposure"
+        text = (
+            f"mouth hardly visible, contrast {quality.contrast:.1f} grey levels (wanted: {CONTRAST_GOOD:.0f}) at a mean "
+            f"of {quality.brightness:.0f} of 255: give the face {light}"
+        )
+        yield Finding("contrast", severity, text, quality.contrast, CONTRAST_GOOD)
+
+
+def _outside(quality: FaceQuality) -> Iterator[Finding]:
+    severity = _if_above(quality.outside, OUTSIDE_GOOD, OUTSIDE_BAD)
+    if severity:
+        text = (
+            f"{quality.outside:.0%} of what is cut out around the mouth lies outside the picture (wanted: at most "
+            f"{OUTSIDE_GOOD:.0%}): point the camera so that chin and cheeks are in it"
+        )
+        yield Finding("outside", severity, text, quality.outside, OUTSIDE_GOOD)
+
+
+def _motion(quality: FaceQuality) -> Iterator[Finding]:
+    if quality.motion is not None and quality.motion < MOTION_GOOD:
+        text = (
+            f"mouth never moves ({quality.motion:.3f} eye distances a second, wanted: {MOTION_GOOD:.2f}): nobody is "
+            "speaking, or it is the wrong face; choose another with --face"
+        )
+        yield Finding("motion", "bad", text, quality.motion, MOTION_GOOD)
+
+
+def _if_below(value: float | None, good: float, bad: float) -> Severity | None:
+    if value is None or value >= good:
+        return None
+    return "bad" if value < bad else "doubtful"
+
+
+def _if_above(value: float | None, good: float, bad: float) -> Severity | None:
+    if value is None or value <= good:
+        return None
+    return "bad" if value > bad else "doubtful"

@@ -1,0 +1,105 @@
+"""Frames -> one feature vector a frame.
+
+Shapes: B batch, T frames, C channels, H W pixels, D features.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class PerFrame(nn.Module):
+    """Applies an image network to every frame of a video: the frames are folded into the batch and unfolded again.
+
+    (B, T, C, H, W) -> fold -> (B*T, C, H, W) -> net -> (B*T, ...) -> unfold -> (B, T, ...)
+
+    With lengths given, only the frames that exist are folded, so padding costs nothing, takes no part in batch
+    statistics, and comes out as zeros.
+    """
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, video: Tensor, video_lengths: Tensor | None = None) -> Tensor:
+        """(B, T, C, H, W) and optionally (B,) int64 valid frames -> (B, T, ...): what `net` makes of each frame."""
+        batch, num_frames = video.shape[:2]
+        if video_lengths is None:
+            out = self.net(video.flatten(0, 1))  # (B*T, ...)
+            return out.unflatten(0, (batch, num_frames))
+        valid = frame_mask(video_lengths, num_frames)  # (B, T)
+        out = self.net(video[valid])  # (sum of lengths, ...)
+        unfolded = out.new_zeros(batch, num_frames, *out.shape[1:])
+        unfolded[valid] = out
+        return unfolded
+
+
+class ConvFrontend(nn.Module):
+    """Convolutions on each frame, then each feature map as one vector.
+
+    Args:
+        channels: Output channels of each convolution; each halves the height and the width.
+        stem_frames: How many frames the first convolution sees: 1 is a 2D network, an odd number n a 3D first layer of
+            depth n. A 3D convolution over grey video is a 2D one over n neighbouring frames stacked as channels, and
+            that is how it is computed.
+        pooling: "flatten" lays height, width and channels into one axis; "average" keeps one mean per channel.
+        features: Size of the vector that is handed to the encoder.
+        height, width: Input size in pixels; flattening has to know it.
+        dropout: Share of the flattened map that is dropped in training.
+    """
+
+    def __init__(
+        self,
+        channels: tuple[int, ...],
+        stem_frames: int,
+        pooling: str,
+        features: int,
+        height: int,
+        width: int,
+        dropout: float,
+    ):
+        super().__init__()
+        self.stem_frames = stem_frames
+        layers: list[nn.Module] = []
+        size_in = stem_frames
+        for i, size_out in enumerate(channels):
+            kernel = 5 if i == 0 else 3
+            layers += [
+                nn.Conv2d(size_in, size_out, kernel, stride=2, padding=kernel // 2, bias=False),
+                nn.BatchNorm2d(size_out),
+                nn.ReLU(inplace=True),
+            ]
+            size_in = size_out
+            height, width = (height + 1) // 2, (width + 1) // 2
+        if pooling == "average":
+            layers.append(nn.AdaptiveAvgPool2d(1))
+            height = width = 1
+        layers += [
+            nn.Flatten(),  # (N, C, H, W) -> (N, C*H*W)
+            nn.Dropout(dropout),
+            nn.Linear(size_in * height * width, features),
+            nn.LayerNorm(features),
+            nn.ReLU(inplace=True),
+        ]
+        self.frames = PerFrame(nn.Sequential(*layers))
+
+    def forward(self, video: Tensor, video_lengths: Tensor) -> Tensor:
+        """(B, T, 1, H, W) float and (B,) int64 valid frames -> features (B, T, D); zeros where there is no frame."""
+        if self.stem_frames > 1:
+            video = stack_neighbours(video, video_lengths, self.stem_frames)
+        return self.frames(video, video_lengths)
+
+
+def stack_neighbours(video: Tensor, video_lengths: Tensor, num_frames: int) -> Tensor:
+    """Gives every frame its neighbours in time as extra channels, zeros beyond either end of the clip.
+
+    (B, T, 1, H, W) -> (B, T, num_frames, H, W), the frame itself in the middle.
+    """
+    reach = num_frames // 2
+    mask = frame_mask(video_lengths, video.shape[1]).to(video.dtype)
+    padded = nn.functional.pad(video * mask[:, :, None, None, None], (0, 0, 0, 0, 0, 0, reach, reach))
+    return torch.cat([padded[:, i : i + video.shape[1]] for i in range(num_frames)], dim=2)
+
+
+def frame_mask(lengths: Tensor, num_frames: int) -> Tensor:
+    """(B,) valid frames -> (B, num_frames) bool, true where a frame exists."""
+    return torch.arange(num_frames, device=lengths.device) < lengths[:, None]

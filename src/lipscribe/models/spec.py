@@ -1,0 +1,100 @@
+"""What a model is made of, eats and says: one record, saved beside the weights."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lipscribe.errors import CheckpointError
+from lipscribe.typed import from_dict, within
+from lipscribe.units import MODEL_FPS
+
+SPEC_FILE = "spec.json"
+WEIGHTS_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What the model eats: the middle of each mouth crop, (height, width) pixels, at `fps` frames a second."""
+
+    height: int = within(48, 8, 96)
+    width: int = within(80, 8, 96)
+    fps: float = within(MODEL_FPS, 1, 240)
+
+
+@dataclass(frozen=True)
+class FrontendSpec:
+    """See `ConvFrontend`; `stem_frames` 1 is the 2D network of the founding program."""
+
+    channels: tuple[int, ...] = within((32, 64, 96, 128), 1)
+    stem_frames: int = within(5, 1, 15)
+    pooling: Literal["flatten", "average"] = "flatten"
+    features: int = within(256, 1)
+    dropout: float = within(0.0, 0, 0.95)
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        return [] if self.stem_frames % 2 else [f"stem_frames is {self.stem_frames}, wanted an odd number"]
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """See `RecurrentEncoder`."""
+
+    cell: Literal["lstm", "gru"] = "lstm"
+    hidden: int = within(256, 1)
+    layers: int = within(2, 1, 16)
+    bidirectional: bool = True
+    dropout: float = within(0.0, 0, 0.95)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a user must know before trusting the model."""
+
+    reads: str = "unknown"
+    data: str = "unknown"
+    licence: str = "unknown"
+    closed_vocabulary: bool = False
+    notice: str = ""
+    scores: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything needed to rebuild a model and to feed it.
+
+    Attributes:
+        tokenizer: See `tokenizer_from_dict`.
+        grammar: The words of each slot of a sentence, where the model knows one kind of sentence only; None is open.
+        flip_average: Read each clip mirrored as well and average: a face is nearly symmetric, and two looks err less.
+    """
+
+    name: str
+    tokenizer: dict
+    input: InputSpec = InputSpec()
+    frontend: FrontendSpec = FrontendSpec()
+    encoder: EncoderSpec = EncoderSpec()
+    grammar: tuple[tuple[str, ...], ...] | None = None
+    flip_average: bool = False
+    card: Card = Card()
+    format_version: int = within(1, 1, 1)
+
+
+def load_spec(folder: Path | str) -> ModelSpec:
+    """Reads a model's spec alone.
+
+    Raises:
+        CheckpointError: There is none, or it is damaged.
+    """
+    path = Path(folder) / SPEC_FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{folder} holds no {SPEC_FILE}: a model is a folder that `lipscribe train` wrote"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}): copy or train the model again") from None
+    return from_dict(ModelSpec, data, str(path), CheckpointError)

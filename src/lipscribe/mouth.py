@@ -1,0 +1,129 @@
+"""Frames and landmarks -> mouth crops: the face is laid on a reference face, and the mouth is cut out.
+
+Rotation and size come from the points that speech does not move (eye corners, nose); the place of the crop comes from
+the mouth itself, smoothed so slowly that it follows the head and not the speech. So the crop stays upright whatever
+the head's roll and size, and inside it only the mouth moves.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from lipscribe.faces import landmarks as lm
+from lipscribe.faces.tracking import FaceTrack
+
+CROP_SIZE = 96  # px
+EYE_DISTANCE = 60.0  # px between the eyes' centres in the aligned picture; a mouth at rest is then about 50 px wide
+
+STABLE_POINTS = [
+    *(lm.RIGHT_EYE_OUTER, lm.RIGHT_EYE_INNER, lm.LEFT_EYE_INNER, lm.LEFT_EYE_OUTER),
+    *(lm.NOSE_BRIDGE, lm.NOSE_BASE, lm.NOSTRIL_RIGHT, lm.NOSTRIL_LEFT),
+]
+# Where the stable points lie on the reference face, in eye distances from the point between the eyes (x right, y down):
+# our mean over GRID speaker s1, made symmetric.
+REFERENCE_FACE = EYE_DISTANCE * np.array(
+    [
+        *([-0.72, -0.012], [-0.28, 0.012], [0.28, 0.012], [0.72, -0.012]),
+        *([0.0, -0.074], [0.0, 0.83], [-0.28, 0.796], [0.28, 0.796]),
+    ]
+)
+
+ALIGN_SIGMA = 2.0  # frames: takes out the detector's jitter and keeps the head's own movement
+MOUTH_SIGMA = 10.0  # frames: slower than any word
+
+
+def crop_mouth(frames: Iterable[np.ndarray], track: FaceTrack) -> np.ndarray:
+    """Cuts the mouth of one tracked face out of every frame of its track.
+
+    Args:
+        frames: The frames that the track was found in, (T_video, H, W, 3) uint8 RGB, from the first on.
+        track: One run of a face: no landmark may be NaN (`FaceTrack.runs` gives such runs).
+
+    Returns:
+        crops (T, 96, 96) uint8 grey, one for each frame of the track. What lies outside the picture is black.
+    """
+    crops = list(stream_crops(frames, track))
+    return np.stack(crops) if crops else np.zeros((0, CROP_SIZE, CROP_SIZE), np.uint8)
+
+
+def stream_crops(frames: Iterable[np.ndarray], track: FaceTrack) -> Iterator[np.ndarray]:
+    """`crop_mouth`, one crop (96, 96) uint8 at a time, for videos that do not fit in memory."""
+    transforms = alignment(track.landmarks)
+    for frame_idx, frame in enumerate(frames):
+        if frame_idx >= track.stop:
+            return
+        if frame_idx >= track.start:
+            yield warp_mouth(frame, transforms[frame_idx - track.start])
+
+
+def alignment(landmarks: np.ndarray) -> np.ndarray:
+    """The similarity that takes each frame's picture to its crop.
+
+    Args:
+        landmarks: (T, L, 2) float pixels without NaN.
+
+    Returns:
+        (T, 2, 3) float64 matrices, picture pixels -> crop pixels.
+    """
+    landmarks = landmarks.astype(np.float64)
+    points = _smooth(landmarks[:, STABLE_POINTS], ALIGN_SIGMA)  # (T, 8, 2)
+    mouth = _smooth(landmarks[:, lm.LIPS_OUTER].mean(1, keepdims=True), MOUTH_SIGMA)[:, 0]  # (T, 2)
+    # Least squares for scale and rotation (Umeyama, 1991) are one complex quotient in the plane: the reference face as
+    # complex numbers, divided by the face found.
+    source = points[..., 0] + 1j * points[..., 1]  # (T, 8)
+    target = REFERENCE_FACE[:, 0] + 1j * REFERENCE_FACE[:, 1]
+    source = source - source.mean(1, keepdims=True)
+    target = target - target.mean()
+    turn = (source.conj() * target).sum(1) / np.maximum((abs(source) ** 2).sum(1), 1e-9)  # (T,) scale * e^(i angle)
+    linear = np.stack([turn.real, -turn.imag, turn.imag, turn.real], -1).reshape(-1, 2, 2)
+    centre = (CROP_SIZE - 1) / 2
+    offset = centre - np.einsum("tij,tj->ti", linear, mouth)
+    return np.concatenate([linear, offset[..., None]], -1)
+
+
+def warp_mouth(frame: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    """Applies one matrix of `alignment` to a frame (H, W, 3) uint8 RGB or (H, W) grey -> crop (96, 96) uint8."""
+    import cv2
+
+    scale = np.hypot(transform[0, 0], transform[1, 0])
+    if scale < 0.5:
+        # Far fewer pixels come out than go in: average before sampling, on the part of the picture that is needed.
+        frame, transform = _cut_around_crop(frame, transform)
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) if frame.ndim == 3 else frame
+    while scale < 0.5 and min(grey.shape) > 1:
+        grey = cv2.pyrDown(grey)
+        transform = transform * [[2, 2, 1]]
+        scale *= 2
+    return cv2.warpAffine(grey, transform, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_LINEAR)
+
+
+def _cut_around_crop(frame: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The part of the frame that the crop is made of, with a margin, and the matrix for that part."""
+    linear, offset = transform[:, :2], transform[:, 2]
+    margin = 16
+    corners = np.array([[x, y] for x in (-margin, CROP_SIZE + margin) for y in (-margin, CROP_SIZE + margin)])
+    corners = (corners - offset) @ np.linalg.inv(linear).T
+    low = np.clip(np.floor(corners.min(0)), 0, None).astype(int)
+    high = np.clip(np.ceil(corners.max(0)), low + 1, None).astype(int)
+    part = frame[low[1] : high[1], low[0] : high[0]]
+    if part.size == 0:  # the mouth lies outside the picture altogether
+        return frame, transform
+    return part, np.concatenate([linear, (offset + linear @ low)[:, None]], -1)
+
+
+def _smooth(values: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian mean over time, (T, ...) -> (T, ...); near the ends the window shrinks on both sides alike.
+
+    A window cut off on one side only would drag the first and last frames towards the middle of the clip.
+    """
+    num_frames = len(values)
+    reach = np.minimum(np.arange(num_frames), num_frames - 1 - np.arange(num_frames))
+    total = np.zeros_like(values)
+    weight = np.zeros(num_frames)
+    radius = int(3 * sigma)
+    for shift in range(-min(radius, num_frames - 1), min(radius, num_frames - 1) + 1):
+        inside = np.flatnonzero(reach >= abs(shift))
+        kernel = np.exp(-0.5 * (shift / sigma) ** 2)
+        total[inside] += kernel * values[inside + shift]
+        weight[inside] += kernel
+    return total / weight.reshape(-1, *[1] * (values.ndim - 1))

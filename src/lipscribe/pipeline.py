@@ -1,0 +1,240 @@
+"""The whole way: video -> face tracks -> mouth crops -> log-probabilities -> hypothesis -> transcript.
+
+Each station can be used alone, and takes what the one before gives:
+
+    frames = Video("clip.mpg")                                # frames at the model's rate
+    tracks = track_faces(frames)                              # one track a face
+    run = choose_faces(tracks)[0].runs()[0]                   # a stretch in which the face is there
+    crops = crop_mouth(frames, run)                           # (T, 96, 96)
+    log_probs = model.log_probs(crops)                        # (T, V)
+    hypothesis = model.search(log_probs)[0]                   # text, words, probabilities
+    transcript = to_transcript(hypothesis, model.spec.input.fps)
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lipscribe.errors import ConfigError
+from lipscribe.faces import FaceTrack, choose_faces, track_faces
+from lipscribe.models.checkpoint import load_checkpoint
+from lipscribe.models.reader import LipReader
+from lipscribe.models.registry import DEFAULT_MODEL, find_model
+from lipscribe.models.spec import ModelSpec
+from lipscribe.mouth import CROP_SIZE, stream_crops
+from lipscribe.search import Grammar, Hypothesis, SearchOptions, search
+from lipscribe.tokenizer import tokenizer_from_dict
+from lipscribe.transcript import Segment, Transcript, Word
+from lipscribe.transforms import crops_to_video
+from lipscribe.units import Seconds, frame_to_seconds
+from lipscribe.video import Video
+
+WINDOW = 500  # frames read at once: 20 s; a longer run is read in windows, in bounded memory
+CONTEXT = 50  # frames beyond each side of a window that the network sees and whose output is thrown away
+SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment
+LOW_COVERAGE = 0.8  # below this share of frames with a face, the user is warned
+
+Source = str | Path | np.ndarray | Iterable[np.ndarray]
+
+_noticed: set[str] = set()
+
+
+def transcribe(source: Source, model: "str | Path | Model" = DEFAULT_MODEL, face: str | int = "moving") -> Transcript:
+    """Reads the words from a video, by the picture alone.
+
+    Args:
+        source: A video file; frames (T, H, W, 3) uint8 RGB or mouth crops (T, 96, 96) uint8, both at the model's rate.
+        model: A model's name or folder, or a loaded model, which saves loading it again.
+        face: Whom to read: "moving" (in each shot the mouth that moves most), "largest", a track's id, or "all".
+
+    Raises:
+        VideoError, NoFaceError, CheckpointError: See there; each message is one line with the remedy.
+    """
+    model = model if isinstance(model, Model) else load_model(model)
+    return model.transcribe(source, face=face)
+
+
+def load_model(name: str | Path = DEFAULT_MODEL, device: str = "auto") -> "Model":
+    """Loads a model, and says once on stderr what a closed-vocabulary model can and cannot read.
+
+    Args:
+        name: A bundled model, the folder of a model, or of a training run (see `find_model`).
+        device: "cpu", "cuda", "mps"; "auto" takes a GPU where there is one.
+
+    Raises:
+        CheckpointError: There is no such model, or it is damaged.
+        ConfigError: The device is not there.
+    """
+    folder = find_model(name)
+    spec, reader = load_checkpoint(folder)
+    if spec.card.notice and spec.name not in _noticed:
+        _noticed.add(spec.name)
+        print(f"note: {spec.card.notice}", file=sys.stderr)
+    return Model(spec, reader, device)
+
+
+class Model:
+    """A loaded lip reader.
+
+    Attributes:
+        spec: What it is made of, eats and says.
+        name: The spec's name.
+        tokenizer: Between its output and text.
+        default_search: The grammar where the spec has one (a closed-vocabulary model), else a CTC beam.
+    """
+
+    def __init__(self, spec: ModelSpec, reader: LipReader, device: str = "cpu"):
+        self.spec = spec
+        self.name = spec.name
+        self.tokenizer = tokenizer_from_dict(spec.tokenizer)
+        self.default_search = (
+            SearchOptions(method="grammar", grammar=Grammar(spec.grammar)) if spec.grammar else SearchOptions()
+        )
+        self.device = _device(device)
+        self.reader = reader.to(self.device, memory_format=torch.channels_last).eval()
+
+    @torch.inference_mode()
+    def log_probs(self, crops: np.ndarray) -> np.ndarray:
+        """Crops (T, 96, 96) uint8 at the model's rate -> (T, V) float32 log-probabilities, blank = 0."""
+        if not len(crops):
+            return np.zeros((0, len(self.tokenizer.vocab)), np.float32)
+        video = crops_to_video(crops, self.spec.input.height, self.spec.input.width)  # (T, 1, H, W)
+        looks = [video, video.flip(-1)] if self.spec.flip_average else [video]
+        batch = torch.stack(looks).to(self.device)  # (B, T, 1, H, W)
+        log_probs = self.reader(batch, torch.full((len(looks),), len(video)))
+        return log_probs.mean(0).log_softmax(-1).cpu().numpy()
+
+    def search(self, log_probs: np.ndarray, options: SearchOptions | None = None) -> list[Hypothesis]:
+        """log_probs (T, V) -> the hypotheses found, best first; `options` None is `default_search`."""
+        return search(log_probs[None], None, self.tokenizer, options or self.default_search)[0]
+
+    def stream_log_probs(self, crops: Iterable[np.ndarray]) -> np.ndarray:
+        """Crops one by one, (96, 96) uint8 -> (T, V) float32, reading long runs in overlapping windows."""
+        parts = [self.log_probs(window)[before : before + middle] for window, before, middle in _windows(crops)]
+        return np.concatenate(parts) if parts else self.log_probs(np.zeros((0, CROP_SIZE, CROP_SIZE), np.uint8))
+
+    def transcribe(
+        self, source: Source, face: str | int = "moving", options: SearchOptions | None = None
+    ) -> Transcript:
+        """Reads a video file, frames or crops; see the function `transcribe`."""
+        fps = self.spec.input.fps
+        if isinstance(source, np.ndarray) and source.ndim == 3:
+            _check_crops(source)
+            hypothesis = self.search(self.stream_log_probs(source), options)[0]
+            transcript = to_transcript(hypothesis, fps, sentence_words=self._sentence_words(options))
+            return replace(transcript, model=self.name, duration=frame_to_seconds(len(source), fps))
+        video = Video(source, fps) if isinstance(source, str | Path) else source
+        if iter(video) is video:  # a generator: it is read twice, for faces and for mouths
+            video = list(video)
+        tracks = track_faces(video, fps)
+        warnings = list(getattr(video, "warnings", []))
+        chosen = choose_faces(tracks, face)
+        segments = [segment for track in chosen for segment in self._read_track(video, track, options, face == "all")]
+        coverage = _coverage(chosen)
+        if coverage < LOW_COVERAGE:
+            warnings.append(
+                f"the face was found in {coverage:.0%} of the frames only: words are missing; see lipscribe inspect"
+            )
+        return Transcript(
+            segments=tuple(sorted(segments, key=lambda segment: segment.start)),
+            source=str(source) if isinstance(source, str | Path) else None,
+            model=self.name,
+            duration=_duration(video, tracks, fps),
+            face_coverage=coverage,
+            warnings=tuple(warnings),
+        )
+
+    def _read_track(
+        self, video: Iterable[np.ndarray], track: FaceTrack, options: SearchOptions | None, labelled: bool
+    ) -> Iterator[Segment]:
+        for run in track.runs():
+            hypothesis = self.search(self.stream_log_probs(stream_crops(video, run)), options)[0]
+            transcript = to_transcript(hypothesis, self.spec.input.fps, run.start, self._sentence_words(options))
+            for segment in transcript.segments:
+                yield replace(segment, speaker=f"face {track.id}") if labelled else segment
+
+    def _sentence_words(self, options: SearchOptions | None) -> int | None:
+        """How many words a sentence has, where the grammar says so."""
+        grammar = (options or self.default_search).grammar
+        return len(grammar.slots) if grammar else None
+
+
+def to_transcript(
+    hypothesis: Hypothesis, fps: float, first_frame: int = 0, sentence_words: int | None = None
+) -> Transcript:
+    """Frames become seconds, and words become segments: one a sentence where the number of its words is known, and a
+    new one after every long pause.
+
+    Args:
+        first_frame: Frame of the video in which the hypothesis's frame 0 lies.
+    """
+    words = [
+        Word(
+            word.text,
+            frame_to_seconds(first_frame + word.start, fps),
+            frame_to_seconds(first_frame + word.end, fps),
+            word.probability,
+        )
+        for word in hypothesis.words
+    ]
+    groups: list[list[Word]] = []
+    for idx, word in enumerate(words):
+        sentence_begins = sentence_words and idx % sentence_words == 0
+        if not groups or sentence_begins or (not sentence_words and word.start - groups[-1][-1].end > SEGMENT_PAUSE):
+            groups.append([])
+        groups[-1].append(word)
+    return Transcript(
+        tuple(Segment(" ".join(w.text for w in group), group[0].start, group[-1].end, tuple(group)) for group in groups)
+    )
+
+
+def _windows(crops: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, int, int]]:
+    """Cuts a stream of crops into windows with context: (window, frames of context before, frames to keep)."""
+    stream = iter(crops)
+    before = np.zeros((0, CROP_SIZE, CROP_SIZE), np.uint8)
+    ahead = _take(stream, WINDOW + CONTEXT)
+    while len(ahead):
+        more = _take(stream, WINDOW)
+        middle = WINDOW if len(more) else len(ahead)  # the last window keeps its context too: nothing follows it
+        yield np.concatenate([before, ahead]), len(before), middle
+        before, ahead = ahead[:middle][-CONTEXT:], np.concatenate([ahead[middle:], more])
+
+
+def _take(stream: Iterator[np.ndarray], number: int) -> np.ndarray:
+    taken = list(islice(stream, number))
+    return np.stack(taken) if taken else np.zeros((0, CROP_SIZE, CROP_SIZE), np.uint8)
+
+
+def _coverage(tracks: list[FaceTrack]) -> float:
+    """Share of the frames of the tracks' shots in which the faces were found."""
+    frames = sum(track.detected.sum() / max(track.coverage, 1e-9) for track in tracks)
+    return float(sum(track.detected.sum() for track in tracks) / max(frames, 1))
+
+
+def _duration(video: Iterable[np.ndarray], tracks: list[FaceTrack], fps: float) -> Seconds:
+    if isinstance(video, Video):
+        return video.info.duration
+    return frame_to_seconds(len(video) if hasattr(video, "__len__") else max(t.stop for t in tracks), fps)
+
+
+def _check_crops(crops: np.ndarray) -> None:
+    if crops.shape[1:] != (CROP_SIZE, CROP_SIZE) or crops.dtype != np.uint8:
+        raise ConfigError(
+            f"crops are {crops.shape} {crops.dtype}, wanted (T, {CROP_SIZE}, {CROP_SIZE}) uint8 as crop_mouth gives; "
+            "whole frames are (T, H, W, 3)"
+        )
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device {name!r} is not to be had ({reason}): give cpu, cuda or mps") from None

@@ -1,0 +1,103 @@
+"""When each token of a known sentence was said, and how sure the network was of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from lipscribe.errors import LipscribeError
+from lipscribe.search.hypothesis import Hypothesis, Span, WordSpan
+from lipscribe.search.lattice import linear_lattice
+from lipscribe.tokenizer import BLANK, Tokenizer, TokenWord
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A token sequence laid over the frames of a clip.
+
+    Attributes:
+        spans: frames of each token on the best path.
+        probabilities: of each token, 0 to 1: see `align`.
+        score: natural log of the best path's probability.
+        log_total: natural log of the sequence's probability, summed over its alignments: minus the CTC loss.
+    """
+
+    spans: tuple[Span, ...]
+    probabilities: tuple[float, ...]
+    score: float
+    log_total: float
+
+
+def align(log_probs: np.ndarray, tokens: Sequence[int]) -> Alignment:
+    """Align tokens with the frames of one clip (Viterbi), and weigh each token by forward-backward.
+
+    The probability of a token is the network's own probability of it, averaged over the token's frames; a frame counts
+    by its share of the alignments that show the token there:
+
+        sum_t occupancy[t, u] * exp(log_probs[t, tokens[u]]) / sum_t occupancy[t, u]
+
+    It lies between 0 and 1, is 1 only where the network is certain, and is 0.4 where the network gives the token 0.4 in
+    every frame, whether the token lasts one frame or ten. (The sum over paths of the whole sentence does not do: where
+    every frame is unsure it shrinks by the same factor in each, so that long words would always look doubtful.)
+
+    Args:
+        log_probs: (T, V) natural-log probabilities, blank first.
+        tokens: ids without blanks.
+
+    Raises:
+        LipscribeError: an id is outside 1 to V - 1, the clip is too short for the tokens, or rules one of them out.
+    """
+    num_frames, vocab_size = log_probs.shape
+    bad = [token for token in tokens if not BLANK < token < vocab_size]
+    if bad:
+        raise LipscribeError(f"tokens {bad[:5]} cannot be aligned: want ids from 1 to {vocab_size - 1}")
+    needed = len(tokens) + sum(left == right for left, right in pairwise(tokens))
+    if num_frames < needed:
+        raise LipscribeError(
+            f"{len(tokens)} tokens do not fit into {num_frames} frames: want at least {needed}, a frame for each token "
+            "and one between equal tokens"
+        )
+    if num_frames == 0:
+        return Alignment((), (), 0.0, 0.0)
+    lattice = linear_lattice(tokens)
+    emissions = lattice.emissions(np.asarray(log_probs, dtype=np.float64))
+    path, score = lattice.best_path(emissions)
+    if score == -np.inf:
+        raise LipscribeError("log_probs rules out every alignment of the tokens (-inf): want another token sequence")
+    alpha, beta = lattice.forward(emissions), lattice.backward(emissions)
+    log_total = float(np.logaddexp.reduce(alpha[-1] + lattice.ends))
+    spoken = lattice.tokens != BLANK
+    occupancy = np.exp(alpha + beta - log_total)[:, spoken]  # (T, U)
+    weighted = (occupancy * np.exp(emissions[:, spoken])).sum(axis=0)
+    probabilities = np.clip(weighted / occupancy.sum(axis=0), 0.0, 1.0)
+    spans = tuple(span for _, span in lattice.runs(path))
+    return Alignment(spans, tuple(probabilities.tolist()), score, log_total)
+
+
+def aligned_hypothesis(
+    log_probs: np.ndarray, tokens: tuple[int, ...], tokenizer: Tokenizer, score: float, posterior: float | None = None
+) -> Hypothesis:
+    """A hypothesis with its words' frames and probabilities, from the alignment of its tokens.
+
+    A word is as probable as all of its tokens are together: the product of their probabilities.
+
+    Args:
+        log_probs: (T, V) of the one clip.
+        tokens: ids without blanks, which some path through the clip spells.
+        tokenizer: to make words of them.
+        score: what the search ranks by.
+        posterior: of the sentence; None stands for its probability among all token sequences.
+    """
+    alignment = align(log_probs, tokens)
+    words = tuple(
+        word_span(word, alignment.spans, float(np.prod(alignment.probabilities[word.start : word.stop])))
+        for word in tokenizer.split_words(tokens)
+    )
+    posterior = min(float(np.exp(alignment.log_total)), 1.0) if posterior is None else posterior
+    return Hypothesis(tokens, tokenizer.decode(tokens), score, posterior, alignment.spans, words)
+
+
+def word_span(word: TokenWord, spans: Sequence[Span], probability: float) -> WordSpan:
+    """A word from the first frame of its first token to the last frame of its last."""
+    return WordSpan(word.text, spans[word.start].start, spans[word.stop - 1].end, probability)

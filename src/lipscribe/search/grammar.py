@@ -1,0 +1,177 @@
+"""Search over the sentences of a closed grammar: one word of each slot, any number of sentences, silence around."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lipscribe.errors import ConfigError, LipscribeError
+from lipscribe.search.align import word_span
+from lipscribe.search.hypothesis import Hypothesis, Span, silence
+from lipscribe.search.kbest import best_paths
+from lipscribe.search.lattice import NO_UNIT, Junction, Lattice, LatticeBuilder, linear_lattice
+from lipscribe.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """Sentences of one item from each slot, in order; an item is a word or a short phrase, normalised.
+
+    Made for closed vocabularies of up to some hundred words: the arcs between two slots grow with the product of their
+    sizes.
+
+    Raises:
+        ConfigError: no slots, an empty slot, or items that are no text or stand twice in a slot; all are listed.
+    """
+
+    slots: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        faults = [] if self.slots else ["it has no slots"]
+        for number, slot in enumerate(self.slots, start=1):
+            if isinstance(slot, str) or not slot:
+                faults.append(f"slot {number} is {slot!r}, not a list of words")
+                continue
+            faults += [f"slot {number} holds {item!r}, which is no text" for item in slot if not _is_text(item)]
+            repeated = sorted({item for item in slot if _is_text(item) and slot.count(item) > 1})
+            faults += [f"slot {number} holds {item!r} more than once" for item in repeated]
+        if faults:
+            raise ConfigError(f"grammar: {'; '.join(faults)}: give each slot its different words")
+        object.__setattr__(self, "slots", tuple(tuple(slot) for slot in self.slots))  # lists, as from JSON, will do
+
+    def compile(self, tokenizer: Tokenizer) -> Lattice:
+        """The lattice of all paths that spell zero, one or many sentences; item number i of all slots is unit i.
+
+        Raises:
+            ConfigError: items cannot be spelt in the tokenizer's vocabulary; all are listed.
+        """
+        builder = LatticeBuilder()
+        here = start = builder.junction()
+        openings, unit = [], 0
+        for slot_idx, slot in enumerate(self._encoded(tokenizer)):
+            if slot_idx > 0:
+                here = _separated(builder, here, tokenizer.separator)
+            ends = []
+            for tokens in slot:
+                first, last = builder.chain(tokens, here, unit)
+                openings += [first] if slot_idx == 0 else []
+                ends.append(last)
+                unit += 1
+            here = builder.junction(ends)
+        again = _separated(builder, here, tokenizer.separator)
+        for state in openings:
+            builder.connect(again, state)
+        return builder.build([start.blank, *openings], [start.blank, *here.ends, here.blank])
+
+    def _encoded(self, tokenizer: Tokenizer) -> list[list[list[int]]]:
+        encoded, unknown = [], []
+        for slot in self.slots:
+            encoded.append([])
+            for item in slot:
+                try:
+                    encoded[-1].append(tokenizer.encode(item))
+                except LipscribeError:
+                    unknown.append(item)
+        if unknown:
+            raise ConfigError(
+                f"grammar: {', '.join(map(repr, unknown))} cannot be spelt in the model's vocabulary of "
+                f"{len(tokenizer.vocab) - 1} tokens: take them out or use a model that knows them"
+            )
+        return encoded
+
+
+def grammar_search(log_probs: np.ndarray, lattice: Lattice, tokenizer: Tokenizer, nbest: int) -> list[Hypothesis]:
+    """The best readings of one clip that the grammar allows, by their best paths (exact).
+
+    The probability of a word is its posterior in its place: the share of all paths through the grammar, each weighed by
+    its probability, that read this item of this slot in at least one frame between the word before and the word after.
+    The items of a slot compete, so that their probabilities in a place add up to about 1, less where silence or another
+    slot may stand there. CTC takes frames for independent, so a doubt that lasts n frames shrinks as the n-th power,
+    and a long word looks surer than any of its frames. A phrase of several words has one probability.
+
+    Args:
+        log_probs: (T, V) float64, checked by `check_inputs`.
+        lattice: a compiled `Grammar`.
+        tokenizer: the one it was compiled for.
+        nbest: how many readings at most.
+
+    Returns:
+        At least one; where the grammar allows nothing (all its paths have probability 0), silence scored -inf.
+    """
+    if len(log_probs) == 0:
+        return [silence(score=0.0, posterior=1.0)]
+    emissions = lattice.emissions(log_probs)
+    found = best_paths(lattice, emissions, nbest)
+    if not found:
+        return [silence(score=-np.inf, posterior=0.0)]
+    posteriors = _Posteriors(lattice, emissions)
+    return [_hypothesis(log_probs, lattice, posteriors, tokenizer, path, score) for path, score in found]
+
+
+class _Posteriors:
+    """Forward-backward over a lattice, once, and the questions that it answers."""
+
+    def __init__(self, lattice: Lattice, emissions: np.ndarray) -> None:
+        self._lattice, self._emissions = lattice, emissions
+        self._alpha, self._beta = lattice.forward(emissions), lattice.backward(emissions)
+        self.log_total = float(np.logaddexp.reduce(self._alpha[-1] + lattice.ends))
+
+    def visit(self, unit: int, start: int, end: int) -> float:
+        """Share of the paths that are in a unit in any of the frames `start` to `end - 1`."""
+        lattice = self._lattice
+        begin = lattice.advance(self._alpha[start - 1]) if start else None
+        closed = self._emissions[start:end].copy()
+        closed[:, lattice.units == unit] = -np.inf  # what is left are the paths that avoid it
+        avoiding = np.logaddexp.reduce(lattice.forward(closed, begin)[-1] + self._beta[end - 1])
+        return float(np.clip(-np.expm1(avoiding - self.log_total), 0.0, 1.0))
+
+
+def _hypothesis(
+    log_probs: np.ndarray,
+    lattice: Lattice,
+    posteriors: _Posteriors,
+    tokenizer: Tokenizer,
+    path: np.ndarray,
+    score: float,
+) -> Hypothesis:
+    runs = lattice.runs(path)
+    tokens = tuple(int(lattice.tokens[state]) for state, _ in runs)
+    spans = tuple(span for _, span in runs)
+    probabilities = _item_probabilities(lattice, posteriors, runs, len(path))
+    words = tuple(word_span(word, spans, probabilities[word.start]) for word in tokenizer.split_words(tokens))
+    line = linear_lattice(tokens)
+    posterior = float(np.exp(line.total(line.emissions(log_probs)) - posteriors.log_total))
+    return Hypothesis(tokens, tokenizer.decode(tokens), score, min(posterior, 1.0), spans, words)
+
+
+def _item_probabilities(
+    lattice: Lattice, posteriors: _Posteriors, runs: Sequence[tuple[int, Span]], num_frames: int
+) -> dict[int, float]:
+    """Probability of the item that each token belongs to, by the token's place in `runs`."""
+    items: list[list[int]] = []
+    for idx, (state, _) in enumerate(runs):
+        if lattice.units[state] == NO_UNIT:  # between words
+            continue
+        # Along an item the states' indices rise, so the same or a lower one begins the item anew.
+        previous = runs[idx - 1][0] if idx else None
+        continues = previous is not None and lattice.units[previous] == lattice.units[state] and previous < state
+        if continues:
+            items[-1].append(idx)
+        else:
+            items.append([idx])
+    spans = [Span(runs[item[0]][1].start, runs[item[-1]][1].end) for item in items]
+    probabilities = {}
+    for number, item in enumerate(items):
+        start = spans[number - 1].end if number else 0
+        end = spans[number + 1].start if number + 1 < len(items) else num_frames
+        probability = posteriors.visit(int(lattice.units[runs[item[0]][0]]), start, end)
+        probabilities.update(dict.fromkeys(item, probability))
+    return probabilities
+
+
+def _separated(builder: LatticeBuilder, here: Junction, separator: int | None) -> Junction:
+    return here if separator is None else builder.junction([builder.token(separator, here)])
+
+
+def _is_text(item: object) -> bool:
+    return isinstance(item, str) and bool(item.split())

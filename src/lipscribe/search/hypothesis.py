@@ -1,0 +1,56 @@
+"""What a search gives back. Frames here are rows of `log_probs`; seconds come later, in the transcript."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Candidate(NamedTuple):
+    """A token sequence and its natural-log score, before it is aligned."""
+
+    tokens: tuple[int, ...]
+    score: float
+
+
+class Span(NamedTuple):
+    """The frames `start` to `end - 1`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class WordSpan:
+    """A word, the frames `start` to `end - 1` that show it, and its probability, 0 to 1."""
+
+    text: str
+    start: int
+    end: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One reading of a clip.
+
+    Attributes:
+        tokens: ids, no blanks.
+        text: what they spell.
+        score: natural log of what the search ranks by: the probability of the best path (greedy, grammar) or of all
+            paths together (beam). -inf where nothing in the grammar can be read.
+        posterior: probability of the whole sentence, 0 to 1: among all token sequences (greedy), the final beam (beam)
+            or all that the grammar allows (grammar).
+        spans: frames of each token on its best path.
+        words: the words in order, with their frames and probabilities.
+    """
+
+    tokens: tuple[int, ...]
+    text: str
+    score: float
+    posterior: float
+    spans: tuple[Span, ...]
+    words: tuple[WordSpan, ...]
+
+
+def silence(score: float, posterior: float) -> Hypothesis:
+    """The hypothesis that nothing was said."""
+    return Hypothesis((), "", score, posterior, (), ())

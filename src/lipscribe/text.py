@@ -1,0 +1,45 @@
+"""Named text normalisations: a corpus, a tokenizer and a score each say by name which one they use."""
+
+import unicodedata
+from collections.abc import Callable
+
+from lipscribe.errors import ConfigError
+
+
+def collapse_spaces(text: str) -> str:
+    """`text` with every run of white space made one space, and none at the ends."""
+    return " ".join(text.split())
+
+
+def strip_punctuation(text: str) -> str:
+    """`text` with punctuation and symbols made spaces; apostrophes that touch a letter stay ("don't")."""
+    text = unicodedata.normalize("NFC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    # Combining marks (category M) belong to the letters of many scripts, so `\w` would not do.
+    kept = "".join(char if char == "'" or unicodedata.category(char)[0] in "LMN" else " " for char in text)
+    return " ".join(word for word in kept.split() if word.strip("'"))
+
+
+def _lower(text: str) -> str:
+    return collapse_spaces(text.lower())
+
+
+def _plain(text: str) -> str:
+    return strip_punctuation(text.lower())
+
+
+NORMALISERS: dict[str, Callable[[str], str]] = {
+    "none": str,  # as it is
+    "lower": _lower,  # lower case, single spaces
+    "plain": _plain,  # lower case, single spaces, no punctuation but apostrophes: what most corpora are scored by
+}
+
+
+def normalise(text: str, name: str = "plain") -> str:
+    """`text` under the normalisation `name`, a key of `NORMALISERS`.
+
+    Raises:
+        ConfigError: no normalisation has this name.
+    """
+    if name not in NORMALISERS:
+        raise ConfigError(f"normalisation {name!r} is unknown: choose one of {', '.join(NORMALISERS)}")
+    return NORMALISERS[name](text)

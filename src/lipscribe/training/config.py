@@ -1,0 +1,111 @@
+"""Training settings: a YAML file -> `TrainConfig`, all faults reported at once."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from lipscribe.errors import ConfigError
+from lipscribe.models.spec import ModelSpec
+from lipscribe.transforms import AugmentConfig
+from lipscribe.typed import from_dict, within
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which prepared clips are read.
+
+    Attributes:
+        folder: What `lipscribe prepare` wrote; relative to the working directory.
+        limit: Train on so many clips only.
+        cache: Keep the decoded crops in memory.
+    """
+
+    folder: str
+    train_split: str = "train"
+    dev_split: str = "dev"
+    limit: int | None = within(None, 1)
+    cache: bool = True
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """How the weights are learned.
+
+    Attributes:
+        learning_rate: The peak of a one-cycle schedule (Smith and Topin, 2018) over all steps.
+        warmup: Share of the steps that rise to the peak.
+        clip_norm: Largest norm of a step's gradient.
+        average: Decay a step of the moving average of the weights, which is what is evaluated and saved; 0 is off.
+        frame_weight: Weight of the loss that asks each frame for the word being said (needs word times and a
+            tokenizer of words) beside CTC's own; 0 is CTC alone.
+        label_smoothing: Share of the frame loss's target that is spread over all words.
+        precision: "bf16-mixed" halves the time on processors that know bfloat16, GPUs and CPUs alike.
+    """
+
+    epochs: int = within(70, 1)
+    batch_size: int = within(16, 1)
+    learning_rate: float = within(2e-3, 1e-8, 1)
+    warmup: float = within(0.1, 0, 0.9)
+    weight_decay: float = within(0.01, 0, 10)
+    clip_norm: float = within(5.0, 1e-6)
+    average: float = within(0.998, 0, 0.99999)
+    frame_weight: float = within(1.0, 0)
+    label_smoothing: float = within(0.1, 0, 0.9)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes:
+        output: The run's folder: config, logs, `last.ckpt` to resume from, and the models `best/` and `last/`.
+        evaluate_every: Epochs between looks at the dev split.
+        devices: Processes (GPUs) to train on.
+    """
+
+    output: str
+    data: DataConfig
+    model: ModelSpec
+    augment: AugmentConfig = AugmentConfig()
+    optim: OptimConfig = OptimConfig()
+    seed: int = within(1, 0)
+    evaluate_every: int = within(2, 1)
+    devices: int = within(1, 1)
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        kind = self.model.tokenizer.get("kind") if self.model else None
+        if self.optim and self.optim.frame_weight > 0 and kind == "characters":
+            return ["optim.frame_weight is above 0 with a tokenizer of characters, wanted 0 or a tokenizer of words"]
+        return []
+
+
+def load_config(path: Path | str, **overrides) -> TrainConfig:
+    """Reads a config file.
+
+    Args:
+        overrides: Values that replace the file's, named with `__` for a dot: `optim__epochs=3`.
+
+    Raises:
+        ConfigError: It is missing, no YAML, or has faults; all of them are listed.
+    """
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist: give a config such as configs/grid-s1.yaml") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} is not readable YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(data, dict):
+        names = ", ".join(f.name for f in dataclasses.fields(TrainConfig))
+        raise ConfigError(f"{path} holds no settings, wanted a mapping with {names}")
+    for name, value in overrides.items():
+        *parents, leaf = name.split("__")
+        place = data
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[leaf] = value
+    return from_dict(TrainConfig, data, str(path))

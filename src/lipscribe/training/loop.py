@@ -1,0 +1,171 @@
+"""The training loop, to be read from top to bottom."""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+import yaml
+from lightning.fabric import Fabric
+from lightning.fabric.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from lipscribe.data.dataset import ShardDataset
+from lipscribe.errors import CheckpointError, ConfigError
+from lipscribe.models.builders import build_reader
+from lipscribe.models.checkpoint import save_checkpoint
+from lipscribe.tokenizer import tokenizer_from_dict
+from lipscribe.training.config import TrainConfig
+from lipscribe.training.losses import ctc_loss, frame_loss
+from lipscribe.training.scoring import dev_scores
+from lipscribe.transforms import Augment
+from lipscribe.typed import to_dict
+
+RESUME_FILE = "last.ckpt"
+
+
+def train(config: TrainConfig, resume: bool = False) -> Path:
+    """Trains a model.
+
+    Args:
+        resume: Go on from the last finished epoch of an earlier run in the same folder. The result equals that of a
+            run that was never interrupted: everything random is drawn from the seed and the epoch.
+
+    Returns:
+        The folder of the final model, `<output>/last`; `<output>/best` is the one with the fewest errors on dev.
+
+    Raises:
+        ConfigError: The folder holds another run, or nothing to resume.
+        ManifestError: The prepared clips are missing or damaged.
+    """
+    output = Path(config.output)
+    _claim(output, config, resume)
+    optim, spec = config.optim, config.model
+    fabric = Fabric(accelerator="auto", devices=config.devices, precision=optim.precision, loggers=_loggers(output))
+    fabric.launch()
+    train_set, dev_set = _datasets(config)
+    steps_per_epoch = math.ceil(len(train_set) / fabric.world_size / optim.batch_size)
+
+    fabric.seed_everything(config.seed, verbose=False)
+    model = build_reader(spec).to(memory_format=torch.channels_last)  # faster convolutions, on CPU and GPU alike
+    optimizer = torch.optim.AdamW(model.parameters(), lr=optim.learning_rate, weight_decay=optim.weight_decay)
+    model, optimizer = fabric.setup(model, optimizer)
+    average = AveragedModel(model.module, multi_avg_fn=get_ema_multi_avg_fn(optim.average), use_buffers=True)
+    schedule = LambdaLR(optimizer, _one_cycle(optim.epochs * steps_per_epoch, optim.warmup))
+
+    saved = {"model": model.module, "average": average, "optimizer": optimizer, "schedule": schedule}
+    first_epoch, best = _load_state(output / RESUME_FILE, saved) if resume else (0, math.inf)
+
+    for epoch in range(first_epoch, optim.epochs):
+        # Dropout draws from torch's global generator: seeding it here makes a resumed epoch equal an uninterrupted one.
+        torch.manual_seed(config.seed * 1_000_003 + epoch * 1009 + fabric.global_rank)
+        model.train()
+        started, sums = time.monotonic(), defaultdict(float)
+        batches = train_set.batches(optim.batch_size, epoch, fabric.global_rank, fabric.world_size)
+        bar = tqdm(batches, desc=f"epoch {epoch + 1}/{optim.epochs}", total=steps_per_epoch, leave=False, disable=None)
+        for batch in bar:
+            batch = batch.to(fabric.device)
+            log_probs = model(batch.video, batch.video_lengths)  # (B, T, V)
+            losses = {"ctc": ctc_loss(log_probs, batch), "frame": frame_loss(log_probs, batch, optim.label_smoothing)}
+            losses["loss"] = losses["ctc"] + optim.frame_weight * losses["frame"]
+            fabric.backward(losses["loss"])
+            fabric.clip_gradients(model, optimizer, max_norm=optim.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
+            average.update_parameters(model.module)
+            for name, value in losses.items():
+                sums[name] += value.item()
+            bar.set_postfix(loss=f"{losses['loss'].item():.3f}")
+
+        metrics = {f"train_{name}": value / steps_per_epoch for name, value in sums.items()}
+        metrics |= {"learning_rate": schedule.get_last_lr()[0], "epoch_seconds": time.monotonic() - started}
+        if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == optim.epochs:
+            metrics |= dev_scores(average.module, dev_set.batches(optim.batch_size), spec, fabric)
+        fabric.log_dict(metrics, step=epoch + 1)
+        if fabric.is_global_zero:
+            tqdm.write(f"epoch {epoch + 1:3d}  " + "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
+            save_checkpoint(output / "last", spec, average.module.state_dict())
+            if metrics.get("dev_wer", math.inf) < best:
+                best = metrics["dev_wer"]
+                save_checkpoint(output / "best", spec, average.module.state_dict())
+            # Written last: what is interrupted before this line is simply done again.
+            _save_state(output / RESUME_FILE, saved, epoch + 1, best)
+    return output / "last"
+
+
+def _claim(output: Path, config: TrainConfig, resume: bool) -> None:
+    """Makes the run's folder, or checks that it is this run's."""
+    text = yaml.safe_dump(to_dict(config), sort_keys=False)
+    path = output / "config.yaml"
+    if resume and not (output / RESUME_FILE).exists():
+        raise ConfigError(f"{output} has no {RESUME_FILE} to resume from: leave out --resume")
+    if resume and path.read_text(encoding="utf-8") != text:
+        raise ConfigError(f"{path} differs from the config given: resume with the same settings, or set another output")
+    if not resume and (output / RESUME_FILE).exists():
+        raise ConfigError(f"{output} holds a run already: add --resume to go on with it, or set another output")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"output {output} cannot be written ({error.strerror}): set another output") from None
+
+
+def _datasets(config: TrainConfig) -> tuple[ShardDataset, ShardDataset]:
+    data, size = config.data, config.model.input
+    common = {
+        "tokenizer": tokenizer_from_dict(config.model.tokenizer),
+        "height": size.height,
+        "width": size.width,
+        "cache": data.cache,
+    }
+    augment = Augment(config.augment, size.height, size.width)
+    train_set = ShardDataset(
+        data.folder, data.train_split, augment=augment, limit=data.limit, seed=config.seed, **common
+    )
+    return train_set, ShardDataset(data.folder, data.dev_split, **common)
+
+
+def _loggers(output: Path) -> list[Logger]:
+    """CSV always; TensorBoard where it is installed."""
+    loggers: list[Logger] = [CSVLogger(output, name="logs", version="csv", flush_logs_every_n_steps=1)]
+    try:
+        loggers.append(TensorBoardLogger(output, name="logs", version="tensorboard"))
+    except ModuleNotFoundError:
+        tqdm.write("no TensorBoard logs (pip install tensorboard to have them); metrics go to logs/csv")
+    return loggers
+
+
+def _one_cycle(num_steps: int, warmup: float) -> Callable[[int], float]:
+    """The factor on the peak learning rate at each step: up along a line, down along half a cosine."""
+    rise = max(1, int(num_steps * warmup))
+
+    def factor(step: int) -> float:
+        if step < rise:
+            return (step + 1) / rise
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, num_steps - rise))))
+
+    return factor
+
+
+def _save_state(path: Path, saved: dict[str, Any], epoch: int, best: float) -> None:
+    partial = path.with_name(path.name + ".partial")
+    torch.save({name: part.state_dict() for name, part in saved.items()} | {"epoch": epoch, "best": best}, partial)
+    partial.replace(path)
+
+
+def _load_state(path: Path, saved: dict[str, Any]) -> tuple[int, float]:
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        for name, part in saved.items():
+            part.load_state_dict(state[name])
+    except (OSError, RuntimeError, KeyError, EOFError, ValueError, UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path} cannot be resumed from ({reason}): start anew in another output") from None
+    return state["epoch"], state["best"]

@@ -1,0 +1,39 @@
+"""What training minimises."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from lipscribe.data.dataset import Batch
+
+
+def ctc_loss(log_probs: Tensor, batch: Batch) -> Tensor:
+    """CTC (Graves et al., 2006), the mean over the clips of each clip's loss per target token.
+
+    Args:
+        log_probs: (B, T, V) float32.
+
+    Returns:
+        () float32. A clip with fewer frames than tokens counts as 0 instead of infinity.
+    """
+    return F.ctc_loss(
+        log_probs.transpose(0, 1), batch.targets, batch.video_lengths, batch.target_lengths, zero_infinity=True
+    )
+
+
+def frame_loss(log_probs: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
+    """Cross-entropy of each frame's distribution with the token being said there; blank is the target in silence.
+
+    It works on the same output as CTC, whose sum over alignments includes this one: the two agree, and where CTC would
+    leave one spike a word, the word now shows as long as it lasts.
+
+    Args:
+        log_probs: (B, T, V) float32.
+
+    Returns:
+        () float32, the mean over all frames whose token is known; 0 where there are none.
+    """
+    if not (batch.frame_tokens >= 0).any():
+        return log_probs.sum() * 0
+    return F.cross_entropy(
+        log_probs.flatten(0, 1), batch.frame_tokens.flatten(), ignore_index=-1, label_smoothing=label_smoothing
+    )

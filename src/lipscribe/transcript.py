@@ -1,0 +1,224 @@
+"""What was read, when, and how surely: `Transcript` > `Segment` > `Word`, and the formats they are written in."""
+
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lipscribe.errors import ConfigError, LipscribeError
+from lipscribe.units import Seconds
+
+# Subtitles are read, not heard: two lines of 42 characters, and 7 s, are the limits broadcasters give.
+MAX_LINE_CHARS = 42
+MAX_CUE_CHARS = 2 * MAX_LINE_CHARS
+MAX_CUE_SECONDS = 7.0
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word, its times in seconds from the beginning of the video, and the model's probability of it, 0 to 1."""
+
+    text: str
+    start: Seconds
+    end: Seconds
+    probability: float
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of speech of one person. `speaker` names the face ("face 0"), None where faces were not told apart."""
+
+    text: str
+    start: Seconds
+    end: Seconds
+    words: tuple[Word, ...] = ()
+    speaker: str | None = None
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """All that was read from a video.
+
+    Attributes:
+        segments: in order of their beginnings.
+        source: the file that was read.
+        model: name of the model that read it.
+        duration: of the video.
+        face_coverage: share of the frames in which the face that was read was found, 0 to 1.
+        warnings: what the reader of the transcript should know, one line each.
+    """
+
+    segments: tuple[Segment, ...] = ()
+    source: str | None = None
+    model: str | None = None
+    duration: Seconds | None = None
+    face_coverage: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The texts of the segments, a space between."""
+        return " ".join(segment.text for segment in self.segments if segment.text)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The words of all segments."""
+        return tuple(word for segment in self.segments for word in segment.words)
+
+    @property
+    def speakers(self) -> list[str]:
+        """The different speakers, in order of appearance."""
+        return list(dict.fromkeys(segment.speaker for segment in self.segments if segment.speaker is not None))
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able form with the whole text first; `from_dict` gives back an equal transcript."""
+        return {"text": self.text, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> "Transcript":
+        """The transcript that `to_dict` described.
+
+        Raises:
+            LipscribeError: a field is missing or unknown.
+        """
+        try:
+            fields = {name: value for name, value in record.items() if name != "text"}
+            fields["warnings"] = tuple(fields["warnings"])
+            fields["segments"] = tuple(
+                Segment(**{**segment, "words": tuple(Word(**word) for word in segment["words"])})
+                for segment in fields["segments"]
+            )
+            return cls(**fields)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise LipscribeError(f"not a transcript ({error}): want what `Transcript.to_dict` gives") from error
+
+
+def format_txt(transcript: Transcript) -> str:
+    """A line of text a segment."""
+    return "".join(f"{_label(transcript, segment)}{segment.text}\n" for segment in _spoken(transcript))
+
+
+def format_srt(transcript: Transcript) -> str:
+    """SubRip subtitles."""
+    return "".join(
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(_cue_end(cue), ',')}\n"
+        f"{_wrapped(_label(transcript, cue) + cue.text)}\n\n"
+        for number, cue in enumerate(_cues(transcript), start=1)
+    )
+
+
+def format_vtt(transcript: Transcript) -> str:
+    """WebVTT subtitles; a speaker is a voice tag."""
+    several = len(transcript.speakers) > 1
+    cues = []
+    for cue in _cues(transcript):
+        voice = f"<v {_escaped(cue.speaker)}>" if several and cue.speaker else ""
+        times = f"{_clock(cue.start, '.')} --> {_clock(_cue_end(cue), '.')}"
+        cues.append(f"{times}\n{voice}{_escaped(_wrapped(cue.text))}\n\n")
+    return "WEBVTT\n\n" + "".join(cues)
+
+
+def format_tsv(transcript: Transcript) -> str:
+    """A heading, then start, end (whole milliseconds) and text of each segment, separated by tabs."""
+    rows = (
+        f"{_to_ms(segment.start)}\t{_to_ms(segment.end)}\t{_label(transcript, segment)}{_one_line(segment.text)}\n"
+        for segment in _spoken(transcript)
+    )
+    return "start\tend\ttext\n" + "".join(rows)
+
+
+def format_json(transcript: Transcript) -> str:
+    """Everything, for programs."""
+    return json.dumps(transcript.to_dict(), ensure_ascii=False, indent=2) + "\n"
+
+
+WRITERS: dict[str, Callable[[Transcript], str]] = {
+    "txt": format_txt,
+    "srt": format_srt,
+    "vtt": format_vtt,
+    "tsv": format_tsv,
+    "json": format_json,
+}
+
+
+def write_transcript(transcript: Transcript, format: str = "txt", path: str | Path | None = None) -> None:
+    """Write the transcript in UTF-8 with Unix line ends, whatever the machine's locale.
+
+    Args:
+        transcript: what to write.
+        format: a key of `WRITERS`.
+        path: file to write; None is stdout.
+
+    Raises:
+        ConfigError: no format has this name.
+        LipscribeError: the file cannot be written.
+    """
+    if format not in WRITERS:
+        raise ConfigError(f"format {format!r} is unknown: choose one of {', '.join(WRITERS)}")
+    written = WRITERS[format](transcript).encode("utf-8")
+    if path is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(written)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        Path(path).write_bytes(written)
+    except OSError as error:
+        raise LipscribeError(f"cannot write {path}: {error.strerror}; choose a folder you may write to") from error
+
+
+def _spoken(transcript: Transcript) -> list[Segment]:
+    """The segments that say something, by time: those of several speakers may lie one after the other."""
+    spoken = (replace(segment, text=_one_line(segment.text)) for segment in transcript.segments)
+    return sorted((segment for segment in spoken if segment.text), key=lambda segment: segment.start)
+
+
+def _cues(transcript: Transcript) -> list[Segment]:
+    cues = (cue for segment in _spoken(transcript) for cue in _split(segment))
+    return sorted(cues, key=lambda cue: cue.start)
+
+
+def _split(segment: Segment) -> Iterator[Segment]:
+    """Halve a segment too long for a cue at the word boundary nearest to its middle, until each piece fits."""
+    fits = len(segment.text) <= MAX_CUE_CHARS and segment.end - segment.start <= MAX_CUE_SECONDS
+    if fits or len(segment.words) < 2:
+        yield segment
+        return
+    words = segment.words
+    middle = (words[0].start + words[-1].end) / 2
+    cut = min(range(1, len(words)), key=lambda idx: abs((words[idx - 1].end + words[idx].start) / 2 - middle))
+    for part in (words[:cut], words[cut:]):
+        text = " ".join(word.text for word in part)
+        yield from _split(replace(segment, text=text, start=part[0].start, end=part[-1].end, words=part))
+
+
+def _label(transcript: Transcript, segment: Segment) -> str:
+    return f"{segment.speaker}: " if segment.speaker and len(transcript.speakers) > 1 else ""
+
+
+def _to_ms(seconds: Seconds) -> int:
+    return round(seconds * 1000)
+
+
+def _cue_end(cue: Segment) -> Seconds:
+    return max(cue.end, cue.start + 0.001)  # players drop a cue that lasts no time
+
+
+def _clock(seconds: Seconds, mark: str) -> str:
+    minutes, ms = divmod(_to_ms(seconds), 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{ms // 1000:02d}{mark}{ms % 1000:03d}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, MAX_LINE_CHARS, break_long_words=False, break_on_hyphens=False))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

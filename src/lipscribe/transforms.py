@@ -1,0 +1,149 @@
+"""Mouth crops -> model input, and the augmentation that makes few clips many.
+
+Needs torch and numpy only: training from prepared crops runs where nothing else is installed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lipscribe.typed import within
+
+
+def crops_to_video(crops: np.ndarray, height: int, width: int) -> Tensor:
+    """Cuts the middle of the crops and normalises it.
+
+    Args:
+        crops: (T, 96, 96) uint8.
+
+    Returns:
+        (T, 1, height, width) float32, each frame with mean 0 and deviation 1. Each frame by itself, so that a frame's
+        input depends on no other: a long video read in windows gets the same numbers, and flicker is taken out.
+    """
+    top, left = (crops.shape[1] - height) // 2, (crops.shape[2] - width) // 2
+    middle = crops[:, top : top + height, left : left + width]
+    return normalise_frames(torch.from_numpy(np.ascontiguousarray(middle)).float()[:, None])
+
+
+def normalise_frames(video: Tensor) -> Tensor:
+    """(T, 1, H, W) -> the same with mean 0 and deviation 1 in each frame; an even grey frame gives zeros."""
+    mean = video.mean((-2, -1), keepdim=True)
+    deviation = video.std((-2, -1), keepdim=True, unbiased=False)
+    return (video - mean) / deviation.clamp(min=1.0)
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How much training clips are varied; every amount is drawn anew for each clip and epoch.
+
+    Attributes:
+        rotation: Largest turn, degrees.
+        scale: Largest change of size, as a share.
+        shift: Largest move, pixels of the crop.
+        flip: Chance of mirroring left and right.
+        trim: Largest share of the silence before the first and after the last word that is cut off: sentences then
+            begin anywhere, and an epoch takes less time.
+        time_warp: Largest change of speed, as a share; it varies along the clip.
+        time_masks, time_mask_frames: How many stretches are blanked out at most, and how long each is at most.
+        cutout: Chance of covering a rectangle of up to half the height and width throughout the clip.
+        brightness: Largest gamma change, as a share; contrast changes with it.
+        noise: Largest deviation of added noise, in units of the normalised picture.
+    """
+
+    rotation: float = within(7.0, 0, 180)
+    scale: float = within(0.12, 0, 0.9)
+    shift: float = within(5.0, 0, 48)
+    flip: float = within(0.5, 0, 1)
+    trim: float = within(1.0, 0, 1)
+    time_warp: float = within(0.3, 0, 0.9)
+    time_masks: int = within(3, 0)
+    time_mask_frames: int = within(9, 0)
+    cutout: float = within(0.5, 0, 1)
+    brightness: float = within(0.3, 0, 0.9)
+    noise: float = within(0.1, 0, 10)
+
+
+class Augment:
+    """Crops -> varied model input, with the times of the frames that came out."""
+
+    def __init__(self, config: AugmentConfig, height: int, width: int):
+        self.config = config
+        self.height = height
+        self.width = width
+
+    def __call__(
+        self, crops: np.ndarray, speech: tuple[float, float], rng: np.random.Generator
+    ) -> tuple[Tensor, np.ndarray]:
+        """Varies one clip.
+
+        Args:
+            crops: (T, 96, 96) uint8.
+            speech: First and last frame of the words; what lies outside may be cut off.
+            rng: Every choice is drawn from it, so the same state gives the same result.
+
+        Returns:
+            (T', 1, height, width) float32, and for each of its frames the position in the clip, (T',) float64 frames.
+        """
+        start = rng.uniform(0, self.config.trim) * max(0.0, speech[0] - 1)
+        stop = len(crops) - rng.uniform(0, self.config.trim) * max(0.0, len(crops) - speech[1] - 1)
+        times = self._warped_times(start, stop, rng)
+        nearest = np.clip(np.rint(times).astype(int), 0, len(crops) - 1)
+        video = torch.from_numpy(self._light(rng)[crops[nearest]])[:, None]  # (T', 1, 96, 96)
+        video = torch.nn.functional.grid_sample(
+            video,
+            self._view(crops.shape[1:], rng).expand(len(video), -1, -1, -1),
+            padding_mode="border",
+            align_corners=False,
+        )
+        video = normalise_frames(video)
+        noise = torch.randn(video.shape, generator=torch.Generator().manual_seed(int(rng.integers(2**62))))
+        video = video.add(noise, alpha=rng.uniform(0, self.config.noise))
+        self._cover(video, rng)
+        return video, times
+
+    def _warped_times(self, start: float, stop: float, rng: np.random.Generator) -> np.ndarray:
+        """Where in the clip each frame that comes out is taken: the speed is drawn anew every 5 to 20 frames."""
+        limit = np.log1p(self.config.time_warp)
+        times, now = [], start
+        while now < stop - 0.5 or not times:
+            speed = np.exp(rng.uniform(-limit, limit))
+            for _ in range(rng.integers(5, 21)):
+                if now < stop - 0.5 or not times:
+                    times.append(now)
+                now += speed
+        return np.array(times)
+
+    def _light(self, rng: np.random.Generator) -> np.ndarray:
+        """What each grey value becomes under a random gamma, (256,) float32."""
+        limit = np.log1p(self.config.brightness)
+        return ((np.arange(256, dtype=np.float32) / 255) ** np.float32(np.exp(rng.uniform(-limit, limit)))) * 255
+
+    def _view(self, size: tuple[int, int], rng: np.random.Generator) -> Tensor:
+        """The points of the crop that the picture is made of: turned, scaled, moved, perhaps mirrored. (1, h, w, 2)."""
+        config = self.config
+        angle = np.deg2rad(rng.uniform(-config.rotation, config.rotation))
+        zoom = np.exp(rng.uniform(-1, 1, size=2) * np.log1p(config.scale) * [1, 0.4])  # size, and a little aspect
+        scale_x, scale_y = zoom[0] * zoom[1], zoom[0] / zoom[1]
+        mirror = -1 if rng.random() < config.flip else 1
+        shift_x, shift_y = rng.uniform(-config.shift, config.shift, size=2)
+        ys = torch.arange(self.height, dtype=torch.float32) - (self.height - 1) / 2
+        xs = torch.arange(self.width, dtype=torch.float32) - (self.width - 1) / 2
+        y, x = torch.meshgrid(ys * scale_y, xs * scale_x * mirror, indexing="ij")
+        turned_x = np.cos(angle) * x - np.sin(angle) * y + shift_x
+        turned_y = np.sin(angle) * x + np.cos(angle) * y + shift_y
+        return torch.stack([turned_x / (size[1] / 2), turned_y / (size[0] / 2)], -1)[None].float()
+
+    def _cover(self, video: Tensor, rng: np.random.Generator) -> None:
+        """Blanks out stretches of time and a rectangle of the picture, in place; 0 is the mean grey."""
+        config = self.config
+        for _ in range(rng.integers(0, config.time_masks + 1)):
+            length = int(rng.integers(1, config.time_mask_frames + 1))
+            start = int(rng.integers(0, max(1, len(video) - length)))
+            video[start : start + length] = 0
+        if rng.random() < config.cutout:
+            height = int(rng.integers(4, self.height // 2 + 1))
+            width = int(rng.integers(4, self.width // 2 + 1))
+            top, left = int(rng.integers(0, self.height - height + 1)), int(rng.integers(0, self.width - width + 1))
+            video[:, :, top : top + height, left : left + width] = 0

@@ -1,0 +1,141 @@
+"""Plain data (YAML, JSON) -> frozen dataclasses, with every fault found and named at once.
+
+A user who wrote three mistakes into a config learns of all three in one run. Only the standard library is used, since
+this runs on the bare GPU box too.
+"""
+
+import contextlib
+import dataclasses
+import types
+import typing
+from difflib import get_close_matches
+from typing import Any, Literal, TypeVar, Union
+
+from lipscribe.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def within(default: Any, low: float | None = None, high: float | None = None) -> Any:
+    """A dataclass field with a default whose numbers must lie in [low, high]."""
+    metadata = {"low": low, "high": high}
+    if default is dataclasses.MISSING:
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def from_dict(cls: type[T], data: Any, source: str, error: type[Exception] = ConfigError) -> T:
+    """Builds a dataclass from nested dicts.
+
+    Fields may be int, float, str, bool, None, Literal, tuple[X, ...], dict, other dataclasses, and unions with None.
+    A dataclass may add checks across its fields in a method `faults(self) -> list[str]`.
+
+    Args:
+        source: What to call the data in messages: a file's name.
+        error: The exception to raise; its message lists all faults, each with the path of its field.
+    """
+    faults: list[str] = []
+    value = _dataclass(cls, data, "", faults)
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise error(f"{source}: {count}: " + "; ".join(faults))
+    return value
+
+
+def to_dict(value: Any) -> Any:
+    """The reverse of `from_dict`: nested dicts and lists, ready for JSON or YAML."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: to_dict(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: to_dict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_dict(item) for item in value]
+    return value
+
+
+def _dataclass(cls: type, data: Any, path: str, faults: list[str]) -> Any:
+    if not isinstance(data, dict):
+        faults.append(f"{path or 'the whole'} is {_show(data)}, wanted a mapping with {_names(cls)}")
+        return None
+    before = len(faults)
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    for key in data:
+        if key not in fields:
+            close = get_close_matches(str(key), fields, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {_names(cls)}"
+            faults.append(f"{_join(path, key)} is unknown; {hint}")
+    values = {}
+    for name, field in fields.items():
+        if name in data:
+            values[name] = _value(hints[name], data[name], _join(path, name), faults, field.metadata)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            faults.append(f"{_join(path, name)} is missing")
+    if len(faults) > before:
+        return None
+    value = cls(**values)
+    if hasattr(value, "faults"):
+        faults.extend(f"{path}: {fault}" if path else fault for fault in value.faults())
+    return value
+
+
+def _value(hint: Any, data: Any, path: str, faults: list[str], limits: Any) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return data
+    if origin in (Union, types.UnionType):
+        if data is None and type(None) in args:
+            return None
+        return _value(next(a for a in args if a is not type(None)), data, path, faults, limits)
+    if origin is Literal:
+        if data not in args:
+            faults.append(f"{path} is {_show(data)}, wanted one of {', '.join(map(str, args))}")
+        return data
+    if origin is tuple:
+        if not isinstance(data, list | tuple):
+            faults.append(f"{path} is {_show(data)}, wanted a list")
+            return None
+        if args[-1] is not Ellipsis and len(args) != len(data):
+            faults.append(f"{path} has {len(data)} values, wanted {len(args)}")
+            return None
+        inner = [args[0]] * len(data) if args[-1] is Ellipsis else args
+        return tuple(
+            _value(a, d, f"{path}[{i}]", faults, limits) for i, (a, d) in enumerate(zip(inner, data, strict=True))
+        )
+    if dataclasses.is_dataclass(hint):
+        return _dataclass(hint, data, path, faults)
+    return _scalar(origin or hint, data, path, faults, limits)
+
+
+def _scalar(kind: type, data: Any, path: str, faults: list[str], limits: Any) -> Any:
+    if kind is float and isinstance(data, int) and not isinstance(data, bool):
+        data = float(data)
+    if kind is float and isinstance(data, str):  # YAML 1.1 reads 1e-3 as text
+        with contextlib.suppress(ValueError):
+            data = float(data)
+    if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
+        faults.append(f"{path} is {_show(data)}, wanted {_KINDS.get(kind, kind.__name__)}")
+        return data
+    low, high = limits.get("low"), limits.get("high")
+    if isinstance(data, int | float) and not isinstance(data, bool):
+        inside = (low is None or data >= low) and (high is None or data <= high)
+        if not inside or data != data:
+            wanted = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low} to {high}"
+            faults.append(f"{path} is {data}, wanted {wanted}")
+    return data
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a mapping"}
+
+
+def _join(path: str, name: Any) -> str:
+    return f"{path}.{name}" if path else str(name)
+
+
+def _names(cls: type) -> str:
+    return ", ".join(f.name for f in dataclasses.fields(cls))
+
+
+def _show(data: Any) -> str:
+    text = repr(data)
+    return text if len(text) <= 40 else text[:37] + "..."
