@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,12 +10,18 @@ from lipscribe.faces import FaceTrack
 from lipscribe.faces import landmarks as lm
 from lipscribe.inspection_verdict import FaceQuality
 from lipscribe.mouth import CROP_SIZE, alignment, warp_mouth
+from lipscribe.units import Seconds, seconds_to_frame
 
 NUM_SAMPLES = 6  # frames on the contact sheet
 SAMPLE_SIDE = 640  # px: longer side of a frame that is kept for it
 
-# How far the tip of the nose stands out before the eyes, in eye distances: of MediaPipe's canonical face model, vertex 1
-# lies 4.01 units before the mean of vertices 33, 133, 263 and 362, whose eyes are 6.30 units apart.
+# The mouth's movement is that of its liveliest moments, since a talk has pauses: long ones if others speak too.
+MOTION_WINDOW: Seconds = 2.0
+MOTION_PERCENTILE = 90
+MIN_MOTION_WINDOW: Seconds = 0.6  # a shorter look tells nothing
+
+# How far the tip of the nose stands out before the eyes, in eye distances. In MediaPipe's canonical face model vertex 1
+# lies 4.01 units before the mean of vertices 33, 133, 263 and 362, and the eyes are 6.30 units apart.
 NOSE_LENGTH = 0.636
 
 # Points of the crop, spread evenly, of which is asked whether they lie in the picture.
@@ -107,7 +113,9 @@ class TrackedMouth:
         """Measures the crop of a frame and returns it."""
         crop = self.crop(frame, frame_idx)
         outside = share_outside(self._transforms[frame_idx - self.start], *frame.shape[:2])
-        self.light[frame_idx - self.start] = (measure_sharpness(crop), crop.mean(), crop.std(), outside)
+        seen = crop[crop > 0] if outside > 0 else crop  # what lies outside the picture is black
+        brightness, contrast = (seen.mean(), seen.std()) if seen.size else (0.0, 0.0)
+        self.light[frame_idx - self.start] = (measure_sharpness(crop), brightness, contrast, outside)
         return crop
 
 
@@ -149,7 +157,6 @@ def quality_of(tracks: tuple[FaceTrack, ...], mouths: list[TrackedMouth], covera
         return FaceQuality(coverage)
     mouth_px, yaw, roll = np.concatenate([mouth.shape for mouth in own]).T
     sharpness, brightness, contrast, outside = np.concatenate([mouth.light for mouth in own]).T
-    motions = [track.motion for track in tracks]
     return FaceQuality(
         coverage=coverage,
         mouth_px=float(np.median(mouth_px)),
@@ -160,7 +167,7 @@ def quality_of(tracks: tuple[FaceTrack, ...], mouths: list[TrackedMouth], covera
         roll_deg=float(np.median(roll)),
         brightness=float(brightness.mean()),
         contrast=float(np.median(contrast)),
-        motion=float(np.average(motions, weights=[track.detected.sum() for track in tracks])),
+        motion=measure_motion(tracks),
         outside=float(outside.mean()),
     )
 
@@ -185,6 +192,18 @@ def measure_shape(landmarks: np.ndarray, scale: float = 1.0) -> np.ndarray:
     yaw = np.degrees(np.arctan(lateral / NOSE_LENGTH))
     roll = np.degrees(np.arctan2(across[:, 1], across[:, 0]))
     return np.stack([lm.mouth_width(landmarks) * scale, yaw, roll], -1).astype(np.float32)
+
+
+def measure_motion(tracks: tuple[FaceTrack, ...]) -> float | None:
+    """How fast the mouth moves (see `FaceTrack.motion`) where it moves most; None where it is seen too briefly."""
+    motions = []
+    for track in tracks:
+        step = seconds_to_frame(MOTION_WINDOW, track.fps)
+        for start in range(0, len(track.landmarks), step):
+            window = replace(track, landmarks=track.landmarks[start : start + step])
+            if window.detected.sum() >= MIN_MOTION_WINDOW * track.fps:
+                motions.append(window.motion)
+    return float(np.percentile(motions, MOTION_PERCENTILE)) if motions else None
 
 
 def measure_sharpness(crop: np.ndarray) -> float:

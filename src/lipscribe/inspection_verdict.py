@@ -10,10 +10,10 @@ Verdict = Literal["good", "doubtful", "bad"]
 COVERAGE_GOOD, COVERAGE_BAD = 0.9, 0.5
 MOUTH_PX_GOOD, MOUTH_PX_BAD = 35.0, 25.0
 SHARPNESS_GOOD, SHARPNESS_BAD = 0.20, 0.14
-YAW_GOOD, YAW_BAD = 20.0, 35.0  # degrees
+AWAY_GOOD, AWAY_BAD = 20.0, 35.0  # degrees
 CONTRAST_GOOD, CONTRAST_BAD = 10.0, 4.0  # grey levels
 OUTSIDE_GOOD, OUTSIDE_BAD = 0.05, 0.25
-MOTION_GOOD = 0.06  # eye distances a second
+MOTION_GOOD, MOTION_BAD = 0.10, 0.07  # eye distances a second
 FPS_BAD = 18.0
 
 
@@ -25,15 +25,15 @@ class FaceQuality:
         coverage: Share of the frames in which the face was found, 0 to 1.
         mouth_px: Width of the mouth in pixels of the video as displayed, the median over the frames.
         mouth_px_low: The same, 5th percentile.
-        sharpness: Detail 1 to 2 px of the crop in size over detail 2 to 4 px in size, as energies; it depends neither on
-            light nor on contrast. 0.34 is sharp, 0.18 is blurred over 2 px.
+        sharpness: Detail 1 to 2 px of the crop in size over detail 2 to 4 px in size, as energies; it depends neither
+            on light nor on contrast. 0.34 is sharp, 0.18 is blurred over 2 px.
         yaw_deg: How far the head is turned to the side, median; positive towards the right of the picture. Approximate:
             it is taken from where the tip of the nose lies between the eyes.
         away_deg: Median of the yaw without its sign.
         roll_deg: How far the head is tilted, median, clockwise in the picture. Crops are upright all the same.
         brightness: Mean grey of the crop, 0 to 255.
         contrast: Standard deviation of the crop's greys.
-        motion: How fast the lips part and close: mean of the change of their gap, eye distances a second.
+        motion: How fast the lips part and close, eye distances a second, in the liveliest tenth of the time.
         outside: Share of the crop that lies outside the picture, 0 to 1, mean.
     """
 
@@ -91,6 +91,9 @@ def judge_face(quality: FaceQuality | None, num_frames: int) -> Iterator[Finding
         yield Finding("face", "bad", text, 0, COVERAGE_GOOD)
         return
     yield from _coverage(quality)
+    if quality.mouth_px is None:
+        yield Finding("face", "bad", "the face is there for a moment only: nothing can be read in so few frames")
+        return
     yield from _mouth_size(quality)
     yield from _sharpness(quality)
     yield from _yaw(quality)
@@ -137,10 +140,10 @@ def _sharpness(quality: FaceQuality) -> Iterator[Finding]:
 
 
 def _yaw(quality: FaceQuality) -> Iterator[Finding]:
-    severity = _if_above(quality.away_deg, YAW_GOOD, YAW_BAD)
+    severity = _if_above(quality.away_deg, AWAY_GOOD, AWAY_BAD)
     if severity:
-        text = f"head turned {quality.away_deg:.0f} degrees away (wanted: at most {YAW_GOOD:.0f}): face the camera"
-        yield Finding("away_deg", severity, text, quality.away_deg, YAW_GOOD)
+        text = f"head turned {quality.away_deg:.0f} degrees away (wanted: at most {AWAY_GOOD:.0f}): face the camera"
+        yield Finding("away_deg", severity, text, quality.away_deg, AWAY_GOOD)
 
 
 def _contrast(quality: FaceQuality) -> Iterator[Finding]:
@@ -148,8 +151,8 @@ def _contrast(quality: FaceQuality) -> Iterator[Finding]:
     if severity:
         light = "more light" if quality.brightness < 128 else "less light or a shorter exposure"
         text = (
-            f"mouth hardly visible, contrast {quality.contrast:.1f} grey levels (wanted: {CONTRAST_GOOD:.0f}) at a mean "
-            f"of {quality.brightness:.0f} of 255: give the face {light}"
+            f"mouth hardly visible, contrast {quality.contrast:.1f} grey levels (wanted: {CONTRAST_GOOD:.0f}) at a "
+            f"mean of {quality.brightness:.0f} of 255: give the face {light}"
         )
         yield Finding("contrast", severity, text, quality.contrast, CONTRAST_GOOD)
 
@@ -165,12 +168,14 @@ def _outside(quality: FaceQuality) -> Iterator[Finding]:
 
 
 def _motion(quality: FaceQuality) -> Iterator[Finding]:
-    if quality.motion is not None and quality.motion < MOTION_GOOD:
+    severity = _if_below(quality.motion, MOTION_GOOD, MOTION_BAD)
+    if severity:
+        how = "never" if severity == "bad" else "hardly"
         text = (
-            f"mouth never moves ({quality.motion:.3f} eye distances a second, wanted: {MOTION_GOOD:.2f}): nobody is "
+            f"mouth {how} moves ({quality.motion:.2f} eye distances a second, wanted: {MOTION_GOOD:.2f}): nobody is "
             "speaking, or it is the wrong face; choose another with --face"
         )
-        yield Finding("motion", "bad", text, quality.motion, MOTION_GOOD)
+        yield Finding("motion", severity, text, quality.motion, MOTION_GOOD)
 
 
 def _if_below(value: float | None, good: float, bad: float) -> Severity | None:

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from lipscribe.errors import ConfigError
-from lipscribe.faces import FaceTrack, choose_faces, track_faces
+from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, load_face_detector, track_faces
 from lipscribe.models.checkpoint import load_checkpoint
 from lipscribe.models.reader import LipReader
 from lipscribe.models.registry import DEFAULT_MODEL, find_model
@@ -36,6 +37,7 @@ from lipscribe.video import Video
 
 WINDOW = 500  # frames read at once: 20 s; a longer run is read in windows, in bounded memory
 CONTEXT = 50  # frames beyond each side of a window that the network sees and whose output is thrown away
+PIECE = 1500  # frames searched at once: 60 s; longer runs are cut where nobody speaks, so memory is bounded here too
 SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment
 LOW_COVERAGE = 0.8  # below this share of frames with a face, the user is warned
 
@@ -44,19 +46,22 @@ Source = str | Path | np.ndarray | Iterable[np.ndarray]
 _noticed: set[str] = set()
 
 
-def transcribe(source: Source, model: "str | Path | Model" = DEFAULT_MODEL, face: str | int = "moving") -> Transcript:
+def transcribe(
+    source: Source, model: "str | Path | Model" = DEFAULT_MODEL, face: str | int = "moving", progress: bool = False
+) -> Transcript:
     """Reads the words from a video, by the picture alone.
 
     Args:
         source: A video file; frames (T, H, W, 3) uint8 RGB or mouth crops (T, 96, 96) uint8, both at the model's rate.
         model: A model's name or folder, or a loaded model, which saves loading it again.
         face: Whom to read: "moving" (in each shot the mouth that moves most), "largest", a track's id, or "all".
+        progress: Show bars on stderr, where that is a terminal.
 
     Raises:
         VideoError, NoFaceError, CheckpointError: See there; each message is one line with the remedy.
     """
     model = model if isinstance(model, Model) else load_model(model)
-    return model.transcribe(source, face=face)
+    return model.transcribe(source, face=face, progress=progress)
 
 
 def load_model(name: str | Path = DEFAULT_MODEL, device: str = "auto") -> "Model":
@@ -96,6 +101,7 @@ class Model:
             SearchOptions(method="grammar", grammar=Grammar(spec.grammar)) if spec.grammar else SearchOptions()
         )
         self.device = _device(device)
+        self._detector: FaceDetector | None = None  # started with the first video
         self.reader = reader.to(self.device, memory_format=torch.channels_last).eval()
 
     @torch.inference_mode()
@@ -119,23 +125,33 @@ class Model:
         return np.concatenate(parts) if parts else self.log_probs(np.zeros((0, CROP_SIZE, CROP_SIZE), np.uint8))
 
     def transcribe(
-        self, source: Source, face: str | int = "moving", options: SearchOptions | None = None
+        self,
+        source: Source,
+        face: str | int = "moving",
+        options: SearchOptions | None = None,
+        progress: bool = False,
     ) -> Transcript:
         """Reads a video file, frames or crops; see the function `transcribe`."""
         fps = self.spec.input.fps
         if isinstance(source, np.ndarray) and source.ndim == 3:
             _check_crops(source)
-            hypothesis = self.search(self.stream_log_probs(source), options)[0]
-            transcript = to_transcript(hypothesis, fps, sentence_words=self._sentence_words(options))
-            return replace(transcript, model=self.name, duration=frame_to_seconds(len(source), fps))
-        video = Video(source, fps) if isinstance(source, str | Path) else source
-        if iter(video) is video:  # a generator: it is read twice, for faces and for mouths
-            video = list(video)
-        tracks = track_faces(video, fps)
-        warnings = list(getattr(video, "warnings", []))
+            segments = tuple(self._read_crops(source, 0, options))
+            return Transcript(segments, model=self.name, duration=frame_to_seconds(len(source), fps))
+        frames = Video(source, fps) if isinstance(source, str | Path) else source
+        if iter(frames) is frames:  # a generator: it is read twice, for faces and for mouths
+            frames = list(frames)
+        watched = _Watched(frames, progress)
+        self._detector = self._detector or load_face_detector()
+        tracks = track_faces(watched.read("faces"), fps, self._detector)
+        warnings = list(getattr(frames, "warnings", []))
         chosen = choose_faces(tracks, face)
-        segments = [segment for track in chosen for segment in self._read_track(video, track, options, face == "all")]
-        coverage = _coverage(chosen)
+        segments = []
+        for track in chosen:
+            speaker = f"face {track.id}" if face == "all" else None
+            for run in track.runs():
+                crops = stream_crops(watched.read(f"reading face {track.id}"), run)
+                segments += [replace(found, speaker=speaker) for found in self._read_crops(crops, run.start, options)]
+        coverage = _coverage(chosen, watched.num_frames)
         if coverage < LOW_COVERAGE:
             warnings.append(
                 f"the face was found in {coverage:.0%} of the frames only: words are missing; see lipscribe inspect"
@@ -144,19 +160,19 @@ class Model:
             segments=tuple(sorted(segments, key=lambda segment: segment.start)),
             source=str(source) if isinstance(source, str | Path) else None,
             model=self.name,
-            duration=_duration(video, tracks, fps),
+            duration=frame_to_seconds(watched.num_frames, fps),
             face_coverage=coverage,
             warnings=tuple(warnings),
         )
 
-    def _read_track(
-        self, video: Iterable[np.ndarray], track: FaceTrack, options: SearchOptions | None, labelled: bool
+    def _read_crops(
+        self, crops: Iterable[np.ndarray], first_frame: int, options: SearchOptions | None
     ) -> Iterator[Segment]:
-        for run in track.runs():
-            hypothesis = self.search(self.stream_log_probs(stream_crops(video, run)), options)[0]
-            transcript = to_transcript(hypothesis, self.spec.input.fps, run.start, self._sentence_words(options))
-            for segment in transcript.segments:
-                yield replace(segment, speaker=f"face {track.id}") if labelled else segment
+        log_probs = self.stream_log_probs(crops)
+        for start, stop in _pieces(log_probs):
+            hypothesis = self.search(log_probs[start:stop], options)[0]
+            fps, sentence_words = self.spec.input.fps, self._sentence_words(options)
+            yield from to_transcript(hypothesis, fps, first_frame + start, sentence_words).segments
 
     def _sentence_words(self, options: SearchOptions | None) -> int | None:
         """How many words a sentence has, where the grammar says so."""
@@ -205,21 +221,47 @@ def _windows(crops: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, int, int
         before, ahead = ahead[:middle][-CONTEXT:], np.concatenate([ahead[middle:], more])
 
 
+def _pieces(log_probs: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Cuts a long run (T, V) into pieces of at most `PIECE` frames, each cut at the stillest half second there is."""
+    start = 0
+    while len(log_probs) - start > PIECE:
+        silence = np.exp(log_probs[start + PIECE // 2 : start + PIECE, 0])
+        stillest = np.argmax(np.convolve(silence, np.ones(13), mode="same"))
+        stop = start + PIECE // 2 + int(stillest)
+        yield start, stop
+        start = stop
+    yield start, len(log_probs)
+
+
+class _Watched:
+    """Frames that are read several times: it counts them, and shows on stderr how far they have been read."""
+
+    def __init__(self, frames: Iterable[np.ndarray], progress: bool):
+        self.frames = frames
+        self.progress = progress
+        self.num_frames = 0
+
+    def read(self, what: str) -> Iterator[np.ndarray]:
+        video = self.frames if isinstance(self.frames, Video) else None
+        total = round(video.info.duration * video.fps) if video else None
+        hidden = None if self.progress else True  # None leaves it to tqdm, which shows bars on terminals only
+        with tqdm(self.frames, desc=what, total=total, unit="frame", leave=False, disable=hidden) as bar:
+            for frame_idx, frame in enumerate(bar):
+                self.num_frames = max(self.num_frames, frame_idx + 1)
+                yield frame
+
+
 def _take(stream: Iterator[np.ndarray], number: int) -> np.ndarray:
     taken = list(islice(stream, number))
     return np.stack(taken) if taken else np.zeros((0, CROP_SIZE, CROP_SIZE), np.uint8)
 
 
-def _coverage(tracks: list[FaceTrack]) -> float:
-    """Share of the frames of the tracks' shots in which the faces were found."""
-    frames = sum(track.detected.sum() / max(track.coverage, 1e-9) for track in tracks)
-    return float(sum(track.detected.sum() for track in tracks) / max(frames, 1))
-
-
-def _duration(video: Iterable[np.ndarray], tracks: list[FaceTrack], fps: float) -> Seconds:
-    if isinstance(video, Video):
-        return video.info.duration
-    return frame_to_seconds(len(video) if hasattr(video, "__len__") else max(t.stop for t in tracks), fps)
+def _coverage(tracks: list[FaceTrack], num_frames: int) -> float:
+    """Share of the video's frames in which one of the faces was found."""
+    found = np.zeros(num_frames, bool)
+    for track in tracks:
+        found[track.start : track.stop] |= track.detected
+    return float(found.mean())
 
 
 def _check_crops(crops: np.ndarray) -> None:

@@ -59,7 +59,7 @@ class AugmentConfig:
     trim: float = within(1.0, 0, 1)
     time_warp: float = within(0.3, 0, 0.9)
     time_masks: int = within(3, 0)
-    time_mask_frames: int = within(9, 0)
+    time_mask_frames: int = within(9, 1)
     cutout: float = within(0.5, 0, 1)
     brightness: float = within(0.3, 0, 0.9)
     noise: float = within(0.1, 0, 10)

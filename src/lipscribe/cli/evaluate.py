@@ -1,6 +1,64 @@
 """`lipscribe evaluate`."""
 
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
 
-def evaluate() -> int:
-    """Measure how well a model reads a split."""
-    return 0
+import typer
+
+
+class Search(StrEnum):  # noqa: D101
+    auto = "auto"
+    greedy = "greedy"
+    beam = "beam"
+    grammar = "grammar"
+
+
+def evaluate(
+    source: Annotated[
+        Path, typer.Argument(help="A prepared folder, or a JSONL manifest of clips.", show_default=False)
+    ],
+    split: Annotated[str, typer.Option(help="Which split to read.")] = "dev",
+    model: Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.")] = "grid-s1",
+    output: Annotated[Path | None, typer.Option(help="Folder for the report: JSON, text and a page of plots.")] = None,
+    from_video: Annotated[
+        bool,
+        typer.Option("--from-video", help="Read the video files themselves, the whole way, not the prepared crops."),
+    ] = False,
+    search: Annotated[Search, typer.Option(help="auto is the model's grammar if it has one, else beam.")] = Search.auto,
+    beam_size: Annotated[int, typer.Option(help="Hypotheses kept by the beam.", min=1)] = 16,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> int:
+    """Measure how well a model reads a split: WER, CER, where the errors are, the worst clips.
+
+    Examples:
+
+      lipscribe evaluate prepared/ --split dev --model runs/grid-s1 --output report/
+
+      lipscribe evaluate prepared/ --split dev --from-video
+
+      lipscribe evaluate my-clips.jsonl --split test
+    """
+    from lipscribe.cli.files import result_folder
+    from lipscribe.cli.transcribe import search_options
+    from lipscribe.data.manifest import load_manifest
+    from lipscribe.errors import ManifestError
+    from lipscribe.evaluate import evaluate_prepared, evaluate_videos, write_evaluation
+    from lipscribe.evaluate_report import facts, headline
+    from lipscribe.pipeline import load_model
+
+    if output is not None:
+        result_folder(output)
+    raw = from_video or source.is_file()
+    manifest = source if source.is_file() else source / "manifest.jsonl"
+    clips = [clip for clip in load_manifest(manifest) if clip.split == split] if raw else []
+    if raw and not clips:
+        raise ManifestError(f"{manifest} has no clip of split {split!r}: give another --split")
+    reader = load_model(model, device)
+    options = search_options(reader, search, beam_size)
+    evaluation = evaluate_videos(reader, clips, options) if raw else evaluate_prepared(reader, source, split, options)
+    print("\n".join([headline(evaluation), *facts(evaluation)]))
+    if output is not None:
+        for path in write_evaluation(evaluation, output):
+            typer.echo(str(path), err=True)
+    return 1 if any(clip.failure for clip in evaluation.clips) else 0

@@ -51,11 +51,11 @@ def transcribe(
         raise typer.BadParameter(f"several videos as {format} need --output FOLDER", param_hint="--output")
     paths = result_paths(videos, output, format.value)
     reader = load_model(model, device)
-    options = _options(reader, search, beam_size)
+    options = search_options(reader, search, beam_size)
     failed = 0
     for video, path in zip(videos, paths, strict=True):
         try:
-            transcript = reader.transcribe(video, face=face, options=options)
+            transcript = reader.transcribe(video, face=face, options=options, progress=True)
         except LipscribeError as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr)
@@ -72,14 +72,15 @@ def transcribe(
     return 0 if not failed else 2 if failed == len(videos) else 1
 
 
-def _options(reader, search: Search, beam_size: int):
+def search_options(reader, search: str, beam_size: int):
+    """The `SearchOptions` that the flags ask of a `Model`; None is the model's own."""
     from lipscribe.errors import ConfigError
     from lipscribe.search import SearchOptions
 
-    if search is Search.auto:
+    if search == "auto":
         return None
-    if search is Search.grammar:
+    if search == "grammar":
         if reader.default_search.grammar is None:
             raise ConfigError(f"model {reader.name} has no grammar: give --search beam or greedy")
         return reader.default_search
-    return SearchOptions(method=search.value, beam_size=beam_size)
+    return SearchOptions(method=str(search), beam_size=beam_size)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from lipscribe.data.manifest import Clip
 from lipscribe.data.shards import PreparedClip, find_shards, read_shard
-from lipscribe.errors import ManifestError
+from lipscribe.errors import LipscribeError, ManifestError
 from lipscribe.tokenizer import Tokenizer
 from lipscribe.transforms import Augment, crops_to_video
 from lipscribe.units import MODEL_FPS
@@ -93,11 +94,15 @@ class ShardDataset:
         return sum(1 for _ in self._chosen(self.shards))
 
     def batches(self, batch_size: int, epoch: int = 0, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
-        """One epoch. With several processes each gets every `world_size`-th clip."""
+        """One epoch. With several processes each gets every `world_size`-th clip.
+
+        Clips that cannot be shared out evenly at the end are left to another epoch: a process with one batch more than
+        the others would wait for them for ever.
+        """
         samples: list[Sample] = []
-        for number, prepared in enumerate(self._order(epoch)):
-            if number % world_size != rank:
-                continue
+        numbered = enumerate(self._order(epoch))
+        while len(share := list(islice(numbered, world_size))) == world_size:
+            number, prepared = share[rank]
             samples.append(self._sample(prepared, np.random.default_rng([self.seed, epoch, number])))
             if len(samples) == batch_size:
                 yield collate(samples)
@@ -121,10 +126,14 @@ class ShardDataset:
 
     def _chosen(self, shards: list[Path]) -> Iterator[PreparedClip]:
         keep = self._limited_ids()
+        empty = True
         for shard in shards:
             for prepared in self._read(shard):
+                empty = False
                 if keep is None or prepared.clip.id in keep:
                     yield prepared
+        if empty:
+            raise ManifestError(f"{self.shards[0]} and its like hold no clip: status.jsonl beside them says why")
 
     def _limited_ids(self) -> set[str] | None:
         if self.limit is None:
@@ -151,7 +160,10 @@ class ShardDataset:
             words = clip.words
             speech = (words[0].start * MODEL_FPS, words[-1].end * MODEL_FPS) if words else (0, len(prepared.crops))
             video, times = self.augment(prepared.crops, speech, rng)
-        return Sample(video, self.tokenizer.encode(clip.text), frame_tokens(clip, times, self.tokenizer), clip)
+        try:
+            return Sample(video, self.tokenizer.encode(clip.text), frame_tokens(clip, times, self.tokenizer), clip)
+        except LipscribeError as error:
+            raise ManifestError(f"clip {clip.id}: {error}") from None
 
 
 def frame_tokens(clip: Clip, times: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:

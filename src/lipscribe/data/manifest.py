@@ -1,8 +1,10 @@
 """Clips as plain records in JSON Lines, validated at the door."""
 
 import json
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from lipscribe.errors import ManifestError
@@ -32,7 +34,7 @@ class Clip:
 
     Attributes:
         id: Unique in its manifest, such as "s1/bbaf2n"; it is in every message about the clip.
-        path: The video; relative paths are relative to the manifest's folder.
+        path: The video; in a manifest file a relative path is relative to the file's folder.
         text: What is said, words separated by single spaces. Never empty: a clip without text teaches nothing.
         words: When each word is said, if known; then one entry for each word of the text.
         split: "train", "dev" or "test".
@@ -50,20 +52,24 @@ class Clip:
         faults = [] if self.id.strip() else ["the id is empty"]
         if not self.text.strip():
             faults.append("the text is empty, wanted what is said")
+        if not re.fullmatch(r"[\w-]+", self.split):  # it becomes part of file names
+            faults.append(f"the split is {self.split!r}, wanted a name such as train, dev or test")
         if self.words and [word.text for word in self.words] != self.text.split():
             faults.append(f"the word times are of {' '.join(w.text for w in self.words)!r}, the text is {self.text!r}")
+        if any(after.start < before.start for before, after in pairwise(self.words)):
+            faults.append("the word times run backwards")
         return faults
 
 
 def load_manifest(path: Path | str) -> list[Clip]:
-    """Reads a manifest.
+    """Reads a manifest; relative paths in it come back joined to its folder.
 
     Raises:
         ManifestError: It is missing or empty, or lines are wrong: the first five are named, all are counted.
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # splitlines() would also split within JSON strings
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path} cannot be read ({error}): give a JSONL manifest such as prepare writes") from None
     clips, faults, seen = [], [], set()
@@ -81,10 +87,11 @@ def load_manifest(path: Path | str) -> list[Clip]:
         if clip.id in seen:
             faults.append(f"line {number}: id {clip.id!r} was there before")
         seen.add(clip.id)
-        clips.append(clip)
+        clips.append(replace(clip, path=str(path.parent / clip.path)))
     if faults:
         more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
-        raise ManifestError(f"{path}: {len(faults)} bad lines: {'; '.join(faults[:5])}{more}")
+        count = "1 bad line" if len(faults) == 1 else f"{len(faults)} bad lines"
+        raise ManifestError(f"{path}: {count}: {'; '.join(faults[:5])}{more}")
     if not clips:
         raise ManifestError(f"{path} holds no clip")
     return clips

@@ -4,13 +4,15 @@ A prepared folder holds shards `<split>-000000.tar`, beside each a `.jsonl` with
 (written after the shard: it marks the shard as done), and at the end `manifest.jsonl` and `status.jsonl` over all.
 """
 
+import functools
 import json
 import multiprocessing
 import os
 import signal
+import threading
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +22,7 @@ from tqdm import tqdm
 from lipscribe.data.manifest import Clip, save_manifest
 from lipscribe.data.shards import Codec, PreparedClip, clip_members, write_members
 from lipscribe.errors import LipscribeError, ManifestError, NoFaceError
-from lipscribe.faces import choose_faces, track_faces
+from lipscribe.faces import FaceDetector, choose_faces, load_face_detector, track_faces
 from lipscribe.faces.landmarks import mouth_width
 from lipscribe.mouth import crop_mouth
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
@@ -60,7 +62,7 @@ def prepare_clip(clip: Clip) -> tuple[PreparedClip, ClipStatus]:
         LipscribeError: The video cannot be read, or no face is there while the words are said.
     """
     video = Video(clip.path, MODEL_FPS)
-    tracks = track_faces(video, MODEL_FPS)
+    tracks = track_faces(video, MODEL_FPS, _detector())
     runs = [run for track in choose_faces(tracks) for run in track.runs()]
     if not runs:
         raise NoFaceError("a face is there for a moment only")
@@ -69,7 +71,8 @@ def prepare_clip(clip: Clip) -> tuple[PreparedClip, ClipStatus]:
     start, stop = frame_to_seconds(run.start, MODEL_FPS), frame_to_seconds(run.stop, MODEL_FPS)
     _check_words(clip, start, stop, video.info.duration, track.coverage)
     words = tuple(
-        replace(word, start=max(0.0, word.start - start), end=min(word.end, stop) - start) for word in clip.words
+        replace(word, start=min(max(word.start, start), stop) - start, end=min(max(word.end, start), stop) - start)
+        for word in clip.words
     )
     status = ClipStatus(
         clip.id,
@@ -81,6 +84,12 @@ def prepare_clip(clip: Clip) -> tuple[PreparedClip, ClipStatus]:
         round(float(mouth_width(run.landmarks).mean()), 1),
     )
     return PreparedClip(replace(clip, words=words), crop_mouth(video, run)), status
+
+
+@functools.cache
+def _detector() -> FaceDetector:
+    """One for each process: starting it takes as long as reading ten frames."""
+    return load_face_detector()
 
 
 def _check_words(clip: Clip, start: Seconds, stop: Seconds, duration: Seconds, coverage: float) -> None:
@@ -118,11 +127,11 @@ def prepare(
     statuses: list[ClipStatus] = []
     with tqdm(total=len(clips), desc="prepare", unit="clip", disable=None) as bar, _Workers(workers) as pool:
         for name, members in shards:
-            done = output / f"{name}.jsonl"
-            if not done.exists():
-                _prepare_shard(output / f"{name}.tar", done, members, codec, pool, bar)
-            else:
+            shard, done = output / f"{name}.tar", output / f"{name}.jsonl"
+            if shard.exists() and done.exists():
                 bar.update(len(members))
+            else:
+                _prepare_shard(shard, done, members, codec, pool, bar)
             statuses += [ClipStatus(**json.loads(line)) for line in done.read_text(encoding="utf-8").splitlines()]
     kept = {status.id for status in statuses if status.status == "ok"}
     save_manifest(
@@ -153,8 +162,9 @@ def _claim(output: Path, clips: list[Clip], codec: Codec) -> None:
                     f"{output} was prepared from {found.get('clips')} clips ({found.get('codec')}), now it would be "
                     f"{len(clips)} ({codec}): give another --output, or delete the folder"
                 )
-        path.write_text(json.dumps(wanted), encoding="utf-8")
-    except (OSError, ValueError) as error:
+        else:
+            _write_whole(path, json.dumps(wanted))
+    except (OSError, ValueError, AttributeError) as error:
         raise ManifestError(f"{output} cannot be used ({error}): give another --output") from None
 
 
@@ -194,7 +204,7 @@ class _Workers:
     def outcomes(self, clips: list[Clip], codec: Codec) -> Iterator[Outcome]:
         """What became of each clip, in order."""
         broken = False
-        futures = [self.pool.submit(_work, clip, codec) for clip in clips]
+        futures = [self._submit(clip, codec) for clip in clips]
         for clip, future in zip(clips, futures, strict=True):
             try:
                 yield future.result()
@@ -203,6 +213,14 @@ class _Workers:
                 yield self._alone(clip, codec)
         if broken:
             self.pool = self._start(self.number)
+
+    def _submit(self, clip: Clip, codec: Codec) -> Future:
+        try:
+            return self.pool.submit(_work, clip, codec)
+        except BrokenProcessPool as error:  # a clip submitted a moment ago has crashed already
+            refused: Future = Future()
+            refused.set_exception(error)
+            return refused
 
     def _alone(self, clip: Clip, codec: Codec) -> Outcome:
         try:
@@ -214,13 +232,18 @@ class _Workers:
     @staticmethod
     def _start(number: int) -> ProcessPoolExecutor:
         # A forked copy of a process with threads in it may hang; a spawned one starts clean.
-        return ProcessPoolExecutor(
-            number, multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_parent
-        )
+        return ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), initializer=_live_and_die_with_parent)
 
 
-def _leave_interrupts_to_parent() -> None:
+def _live_and_die_with_parent() -> None:
+    """In a worker: Ctrl-C is the parent's to handle, and when the parent is killed nobody else ends the worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_exit_after_parent, daemon=True).start()
+
+
+def _exit_after_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _work(clip: Clip, codec: Codec) -> Outcome:
@@ -232,6 +255,11 @@ def _work(clip: Clip, codec: Codec) -> Outcome:
 
 
 def _write_lines(path: Path, statuses: list[ClipStatus]) -> None:
+    _write_whole(path, "".join(json.dumps(asdict(status)) + "\n" for status in statuses))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Writes a file, complete or not at all."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(json.dumps(asdict(status)) + "\n" for status in statuses), encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     partial.replace(path)

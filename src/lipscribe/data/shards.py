@@ -9,6 +9,9 @@ import io
 import json
 import tarfile
 import tempfile
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,9 @@ from lipscribe.errors import ManifestError, MissingExtraError
 from lipscribe.typed import from_dict, to_dict
 
 Codec = Literal["lossless", "compact"]
+# What reading damaged bytes raises, in the words of tarfile, zipfile, zlib, json, numpy and PyAV (see _from_mp4).
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, NotImplementedError)
+_DAMAGE += (tarfile.TarError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 COMPACT_CRF = 20  # H.264 quality; measured not to change what is read (docs/results.md)
 
 
@@ -63,19 +69,28 @@ def read_shard(path: Path | str) -> Iterator[PreparedClip]:
         ManifestError: It is missing, cut off or no shard.
         MissingExtraError: It holds video, and neither av nor cv2 is installed.
     """
+    decoders = {".crops.npz": _from_npz, ".crops.mp4": _from_mp4}
     try:
+        _check_end(Path(path))
         with tarfile.open(path, "r|") as tar:
-            clip = None
-            for member in tar:
-                content = tar.extractfile(member).read()
-                if member.name.endswith(".json"):
-                    clip = from_dict(Clip, json.loads(content), f"{path}: {member.name}", ManifestError)
-                elif clip is not None and member.name.endswith(".crops.npz"):
-                    yield PreparedClip(clip, _from_npz(content))
-                elif clip is not None and member.name.endswith(".crops.mp4"):
-                    yield PreparedClip(clip, _from_mp4(content))
-    except (OSError, tarfile.TarError, ValueError, EOFError) as error:
+            members = ((member.name, tar.extractfile(member).read()) for member in tar if member.isfile())
+            for name, record in members:
+                clip = from_dict(Clip, json.loads(record), f"{path}: {name}", ManifestError)
+                name, content = next(members, ("", b""))
+                suffix = name.removeprefix(clip.id)
+                if suffix not in decoders:
+                    raise ValueError(f"after {clip.id}.json stands {name or 'nothing'}, wanted its crops")
+                yield PreparedClip(clip, decoders[suffix](content))
+    except _DAMAGE as error:
         raise ManifestError(f"shard {path} cannot be read ({error}): prepare it again") from None
+
+
+def _check_end(path: Path) -> None:
+    """A tar file ends in 1024 zeros; one that was cut off between two members would otherwise be read as a whole."""
+    with path.open("rb") as file:
+        file.seek(-1024, io.SEEK_END)
+        if any(file.read()):
+            raise ValueError("it is cut off")
 
 
 def find_shards(folder: Path | str, split: str) -> list[Path]:
@@ -85,9 +100,10 @@ def find_shards(folder: Path | str, split: str) -> list[Path]:
         ManifestError: There are none; the splits that are there are named.
     """
     folder = Path(folder)
-    shards = sorted(folder.glob(f"{split}-*.tar"))
+    found = sorted(folder.glob("*-*.tar"))
+    shards = [path for path in found if path.name.rsplit("-", 1)[0] == split]
     if not shards:
-        there = sorted({p.name.rsplit("-", 1)[0] for p in folder.glob("*-*.tar")})
+        there = sorted({path.name.rsplit("-", 1)[0] for path in found})
         have = f"it has {', '.join(there)}" if there else "it holds no shards: run `lipscribe prepare` first"
         raise ManifestError(f"{folder} has no split {split!r}: {have}")
     return shards
@@ -108,12 +124,14 @@ def _from_npz(content: bytes) -> np.ndarray:
 
 def _to_mp4(crops: np.ndarray) -> bytes:
     import av
+    from av.video.reformatter import ColorRange
 
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=25, options={"crf": str(COMPACT_CRF), "preset": "slow"})
         stream.height, stream.width = crops.shape[1:]
         stream.pix_fmt = "gray"
+        stream.codec_context.color_range = ColorRange.JPEG  # else readers take 16 for black and 235 for white
         for crop in crops:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(crop, format="gray")))
         container.mux(stream.encode())
@@ -125,8 +143,11 @@ def _from_mp4(content: bytes) -> np.ndarray:
         import av
     except ImportError:
         return _from_mp4_by_cv2(content)
-    with av.open(io.BytesIO(content)) as container:
-        return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(video=0)])
+    try:
+        with av.open(io.BytesIO(content)) as container:
+            return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(video=0)])
+    except av.FFmpegError as error:
+        raise ValueError(str(error)) from None
 
 
 def _from_mp4_by_cv2(content: bytes) -> np.ndarray:

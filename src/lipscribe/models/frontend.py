@@ -95,8 +95,8 @@ def stack_neighbours(video: Tensor, video_lengths: Tensor, num_frames: int) -> T
     (B, T, 1, H, W) -> (B, T, num_frames, H, W), the frame itself in the middle.
     """
     reach = num_frames // 2
-    mask = frame_mask(video_lengths, video.shape[1]).to(video.dtype)
-    padded = nn.functional.pad(video * mask[:, :, None, None, None], (0, 0, 0, 0, 0, 0, reach, reach))
+    exists = frame_mask(video_lengths.to(video.device), video.shape[1])[:, :, None, None, None]
+    padded = nn.functional.pad(video.masked_fill(~exists, 0), (0, 0, 0, 0, 0, 0, reach, reach))
     return torch.cat([padded[:, i : i + video.shape[1]] for i in range(num_frames)], dim=2)
 
 

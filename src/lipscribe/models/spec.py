@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lipscribe.errors import CheckpointError
+from lipscribe.errors import CheckpointError, ConfigError
+from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.typed import from_dict, within
 from lipscribe.units import MODEL_FPS
 
@@ -58,7 +59,7 @@ class Card:
     licence: str = "unknown"
     closed_vocabulary: bool = False
     notice: str = ""
-    scores: dict = dataclasses.field(default_factory=dict)
+    scores: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,14 @@ class ModelSpec:
     flip_average: bool = False
     card: Card = Card()
     format_version: int = within(1, 1, 1)
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        try:
+            tokenizer_from_dict(self.tokenizer)
+        except ConfigError as error:
+            return [str(error)]
+        return []
 
 
 def load_spec(folder: Path | str) -> ModelSpec:

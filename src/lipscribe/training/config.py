@@ -9,6 +9,8 @@ import yaml
 
 from lipscribe.errors import ConfigError
 from lipscribe.models.spec import ModelSpec
+from lipscribe.search import Grammar
+from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.transforms import AugmentConfig
 from lipscribe.typed import from_dict, within
 
@@ -54,7 +56,7 @@ class OptimConfig:
     average: float = within(0.998, 0, 0.99999)
     frame_weight: float = within(1.0, 0)
     label_smoothing: float = within(0.1, 0, 0.9)
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,15 @@ class TrainConfig:
 
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""
-        kind = self.model.tokenizer.get("kind") if self.model else None
-        if self.optim and self.optim.frame_weight > 0 and kind == "characters":
-            return ["optim.frame_weight is above 0 with a tokenizer of characters, wanted 0 or a tokenizer of words"]
-        return []
+        faults = []
+        if self.optim.frame_weight > 0 and self.model.tokenizer["kind"] == "characters":
+            faults.append("optim.frame_weight is above 0 with a tokenizer of characters, wanted 0 or one of words")
+        if self.model.grammar is not None:
+            try:
+                Grammar(self.model.grammar).compile(tokenizer_from_dict(self.model.tokenizer))
+            except ConfigError as error:
+                faults.append(f"model: {error}")
+        return faults
 
 
 def load_config(path: Path | str, **overrides) -> TrainConfig:
@@ -107,5 +114,6 @@ def load_config(path: Path | str, **overrides) -> TrainConfig:
         place = data
         for parent in parents:
             place = place.setdefault(parent, {})
-        place[leaf] = value
+        if isinstance(place, dict):  # what else stands there is a fault, named below
+            place[leaf] = value
     return from_dict(TrainConfig, data, str(path))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import yaml
 from lightning.fabric import Fabric
-from lightning.fabric.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -22,6 +22,7 @@ from lipscribe.models.builders import build_reader
 from lipscribe.models.checkpoint import save_checkpoint
 from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.training.config import TrainConfig
+from lipscribe.training.logs import log_row, say, tensorboard
 from lipscribe.training.losses import ctc_loss, frame_loss
 from lipscribe.training.scoring import dev_scores
 from lipscribe.transforms import Augment
@@ -47,10 +48,10 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     output = Path(config.output)
     _claim(output, config, resume)
     optim, spec = config.optim, config.model
-    fabric = Fabric(accelerator="auto", devices=config.devices, precision=optim.precision, loggers=_loggers(output))
+    fabric = Fabric(accelerator="auto", devices=config.devices, precision=optim.precision, loggers=tensorboard(output))
     fabric.launch()
     train_set, dev_set = _datasets(config)
-    steps_per_epoch = math.ceil(len(train_set) / fabric.world_size / optim.batch_size)
+    steps_per_epoch = math.ceil(len(train_set) // fabric.world_size / optim.batch_size)
 
     fabric.seed_everything(config.seed, verbose=False)
     model = build_reader(spec).to(memory_format=torch.channels_last)  # faster convolutions, on CPU and GPU alike
@@ -90,7 +91,8 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
             metrics |= dev_scores(average.module, dev_set.batches(optim.batch_size), spec, fabric)
         fabric.log_dict(metrics, step=epoch + 1)
         if fabric.is_global_zero:
-            tqdm.write(f"epoch {epoch + 1:3d}  " + "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
+            log_row(output, epoch + 1, metrics)
+            say(f"epoch {epoch + 1:3d}  " + "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
             save_checkpoint(output / "last", spec, average.module.state_dict())
             if metrics.get("dev_wer", math.inf) < best:
                 best = metrics["dev_wer"]
@@ -100,13 +102,14 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     return output / "last"
 
 
+@rank_zero_only  # of several processes the first makes the folder, before it starts the others
 def _claim(output: Path, config: TrainConfig, resume: bool) -> None:
     """Makes the run's folder, or checks that it is this run's."""
     text = yaml.safe_dump(to_dict(config), sort_keys=False)
     path = output / "config.yaml"
     if resume and not (output / RESUME_FILE).exists():
         raise ConfigError(f"{output} has no {RESUME_FILE} to resume from: leave out --resume")
-    if resume and path.read_text(encoding="utf-8") != text:
+    if resume and (not path.exists() or path.read_text(encoding="utf-8") != text):
         raise ConfigError(f"{path} differs from the config given: resume with the same settings, or set another output")
     if not resume and (output / RESUME_FILE).exists():
         raise ConfigError(f"{output} holds a run already: add --resume to go on with it, or set another output")
@@ -132,16 +135,6 @@ def _datasets(config: TrainConfig) -> tuple[ShardDataset, ShardDataset]:
     return train_set, ShardDataset(data.folder, data.dev_split, **common)
 
 
-def _loggers(output: Path) -> list[Logger]:
-    """CSV always; TensorBoard where it is installed."""
-    loggers: list[Logger] = [CSVLogger(output, name="logs", version="csv", flush_logs_every_n_steps=1)]
-    try:
-        loggers.append(TensorBoardLogger(output, name="logs", version="tensorboard"))
-    except ModuleNotFoundError:
-        tqdm.write("no TensorBoard logs (pip install tensorboard to have them); metrics go to logs/csv")
-    return loggers
-
-
 def _one_cycle(num_steps: int, warmup: float) -> Callable[[int], float]:
     """The factor on the peak learning rate at each step: up along a line, down along half a cosine."""
     rise = max(1, int(num_steps * warmup))
@@ -165,7 +158,7 @@ def _load_state(path: Path, saved: dict[str, Any]) -> tuple[int, float]:
         state = torch.load(path, weights_only=True, map_location="cpu")
         for name, part in saved.items():
             part.load_state_dict(state[name])
-    except (OSError, RuntimeError, KeyError, EOFError, ValueError, UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
+        return state["epoch"], state["best"]
+    except (OSError, RuntimeError, KeyError, TypeError, EOFError, ValueError, UnpicklingError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"{path} cannot be resumed from ({reason}): start anew in another output") from None
-    return state["epoch"], state["best"]

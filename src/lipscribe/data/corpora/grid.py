@@ -5,6 +5,7 @@ J. Acoust. Soc. Am. 120 (2006); Zenodo record 3625687, CC BY 4.0.
 """
 
 import json
+import re
 import zlib
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def prepare_grid(root: Path | str) -> tuple[list[Clip], dict[str, str]]:
     if not root.is_dir():
         raise ManifestError(f"{root} is no folder: give the root of the GRID corpus")
     files = sorted(path for path in root.rglob("*") if path.is_file())
-    aligns = {_key(path): path for path in files if path.suffix == ".align"}
+    aligns = {_key(path, root): path for path in files if path.suffix == ".align"}
     videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
     if not videos:
         raise ManifestError(f"{root} holds no video ({', '.join(VIDEO_SUFFIXES)}): give the root of the GRID corpus")
@@ -55,7 +56,7 @@ def prepare_grid(root: Path | str) -> tuple[list[Clip], dict[str, str]]:
     clips: dict[str, Clip] = {}
     skipped: dict[str, str] = {}
     for video in videos:
-        speaker, name = _key(video)
+        speaker, name = _key(video, root)
         clip_id = f"{speaker}/{name}"
         try:
             if clip_id in clips:
@@ -118,9 +119,10 @@ def sentence_of_name(name: str) -> str:
     return " ".join(words)
 
 
-def _key(path: Path) -> tuple[str, str]:
-    """Speaker and clip name of a file: the last folder that is called s1 ... s34."""
-    speaker = next((part for part in reversed(path.parent.parts) if part[:1] == "s" and part[1:].isdigit()), "s0")
+def _key(path: Path, root: Path) -> tuple[str, str]:
+    """Speaker and clip name of a file: the last folder that is called s1 ... s34, from the root (itself too) on."""
+    folders = [root.resolve().name, *path.relative_to(root).parent.parts]
+    speaker = next((part for part in reversed(folders) if re.fullmatch(r"s\d+", part)), "s0")
     return speaker, path.stem
 
 
@@ -129,14 +131,22 @@ def _load_splits(root: Path) -> dict[str, str] | None:
     if not path.exists():
         return None
     try:
-        return {name: split for split, names in json.loads(path.read_text(encoding="utf-8")).items() for name in names}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise ManifestError(f'{path} is damaged ({error}), wanted {{"train": [names], "dev": [names]}}') from None
+        lists = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ManifestError(f"{path} cannot be read ({error})") from None
+    if not isinstance(lists, dict) or not all(isinstance(names, list) for names in lists.values()):
+        raise ManifestError(f'{path} is damaged, wanted {{"train": [names], "dev": [names]}}')
+    splits: dict[str, str] = {}
+    for split, names in lists.items():
+        for name in names:
+            if splits.setdefault(str(name), split) != split:
+                raise ManifestError(f"{path}: {name} is in {splits[name]} and in {split}, wanted in one only")
+    return splits
 
 
 def _split(speaker: str, name: str, splits: dict[str, str] | None) -> str:
     if splits is not None:
-        split = splits.get(name) or splits.get(f"{speaker}/{name}")
+        split = splits.get(f"{speaker}/{name}") or splits.get(name)
         if split is None:
             raise ManifestError(f"{speaker}/{name} is in no split of splits.json")
         return split

@@ -1,0 +1,107 @@
+"""An evaluation as a page of Markdown."""
+
+from collections.abc import Iterable, Sequence
+
+from lipscribe.evaluate_scores import ErrorRate, Evaluation
+
+MAX_ROWS = 10  # of a list; all of them stand in report.json
+MAX_CLIP_ROWS = 20  # of clips that could not be read
+
+
+def format_markdown(evaluation: Evaluation) -> str:
+    """The figures, then what is behind them; sections without content are left out."""
+    sections = [
+        _head(evaluation),
+        _section(
+            "By search method",
+            ("method", "WER", "CER", "sentences right"),
+            [
+                (m.method, _with_interval(m.wer), _percent(m.cer.rate), _percent(m.sentence_accuracy))
+                for m in evaluation.methods
+            ]
+            if len(evaluation.methods) > 1
+            else [],
+        ),
+        _section(
+            "By place in the sentence",
+            ("place", "wrong", "of", "rate"),
+            [(p.name, p.errors, p.total, _percent(p.rate)) for p in evaluation.positions],
+        ),
+        _section(
+            "Words most often read as another",
+            ("said", "read", "times"),
+            [(c.reference, c.hypothesis, c.count) for c in evaluation.confusions[:MAX_ROWS]],
+        ),
+        _section(
+            "Worst clips",
+            ("clip", "said", "read"),
+            [(c.id, c.reference, c.hypothesis or "(nothing)") for c in evaluation.worst_clips(MAX_ROWS)],
+        ),
+        _section(
+            f"Clips that could not be read: {len(evaluation.failures)}, all their words count as left out",
+            ("clip", "reason"),
+            [(c.id, c.failure) for c in evaluation.failures[:MAX_CLIP_ROWS]],
+        ),
+        _section(
+            f"Clips that could not be prepared: {len(evaluation.left_out)}, not in any figure above",
+            ("clip", "reason"),
+            [(c.id, c.reason) for c in evaluation.left_out[:MAX_CLIP_ROWS]],
+        ),
+    ]
+    return "\n".join(section for section in sections if section)
+
+
+def headline(evaluation: Evaluation) -> str:
+    """The one line to remember."""
+    return f"WER {_percent(evaluation.wer.rate)}, 95 % interval {_interval(evaluation.wer)}"
+
+
+def facts(evaluation: Evaluation) -> list[str]:
+    """What else belongs to the figure, a few words each."""
+    wer = evaluation.wer
+    return [
+        f"CER {_percent(evaluation.cer.rate)}",
+        f"{_percent(evaluation.sentence_accuracy)} of sentences right",
+        f"{len(evaluation.clips)} clips, {wer.hits + wer.substitutions + wer.deletions} words",
+        f"{wer.substitutions} substituted, {wer.deletions} left out, {wer.insertions} put in",
+        f"read at {evaluation.speed:.1f} x real time",
+    ]
+
+
+def _head(evaluation: Evaluation) -> str:
+    calibration = evaluation.calibration
+    lines = [
+        f"# {evaluation.model} on {evaluation.split}",
+        "",
+        f"**{headline(evaluation)}** by search method {evaluation.method}.",
+        "",
+        *(f"- {fact}" for fact in facts(evaluation)),
+        f"- texts compared under the normalisation '{evaluation.normalisation}'",
+    ]
+    if calibration:
+        off = _percent(calibration.expected_error)
+        lines.append(f"- word probabilities are off by {off} on average (expected calibration error)")
+    return "\n".join([*lines, ""])
+
+
+def _section(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [_row(row) for row in rows]
+    if not lines:
+        return ""
+    return "\n".join([f"## {title}", "", _row(columns), _row(["---"] * len(columns)), *lines, ""])
+
+
+def _row(cells: Iterable[object]) -> str:
+    return f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _with_interval(rate: ErrorRate) -> str:
+    return f"{_percent(rate.rate)} ({_interval(rate)})"
+
+
+def _interval(rate: ErrorRate) -> str:
+    return f"{100 * rate.low:.1f} to {100 * rate.high:.1f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

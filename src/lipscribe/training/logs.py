@@ -1,0 +1,45 @@
+"""What a run writes down of itself: a CSV file, and TensorBoard where that is installed."""
+
+import csv
+import sys
+from pathlib import Path
+
+from lightning.fabric.loggers import Logger, TensorBoardLogger
+from tqdm import tqdm
+
+METRICS_FILE = "metrics.csv"
+
+
+def tensorboard(output: Path) -> list[Logger]:
+    """The TensorBoard logger of a run, none where TensorBoard is absent."""
+    try:
+        return [TensorBoardLogger(output, name="logs", version="tensorboard")]
+    except ModuleNotFoundError:
+        say(f"no TensorBoard logs (pip install tensorboard to have them); metrics go to {METRICS_FILE}")
+        return []
+
+
+def log_row(output: Path, epoch: int, metrics: dict[str, float]) -> None:
+    """Adds an epoch's row to the run's `metrics.csv`; a cell is empty where its metric was not measured.
+
+    Rows of this epoch and of later ones, left behind by a run that was interrupted, are replaced. (Lightning's own
+    CSVLogger deletes the file when a run is resumed.)
+    """
+    path = output / METRICS_FILE
+    rows = []
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if int(row["epoch"]) < epoch]
+    rows.append({"epoch": epoch, **metrics})
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    partial.replace(path)
+
+
+def say(line: str) -> None:
+    """A line on stderr that does not tear the progress bar."""
+    tqdm.write(line, file=sys.stderr)

@@ -1,0 +1,116 @@
+"""What several test files share: drawn mouths as a toy corpus, a toy model, and the real clips where they are."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lipscribe.data.manifest import Clip, WordTime
+from lipscribe.data.shards import PreparedClip, write_shard
+from lipscribe.models.spec import ModelSpec
+from lipscribe.training.config import TrainConfig
+from lipscribe.typed import from_dict
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # toy networks: threads cost them more than they bring
+
+REPO = Path(__file__).parents[1]
+GRID = REPO.parent / "shared" / "grid"
+
+MOUTHS = {"red": (30, 6), "green": (10, 24), "blue": (18, 14)}  # width and height in pixels that each word opens to
+SENTENCES = ("red green", "blue", "green blue red", "red", "blue green", "red blue", "green", "blue red green")
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The root of the checkout."""
+    return REPO
+
+
+@pytest.fixture(scope="session")
+def grid_root() -> Path:
+    """The real clips, which are no part of the repository."""
+    if not GRID.is_dir():
+        pytest.skip(f"needs the GRID clips in {GRID}")
+    return GRID
+
+
+def draw_clip(clip_id: str, text: str, split: str, seed: int) -> PreparedClip:
+    """A mouth that opens to another shape for each word, between stretches of silence in which it is a line."""
+    rng = np.random.default_rng(seed)
+    shapes, words = [(26, 1)] * int(rng.integers(2, 5)), []
+    for word in text.split():
+        num_frames = int(rng.integers(4, 8))
+        words.append(WordTime(word, len(shapes) / 25, (len(shapes) + num_frames) / 25))
+        shapes += [MOUTHS[word]] * num_frames
+    shapes += [(26, 1)] * int(rng.integers(2, 5))
+    crops = rng.normal(150, 4, size=(len(shapes), 96, 96))
+    rows, columns = np.mgrid[:96, :96]
+    centre_x, centre_y = 47.5 + rng.uniform(-3, 3, size=2)
+    for crop, (width, height) in zip(crops, shapes, strict=True):
+        crop[((columns - centre_x) / width) ** 2 + ((rows - centre_y) / height) ** 2 < 1] -= 100
+    crops = crops.clip(0, 255).astype(np.uint8)
+    return PreparedClip(Clip(clip_id, f"{clip_id}.mp4", text, tuple(words), clip_id[:2], split), crops)
+
+
+@pytest.fixture(scope="session")
+def toy_clip() -> Callable[..., PreparedClip]:
+    """See `draw_clip`."""
+
+    def draw(clip_id: str = "s1/toy", text: str = "red green", split: str = "train", seed: int = 0) -> PreparedClip:
+        return draw_clip(clip_id, text, split, seed)
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared folder of 11 train clips in two shards and 4 dev clips, not to be written to."""
+    folder = tmp_path_factory.mktemp("prepared")
+    for name, numbers in {"train-000000": range(6), "train-000001": range(6, 11), "dev-000000": range(11, 15)}.items():
+        split = name.split("-")[0]
+        clips = [draw_clip(f"s1/clip{n:02d}", SENTENCES[n % len(SENTENCES)], split, seed=n) for n in numbers]
+        write_shard(folder / f"{name}.tar", clips)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_settings(prepared: Path) -> Callable[..., dict[str, Any]]:
+    """A training config that takes a second or so, as plain data: `toy_settings(output, optim={"epochs": 2}, seed=3)`.
+
+    Keywords replace single values of the sections.
+    """
+
+    def settings(output: Path | str, **sections: Any) -> dict[str, Any]:
+        data: dict[str, Any] = {
+            "output": str(output),
+            "data": {"folder": str(prepared)},
+            "model": {
+                "name": "toy",
+                "tokenizer": {"kind": "words", "words": list(MOUTHS)},
+                "input": {"height": 32, "width": 48},
+                "frontend": {"channels": [6, 8], "stem_frames": 3, "features": 16, "dropout": 0.2},
+                "encoder": {"hidden": 12, "layers": 2, "dropout": 0.2},
+            },
+            "augment": {"shift": 2, "time_mask_frames": 2},
+            "optim": {"epochs": 4, "batch_size": 4, "average": 0.5, "precision": "32-true"},
+        }
+        for name, value in sections.items():
+            data[name] = {**data.get(name, {}), **value} if isinstance(value, dict) else value
+        return data
+
+    return settings
+
+
+@pytest.fixture(scope="session")
+def toy_config(toy_settings: Callable[..., dict[str, Any]]) -> Callable[..., TrainConfig]:
+    """`toy_settings` as a `TrainConfig`."""
+    return lambda output, **sections: from_dict(TrainConfig, toy_settings(output, **sections), "toy")
+
+
+@pytest.fixture
+def toy_spec(toy_config: Callable[..., TrainConfig]) -> ModelSpec:
+    """The model of `toy_settings`."""
+    return toy_config("unused").model

@@ -1,0 +1,213 @@
+"""The command line as a user runs it: results on stdout, one clear line for whatever goes wrong, and the exit code."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from lipscribe.cli.app import app
+from lipscribe.video import save_video
+
+SENTENCE = "bin blue at l seven soon"  # of bbal7s
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of one command."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert "Traceback" not in result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def error_line(*arguments: object, code: int = 2) -> str:
+    """The one line of stderr that starts with `error:`."""
+    exit_code, stdout, stderr = run(*arguments)
+    assert exit_code == code, stderr
+    assert stdout == ""
+    lines = [line for line in stderr.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1, stderr
+    return lines[0]
+
+
+@pytest.fixture
+def clip(grid_root: Path) -> Path:
+    return grid_root / "video" / "s1" / "bbal7s.mpg"
+
+
+@pytest.fixture(scope="module")
+def faceless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("faceless") / "noise.mp4"
+    noise = np.random.default_rng(0).integers(0, 255, (25, 120, 160, 3), dtype=np.uint8)
+    save_video(path, noise, 25)
+    return path
+
+
+def test_text_of_a_real_clip_goes_to_stdout(clip):
+    code, stdout, stderr = run("transcribe", clip)
+    assert code == 0
+    assert len(stdout.split()) == 6
+    right = sum(a == b for a, b in zip(stdout.split(), SENTENCE.split(), strict=True))
+    assert right >= 4, stdout
+    assert "error" not in stderr
+
+
+@pytest.mark.parametrize("format", ["txt", "json", "srt", "vtt", "tsv"])
+def test_one_result_a_file_in_each_format(clip, tmp_path, format):
+    code, stdout, _ = run("transcribe", clip, "--format", format, "--output", tmp_path / "out")
+    assert code == 0
+    assert stdout == ""
+    written = (tmp_path / "out" / f"bbal7s.{format}").read_text(encoding="utf-8")
+    assert "soon" in written or len(written.split()) >= 6
+
+
+def test_one_bad_file_among_many_does_not_stop_the_rest(clip, tmp_path):
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("this is no video")
+    code, stdout, stderr = run("transcribe", bad, clip, tmp_path / "missing.mp4")
+    assert code == 1
+    assert len(stdout.split()) >= 6
+    assert "2 of 3 videos could not be read" in stderr
+
+
+def test_equal_names_do_not_overwrite_each_other(clip, tmp_path):
+    (tmp_path / "a").mkdir()
+    copy = tmp_path / "a" / clip.name
+    copy.write_bytes(clip.read_bytes())
+    run("transcribe", clip, copy, "--output", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["bbal7s-2.txt", "bbal7s.txt"]
+
+
+def test_json_has_words_with_times_and_probabilities(clip):
+    code, stdout, _ = run("transcribe", clip, "--format", "json")
+    assert code == 0
+    words = json.loads(stdout)["segments"][0]["words"]
+    assert len(words) == 6
+    assert all(0 <= word["start"] < word["end"] <= 3.0 and 0 <= word["probability"] <= 1 for word in words)
+
+
+def test_missing_file(tmp_path):
+    assert "does not exist" in error_line("transcribe", tmp_path / "nothing.mp4")
+
+
+def test_directory(tmp_path):
+    assert "folder" in error_line("transcribe", tmp_path) or "director" in error_line("transcribe", tmp_path)
+
+
+def test_text_file_named_mp4(tmp_path):
+    path = tmp_path / "text.mp4"
+    path.write_text("hello\n" * 100)
+    assert str(path) in error_line("transcribe", path)
+
+
+def test_empty_file(tmp_path):
+    path = tmp_path / "empty.mp4"
+    path.touch()
+    assert "empty" in error_line("transcribe", path)
+
+
+def test_audio_only(tmp_path):
+    path = tmp_path / "sound.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert "no video" in error_line("transcribe", path) or "audio" in error_line("transcribe", path)
+
+
+def test_no_face(faceless):
+    line = error_line("transcribe", faceless)
+    assert "face" in line
+    assert "lipscribe inspect" in line
+
+
+def test_unknown_model_names_those_at_hand(faceless):
+    line = error_line("transcribe", faceless, "--model", "grid-s99")
+    assert "grid-s99" in line
+    assert "grid-s1" in line
+
+
+def test_corrupt_checkpoint(faceless, tmp_path):
+    from lipscribe.models.registry import find_model
+
+    for file in find_model("grid-s1").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes()[: 1000 if file.suffix == ".safetensors" else None])
+    assert "damaged" in error_line("transcribe", faceless, "--model", tmp_path)
+
+
+def test_config_with_three_faults_tells_all(tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "output: runs/x\nsed: 3\ndata: {folder: prepared}\n"
+        "model: {name: x, tokenizer: {kind: characters}, encoder: {layers: 0}}\noptim: {epochs: many}\n"
+    )
+    line = error_line("train", config)
+    assert "sed is unknown; did you mean seed?" in line
+    assert "model.encoder.layers is 0" in line
+    assert "optim.epochs is 'many'" in line
+
+
+def test_unwritable_output(clip, tmp_path):
+    (tmp_path / "file").touch()
+    assert "cannot be written" in error_line("transcribe", clip, "--output", tmp_path / "file" / "out")
+
+
+def test_prepare_without_a_corpus(tmp_path):
+    assert "no video" in error_line("prepare", "grid", "--root", tmp_path, "--output", tmp_path / "out")
+    assert "no folder" in error_line("prepare", "grid", "--root", tmp_path / "x", "--output", tmp_path / "out")
+
+
+def test_evaluate_without_prepared_clips(tmp_path):
+    assert "prepare" in error_line("evaluate", tmp_path, "--split", "dev")
+
+
+def test_several_subtitles_need_a_folder(faceless):
+    code, _, stderr = run("transcribe", faceless, faceless, "--format", "srt")
+    assert code == 2
+    assert "--output" in stderr
+
+
+def test_models_lists_the_bundled_one():
+    code, stdout, _ = run("models", "--json")
+    assert code == 0
+    bundled = {row["name"]: row for row in json.loads(stdout)}["grid-s1 (default)"]
+    assert "closed" in bundled["vocabulary"]
+    assert float(bundled["size"].split()[0]) <= 10
+
+
+@pytest.mark.parametrize("command", [[], ["transcribe"], ["inspect"], ["prepare"], ["train"], ["evaluate"], ["models"]])
+def test_help_has_examples_and_imports_no_torch(command):
+    code = (
+        "import sys; sys.argv = ['lipscribe', *sys.argv[1:]]\n"
+        "from lipscribe.cli import main\n"
+        "try: main()\n"
+        "finally: sys.exit('torch' in sys.modules or 'mediapipe' in sys.modules or 'av' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True)
+    assert result.returncode == 0
+    assert ("lipscribe " + command[0] if command else "transcribe") in result.stdout
+
+
+@pytest.mark.slow
+def test_interrupt_keeps_what_is_done_and_says_so(clip, tmp_path):
+    command = [str(Path(sys.executable).with_name("lipscribe")), "transcribe", *[str(clip)] * 200]
+    process = subprocess.Popen(
+        [*command, "--output", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("*.txt")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+    assert list(tmp_path.glob("*.txt"))

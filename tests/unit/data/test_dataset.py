@@ -1,0 +1,166 @@
+"""Batches: every clip once an epoch, an order that the seed alone decides, and targets that follow the pictures."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lipscribe.data.dataset import Batch, Sample, ShardDataset, collate, frame_tokens
+from lipscribe.data.manifest import Clip, WordTime
+from lipscribe.data.shards import PreparedClip, write_shard
+from lipscribe.errors import ManifestError
+from lipscribe.tokenizer import CharacterTokenizer, WordTokenizer
+from lipscribe.transforms import Augment, AugmentConfig
+
+TOKENIZER = WordTokenizer(["red", "green", "blue"])
+ALL = [f"s1/clip{n:02d}" for n in range(11)]
+
+
+def dataset(folder: Path, split: str = "train", varied: bool = True, **options: Any) -> ShardDataset:
+    augment = Augment(AugmentConfig(), 32, 48) if varied else None
+    return ShardDataset(folder, split, TOKENIZER, 32, 48, augment=augment, **options)
+
+
+def ids(batches: list[Batch]) -> list[str]:
+    return [clip.id for batch in batches for clip in batch.clips]
+
+
+def epoch_ids(data: ShardDataset, epoch: int = 0, **share: int) -> list[str]:
+    return ids(list(data.batches(4, epoch, **share)))
+
+
+def same(one: Batch, other: Batch) -> bool:
+    pairs = zip(vars(one).values(), vars(other).values(), strict=True)
+    return all(torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in pairs)
+
+
+@pytest.mark.parametrize("options", [{}, {"cache": False}, {"shuffle_buffer": 3}])
+def test_every_clip_once_an_epoch_each_in_another_order(prepared: Path, options: dict[str, Any]):
+    data = dataset(prepared, **options)
+    orders = [epoch_ids(data, epoch) for epoch in range(4)]
+    assert all(sorted(order) == ALL for order in orders)
+    assert len({tuple(order) for order in orders}) > 1
+    assert len(data) == 11
+
+
+def test_without_augmentation_the_order_is_that_of_the_shards(prepared: Path):
+    assert epoch_ids(dataset(prepared, varied=False), epoch=3) == ALL
+
+
+def test_the_same_seed_and_epoch_give_the_same_batches_with_and_without_a_cache(prepared: Path):
+    one, other = (list(dataset(prepared, seed=5, cache=cache).batches(4, epoch=2)) for cache in (True, False))
+    assert all(map(same, one, other))
+    assert not same(one[0], next(dataset(prepared, seed=6).batches(4, epoch=2)))
+    assert not same(one[0], next(dataset(prepared, seed=5).batches(4, epoch=3)))
+
+
+def test_an_epoch_can_be_read_alone(prepared: Path):
+    straight, fresh = dataset(prepared), dataset(prepared)
+    list(straight.batches(4, epoch=0))
+    assert all(map(same, straight.batches(4, epoch=1), fresh.batches(4, epoch=1)))
+
+
+def test_ranks_share_the_clips_evenly_and_without_overlap(prepared: Path):
+    data = dataset(prepared)
+    shares = [epoch_ids(data, rank=rank, world_size=2) for rank in (0, 1)]
+    assert [len(share) for share in shares] == [5, 5]  # 11 clips: the odd one waits, so that no rank waits
+    assert len({*shares[0], *shares[1]}) == 10
+    missing = {
+        tuple(set(ALL) - {i for rank in (0, 1) for i in epoch_ids(data, e, rank=rank, world_size=2)}) for e in range(6)
+    }
+    assert len(missing) > 1  # another one each time
+
+
+def test_a_clip_is_varied_alike_on_however_many_ranks(prepared: Path):
+    alone = {i: b.video[0] for b in dataset(prepared).batches(1) for i in ids([b])}
+    shared = {
+        i: b.video[0] for r in (0, 1) for b in dataset(prepared).batches(1, rank=r, world_size=2) for i in ids([b])
+    }
+    assert all(torch.equal(video, alone[clip_id]) for clip_id, video in shared.items())
+
+
+def test_limit_takes_the_same_clips_every_epoch(prepared: Path):
+    data = dataset(prepared, limit=5, seed=1)
+    first = sorted(epoch_ids(data))
+    assert len(first) == len(data) == 5
+    assert all(sorted(epoch_ids(data, epoch)) == first for epoch in range(3))
+    assert sorted(epoch_ids(dataset(prepared, limit=5, seed=2))) != first
+    with pytest.raises(ManifestError, match="limit is 12 clips, the split has 11"):
+        len(dataset(prepared, limit=12))
+
+
+def test_a_batch_is_its_clips_padded(prepared: Path, toy_clip: Callable[..., PreparedClip]):
+    batch = next(dataset(prepared, varied=False).batches(3))
+    assert batch.video.shape == (3, int(batch.video_lengths.max()), 1, 32, 48)
+    for row, clip in enumerate(batch.clips):
+        length = batch.video_lengths[row]
+        assert TOKENIZER.decode(batch.targets[row, : batch.target_lengths[row]].tolist()) == clip.text
+        assert not batch.targets[row, batch.target_lengths[row] :].any()
+        assert batch.video[row, :length].flatten(1).any(1).all()
+        assert not batch.video[row, length:].any()
+        assert (batch.frame_tokens[row, :length] >= 0).all()
+        assert (batch.frame_tokens[row, length:] == -1).all()
+
+
+def test_frame_tokens_are_the_words_at_their_times():
+    clip = Clip("a", "a", "red blue", (WordTime("red", 0.08, 0.16), WordTime("blue", 0.2, 0.28)))
+    assert frame_tokens(clip, np.arange(9.0), TOKENIZER).tolist() == [0, 0, 1, 1, 0, 3, 3, 0, 0]
+    assert frame_tokens(clip, np.array([1.4, 1.6, 3.4, 3.6]), TOKENIZER).tolist() == [0, 1, 1, 0]
+
+
+def test_frame_tokens_are_unknown_without_word_times_and_within_words_of_several_tokens():
+    clip = Clip("a", "a", "red", ())
+    assert frame_tokens(clip, np.arange(3.0), TOKENIZER).tolist() == [-1, -1, -1]
+    timed = replace(clip, words=(WordTime("red", 0.04, 0.12),))
+    assert frame_tokens(timed, np.arange(4.0), CharacterTokenizer()).tolist() == [0, -1, -1, 0]
+
+
+def test_frame_tokens_follow_the_time_warp(tmp_path: Path):
+    """Each frame shows the word that is said in it as the row of a bright line."""
+    said = [0] * 8 + [1] * 9 + [3] * 7 + [0] * 4 + [2] * 10 + [0] * 6
+    rows = np.array([36, 44, 52, 60])
+    crops = np.zeros((len(said), 96, 96), np.uint8)
+    crops[np.arange(len(said)), rows[said]] = 255
+    words = (WordTime("red", 0.32, 0.68), WordTime("blue", 0.68, 0.96), WordTime("green", 1.12, 1.52))
+    clip = Clip("a", "a", "red blue green", words)
+    write_shard(tmp_path / "train-000000.tar", [PreparedClip(clip, crops)])
+    config = AugmentConfig(rotation=0, scale=0, shift=0, time_warp=0.5, time_masks=0, cutout=0, noise=0)
+    data = ShardDataset(tmp_path, "train", TOKENIZER, 48, 48, augment=Augment(config, 48, 48))
+    lengths = set()
+    for epoch in range(20):
+        batch = next(data.batches(1, epoch))
+        seen = batch.video[0, :, 0].mean(-1).argmax(-1) + 24
+        assert torch.equal(torch.from_numpy(rows)[batch.frame_tokens[0]], seen)
+        lengths.add(int(batch.video_lengths))
+    assert len(lengths) > 5
+
+
+def test_collate_one_clip_of_one_frame_without_targets():
+    sample = Sample(torch.ones(1, 1, 8, 8), [], np.array([-1]), Clip("a", "a", "x"))
+    batch = collate([sample])
+    assert (batch.video_lengths.tolist(), batch.target_lengths.tolist()) == ([1], [0])
+
+
+def test_a_word_outside_the_vocabulary_names_the_clip(prepared: Path):
+    data = ShardDataset(prepared, "train", WordTokenizer(["red", "green"]), 32, 48)
+    with pytest.raises(ManifestError, match="clip s1/clip01: words 'blue' of 'blue' are not among the 2"):
+        list(data.batches(4))
+
+
+def test_a_split_without_a_clip(tmp_path: Path):
+    write_shard(tmp_path / "train-000000.tar", [])
+    with pytest.raises(ManifestError, match=r"hold no clip: status.jsonl beside them says why"):
+        len(dataset(tmp_path))
+
+
+def test_a_damaged_shard_stops_the_epoch(prepared: Path, tmp_path: Path):
+    shutil.copytree(prepared, tmp_path / "copy")
+    shard = tmp_path / "copy" / "train-000001.tar"
+    shard.write_bytes(shard.read_bytes()[:5000])
+    with pytest.raises(ManifestError, match=r"train-000001.tar cannot be read"):
+        list(dataset(tmp_path / "copy").batches(4))

@@ -1,0 +1,187 @@
+"""Real faces: GRID clips, alone, side by side, small, turned, leaving, cut, and beside people who do not talk."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from lipscribe.errors import NoFaceError
+from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, load_face_detector, track_faces
+from lipscribe.faces.landmarks import MESH_INDICES, eye_distance
+from lipscribe.faces.quiet import quiet_stderr
+
+pytest.importorskip("mediapipe.python.solutions", reason="this MediaPipe has no solutions")
+
+Clips = Callable[[int], np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def detector() -> Iterator[FaceDetector]:
+    detector = load_face_detector("solutions")
+    yield detector
+    detector.close()
+
+
+@pytest.fixture(scope="module")
+def alone(grid_frames: Clips, detector: FaceDetector) -> Callable[[int], FaceTrack]:
+    """The track of a whole clip."""
+    known: dict[int, FaceTrack] = {}
+
+    def track(index: int) -> FaceTrack:
+        if index not in known:
+            (known[index],) = track_faces(grid_frames(index), detector=detector)
+        return known[index]
+
+    return track
+
+
+def error_of(track: FaceTrack, wanted: np.ndarray) -> float:
+    """Mean distance from the wanted landmarks in eye distances."""
+    distance = np.linalg.norm(track.landmarks - wanted, axis=-1).mean(1)
+    return float(np.nanmean(distance / eye_distance(wanted)))
+
+
+def nodding(frame: np.ndarray, num_frames: int) -> np.ndarray:
+    """A person who is silent: one frame that sways, turns, shrinks from top to bottom, and is noisy."""
+    frames = []
+    for t in range(num_frames):
+        nod, sway = np.sin(2 * np.pi * 1.5 * t / 25), np.sin(2 * np.pi * 0.7 * t / 25)
+        transform = cv2.getRotationMatrix2D((180, 150), 6 * sway, 1)
+        transform[1] *= 1 - 0.05 * (1 - nod)
+        transform[:, 2] += 4 * sway, 7 + 8 * nod
+        moved = cv2.warpAffine(frame, transform, frame.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+        frames.append(moved + np.random.default_rng(t).normal(0, 6, frame.shape))
+    return np.stack(frames).clip(0, 255).astype(np.uint8)
+
+
+def test_one_face_gives_exactly_what_mediapipe_gives(grid_frames: Clips, alone: Callable[[int], FaceTrack]) -> None:
+    from mediapipe.python.solutions.face_mesh import FaceMesh
+
+    frames, wanted = grid_frames(10), []
+    with quiet_stderr():
+        mesh = FaceMesh(static_image_mode=False, max_num_faces=1, refine_landmarks=False)
+        for frame in frames:
+            points = mesh.process(frame).multi_face_landmarks[0].landmark
+            wanted.append([(points[i].x * 360, points[i].y * 288) for i in MESH_INDICES])
+        mesh.close()
+    track = alone(10)
+    np.testing.assert_allclose(track.landmarks, np.array(wanted), atol=1e-4)
+    assert (track.start, track.stop, track.coverage) == (0, 75, 1.0)
+    assert 40 < track.size_px < 55
+
+
+def test_two_people_are_read_like_one_from_the_first_frame(
+    grid_frames: Clips, alone: Callable[[int], FaceTrack], detector: FaceDetector
+) -> None:
+    tracks = track_faces(np.concatenate([grid_frames(10), grid_frames(300)], axis=2), detector=detector)
+    assert [(track.start, track.coverage) for track in tracks] == [(0, 1.0)] * 2
+    left, right = sorted(tracks, key=lambda track: np.nanmean(track.landmarks[..., 0]))
+    assert error_of(left, alone(10).landmarks) < 0.02
+    assert error_of(right, alone(300).landmarks + np.array([360, 0])) < 0.02
+
+
+@pytest.mark.parametrize(("size", "scale"), [((720, 1280), 0.8), ((720, 1280), 0.4), ((1080, 1920), 0.4)])
+def test_a_small_face_in_a_large_picture_is_read(
+    grid_frames: Clips,
+    alone: Callable[[int], FaceTrack],
+    detector: FaceDetector,
+    size: tuple[int, int],
+    scale: float,
+) -> None:
+    canvas = np.random.default_rng(0).integers(80, 110, (*size, 3)).astype(np.uint8)
+
+    def frames() -> Iterator[np.ndarray]:
+        for frame in grid_frames(10)[:30]:
+            small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            large = canvas.copy()
+            large[250 : 250 + small.shape[0], 700 : 700 + small.shape[1]] = small
+            yield large
+
+    (track,) = track_faces(frames(), detector=detector)
+    assert track.coverage == 1.0
+    assert error_of(track, alone(10).landmarks[:30] * scale + np.array([700, 250])) < 0.04
+
+
+def test_a_head_that_rolls_is_followed(
+    grid_frames: Clips, alone: Callable[[int], FaceTrack], detector: FaceDetector
+) -> None:
+    frames, wanted = [], []
+    for frame, face, angle in zip(grid_frames(10), alone(10).landmarks, np.linspace(-35, 35, 75), strict=True):
+        transform = cv2.getRotationMatrix2D((180, 150), angle, 1)
+        frames.append(cv2.warpAffine(frame, transform, (360, 288)))
+        wanted.append(face @ transform[:, :2].T + transform[:, 2])
+    (track,) = track_faces(frames, detector=detector)
+    assert track.coverage == 1.0
+    assert error_of(track, np.stack(wanted)) < 0.06
+
+
+def test_who_leaves_and_comes_back_keeps_the_track(grid_frames: Clips, detector: FaceDetector) -> None:
+    """The person slides out of the picture to the right and comes back from the left."""
+    xs = [*[180] * 20, *range(180, 720, 18), *[720] * 20, *range(-360, 0, 18), *[0] * 25]
+    clip = np.concatenate([grid_frames(10), grid_frames(10)])
+    room = np.random.default_rng(0).integers(0, 255, (4, 20, 3)).astype(np.uint8)
+    room = cv2.resize(room, (720 + 2 * 360, 288), interpolation=cv2.INTER_CUBIC)
+    frames = []
+    for frame, x in zip(clip, xs, strict=False):
+        wide = room.copy()
+        wide[:, 360 + x : 720 + x] = frame
+        frames.append(wide[:, 360:1080])
+    (track,) = track_faces(frames, detector=detector)
+    assert track.stop == len(frames)
+    assert 0.4 < track.coverage < 0.8
+    assert not track.detected[50:70].any()
+
+
+def test_a_cut_ends_the_track(grid_frames: Clips, detector: FaceDetector) -> None:
+    frames = np.concatenate([grid_frames(10)[:40], grid_frames(300)[:40, :, ::-1]])
+    assert [(t.start, t.stop, t.shot, t.coverage) for t in track_faces(frames, detector=detector)] == [
+        (0, 40, 0, 1.0),
+        (40, 80, 1, 1.0),
+    ]
+
+
+@pytest.mark.parametrize("other_is_left", [True, False])
+@pytest.mark.parametrize("other", ["frozen", "nodding", "nodding with the mouth open"])
+def test_the_one_who_talks_is_chosen(
+    grid_frames: Clips, detector: FaceDetector, other: str, other_is_left: bool
+) -> None:
+    silent, talker = grid_frames(300), grid_frames(10)
+    frame = silent[35] if other.endswith("open") else silent[0]
+    silent = np.repeat(frame[None], 75, axis=0) if other == "frozen" else nodding(frame, 75)
+    pair = [silent, talker] if other_is_left else [talker, silent]
+    tracks = track_faces(np.concatenate(pair, axis=2), detector=detector)
+    assert len(tracks) == 2
+    (chosen,) = choose_faces(tracks)
+    assert (np.nanmean(chosen.landmarks[..., 0]) > 360) == other_is_left
+
+
+def test_a_blank_video_has_no_face(detector: FaceDetector) -> None:
+    tracks = track_faces(np.full((20, 288, 360, 3), 90, np.uint8), detector=detector)
+    with pytest.raises(NoFaceError):
+        choose_faces(tracks)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (1, 500), (16, 16)])
+def test_tiny_pictures_are_no_trouble(detector: FaceDetector, size: tuple[int, int]) -> None:
+    assert track_faces(np.zeros((3, *size, 3), np.uint8), detector=detector) == []
+
+
+def test_a_detector_that_is_used_again_has_forgotten_everything(grid_frames: Clips, detector: FaceDetector) -> None:
+    pair = np.concatenate([grid_frames(10)[:20], grid_frames(300)[:20]], axis=2)
+    first, again = (track_faces(pair, detector=detector) for _ in range(2))
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.landmarks, other.landmarks)
+
+
+def test_nothing_is_written_to_the_terminal(grid_root: Path) -> None:
+    clip = sorted((grid_root / "video" / "s1").glob("*.mpg"))[0]
+    code = (
+        "import sys; from lipscribe.video import Video; from lipscribe.faces import track_faces; "
+        "print(len(track_faces(Video(sys.argv[1]).read()[:20])))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(clip)], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("1\n", "")

@@ -1,0 +1,103 @@
+"""Models on disk: what is saved comes back, the safetensors library agrees, and no damage is loaded."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lipscribe.errors import CheckpointError
+from lipscribe.models.builders import build_reader
+from lipscribe.models.checkpoint import load_checkpoint, safetensors_bytes, save_checkpoint
+from lipscribe.models.reader import LipReader
+from lipscribe.models.spec import SPEC_FILE, WEIGHTS_FILE, ModelSpec
+
+
+@pytest.fixture
+def reader(toy_spec: ModelSpec) -> LipReader:
+    torch.manual_seed(0)
+    return build_reader(toy_spec).to(memory_format=torch.channels_last)  # as in training
+
+
+@pytest.fixture
+def saved(tmp_path: Path, toy_spec: ModelSpec, reader: LipReader) -> Path:
+    save_checkpoint(tmp_path / "model", toy_spec, reader.state_dict())
+    return tmp_path / "model"
+
+
+def test_round_trip_in_half_precision(saved: Path, toy_spec: ModelSpec, reader: LipReader):
+    spec, loaded = load_checkpoint(saved)
+    assert spec == toy_spec
+    assert not loaded.training
+    for name, tensor in loaded.state_dict().items():
+        original = reader.state_dict()[name]
+        assert tensor.dtype == original.dtype
+        assert torch.equal(tensor, original.half().to(original.dtype))
+    assert sorted(path.name for path in saved.iterdir()) == [WEIGHTS_FILE, SPEC_FILE]
+
+
+def test_what_is_saved_again_is_the_same_file(saved: Path, tmp_path: Path):
+    spec, loaded = load_checkpoint(saved)
+    save_checkpoint(tmp_path / "again", spec, loaded.state_dict())
+    assert (tmp_path / "again" / WEIGHTS_FILE).read_bytes() == (saved / WEIGHTS_FILE).read_bytes()
+
+
+def test_the_safetensors_library_reads_our_bytes():
+    load = pytest.importorskip("safetensors.torch").load
+    tensors = {
+        "b": torch.randn(3, 4),
+        "a": torch.randn(2, 3, 4, 5).half().to(memory_format=torch.channels_last),
+        "count": torch.tensor(7),
+        "turned": torch.randn(4, 3).T,
+        "empty": torch.zeros(0, 3),
+        "ünï": torch.arange(5),
+    }
+    loaded = load(safetensors_bytes(tensors))
+    assert set(loaded) == set(tensors)
+    for name, tensor in tensors.items():
+        assert loaded[name].dtype == tensor.dtype
+        assert torch.equal(loaded[name], tensor)
+
+
+@pytest.mark.parametrize("size", [0, 4, 100, -1])
+def test_weights_that_are_cut_off(saved: Path, size: int):
+    path = saved / WEIGHTS_FILE
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(CheckpointError, match=r"model.safetensors is damaged .*: copy or train the model again"):
+        load_checkpoint(saved)
+
+
+def test_weights_that_are_a_pickle_are_not_run(saved: Path):
+    torch.save({"a": 1}, saved / WEIGHTS_FILE)
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_checkpoint(saved)
+
+
+def test_missing_weights(saved: Path):
+    (saved / WEIGHTS_FILE).unlink()
+    with pytest.raises(CheckpointError, match=r"holds no model.safetensors: copy or train the model again"):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize(
+    ("part", "values"), [("encoder", {"hidden": 13}), ("encoder", {"layers": 1}), ("encoder", {"layers": 3})]
+)
+def test_the_spec_of_another_model(saved: Path, part: str, values: dict[str, int]):
+    record = json.loads((saved / SPEC_FILE).read_text())
+    record[part] |= values
+    (saved / SPEC_FILE).write_text(json.dumps(record))
+    with pytest.raises(CheckpointError, match=r"does not fit its spec.json \(\d+ tensors, first .*\): copy both again"):
+        load_checkpoint(saved)
+
+
+def test_without_the_library_the_message_is_how_to_get_it(saved: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(CheckpointError, match="needs safetensors: pip install safetensors"):
+        load_checkpoint(saved)
+
+
+def test_other_names_go_with_the_same_weights(saved: Path, toy_spec: ModelSpec, reader: LipReader):
+    save_checkpoint(saved, replace(toy_spec, name="renamed"), reader.state_dict())
+    assert load_checkpoint(saved)[0].name == "renamed"

@@ -1,0 +1,85 @@
+"""Models by name, and what `lipscribe models` shows of them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lipscribe.errors import CheckpointError
+from lipscribe.models import registry
+from lipscribe.models.builders import build_reader
+from lipscribe.models.checkpoint import save_checkpoint
+from lipscribe.models.listing import describe_models
+from lipscribe.models.registry import find_model, list_models
+from lipscribe.models.spec import SPEC_FILE, Card, ModelSpec
+
+
+def put_model(folder: Path, spec: ModelSpec) -> Path:
+    save_checkpoint(folder, spec, build_reader(spec).state_dict())
+    return folder
+
+
+@pytest.fixture
+def models(tmp_path: Path, toy_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a run, and a package with one bundled model."""
+    monkeypatch.setattr(registry, "BUNDLED", tmp_path / "assets")
+    monkeypatch.chdir(tmp_path)
+    card = Card("two words", "drawn", "CC0", closed_vocabulary=True, scores={"dev_wer": 0.125})
+    put_model(tmp_path / "assets" / "grid-s1", replace(toy_spec, card=card))
+    put_model(tmp_path / "runs" / "mine" / "best", toy_spec)
+    put_model(tmp_path / "runs" / "mine" / "last", toy_spec)
+    return tmp_path
+
+
+def test_models_are_found_by_name_by_folder_and_by_run(models: Path):
+    assert find_model("grid-s1") == models / "assets" / "grid-s1"
+    assert find_model("runs/mine/last") == Path("runs/mine/last")
+    assert find_model(models / "runs" / "mine") == models / "runs" / "mine" / "best"
+    (models / "runs" / "mine" / "best" / SPEC_FILE).unlink()
+    assert find_model("runs/mine") == Path("runs/mine/last")
+
+
+def test_an_unknown_model_names_those_at_hand(models: Path):
+    with pytest.raises(
+        CheckpointError, match="no model 'grid-s2': give one of grid-s1, runs/mine/best, runs/mine/last"
+    ):
+        find_model("grid-s2")
+
+
+def test_a_folder_without_a_model(models: Path):
+    with pytest.raises(CheckpointError, match=r"assets holds no model: wanted a folder with spec.json"):
+        find_model("assets")
+
+
+def test_nothing_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "BUNDLED", tmp_path / "assets")
+    monkeypatch.chdir(tmp_path)
+    assert list(list_models()) == []
+    with pytest.raises(CheckpointError, match="give one of none"):
+        find_model("grid-s1")
+
+
+def test_the_listing_tells_what_each_can_read(models: Path):
+    rows = describe_models()
+    assert [row["name"] for row in rows] == ["grid-s1 (default)", "runs/mine/best", "runs/mine/last"]
+    assert rows[0] | {"path": "", "size": ""} == {
+        "name": "grid-s1 (default)",
+        "path": "",
+        "reads": "two words",
+        "data": "drawn",
+        "vocabulary": "closed, 3 words",
+        "wer": "12.5%",
+        "size": "",
+        "licence": "CC0",
+    }
+    assert rows[0]["size"].endswith(" MB")
+    assert rows[1]["wer"] == "not measured"
+
+
+@pytest.mark.parametrize("record", ["{", '{"name": "x", "tokenizer": {"kind": "signs"}}'])
+def test_a_damaged_model_is_listed_with_what_is_wrong(models: Path, record: str):
+    (models / "runs" / "mine" / "best" / SPEC_FILE).write_text(record)
+    rows = describe_models()
+    assert len(rows) == 3
+    assert rows[1]["reads"].startswith("damaged: ")
+    assert set(rows[1]) == set(rows[0])

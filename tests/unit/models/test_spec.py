@@ -1,0 +1,65 @@
+"""The record of a model: what is written comes back, and what cannot be built is refused when it is read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lipscribe.errors import CheckpointError
+from lipscribe.models.spec import SPEC_FILE, ModelSpec, load_spec
+from lipscribe.typed import from_dict, to_dict
+
+RECORD = {
+    "name": "toy",
+    "tokenizer": {"kind": "words", "words": ["a", "b"]},
+    "frontend": {"channels": [4, 8], "stem_frames": 3, "pooling": "average"},
+    "encoder": {"cell": "gru", "bidirectional": False},
+    "grammar": [["a"], ["a", "b"]],
+    "flip_average": True,
+    "card": {"reads": "two words", "scores": {"dev_wer": 0.5}},
+}
+
+
+def write_spec(folder: Path, text: str) -> Path:
+    (folder / SPEC_FILE).write_text(text)
+    return folder
+
+
+def test_round_trip(tmp_path: Path):
+    spec = from_dict(ModelSpec, RECORD, "x")
+    assert load_spec(write_spec(tmp_path, json.dumps(to_dict(spec)))) == spec
+    assert spec.grammar == (("a",), ("a", "b"))
+    assert spec.frontend.channels == (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"tokenizer": {"kind": "syllables"}},
+            "tokenizer kind 'syllables' is unknown: choose one of characters, words",
+        ),
+        ({"tokenizer": {"kind": "words", "words": []}}, "words holds nothing"),
+        ({"frontend": {"stem_frames": 4}}, "frontend: stem_frames is 4, wanted an odd number"),
+        ({"encoder": {"cell": "rnn"}}, "encoder.cell is 'rnn', wanted one of lstm, gru"),
+        ({"input": {"height": 200}}, "input.height is 200, wanted 8 to 96"),
+        ({"format_version": 2}, "format_version is 2, wanted 1 to 1"),
+        ({"card": {"scores": {"dev_wer": "low"}}}, "card.scores.dev_wer is 'low', wanted a number"),
+        ({"card": {"scores": 0.1}}, "card.scores is 0.1, wanted a mapping"),
+        ({"layers": 3}, "layers is unknown"),
+    ],
+)
+def test_a_wrong_spec_is_refused(tmp_path: Path, change: dict[str, Any], message: str):
+    with pytest.raises(CheckpointError, match=rf"spec.json: 1 fault: {message}"):
+        load_spec(write_spec(tmp_path, json.dumps(RECORD | change)))
+
+
+def test_a_damaged_spec(tmp_path: Path):
+    with pytest.raises(CheckpointError, match=r"spec.json cannot be read .*: copy or train the model again"):
+        load_spec(write_spec(tmp_path, '{"name": "t'))
+
+
+def test_a_folder_without_a_spec(tmp_path: Path):
+    with pytest.raises(CheckpointError, match=r"holds no spec.json: a model is a folder that `lipscribe train` wrote"):
+        load_spec(tmp_path)

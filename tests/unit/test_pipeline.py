@@ -1,0 +1,194 @@
+"""The stations in order."""
+
+import numpy as np
+import pytest
+
+import lipscribe
+from lipscribe import pipeline
+from lipscribe.errors import ConfigError, NoFaceError
+from lipscribe.faces import FaceTrack
+from lipscribe.models.builders import build_reader
+from lipscribe.models.spec import Card, EncoderSpec, FrontendSpec, ModelSpec
+from lipscribe.mouth import REFERENCE_FACE, STABLE_POINTS
+from lipscribe.pipeline import CONTEXT, WINDOW, Model, to_transcript
+from lipscribe.search.hypothesis import Hypothesis, WordSpan
+
+SPEC = ModelSpec(
+    name="tiny",
+    tokenizer={"kind": "words", "words": ["a", "b"]},
+    frontend=FrontendSpec(channels=(2, 2), stem_frames=3, features=4),
+    encoder=EncoderSpec(hidden=4, layers=1),
+)
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model(SPEC, build_reader(SPEC))
+
+
+def crops(num_frames: int) -> np.ndarray:
+    """Crops whose first pixel counts the frames."""
+    made = np.zeros((num_frames, 96, 96), np.uint8)
+    made[:, 0, 0] = np.arange(num_frames) % 251
+    return made
+
+
+def hypothesis(*words: tuple[str, int, int]) -> Hypothesis:
+    spans = tuple(WordSpan(text, start, end, 0.9) for text, start, end in words)
+    return Hypothesis((), " ".join(w.text for w in spans), 0.0, 1.0, (), spans)
+
+
+@pytest.mark.parametrize(
+    "num_frames", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, WINDOW + CONTEXT, WINDOW + CONTEXT + 1, 3 * WINDOW + 7]
+)
+def test_windows_keep_every_frame_once_and_show_what_is_around(model, monkeypatch, num_frames):
+    seen = []
+
+    def log_probs(window: np.ndarray) -> np.ndarray:
+        seen.append(len(window))
+        return window[:, 0, :1].astype(np.float32)
+
+    monkeypatch.setattr(model, "log_probs", log_probs)
+    out = model.stream_log_probs(iter(crops(num_frames)))
+    np.testing.assert_array_equal(out[:, 0], np.arange(num_frames) % 251)
+    assert max(seen) <= WINDOW + 2 * CONTEXT
+
+
+def test_inner_windows_have_context_on_both_sides(model):
+    windows = list(pipeline._windows(crops(3 * WINDOW)))
+    assert [before for _, before, _ in windows] == [0, CONTEXT, CONTEXT]
+    assert [len(window) - before - middle for window, before, middle in windows] == [CONTEXT, CONTEXT, 0]
+
+
+def test_long_runs_are_cut_where_nobody_speaks():
+    log_probs = np.log(np.full((4000, 2), [0.1, 0.9]))
+    log_probs[1180:1220] = np.log([0.9, 0.1])
+    log_probs[2480:2500] = np.log([0.9, 0.1])
+    pieces = list(pipeline._pieces(log_probs))
+    cuts = [stop for _, stop in pieces]
+    assert [start for start, _ in pieces] == [0, *cuts[:-1]]
+    assert 1180 <= cuts[0] < 1220
+    assert 2480 <= cuts[1] < 2500
+    assert cuts[-1] == 4000
+    assert max(stop - start for start, stop in pieces) <= pipeline.PIECE
+
+
+def test_log_probs_are_log_probabilities(model):
+    out = model.log_probs(crops(5))
+    assert out.shape == (5, 3)
+    assert out.dtype == np.float32
+    np.testing.assert_allclose(np.exp(out).sum(-1), 1, atol=1e-5)
+
+
+def test_averaging_the_mirrored_look_makes_mirror_images_equal():
+    from dataclasses import replace
+
+    spec = replace(SPEC, flip_average=True)
+    model = Model(spec, build_reader(spec))
+    picture = np.random.default_rng(0).integers(0, 255, (4, 96, 96), dtype=np.uint8)
+    np.testing.assert_allclose(model.log_probs(picture), model.log_probs(picture[:, :, ::-1].copy()), atol=1e-5)
+
+
+def test_words_are_placed_in_the_video():
+    transcript = to_transcript(hypothesis(("a", 5, 10), ("b", 12, 20)), fps=25, first_frame=50)
+    assert [(w.start, w.end) for w in transcript.words] == [(2.2, 2.4), (2.48, 2.8)]
+    assert transcript.segments[0].start == 2.2
+    assert transcript.segments[0].end == 2.8
+
+
+def test_a_long_pause_starts_a_segment():
+    transcript = to_transcript(hypothesis(("a", 0, 5), ("b", 10, 15), ("a", 40, 45)), fps=25)
+    assert [segment.text for segment in transcript.segments] == ["a b", "a"]
+
+
+def test_sentences_of_a_grammar_are_segments():
+    words = [("a", i, i + 1) for i in range(4)]
+    transcript = to_transcript(hypothesis(*words), fps=25, sentence_words=2)
+    assert [segment.text for segment in transcript.segments] == ["a a", "a a"]
+
+
+def test_no_words_no_segments():
+    assert to_transcript(hypothesis(), fps=25).segments == ()
+
+
+def face_at(x: float, y: float, num_frames: int, start: int, id: int, shot_frames: int) -> FaceTrack:
+    """A still face with its eyes around (x, y)."""
+    landmarks = np.full((num_frames, 91, 2), (x, y), np.float32)
+    landmarks[:, STABLE_POINTS] += REFERENCE_FACE
+    landmarks[:, 15:35] += (0, 76)
+    return FaceTrack(id, 0, start, landmarks, 25.0, shot_frames)
+
+
+def test_each_face_is_read_where_it_is_and_labelled(model, monkeypatch):
+    tracks = [face_at(100, 100, 40, 0, 0, 60), face_at(300, 100, 30, 30, 1, 60)]
+    monkeypatch.setattr(pipeline, "track_faces", lambda frames, fps, detector: tracks if list(frames) else [])
+    monkeypatch.setattr(model, "search", lambda log_probs, options=None: [hypothesis(("a", 0, len(log_probs)))])
+    frames = np.zeros((60, 240, 400, 3), np.uint8)
+    transcript = model.transcribe(frames, face="all")
+    found = [(segment.speaker, segment.start, segment.end) for segment in transcript.segments]
+    assert found == [("face 0", 0.0, 1.6), ("face 1", 1.2, 2.4)]
+    assert transcript.duration == pytest.approx(2.4)
+
+
+def test_a_generator_of_frames_is_read_twice(model, monkeypatch):
+    monkeypatch.setattr(
+        pipeline, "track_faces", lambda frames, fps, detector: [face_at(100, 100, sum(1 for _ in frames), 0, 0, 20)]
+    )
+    monkeypatch.setattr(model, "search", lambda log_probs, options=None: [hypothesis(("a", 0, len(log_probs)))])
+    transcript = model.transcribe(np.zeros((240, 400, 3), np.uint8) for _ in range(20))
+    assert transcript.words[0].end == 0.8
+
+
+def test_low_coverage_is_told(model, monkeypatch):
+    monkeypatch.setattr(
+        pipeline, "track_faces", lambda frames, fps, detector: [face_at(100, 100, 20, 0, 0, len(list(frames)))]
+    )
+    warnings = model.transcribe(np.zeros((60, 240, 400, 3), np.uint8)).warnings
+    assert any("33%" in warning for warning in warnings)
+
+
+def test_crops_of_another_size_are_refused(model):
+    with pytest.raises(ConfigError, match=r"\(T, 96, 96\) uint8"):
+        model.transcribe(np.zeros((5, 88, 88), np.uint8))
+
+
+def test_unknown_device_is_refused():
+    with pytest.raises(ConfigError, match="give cpu, cuda or mps"):
+        Model(SPEC, build_reader(SPEC), device="abacus")
+
+
+def test_no_face_says_what_to_do(model):
+    with pytest.raises(NoFaceError, match="lipscribe inspect"):
+        model.transcribe(np.zeros((10, 120, 160, 3), np.uint8))
+
+
+def test_a_closed_vocabulary_is_told_once(tmp_path, capsys, monkeypatch):
+    from dataclasses import replace
+
+    from lipscribe.models.checkpoint import save_checkpoint
+
+    monkeypatch.setattr(pipeline, "_noticed", set())
+    spec = replace(SPEC, card=Card(notice="knows two words"))
+    save_checkpoint(tmp_path, spec, build_reader(spec).state_dict())
+    lipscribe.load_model(tmp_path)
+    lipscribe.load_model(tmp_path)
+    assert capsys.readouterr().err == "note: knows two words\n"
+
+
+def test_the_stations_fit_together(model, grid_root):
+    frames = lipscribe.Video(grid_root / "video" / "s1" / "bbal7s.mpg")
+    run = lipscribe.choose_faces(lipscribe.track_faces(frames))[0].runs()[0]
+    cut = lipscribe.crop_mouth(frames, run)
+    found = model.search(model.log_probs(cut))[0]
+    by_hand = to_transcript(found, 25, run.start)
+    assert by_hand.segments == model.transcribe(grid_root / "video" / "s1" / "bbal7s.mpg").segments
+    assert by_hand.segments == model.transcribe(frames.read()).segments
+    assert by_hand.segments == model.transcribe(cut).segments
+
+
+def test_public_names_are_there():
+    for name in lipscribe.__all__:
+        assert getattr(lipscribe, name) is not None
+    assert callable(lipscribe.transcribe)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = lipscribe.nonsense

@@ -1,0 +1,103 @@
+"""Training configs: every fault at once, in one line that says what to write instead."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lipscribe.errors import ConfigError
+from lipscribe.training.config import TrainConfig, load_config
+from lipscribe.typed import to_dict
+
+Settings = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def write(tmp_path: Path, toy_settings: Settings) -> Callable[..., Path]:
+    def write_config(**sections: Any) -> Path:
+        path = tmp_path / "toy.yaml"
+        path.write_text(yaml.safe_dump(toy_settings("runs/toy", **sections)))
+        return path
+
+    return write_config
+
+
+def test_round_trip(write: Callable[..., Path], tmp_path: Path):
+    config = load_config(write())
+    assert isinstance(config, TrainConfig)
+    (tmp_path / "again.yaml").write_text(yaml.safe_dump(to_dict(config)))
+    assert load_config(tmp_path / "again.yaml") == config
+
+
+def test_overrides_replace_single_values(write: Callable[..., Path]):
+    config = load_config(write(), output="elsewhere", optim__epochs=7, augment__flip=0.0)
+    assert (config.output, config.optim.epochs, config.optim.batch_size) == ("elsewhere", 7, 4)
+    assert config.augment.flip == 0.0
+
+
+def test_an_override_of_a_section_that_is_not_there(tmp_path: Path):
+    (tmp_path / "c.yaml").write_text("output: x\ndata: {folder: p}\nmodel: {name: a, tokenizer: {kind: characters}}\n")
+    with pytest.raises(ConfigError, match="tokenizer of kind 'characters' has fields"):
+        load_config(tmp_path / "c.yaml", optim__epochs=3)
+
+
+@pytest.mark.parametrize("section", ["data:", "data: 3", "data: [1]"])
+def test_an_override_in_a_section_that_is_no_mapping(tmp_path: Path, section: str):
+    (tmp_path / "c.yaml").write_text(
+        f"output: x\n{section}\nmodel: {{name: a, tokenizer: {{kind: words, words: [a]}}}}"
+    )
+    with pytest.raises(ConfigError, match=r"data is .*, wanted a mapping with folder"):
+        load_config(tmp_path / "c.yaml", data__folder="p")
+
+
+def test_three_faults_make_one_line(write: Callable[..., Path]):
+    path = write(optim={"epochs": 0, "precision": "8-bit"}, data={"foldr": "x"})
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(caught.value) == (
+        f"{path}: 3 faults: data.foldr is unknown; did you mean folder?; optim.epochs is 0, wanted at least 1; "
+        "optim.precision is '8-bit', wanted one of 32-true, bf16-mixed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"augment": {"time_mask_frames": 0}}, "augment.time_mask_frames is 0, wanted at least 1"),
+        ({"model": {"tokenizer": {"kind": "sign"}}}, "model: tokenizer kind 'sign' is unknown"),
+        ({"model": {"grammar": [["red"], ["pink"]]}}, "model: grammar: .*'pink'"),
+        ({"model": {"grammar": [["red"], []]}}, r"model: grammar: slot 2 is \(\), not a list of words"),
+        (
+            {"model": {"tokenizer": {"kind": "characters", "characters": "abc"}}},
+            "optim.frame_weight is above 0 with a tokenizer of characters, wanted 0 or one of words",
+        ),
+    ],
+)
+def test_faults_that_would_stop_the_training_later_stop_it_here(write: Callable[..., Path], sections, message: str):
+    with pytest.raises(ConfigError, match=rf"toy.yaml: 1 fault: {message}"):
+        load_config(write(**sections))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [", "is not readable YAML"),
+        (b"\xff\xfe\xfa", "is not readable YAML"),
+        (b"", "holds no settings, wanted a mapping with output, data, model"),
+        (b"- a", "holds no settings"),
+    ],
+)
+def test_a_file_that_is_no_config(tmp_path: Path, content: bytes, message: str):
+    (tmp_path / "c.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(tmp_path / "c.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"none.yaml does not exist: give a config such as configs/grid-s1.yaml"):
+        load_config(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="is not readable YAML"):
+        load_config(tmp_path)

@@ -1,0 +1,207 @@
+"""Training: a run is decided by its config alone, however often it is interrupted."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lipscribe.data.shards import read_shard, write_shard
+from lipscribe.errors import CheckpointError, ConfigError, ManifestError
+from lipscribe.models.checkpoint import load_checkpoint
+from lipscribe.training import loop
+from lipscribe.training.config import TrainConfig
+from lipscribe.training.loop import RESUME_FILE, train
+
+MakeConfig = Callable[..., TrainConfig]
+
+
+def weights(run: Path, name: str = "last") -> bytes:
+    return (run / name / "model.safetensors").read_bytes()
+
+
+def log_of(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return [{name: cell for name, cell in row.items() if name != "epoch_seconds"} for row in csv.DictReader(file)]
+
+
+def state_of(run: Path) -> dict[str, Any]:
+    return torch.load(run / RESUME_FILE, weights_only=True)
+
+
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+@pytest.fixture(scope="module")
+def straight(toy_config: MakeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of four epochs that nothing interrupted."""
+    run = tmp_path_factory.mktemp("runs") / "straight"
+    assert train(toy_config(run)) == run / "last"
+    return run
+
+
+class Interruption(Exception):
+    """Stands for whatever ends a run."""
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, function: str, call: int) -> None:
+    """Lets the run end instead of the n-th call of one of the loop's functions."""
+    original, calls = getattr(loop, function), 0
+
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise Interruption
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(loop, function, counting)
+
+
+def test_what_a_run_leaves_behind(straight: Path, toy_config: MakeConfig):
+    names = {path.name for path in straight.iterdir()}
+    assert names == {"config.yaml", "metrics.csv", RESUME_FILE, "best", "last", "logs"}
+    assert list((straight / "logs" / "tensorboard").glob("events.out.tfevents.*"))
+    spec, reader = load_checkpoint(straight / "last")
+    assert spec == toy_config(straight).model
+    averaged = state_of(straight)["average"]
+    for name, tensor in reader.state_dict().items():
+        assert torch.equal(tensor, averaged[f"module.{name}"].half().to(tensor.dtype))
+
+
+def test_the_log_has_every_epoch_and_dev_scores_at_their_turn(straight: Path):
+    rows = log_of(straight)
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    assert [bool(row["dev_wer"]) for row in rows] == [False, True, False, True]
+    for row in rows:
+        assert float(row["train_loss"]) == pytest.approx(float(row["train_ctc"]) + float(row["train_frame"]))
+    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+
+
+@pytest.mark.parametrize(
+    ("function", "call"),
+    [
+        pytest.param("ctc_loss", 8, id="in the middle of epoch 3"),
+        pytest.param("dev_scores", 2, id="before the dev scores of epoch 4"),
+        pytest.param("save_checkpoint", 4, id="before epoch 3 is saved"),
+        pytest.param("_save_state", 2, id="just before epoch 2 is done"),
+    ],
+)
+def test_resumed_equals_uninterrupted_bit_for_bit(
+    straight: Path, toy_config: MakeConfig, tmp_path: Path, function: str, call: int
+):
+    config = toy_config(tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interruption):
+        interrupt(patch, function, call)
+        train(config)
+    assert 0 < state_of(tmp_path / "run")["epoch"] < 4
+    torch.rand(100)  # another process would have drawn other numbers by now
+    train(config, resume=True)
+    run = tmp_path / "run"
+    assert same(state_of(run), state_of(straight))
+    assert weights(run) == weights(straight)
+    assert weights(run, "best") == weights(straight, "best")
+    assert log_of(run) == log_of(straight)
+
+
+def test_the_seed_decides(straight: Path, toy_config: MakeConfig, tmp_path: Path):
+    train(toy_config(tmp_path / "again"))
+    assert weights(tmp_path / "again") == weights(straight)
+    train(toy_config(tmp_path / "other", seed=2))
+    assert weights(tmp_path / "other") != weights(straight)
+
+
+def test_a_finished_run_resumed_stays_as_it_is(toy_config: MakeConfig, tmp_path: Path):
+    config = toy_config(tmp_path / "run", optim={"epochs": 1})
+    train(config)
+    before = weights(tmp_path / "run")
+    assert train(config, resume=True) == tmp_path / "run" / "last"
+    assert weights(tmp_path / "run") == before
+
+
+def test_without_averaging_the_model_itself_is_saved(toy_config: MakeConfig, tmp_path: Path):
+    train(toy_config(tmp_path / "run", optim={"epochs": 1, "average": 0}))
+    state = state_of(tmp_path / "run")
+    assert all(torch.equal(tensor, state["average"][f"module.{name}"]) for name, tensor in state["model"].items())
+
+
+def test_an_open_vocabulary_without_word_times(toy_config: MakeConfig, prepared: Path, tmp_path: Path):
+    for name in ("train-000000.tar", "dev-000000.tar"):
+        clips = [replace(p, clip=replace(p.clip, words=())) for p in read_shard(prepared / name)]
+        write_shard(tmp_path / name, clips)
+    config = toy_config(
+        tmp_path / "run",
+        data={"folder": str(tmp_path), "limit": 5},
+        model={"tokenizer": {"kind": "characters", "characters": " bdeglnru"}},
+        optim={"epochs": 1, "frame_weight": 0, "precision": "bf16-mixed"},
+    )
+    train(config)
+    (row,) = log_of(tmp_path / "run")
+    assert float(row["train_loss"]) == float(row["train_ctc"])
+
+
+def test_the_learning_rate_rises_along_a_line_and_falls_along_half_a_cosine():
+    factor = loop._one_cycle(100, 0.1)
+    rates = [factor(step) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.1 * n for n in range(1, 11)])
+    assert rates[10] == 1
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[99] < 0.001
+    assert sorted(rates[10:], reverse=True) == rates[10:]
+    assert [loop._one_cycle(1, 0.5)(step) for step in range(2)] == [1, 1]  # a run of a single step
+
+
+# Messages
+
+
+def test_a_folder_that_holds_a_run(straight: Path, toy_config: MakeConfig):
+    with pytest.raises(
+        ConfigError, match=r"straight holds a run already: add --resume to go on with it, or set another"
+    ):
+        train(toy_config(straight))
+    with pytest.raises(ConfigError, match=r"config.yaml differs from the config given: resume with the same settings"):
+        train(toy_config(straight, seed=9), resume=True)
+
+
+def test_nothing_to_resume(toy_config: MakeConfig, tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"run has no last.ckpt to resume from: leave out --resume"):
+        train(toy_config(tmp_path / "run"), resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_ended_before_its_first_epoch_can_be_started_again(toy_config: MakeConfig, tmp_path: Path):
+    with pytest.raises(ManifestError, match="run `lipscribe prepare` first"):
+        train(toy_config(tmp_path / "run", data={"folder": str(tmp_path / "absent")}))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interruption):
+        interrupt(patch, "ctc_loss", 2)
+        train(toy_config(tmp_path / "run", optim={"epochs": 1}))
+    train(toy_config(tmp_path / "run", optim={"epochs": 1}))
+
+
+def test_an_output_that_cannot_be_written(toy_config: MakeConfig, tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"file/run cannot be written \(.*\): set another output"):
+        train(toy_config(tmp_path / "file" / "run"))
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "other"])
+def test_a_damaged_state_is_not_resumed_from(toy_config: MakeConfig, tmp_path: Path, damage: str):
+    config = toy_config(tmp_path / "run", optim={"epochs": 1})
+    train(config)
+    path = tmp_path / "run" / RESUME_FILE
+    whole = path.read_bytes()
+    path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "garbage": b"hello", "other": whole}[damage])
+    if damage == "other":
+        torch.save([1, 2], path)
+    with pytest.raises(CheckpointError, match=r"last.ckpt cannot be resumed from \(.+\): start anew in another output"):
+        train(config, resume=True)
