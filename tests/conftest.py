@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.data.shards import PreparedClip, write_shard
@@ -14,7 +15,9 @@ from lipscribe.models.spec import ModelSpec
 from lipscribe.training.config import TrainConfig
 from lipscribe.typed import from_dict
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # toy networks: threads cost them more than they bring
+# Networks as small as ours gain nothing from threads, and threads that wait for each other on a busy machine cost much.
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 
 REPO = Path(__file__).parents[1]
 GRID = REPO.parent / "shared" / "grid"

@@ -93,7 +93,7 @@ def test_json_has_words_with_times_and_probabilities(clip):
 
 
 def test_missing_file(tmp_path):
-    assert "does not exist" in error_line("transcribe", tmp_path / "nothing.mp4")
+    assert "no such file" in error_line("transcribe", tmp_path / "nothing.mp4")
 
 
 def test_directory(tmp_path):

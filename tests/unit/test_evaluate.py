@@ -11,8 +11,8 @@ from lipscribe.data.corpora.grid import SLOT_NAMES, SLOTS
 from lipscribe.data.manifest import Clip
 from lipscribe.data.shards import PreparedClip, write_shard
 from lipscribe.errors import LipscribeError, ManifestError, VideoError
-from lipscribe.evaluate import evaluate_prepared, evaluate_videos, write_evaluation
-from lipscribe.evaluate_scores import (
+from lipscribe.evaluation import evaluate_prepared, evaluate_videos, write_evaluation
+from lipscribe.evaluation.scores import (
     Reading,
     calibrate,
     count_confusions,
@@ -317,7 +317,7 @@ def test_an_evaluation_is_frozen(tmp_path):
 
 
 def test_evaluating_prepared_clips_needs_no_video_libraries():
-    code = "import sys, lipscribe.evaluate; print({'av', 'cv2', 'mediapipe', 'matplotlib'} & set(sys.modules))"
+    code = "import sys, lipscribe.evaluation; print({'av', 'cv2', 'mediapipe', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from lipscribe.faces import FaceTrack
 from lipscribe.faces import landmarks as lm
-from lipscribe.faces.tracking import FaceTrack
 from lipscribe.mouth import CROP_SIZE, REFERENCE_FACE, STABLE_POINTS, alignment, crop_mouth, stream_crops
 
 MOUTH = np.array([0.0, 72.0])  # pixels of the reference face, from the point between the eyes
@@ -88,22 +88,33 @@ def test_speech_does_not_move_the_crop():
     assert np.ptp(offsets, axis=0).max() < 0.5
 
 
+def test_the_detectors_jitter_is_taken_out():
+    still = np.repeat(face_landmarks()[None], 60, 0) + 200
+    jitter = np.random.default_rng(0).normal(0, 1, size=still.shape)
+    turns = {sigma: np.std(alignment(still + sigma * jitter)[15:45, 0, 1]) for sigma in (0, 1)}
+    points = (still + jitter)[15:45, STABLE_POINTS]
+    raw = np.std((points[:, 3, 1] - points[:, 0, 1]) / (points[:, 3, 0] - points[:, 0, 0]))  # the eyes' slope alone
+    assert turns[0] < 1e-9
+    assert turns[1] < raw / 4
+
+
 @pytest.mark.parametrize("scale", [1, 4])
-def test_beyond_the_picture_is_black_and_nothing_is_squeezed(scale: float):
+def test_beyond_the_picture_its_edge_goes_on_and_nothing_is_squeezed(scale: float):
     linear = similarity(0, scale)
     frame, landmarks = draw(linear, np.array([100.0, 100.0]) * scale, (300 * scale, 300 * scale))
     cut = 90 * scale  # the left part of the mouth is not in the picture
     crop = crop_mouth([frame[:, cut:]], track_of([landmarks - [cut, 0]]))[0]
     edge = int(CENTRE - 10)  # the mouth lies 10 crop pixels from the edge
-    assert (crop[:, : edge - 1] == 0).all()
+    assert abs(crop[:, : edge - 1] - crop[:, edge : edge + 1].astype(float)).max() < 8
     assert abs(crop - expected_crop())[:, edge + 3 :].max() < 3
 
 
 @pytest.mark.parametrize("scale", [1, 5])
-def test_a_mouth_outside_the_picture_gives_black(scale: float):
+def test_a_mouth_outside_the_picture_gives_the_corner(scale: float):
     frame, landmarks = draw(similarity(0, scale), np.array([50.0, 50.0]), (80, 80))
-    for shift in (-3000, 3000):
-        assert not crop_mouth([frame], track_of([landmarks + shift])).any()
+    for shift, corner in ((-3000, frame[0, 0]), (3000, frame[-1, -1])):
+        crop = crop_mouth([frame], track_of([landmarks + shift]))
+        assert abs(crop - corner.mean()).max() < 8
 
 
 def test_crops_are_of_the_frames_of_the_track():

@@ -43,8 +43,8 @@ def evaluate(
     from lipscribe.cli.transcribe import search_options
     from lipscribe.data.manifest import load_manifest
     from lipscribe.errors import ManifestError
-    from lipscribe.evaluate import evaluate_prepared, evaluate_videos, write_evaluation
-    from lipscribe.evaluate_report import facts, headline
+    from lipscribe.evaluation import evaluate_prepared, evaluate_videos, write_evaluation
+    from lipscribe.evaluation.report import facts, headline
     from lipscribe.pipeline import load_model
 
     if output is not None:

@@ -1,5 +1,6 @@
 """`lipscribe transcribe`."""
 
+import json
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -62,7 +63,10 @@ def transcribe(
             continue
         for warning in transcript.warnings:
             print(f"warning: {video}: {warning}", file=sys.stderr)
-        write_transcript(transcript, format.value, path)
+        if path is None and format is Format.json and len(videos) > 1:
+            print(json.dumps(transcript.to_dict(), ensure_ascii=False), flush=True)  # one object a line
+        else:
+            write_transcript(transcript, format.value, path)
         if path is not None:
             print(f"{video} -> {path}", file=sys.stderr)
         if not transcript.text:

@@ -66,7 +66,7 @@ def safetensors_bytes(tensors: dict[str, Tensor]) -> bytes:
     names = {torch.float16: "F16", torch.float32: "F32", torch.int64: "I64"}
     header, blobs, offset = {}, [], 0
     for name, tensor in sorted(tensors.items()):
-        blob = tensor.detach().cpu().contiguous().numpy().tobytes()
+        blob = tensor.detach().cpu().numpy().tobytes()  # in C order, whatever the layout in memory
         header[name] = {
             "dtype": names[tensor.dtype],
             "shape": list(tensor.shape),

@@ -32,7 +32,7 @@ RESUME_FILE = "last.ckpt"
 
 
 def train(config: TrainConfig, resume: bool = False) -> Path:
-    """Trains a model.
+    """Trains a model. More than 60 lines on purpose: the loop is to be read in one piece.
 
     Args:
         resume: Go on from the last finished epoch of an earlier run in the same folder. The result equals that of a

@@ -21,8 +21,8 @@ from lipscribe.data.manifest import Clip, WordTime, load_manifest
 from lipscribe.data.prepare import ClipStatus, prepare, prepare_clip
 from lipscribe.data.shards import PreparedClip, clip_members, read_shard
 from lipscribe.errors import ManifestError, NoFaceError
+from lipscribe.faces import FaceTrack
 from lipscribe.faces.landmarks import NUM_LANDMARKS
-from lipscribe.faces.tracking import FaceTrack
 
 HERE = Path(__file__).parent
 

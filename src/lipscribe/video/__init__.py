@@ -1,6 +1,6 @@
 """A video file as frames (T, H, W, 3) uint8 RGB at a steady rate, and back.
 
-`video_source` decodes, `video_timeline` says which picture is on screen when, `video_write` saves; this is the way in.
+`source` decodes, `timeline` says which picture is on screen when, `write` saves; this is the way in.
 """
 
 import itertools
@@ -16,7 +16,7 @@ import numpy as np
 
 from lipscribe.errors import ConfigError, VideoError
 from lipscribe.units import MODEL_FPS, Seconds
-from lipscribe.video_source import (
+from lipscribe.video.source import (
     Canvas,
     Damage,
     Turn,
@@ -28,8 +28,8 @@ from lipscribe.video_source import (
     read_pictures,
     shown_size,
 )
-from lipscribe.video_timeline import MAX_GAP, Timeline, resample
-from lipscribe.video_write import save_video
+from lipscribe.video.timeline import MAX_GAP, Timeline, resample
+from lipscribe.video.write import save_video
 
 __all__ = ["Video", "VideoInfo", "probe_video", "save_video"]
 

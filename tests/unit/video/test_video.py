@@ -1,6 +1,6 @@
 """Reading videos: each test picture carries its own number, so that the frames that come out can be named.
 
-Long, because all of it needs the same small video writer; `video_source` has no other tests.
+Long, because all of it needs the same small video writer; `video.source` has no other tests.
 """
 
 import os
@@ -20,7 +20,7 @@ from lipscribe.errors import ConfigError, VideoError
 from lipscribe.video import Video, probe_video
 
 HEIGHT, WIDTH = 64, 96
-GRID = Path(__file__).parents[3] / "shared" / "grid" / "video" / "s1"
+GRID = Path(__file__).parents[4] / "shared" / "grid" / "video" / "s1"
 
 
 def picture_of(number: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:

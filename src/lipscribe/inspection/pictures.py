@@ -8,8 +8,8 @@ import numpy as np
 from lipscribe.faces import FaceTrack
 from lipscribe.faces import landmarks as lm
 from lipscribe.figures import ACCENT, BAD, DOUBTFUL, FAINT, GOOD, MUTED, SERIES, Page, shortened, wrapped
-from lipscribe.inspection_measures import NUM_SAMPLES, SampleFrame
-from lipscribe.inspection_verdict import (
+from lipscribe.inspection.measures import NUM_SAMPLES, SampleFrame
+from lipscribe.inspection.verdict import (
     AWAY_GOOD,
     CONTRAST_GOOD,
     COVERAGE_GOOD,
@@ -42,7 +42,7 @@ TINTS = {"good": "#e6f4ec", "doubtful": "#fdf2dc", "bad": "#fbe5e2", "none": "#f
 HEADLINES = {
     "good": "this mouth can be read",
     "doubtful": "expect errors",
-    "bad": "expect garbage",
+    "bad": "do not rely on what is read",
 }
 
 

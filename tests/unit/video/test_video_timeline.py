@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from lipscribe.video_timeline import MAX_GAP, MAX_STUCK, Timeline, resample
+from lipscribe.video.timeline import MAX_GAP, MAX_STUCK, Timeline, resample
 
 INTERVAL = 0.04
 

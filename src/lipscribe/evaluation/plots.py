@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipscribe.evaluate_report import facts, headline
-from lipscribe.evaluate_scores import ClipScore, Evaluation, PositionScore, position_pairs
+from lipscribe.evaluation.report import facts, headline
+from lipscribe.evaluation.scores import ClipScore, Evaluation, PositionScore, position_pairs
 from lipscribe.figures import ACCENT, BAD, FAINT, INK, MUTED, Page, shortened
 from lipscribe.metrics import DELETION, HIT, INSERTION, align_words
 
@@ -180,7 +180,8 @@ def _draw_reliability(page: Page, evaluation: Evaluation) -> None:
         return
     bins = calibration.bins
     axes.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=(0, (4, 3)))
-    axes.plot([b.confidence for b in bins], [b.accuracy for b in bins], color=ACCENT, lw=1.5, marker="o", ms=5)
+    shown = axes.plot([b.confidence for b in bins], [b.accuracy for b in bins], color=ACCENT, lw=1.5, marker="o", ms=5)
+    shown[0].set_clip_on(False)  # or half the point at (1, 1) would be missing
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xticklabels=[])
     axes.set_ylabel("share right", fontsize=9, color=MUTED)
     off = f"off by {100 * calibration.expected_error:.1f} %\non average"

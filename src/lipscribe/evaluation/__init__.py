@@ -14,8 +14,8 @@ from tqdm import tqdm
 from lipscribe.data.manifest import Clip
 from lipscribe.data.shards import PreparedClip, find_shards, read_shard
 from lipscribe.errors import LipscribeError, ManifestError
-from lipscribe.evaluate_report import format_markdown
-from lipscribe.evaluate_scores import (
+from lipscribe.evaluation.report import format_markdown
+from lipscribe.evaluation.scores import (
     Evaluation,
     LeftOut,
     Reading,
@@ -116,7 +116,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path | str) -> list[Path]:
     Raises:
         LipscribeError: The folder cannot be written.
     """
-    from lipscribe.evaluate_plots import draw_report
+    from lipscribe.evaluation.plots import draw_report
 
     folder = Path(folder)
     data, report, page = (folder / f"report.{suffix}" for suffix in ("json", "md", "png"))

@@ -8,7 +8,7 @@ import numpy as np
 
 from lipscribe.faces import FaceTrack
 from lipscribe.faces import landmarks as lm
-from lipscribe.inspection_verdict import FaceQuality
+from lipscribe.inspection.verdict import FaceQuality
 from lipscribe.mouth import CROP_SIZE, alignment, warp_mouth
 from lipscribe.units import Seconds, seconds_to_frame
 

@@ -14,13 +14,13 @@ import numpy as np
 
 from lipscribe.errors import LipscribeError
 from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, track_faces
-from lipscribe.inspection_measures import SampleFrame, Sampler, TrackedMouth, follow_mouths, quality_of, read_mouths
-from lipscribe.inspection_verdict import FaceQuality, Finding, Verdict, judge_face, judge_source, overall
+from lipscribe.inspection.measures import SampleFrame, Sampler, TrackedMouth, follow_mouths, quality_of, read_mouths
+from lipscribe.inspection.verdict import FaceQuality, Finding, Verdict, judge_face, judge_source, overall
 from lipscribe.mouth import CROP_SIZE
 from lipscribe.typed import to_dict
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
 from lipscribe.video import Video, VideoInfo, save_video
-from lipscribe.video_source import header_duration, open_video
+from lipscribe.video.source import header_duration, open_video
 
 CROP_ZOOM = 4  # crops.mp4 shows crops of 96 px at 384 px: large enough to watch
 NO_FACE_GREY = 40  # what crops.mp4 shows where there is no face
@@ -151,7 +151,7 @@ def write_inspection(inspection: Inspection, folder: str | Path) -> list[Path]:
     Raises:
         LipscribeError: The folder cannot be written, or the video cannot be read any more.
     """
-    from lipscribe.inspection_pictures import draw_contact_sheet
+    from lipscribe.inspection.pictures import draw_contact_sheet
 
     folder = Path(folder)
     report, sheet, crops = (folder / name for name in ("inspection.json", "contact-sheet.png", "crops.mp4"))

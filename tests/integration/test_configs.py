@@ -1,0 +1,36 @@
+"""Every config of the tree makes a model that reads."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lipscribe.data.corpora.grid import SLOTS
+from lipscribe.models.builders import build_reader
+from lipscribe.tokenizer import tokenizer_from_dict
+from lipscribe.training.config import load_config
+from lipscribe.transforms import Augment
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+def test_there_are_configs():
+    assert "grid-s1.yaml" in {path.name for path in CONFIGS}
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_config_makes_a_model_that_reads(path: Path):
+    config = load_config(path)
+    size = config.model.input
+    reader = build_reader(config.model).eval()
+    log_probs = reader(torch.randn(2, 6, 1, size.height, size.width), torch.tensor([6, 3]))
+    assert log_probs.shape == (2, 6, len(tokenizer_from_dict(config.model.tokenizer).vocab))
+    Augment(config.augment, size.height, size.width)
+    assert config.model.name == path.stem
+
+
+def test_the_bundled_models_config_knows_exactly_the_words_of_grid():
+    model = load_config(CONFIGS[0].parent / "grid-s1.yaml").model
+    assert model.grammar == SLOTS
+    assert set(model.tokenizer["words"]) == {word for slot in SLOTS for word in slot}

@@ -1,0 +1,64 @@
+"""Dev scores of a reader whose output is planted."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+
+from lipscribe.data.dataset import Batch, ShardDataset
+from lipscribe.models.spec import ModelSpec
+from lipscribe.tokenizer import WordTokenizer
+from lipscribe.training.losses import ctc_loss
+from lipscribe.training.scoring import dev_scores
+
+TEXTS = ["red", "blue green", "red blue", "green"]
+READ = ["", "blue blue", "red blue", "blue red green"]  # wrong: a deletion, a substitution, nothing, two insertions
+
+
+class PlantedReader(nn.Module):
+    """Is sure of one text for each clip, a frame a word with a blank after it, and of nonsense in the padding.
+
+    Blank is second everywhere, so leaving a word out is the cheapest way to obey a grammar.
+    """
+
+    def forward(self, video: Tensor, video_lengths: Tensor) -> Tensor:
+        assert not self.training
+        assert not torch.is_grad_enabled()
+        scores = torch.zeros(*video.shape[:2], 4)
+        scores[..., 0] = 3
+        for row, text in enumerate(READ[: len(video)]):
+            path = [token for token in WordTokenizer(["red", "green", "blue"]).encode(text) for token in (token, 0)]
+            path += [0] * (int(video_lengths[row]) - len(path))
+            path += [1] * (video.shape[1] - len(path))
+            scores[row, torch.arange(video.shape[1]), path] += 9
+        return scores.log_softmax(-1)
+
+
+@pytest.fixture
+def dev_batches(prepared: Path) -> list[Batch]:
+    (batch,) = ShardDataset(prepared, "dev", WordTokenizer(["red", "green", "blue"]), 32, 48).batches(4)
+    clips = tuple(replace(clip, text=text, words=()) for clip, text in zip(batch.clips, TEXTS, strict=True))
+    return [replace(batch, clips=clips)]
+
+
+@pytest.fixture
+def fabric() -> Fabric:
+    return Fabric(accelerator="cpu", devices=1)
+
+
+def test_errors_are_counted_over_the_whole_split(dev_batches: list[Batch], toy_spec: ModelSpec, fabric: Fabric):
+    scores = dev_scores(PlantedReader().train(), dev_batches, toy_spec, fabric)
+    assert scores["dev_greedy_wer"] == scores["dev_wer"] == pytest.approx(4 / 6)
+    with torch.no_grad():
+        log_probs = PlantedReader().eval()(dev_batches[0].video, dev_batches[0].video_lengths)
+    assert scores["dev_ctc"] == pytest.approx(ctc_loss(log_probs, dev_batches[0]).item())
+
+
+def test_a_grammar_decides_where_there_is_one(dev_batches: list[Batch], toy_spec: ModelSpec, fabric: Fabric):
+    spec = replace(toy_spec, grammar=(("red", "blue"), ("blue", "green")))
+    scores = dev_scores(PlantedReader(), dev_batches, spec, fabric)
+    assert scores["dev_greedy_wer"] == pytest.approx(4 / 6)
+    assert scores["dev_wer"] == pytest.approx(3 / 6)  # of "blue red green" one word goes

@@ -1,0 +1,37 @@
+"""Puts a trained model into the package: `python tools/bundle_model.py runs/grid-s1/last report/report.json`.
+
+The weights are the run's; the card is the config's, with the scores of the report that `lipscribe evaluate` wrote.
+"""
+
+import argparse
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from lipscribe.models.registry import BUNDLED
+from lipscribe.models.spec import SPEC_FILE, WEIGHTS_FILE, load_spec
+from lipscribe.training.config import load_config
+from lipscribe.typed import to_dict
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path, help="the model's folder")
+    parser.add_argument("report", type=Path, help="report.json of its evaluation")
+    parser.add_argument("--config", type=Path, default=Path("configs/grid-s1.yaml"))
+    args = parser.parse_args()
+    spec = load_spec(args.model)
+    report = json.loads(args.report.read_text(encoding="utf-8"))
+    scores = {f"dev_{name}": round(report[name]["rate"], 4) for name in ("wer", "cer")}
+    scores |= {f"dev_wer_{method['method']}": round(method["wer"]["rate"], 4) for method in report["methods"]}
+    spec = replace(spec, card=replace(load_config(args.config).model.card, scores=scores))
+    target = BUNDLED / spec.name
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(args.model / WEIGHTS_FILE, target / WEIGHTS_FILE)
+    (target / SPEC_FILE).write_text(json.dumps(to_dict(spec), indent=2) + "\n", encoding="utf-8")
+    print(f"{target}: {(target / WEIGHTS_FILE).stat().st_size / 1e6:.1f} MB, {scores}")
+
+
+if __name__ == "__main__":
+    main()
