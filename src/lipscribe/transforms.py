@@ -140,7 +140,7 @@ class Augment:
         config = self.config
         for _ in range(rng.integers(0, config.time_masks + 1)):
             length = int(rng.integers(1, config.time_mask_frames + 1))
-            start = int(rng.integers(0, max(1, len(video) - length)))
+            start = int(rng.integers(0, max(1, len(video) - length + 1)))
             video[start : start + length] = 0
         if rng.random() < config.cutout:
             height = int(rng.integers(4, self.height // 2 + 1))
