@@ -1,14 +1,13 @@
 """One interface over the generations of MediaPipe, and the choice between them."""
 
-import re
 from typing import Protocol
 
 import numpy as np
 
 from lipscribe.errors import ConfigError, MissingExtraError
+from lipscribe.faces.startup import does_not_start
 
 BACKENDS = ("auto", "solutions", "tasks")
-_SYSTEM_LIBRARIES = "libgl1 libglib2.0-0 libegl1 libgles2"  # by Debian's names: what OpenCV and MediaPipe load
 
 
 class FaceDetector(Protocol):
@@ -74,19 +73,6 @@ def _check_mediapipe() -> None:
         raise MissingExtraError(f"{missing} is not installed: run `pip install mediapipe`") from error
     except (ImportError, OSError) as error:
         raise does_not_start(error) from error
-
-
-def does_not_start(error: Exception) -> MissingExtraError:
-    """What to tell the user when MediaPipe is installed and fails to load."""
-    reason = " ".join(str(error).split())
-    if re.search(r"lib\S*: cannot open shared object file", reason):
-        return MissingExtraError(
-            f"MediaPipe does not start, a system library is missing ({reason}): run `apt-get install "
-            f"{_SYSTEM_LIBRARIES}`"
-        )
-    return MissingExtraError(
-        f"MediaPipe does not start ({reason}): run `pip install --force-reinstall mediapipe opencv-contrib-python`"
-    )
 
 
 def _load_solutions(max_faces: int) -> FaceDetector:

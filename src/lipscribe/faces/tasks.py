@@ -8,9 +8,9 @@ from mediapipe.tasks.python import BaseOptions
 from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions, RunningMode
 
 from lipscribe.errors import CheckpointError
-from lipscribe.faces.detector import does_not_start
 from lipscribe.faces.landmarks import MESH_INDICES
 from lipscribe.faces.scouting import Box, ScoutingDetector
+from lipscribe.faces.startup import does_not_start
 
 _KEPT = MESH_INDICES.tolist()
 # The task smooths the landmarks of a single face over time, which blurs the lips by two frames. It goes by the time
