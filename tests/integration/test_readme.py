@@ -1,0 +1,32 @@
+"""What the README shows works."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lipscribe.cli.app import app
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def test_python_blocks_run(grid_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    shutil.copyfile(grid_root / "video" / "s1" / "swwp4p.mpg", tmp_path / "clip.mpg")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+    assert "set white with p four please" in capsys.readouterr().out
+
+
+def test_every_command_and_flag_exists():
+    shown = re.findall(r"lipscribe (\w+)([^`\n|#]*)", README)
+    commands = {name for name, _ in shown if name in {c.callback.__name__ for c in app.registered_commands}}
+    assert commands == {"transcribe", "inspect", "prepare", "train", "evaluate", "models"}
+    for name, rest in shown:
+        if name in commands:
+            known = CliRunner().invoke(app, [name, "--help"], terminal_width=200).stdout
+            assert all(flag in known for flag in re.findall(r"--[a-z-]+", rest)), (name, rest)
