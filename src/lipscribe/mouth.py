@@ -5,7 +5,7 @@ the mouth itself, smoothed so slowly that it follows the head and not the speech
 the head's roll and size, and inside it only the mouth moves.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -48,12 +48,23 @@ def crop_mouth(frames: Iterable[np.ndarray], track: FaceTrack) -> np.ndarray:
 
 def stream_crops(frames: Iterable[np.ndarray], track: FaceTrack) -> Iterator[np.ndarray]:
     """`crop_mouth`, one crop (96, 96) uint8 at a time, for videos that do not fit in memory."""
-    transforms = alignment(track.landmarks)
+    for _, crop in stream_all_crops(frames, [track]):
+        yield crop
+
+
+def stream_all_crops(frames: Iterable[np.ndarray], tracks: Sequence[FaceTrack]) -> Iterator[tuple[int, np.ndarray]]:
+    """The crops of many runs in one pass over the frames: (index of the run, crop (96, 96) uint8), frame by frame."""
+    waiting = sorted(range(len(tracks)), key=lambda i: tracks[i].start, reverse=True)
+    active: dict[int, np.ndarray] = {}
     for frame_idx, frame in enumerate(frames):
-        if frame_idx >= track.stop:
+        while waiting and tracks[waiting[-1]].start <= frame_idx:
+            i = waiting.pop()
+            active[i] = alignment(tracks[i].landmarks)
+        for i, transforms in active.items():
+            yield i, warp_mouth(frame, transforms[frame_idx - tracks[i].start])
+        active = {i: transforms for i, transforms in active.items() if tracks[i].stop > frame_idx + 1}
+        if not waiting and not active:
             return
-        if frame_idx >= track.start:
-            yield warp_mouth(frame, transforms[frame_idx - track.start])
 
 
 def alignment(landmarks: np.ndarray) -> np.ndarray:

@@ -12,9 +12,8 @@ Each station can be used alone, and takes what the one before gives:
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from lipscribe.models.checkpoint import load_checkpoint
 from lipscribe.models.reader import LipReader
 from lipscribe.models.registry import DEFAULT_MODEL, find_model
 from lipscribe.models.spec import ModelSpec
-from lipscribe.mouth import CROP_SIZE, stream_crops
+from lipscribe.mouth import CROP_SIZE, stream_all_crops
 from lipscribe.search import Grammar, Hypothesis, SearchOptions, search
 from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.transcript import Segment, Transcript, Word
@@ -121,8 +120,10 @@ class Model:
 
     def stream_log_probs(self, crops: Iterable[np.ndarray]) -> np.ndarray:
         """Crops one by one, (96, 96) uint8 -> (T, V) float32, reading long runs in overlapping windows."""
-        parts = [self.log_probs(window)[before : before + middle] for window, before, middle in _windows(crops)]
-        return np.concatenate(parts) if parts else self.log_probs(np.zeros((0, CROP_SIZE, CROP_SIZE), np.uint8))
+        windows = _Windows(self.log_probs)
+        for crop in crops:
+            windows.add(crop)
+        return windows.finish()
 
     def transcribe(
         self,
@@ -135,22 +136,21 @@ class Model:
         fps = self.spec.input.fps
         if isinstance(source, np.ndarray) and source.ndim == 3:
             _check_crops(source)
-            segments = tuple(self._read_crops(source, 0, options))
+            segments = tuple(self._segments(self.stream_log_probs(source), 0, options))
             return Transcript(segments, model=self.name, duration=frame_to_seconds(len(source), fps))
         frames = Video(source, fps) if isinstance(source, str | Path) else source
-        if iter(frames) is frames:  # a generator: it is read twice, for faces and for mouths
+        if isinstance(frames, Iterator):  # a generator: it is read twice, for faces and for mouths
             frames = list(frames)
         watched = _Watched(frames, progress)
         self._detector = self._detector or load_face_detector()
         tracks = track_faces(watched.read("faces"), fps, self._detector)
         warnings = list(getattr(frames, "warnings", []))
         chosen = choose_faces(tracks, face)
+        runs = [run for track in chosen for run in track.runs()]
         segments = []
-        for track in chosen:
-            speaker = f"face {track.id}" if face == "all" else None
-            for run in track.runs():
-                crops = stream_crops(watched.read(f"reading face {track.id}"), run)
-                segments += [replace(found, speaker=speaker) for found in self._read_crops(crops, run.start, options)]
+        for run, log_probs in self._read_runs(watched.read("mouths"), runs):
+            speaker = f"face {run.id}" if face == "all" else None
+            segments += [replace(found, speaker=speaker) for found in self._segments(log_probs, run.start, options)]
         coverage = _coverage(chosen, watched.num_frames)
         if coverage < LOW_COVERAGE:
             warnings.append(
@@ -165,10 +165,15 @@ class Model:
             warnings=tuple(warnings),
         )
 
-    def _read_crops(
-        self, crops: Iterable[np.ndarray], first_frame: int, options: SearchOptions | None
-    ) -> Iterator[Segment]:
-        log_probs = self.stream_log_probs(crops)
+    def _read_runs(self, frames: Iterable[np.ndarray], runs: list[FaceTrack]) -> Iterator[tuple[FaceTrack, np.ndarray]]:
+        """Each run with its log_probs (T, V), as soon as it ends: one pass over the frames, however many runs."""
+        windows = [_Windows(self.log_probs) for _ in runs]
+        for i, crop in stream_all_crops(frames, runs):
+            windows[i].add(crop)
+            if windows[i].num_frames == runs[i].stop - runs[i].start:
+                yield runs[i], windows[i].finish()
+
+    def _segments(self, log_probs: np.ndarray, first_frame: int, options: SearchOptions | None) -> Iterator[Segment]:
         for start, stop in _pieces(log_probs):
             hypothesis = self.search(log_probs[start:stop], options)[0]
             fps, sentence_words = self.spec.input.fps, self._sentence_words(options)
@@ -194,7 +199,7 @@ def to_transcript(
             word.text,
             frame_to_seconds(first_frame + word.start, fps),
             frame_to_seconds(first_frame + word.end, fps),
-            word.probability,
+            round(word.probability, 4),
         )
         for word in hypothesis.words
     ]
@@ -209,16 +214,36 @@ def to_transcript(
     )
 
 
-def _windows(crops: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, int, int]]:
-    """Cuts a stream of crops into windows with context: (window, frames of context before, frames to keep)."""
-    stream = iter(crops)
-    before = np.zeros((0, CROP_SIZE, CROP_SIZE), np.uint8)
-    ahead = _take(stream, WINDOW + CONTEXT)
-    while len(ahead):
-        more = _take(stream, WINDOW)
-        middle = WINDOW if len(more) else len(ahead)  # the last window keeps its context too: nothing follows it
-        yield np.concatenate([before, ahead]), len(before), middle
-        before, ahead = ahead[:middle][-CONTEXT:], np.concatenate([ahead[middle:], more])
+class _Windows:
+    """Reads a run in windows as its crops come in; each window sees `CONTEXT` frames more on either side."""
+
+    def __init__(self, log_probs: Callable[[np.ndarray], np.ndarray]):
+        self.log_probs = log_probs
+        self.num_frames = 0
+        self.held: list[np.ndarray] = []
+        self.before = 0  # frames of context at the beginning of what is held
+        self.parts: list[np.ndarray] = []
+
+    def add(self, crop: np.ndarray) -> None:
+        """Takes one crop (96, 96) uint8."""
+        if len(self.held) == self.before + WINDOW + CONTEXT:
+            self._read(WINDOW)
+        self.held.append(crop)
+        self.num_frames += 1
+
+    def finish(self) -> np.ndarray:
+        """Log-probabilities of all crops, (T, V) float32."""
+        if self.held or not self.parts:
+            self._read(len(self.held) - self.before)
+        self.held = []
+        return np.concatenate(self.parts)
+
+    def _read(self, keep: int) -> None:
+        window = np.stack(self.held) if self.held else np.zeros((0, CROP_SIZE, CROP_SIZE), np.uint8)
+        end = self.before + keep
+        self.parts.append(self.log_probs(window)[self.before : end])
+        self.before = min(CONTEXT, end)
+        self.held = self.held[end - self.before :]
 
 
 def _pieces(log_probs: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -249,11 +274,6 @@ class _Watched:
             for frame_idx, frame in enumerate(bar):
                 self.num_frames = max(self.num_frames, frame_idx + 1)
                 yield frame
-
-
-def _take(stream: Iterator[np.ndarray], number: int) -> np.ndarray:
-    taken = list(islice(stream, number))
-    return np.stack(taken) if taken else np.zeros((0, CROP_SIZE, CROP_SIZE), np.uint8)
 
 
 def _coverage(tracks: list[FaceTrack], num_frames: int) -> float:

@@ -54,10 +54,13 @@ def test_windows_keep_every_frame_once_and_show_what_is_around(model, monkeypatc
     assert max(seen) <= WINDOW + 2 * CONTEXT
 
 
-def test_inner_windows_have_context_on_both_sides(model):
-    windows = list(pipeline._windows(crops(3 * WINDOW)))
-    assert [before for _, before, _ in windows] == [0, CONTEXT, CONTEXT]
-    assert [len(window) - before - middle for window, before, middle in windows] == [CONTEXT, CONTEXT, 0]
+def test_inner_windows_have_context_on_both_sides(model, monkeypatch):
+    seen = []
+    monkeypatch.setattr(model, "log_probs", lambda window: (seen.append(window[[0, -1], 0, 0]), window[:, 0, :1])[1])
+    model.stream_log_probs(crops(3 * WINDOW))
+    first, last = 0, 3 * WINDOW - 1
+    wanted = [(first, WINDOW + CONTEXT - 1), (WINDOW - CONTEXT, 2 * WINDOW + CONTEXT - 1), (2 * WINDOW - CONTEXT, last)]
+    assert [tuple(ends) for ends in seen] == [(start % 251, end % 251) for start, end in wanted]
 
 
 def test_long_runs_are_cut_where_nobody_speaks():
@@ -128,6 +131,23 @@ def test_each_face_is_read_where_it_is_and_labelled(model, monkeypatch):
     found = [(segment.speaker, segment.start, segment.end) for segment in transcript.segments]
     assert found == [("face 0", 0.0, 1.6), ("face 1", 1.2, 2.4)]
     assert transcript.duration == pytest.approx(2.4)
+
+
+def test_however_many_runs_the_frames_are_read_twice(model, monkeypatch):
+    class Frames:
+        passes = 0
+
+        def __iter__(self):
+            self.passes += 1
+            return iter(np.zeros((60, 240, 400, 3), np.uint8))
+
+    tracks = [face_at(100, 100, 10, start, number, 60) for number, start in enumerate(range(0, 60, 10))]
+    monkeypatch.setattr(pipeline, "track_faces", lambda frames, fps, detector: tracks if list(frames) else [])
+    monkeypatch.setattr(model, "search", lambda log_probs, options=None: [hypothesis(("a", 0, len(log_probs)))])
+    frames = Frames()
+    transcript = model.transcribe(frames, face="all")
+    assert [(word.start, word.end) for word in transcript.words] == [(i * 10 / 25, (i + 1) * 10 / 25) for i in range(6)]
+    assert frames.passes == 2
 
 
 def test_a_generator_of_frames_is_read_twice(model, monkeypatch):
