@@ -76,9 +76,8 @@ def alignment(landmarks: np.ndarray) -> np.ndarray:
     Returns:
         (T, 2, 3) float64 matrices, picture pixels -> crop pixels.
     """
-    landmarks = landmarks.astype(np.float64)
-    points = _smooth(landmarks[:, STABLE_POINTS], ALIGN_SIGMA)  # (T, 8, 2)
-    mouth = _smooth(landmarks[:, lm.LIPS_OUTER].mean(1, keepdims=True), MOUTH_SIGMA)[:, 0]  # (T, 2)
+    points = _smooth(landmarks[:, STABLE_POINTS].astype(np.float64), ALIGN_SIGMA)  # (T, 8, 2)
+    mouth = _smooth(landmarks[:, lm.LIPS_OUTER].mean(1, dtype=np.float64), MOUTH_SIGMA)  # (T, 2)
     # Least squares for scale and rotation (Umeyama, 1991) are one complex quotient in the plane: the reference face as
     # complex numbers, divided by the face found.
     source = points[..., 0] + 1j * points[..., 1]  # (T, 8)

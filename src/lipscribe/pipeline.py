@@ -34,7 +34,7 @@ from lipscribe.transforms import crops_to_video
 from lipscribe.units import Seconds, frame_to_seconds
 from lipscribe.video import Video
 
-WINDOW = 500  # frames read at once: 20 s; a longer run is read in windows, in bounded memory
+WINDOW = 150  # frames read at once: 6 s; a longer run is read in windows, in bounded memory
 CONTEXT = 50  # frames beyond each side of a window that the network sees and whose output is thrown away
 PIECE = 1500  # frames searched at once: 60 s; longer runs are cut where nobody speaks, so memory is bounded here too
 SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment
@@ -110,9 +110,10 @@ class Model:
             return np.zeros((0, len(self.tokenizer.vocab)), np.float32)
         video = crops_to_video(crops, self.spec.input.height, self.spec.input.width)  # (T, 1, H, W)
         looks = [video, video.flip(-1)] if self.spec.flip_average else [video]
-        batch = torch.stack(looks).to(self.device)  # (B, T, 1, H, W)
-        log_probs = self.reader(batch, torch.full((len(looks),), len(video)))
-        return log_probs.mean(0).log_softmax(-1).cpu().numpy()
+        length = torch.tensor([len(video)])
+        # One after the other: side by side they would need twice the memory and as much time.
+        log_probs = [self.reader(look[None].to(self.device), length)[0] for look in looks]  # (T, V) each
+        return torch.stack(log_probs).mean(0).log_softmax(-1).cpu().numpy()
 
     def search(self, log_probs: np.ndarray, options: SearchOptions | None = None) -> list[Hypothesis]:
         """log_probs (T, V) -> the hypotheses found, best first; `options` None is `default_search`."""

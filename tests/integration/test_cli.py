@@ -200,13 +200,20 @@ def test_help_has_examples_and_imports_no_torch(command):
 def test_interrupt_keeps_what_is_done_and_says_so(clip, tmp_path):
     command = [str(Path(sys.executable).with_name("lipscribe")), "transcribe", *[str(clip)] * 200]
     process = subprocess.Popen(
-        [*command, "--output", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--output", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a runner in the background ignores it
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("*.txt")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    try:
+        _, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 1
     assert "interrupted" in stderr
     assert "Traceback" not in stderr

@@ -27,7 +27,7 @@ Codec = Literal["lossless", "compact"]
 # What reading damaged bytes raises, in the words of tarfile, zipfile, zlib, json, numpy and PyAV (see _from_mp4).
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, NotImplementedError)
 _DAMAGE += (tarfile.TarError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
-COMPACT_CRF = 20  # H.264 quality; measured not to change what is read (docs/results.md)
+COMPACT_CRF = 15  # H.264 quality; measured not to change what is read (docs/results.md)
 
 
 @dataclass(frozen=True)

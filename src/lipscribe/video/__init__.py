@@ -35,7 +35,7 @@ __all__ = ["Video", "VideoInfo", "probe_video", "save_video"]
 
 LOOK_PACKETS = 250  # a probe reads so many pictures' packets, 10 s at 25 fps, and decodes the first few.
 LOOK_PICTURES = 3
-KEEP_BYTES = 256_000_000  # a clip that is smaller than this when decoded is kept, so that it is decoded once.
+KEEP_BYTES = 128_000_000  # a clip that is smaller than this when decoded is kept, so that it is decoded once.
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Video:
 
     Iterating gives frames (H, W, 3) uint8 RGB, all of one size; frame i is the picture nearest in time to `i / fps`
     seconds after the first. They are read-only, since a picture that stays is given out repeatedly: copy one to draw on
-    it. Each iteration starts anew; memory doesn't grow with the length, and a clip under 256 MB is decoded only once.
+    it. Each iteration starts anew; memory doesn't grow with the length, and a clip under 128 MB is decoded only once.
 
     Args:
         path: The file; any container and codec that FFmpeg reads.
