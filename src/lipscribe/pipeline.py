@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from lipscribe.errors import ConfigError
+from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, load_face_detector, track_faces
 from lipscribe.models.checkpoint import load_checkpoint
 from lipscribe.models.reader import LipReader
@@ -38,6 +38,7 @@ WINDOW = 150  # frames read at once: 6 s; a longer run is read in windows, in bo
 CONTEXT = 50  # frames beyond each side of a window that the network sees and whose output is thrown away
 PIECE = 1500  # frames searched at once: 60 s; longer runs are cut where nobody speaks, so memory is bounded here too
 SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment
+LONG_PRESENT = 0.3  # share of a shot's frames for which somebody has to be there to be worth a word
 LOW_COVERAGE = 0.8  # below this share of frames with a face, the user is warned
 
 Source = str | Path | np.ndarray | Iterable[np.ndarray]
@@ -146,14 +147,19 @@ class Model:
         self._detector = self._detector or load_face_detector()
         tracks = track_faces(watched.read("faces"), fps, self._detector)
         warnings = list(getattr(frames, "warnings", []))
-        chosen = choose_faces(tracks, face)
+        try:
+            chosen = choose_faces(tracks, face)
+        except NoFaceError as error:
+            raise NoFaceError(f"{source}: {error}" if isinstance(source, str | Path) else str(error)) from None
         runs = [run for track in chosen for run in track.runs()]
         segments = []
         for run, log_probs in self._read_runs(watched.read("mouths"), runs):
             speaker = f"face {run.id}" if face == "all" else None
             segments += [replace(found, speaker=speaker) for found in self._segments(log_probs, run.start, options)]
         coverage = _coverage(chosen, watched.num_frames)
-        if coverage < LOW_COVERAGE:
+        if face == "moving" and (others := _left_out(tracks, chosen)):
+            warnings.append(f"not read: {others} other face{'s' * (others > 1)}; --face all reads everybody")
+        if coverage < LOW_COVERAGE and face in ("moving", "largest", "all"):
             warnings.append(
                 f"the face was found in {coverage:.0%} of the frames only: words are missing; see lipscribe inspect"
             )
@@ -283,6 +289,12 @@ def _coverage(tracks: list[FaceTrack], num_frames: int) -> float:
     for track in tracks:
         found[track.start : track.stop] |= track.detected
     return float(found.mean())
+
+
+def _left_out(tracks: list[FaceTrack], chosen: list[FaceTrack]) -> int:
+    """How many other faces are there for long beside those chosen."""
+    others = [track for track in tracks if all(track is not other for other in chosen)]
+    return sum(track.coverage >= LONG_PRESENT for track in others)
 
 
 def _check_crops(crops: np.ndarray) -> None:

@@ -160,9 +160,16 @@ def write_transcript(transcript: Transcript, format: str = "txt", path: str | Pa
         raise ConfigError(f"format {format!r} is unknown: choose one of {', '.join(WRITERS)}")
     written = WRITERS[format](transcript).encode("utf-8")
     if path is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(written)
-        sys.stdout.buffer.flush()
+        if sys.stdout is None:
+            raise LipscribeError("stdout is closed: leave it open, or give a file to write to")
+        try:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(written)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise LipscribeError(f"cannot write to stdout: {error.strerror}; give a file to write to") from error
         return
     try:
         Path(path).write_bytes(written)

@@ -72,8 +72,34 @@ def test_one_bad_file_among_many_does_not_stop_the_rest(clip, tmp_path):
     bad.write_text("this is no video")
     code, stdout, stderr = run("transcribe", bad, clip, tmp_path / "missing.mp4")
     assert code == 1
-    assert len(stdout.split()) >= 6
+    assert len(stdout.split()) == 7  # its name and six words
     assert "2 of 3 videos could not be read" in stderr
+
+
+def test_several_videos_on_stdout_can_be_told_apart(clip, faceless):
+    _, stdout, _ = run("transcribe", clip, clip)
+    assert [line.split(": ")[0] for line in stdout.splitlines()] == [str(clip)] * 2
+    _, stdout, _ = run("transcribe", clip, clip, "--format", "json")
+    assert [json.loads(line)["source"] for line in stdout.splitlines()] == [str(clip)] * 2
+
+
+def test_what_cannot_be_evaluated_is_named(clip, tmp_path):
+    rows = [{"id": f"me/{n}", "path": str(path), "text": SENTENCE} for n, path in ((1, clip), (2, "missing.mp4"))]
+    (tmp_path / "clips.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, stdout, stderr = run("evaluate", tmp_path / "clips.jsonl", "--split", "train")
+    assert code == 1
+    assert "could not be read: me/2: " in stderr
+    assert "1 of 2 clips could not be read" in stdout
+
+
+def test_a_full_disk_behind_stdout_is_told(clip):
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full on this system")
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "lipscribe.cli", "transcribe", str(clip)]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 2
+    assert "error: cannot write to stdout: No space left on device" in result.stderr
 
 
 def test_equal_names_do_not_overwrite_each_other(clip, tmp_path):
@@ -125,6 +151,7 @@ def test_audio_only(tmp_path):
 
 def test_no_face(faceless):
     line = error_line("transcribe", faceless)
+    assert str(faceless) in line
     assert "face" in line
     assert "lipscribe inspect" in line
 

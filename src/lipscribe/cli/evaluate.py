@@ -1,5 +1,6 @@
 """`lipscribe evaluate`."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -58,7 +59,12 @@ def evaluate(
     options = search_options(reader, search, beam_size)
     evaluation = evaluate_videos(reader, clips, options) if raw else evaluate_prepared(reader, source, split, options)
     print("\n".join([headline(evaluation), *facts(evaluation)]))
+    failures = [clip for clip in evaluation.clips if clip.failure]
+    for clip in failures:
+        print(f"could not be read: {clip.id}: {clip.failure}", file=sys.stderr)
+    if failures:
+        print(f"{len(failures)} of {len(evaluation.clips)} clips could not be read: their words count as left out")
     if output is not None:
         for path in write_evaluation(evaluation, output):
             typer.echo(str(path), err=True)
-    return 1 if any(clip.failure for clip in evaluation.clips) else 0
+    return 1 if failures else 0

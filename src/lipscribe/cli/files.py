@@ -22,7 +22,10 @@ def result_folder(folder: Path) -> Path:
 
 
 def result_paths(sources: list[Path], folder: Path | None, suffix: str) -> list[Path | None]:
-    """One path for each source in `folder`, all different: `a.srt`, and `a-2.srt` for the next source called `a`."""
+    """One path for each source in `folder`, all different: `a.srt`, and `a-2.srt` for the next source called `a`.
+
+    Without a suffix they are names of folders.
+    """
     if folder is None:
         return [None] * len(sources)
     result_folder(folder)
@@ -34,5 +37,5 @@ def result_paths(sources: list[Path], folder: Path | None, suffix: str) -> list[
             number += 1
             name = f"{source.stem}-{number}"
         used.add(name)
-        paths.append(folder / f"{name}.{suffix}")
+        paths.append(folder / (f"{name}.{suffix}" if suffix else name))
     return paths

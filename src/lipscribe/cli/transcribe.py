@@ -46,7 +46,7 @@ def transcribe(
     from lipscribe.cli.files import result_paths
     from lipscribe.errors import LipscribeError
     from lipscribe.pipeline import load_model
-    from lipscribe.transcript import write_transcript
+    from lipscribe.transcript import WRITERS, write_transcript
 
     if len(videos) > 1 and output is None and format not in (Format.txt, Format.json):
         raise typer.BadParameter(f"several videos as {format} need --output FOLDER", param_hint="--output")
@@ -65,6 +65,9 @@ def transcribe(
             print(f"warning: {video}: {warning}", file=sys.stderr)
         if path is None and format is Format.json and len(videos) > 1:
             print(json.dumps(transcript.to_dict(), ensure_ascii=False), flush=True)  # one object a line
+        elif path is None and len(videos) > 1:
+            for line in WRITERS["txt"](transcript).splitlines() or [""]:
+                print(f"{video}: {line}", flush=True)  # as grep does with several files
         else:
             write_transcript(transcript, format.value, path)
         if path is not None:

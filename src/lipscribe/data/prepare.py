@@ -4,6 +4,7 @@ A prepared folder holds shards `<split>-000000.tar`, beside each a `.jsonl` with
 (written after the shard: it marks the shard as done), and at the end `manifest.jsonl` and `status.jsonl` over all.
 """
 
+import contextlib
 import functools
 import json
 import multiprocessing
@@ -204,7 +205,8 @@ class _Workers:
     def outcomes(self, clips: list[Clip], codec: Codec) -> Iterator[Outcome]:
         """What became of each clip, in order."""
         broken = False
-        futures = [self._submit(clip, codec) for clip in clips]
+        with _interrupts_held():  # this is where processes start
+            futures = [self._submit(clip, codec) for clip in clips]
         for clip, future in zip(clips, futures, strict=True):
             try:
                 yield future.result()
@@ -225,7 +227,9 @@ class _Workers:
     def _alone(self, clip: Clip, codec: Codec) -> Outcome:
         try:
             with self._start(1) as pool:
-                return pool.submit(_work, clip, codec).result()
+                with _interrupts_held():
+                    future = pool.submit(_work, clip, codec)
+                return future.result()
         except BrokenProcessPool:
             return [], ClipStatus(clip.id, clip.split, "skipped", f"{clip.path}: reading it crashes the decoder")
 
@@ -233,6 +237,19 @@ class _Workers:
     def _start(number: int) -> ProcessPoolExecutor:
         # A forked copy of a process with threads in it may hang; a spawned one starts clean.
         return ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), initializer=_live_and_die_with_parent)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until the block ends, and never reaches the processes started in it: the parent ends those."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _live_and_die_with_parent() -> None:

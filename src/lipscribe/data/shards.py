@@ -100,6 +100,8 @@ def find_shards(folder: Path | str, split: str) -> list[Path]:
         ManifestError: There are none; the splits that are there are named.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise ManifestError(f"{folder} is no folder: run `lipscribe prepare` first, or give another")
     found = sorted(folder.glob("*-*.tar"))
     shards = [path for path in found if path.name.rsplit("-", 1)[0] == split]
     if not shards:

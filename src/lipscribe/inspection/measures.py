@@ -15,9 +15,8 @@ from lipscribe.units import Seconds, seconds_to_frame
 NUM_SAMPLES = 6  # frames on the contact sheet
 SAMPLE_SIDE = 640  # px: longer side of a frame that is kept for it
 
-# The mouth's movement is that of its liveliest moments, since a talk has pauses: long ones if others speak too.
+# The mouth's movement is that of its liveliest moment, since a talk has pauses: long ones if others speak too.
 MOTION_WINDOW: Seconds = 2.0
-MOTION_PERCENTILE = 90
 MIN_MOTION_WINDOW: Seconds = 0.6  # a shorter look tells nothing
 
 # How far the tip of the nose stands out before the eyes, in eye distances. In MediaPipe's canonical face model vertex 1
@@ -203,7 +202,7 @@ def measure_motion(tracks: tuple[FaceTrack, ...]) -> float | None:
             window = replace(track, landmarks=track.landmarks[start : start + step])
             if window.detected.sum() >= MIN_MOTION_WINDOW * track.fps:
                 motions.append(window.motion)
-    return float(np.percentile(motions, MOTION_PERCENTILE)) if motions else None
+    return max(motions) if motions else None
 
 
 def measure_sharpness(crop: np.ndarray) -> float:

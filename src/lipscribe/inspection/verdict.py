@@ -94,6 +94,7 @@ def judge_source(fps: float, model_fps: float, warnings: list[str]) -> Iterator[
     if fps < min(FPS_BAD, model_fps):
         text = f"{fps:.4g} fps: far under the model's {model_fps:g}; words will be lost; film at {model_fps:g} or more"
         yield Finding("fps", "bad", text, fps, model_fps)
+        warnings = [warning for warning in warnings if "pictures a second, where" not in warning]  # the same in mild
     for text in warnings:
         yield Finding("file", "doubtful", text)
 

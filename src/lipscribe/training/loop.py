@@ -46,11 +46,11 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         ManifestError: The prepared clips are missing or damaged.
     """
     output = Path(config.output)
+    train_set, dev_set = _datasets(config)
     _claim(output, config, resume)
     optim, spec = config.optim, config.model
     fabric = Fabric(accelerator="auto", devices=config.devices, precision=optim.precision, loggers=tensorboard(output))
     fabric.launch()
-    train_set, dev_set = _datasets(config)
     steps_per_epoch = math.ceil(len(train_set) // fabric.world_size / optim.batch_size)
 
     fabric.seed_everything(config.seed, verbose=False)

@@ -42,7 +42,9 @@ def test_compact_is_near_and_small(tmp_path: Path, clips: list[PreparedClip]):
     for found, clip in zip(read_shard(tmp_path / "compact.tar"), clips, strict=True):
         assert found.crops.shape == clip.crops.shape
         assert abs(found.crops.astype(int) - clip.crops).mean() < 4  # the pictures' noise has a deviation of 4
-    assert (tmp_path / "compact.tar").stat().st_size < (tmp_path / "lossless.tar").stat().st_size / 4
+    assert (tmp_path / "compact.tar").stat().st_size < (
+        tmp_path / "lossless.tar"
+    ).stat().st_size / 2  # noise packs badly
 
 
 def test_compact_keeps_every_grey_from_black_to_white(tmp_path: Path, clips: list[PreparedClip]):
@@ -148,5 +150,8 @@ def test_find_shards_in_order_and_of_that_split_alone(tmp_path: Path):
     assert [path.name for path in find_shards(tmp_path, "train")] == ["train-000000.tar", "train-000001.tar"]
     with pytest.raises(ManifestError, match="has no split 'test': it has dev, train, train-clean"):
         find_shards(tmp_path, "test")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ManifestError, match="it holds no shards: run `lipscribe prepare` first"):
+        find_shards(tmp_path / "empty", "train")
+    with pytest.raises(ManifestError, match="absent is no folder: run `lipscribe prepare` first"):
         find_shards(tmp_path / "absent", "train")

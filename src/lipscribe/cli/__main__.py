@@ -1,0 +1,5 @@
+"""`python -m lipscribe.cli` is `lipscribe`."""
+
+from lipscribe.cli import main
+
+main()
