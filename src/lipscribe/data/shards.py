@@ -148,7 +148,7 @@ def _from_mp4(content: bytes) -> np.ndarray:
     try:
         with av.open(io.BytesIO(content)) as container:
             return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(video=0)])
-    except av.FFmpegError as error:
+    except (av.FFmpegError, IndexError) as error:  # IndexError: so damaged that it has no video stream any more
         raise ValueError(str(error)) from None
 
 
