@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup lint format test test-fast bench clean
+.PHONY: setup demo lint format test test-fast bench clean
 
 setup: .venv/.ready
 
@@ -13,6 +13,10 @@ setup: .venv/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 	@echo "ready: $(BIN)/lipscribe --help"
+
+# Makes a talking face, reads its lips, and leaves a captioned video and a picture in demo/.
+demo: setup
+	$(BIN)/lipscribe demo
 
 lint: setup
 	$(BIN)/ruff check .

@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 import typer
 
+from lipscribe.cli.demo import demo
 from lipscribe.cli.evaluate import evaluate
 from lipscribe.cli.inspect import inspect
 from lipscribe.cli.models import models
 from lipscribe.cli.prepare import prepare
+from lipscribe.cli.talk import talk
 from lipscribe.cli.train import train
 from lipscribe.cli.transcribe import transcribe
 from lipscribe.errors import LipscribeError
@@ -60,7 +62,7 @@ def _run(command: Callable[[], int | None]) -> int:
         return 1
 
 
-for _command in (transcribe, inspect, prepare, train, evaluate, models):
+for _command in (transcribe, inspect, demo, talk, prepare, train, evaluate, models):
     app.command()(_guarded(_command))
 
 

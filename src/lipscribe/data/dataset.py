@@ -1,6 +1,6 @@
 """Shards -> training batches, streamed in an order that depends on the seed and the epoch alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -54,37 +54,37 @@ class Sample:
 
 
 class ShardDataset:
-    """The prepared clips of one split.
+    """The prepared clips of one split, of one corpus or several.
 
     Args:
-        folder: What `prepare` wrote.
+        folders: What `prepare` wrote, each with how many of its clips are used (drawn by the seed: for learning
+            curves); None is all. A folder alone means all of it.
         split: "train", "dev" or "test".
         tokenizer: Turns text into targets.
         height, width: Model input, pixels.
         augment: Varies the clips; None leaves them as they are and in order.
-        limit: Use only so many clips (drawn by the seed): for learning curves.
         cache: Keep the decoded crops in memory after the first pass; an epoch of GRID's 800 clips is 550 MB.
         shuffle_buffer: How many clips are held to shuffle among; shards themselves are read from front to end.
     """
 
     def __init__(
         self,
-        folder: Path | str,
+        folders: Path | str | Mapping[str, int | None],
         split: str,
         tokenizer: Tokenizer,
         height: int,
         width: int,
         augment: Augment | None = None,
-        limit: int | None = None,
         cache: bool = True,
         shuffle_buffer: int = 2000,
         seed: int = 0,
     ):
-        self.shards = find_shards(folder, split)
+        limits = folders if isinstance(folders, Mapping) else {str(folders): None}
+        self.limits = {folder: limit for folder, limit in limits.items() if limit is not None}
+        self.shards = [shard for folder in limits for shard in find_shards(folder, split)]
         self.tokenizer = tokenizer
         self.height, self.width = height, width
         self.augment = augment
-        self.limit = limit
         self.cache: dict[Path, list[PreparedClip]] | None = {} if cache else None
         self.shuffle_buffer = shuffle_buffer
         self.seed = seed
@@ -125,23 +125,24 @@ class ShardDataset:
             yield held[i]
 
     def _chosen(self, shards: list[Path]) -> Iterator[PreparedClip]:
-        keep = self._limited_ids()
+        limited = {Path(folder) for folder in self.limits}
+        keep = set().union(*(self._chosen_of(folder, limit) for folder, limit in self.limits.items()))
         empty = True
         for shard in shards:
             for prepared in self._read(shard):
                 empty = False
-                if keep is None or prepared.clip.id in keep:
+                if shard.parent not in limited or (shard.parent, prepared.clip.id) in keep:
                     yield prepared
         if empty:
             raise ManifestError(f"{self.shards[0]} and its like hold no clip: status.jsonl beside them says why")
 
-    def _limited_ids(self) -> set[str] | None:
-        if self.limit is None:
-            return None
-        ids = sorted(prepared.clip.id for shard in self.shards for prepared in self._read(shard))
-        if self.limit > len(ids):
-            raise ManifestError(f"limit is {self.limit} clips, the split has {len(ids)}")
-        return set(np.random.default_rng(self.seed).permutation(ids)[: self.limit])
+    def _chosen_of(self, folder: str, limit: int) -> set[tuple[Path, str]]:
+        """Folder and id of the clips that a limit leaves."""
+        shards = [shard for shard in self.shards if shard.parent == Path(folder)]
+        ids = sorted(prepared.clip.id for shard in shards for prepared in self._read(shard))
+        if limit > len(ids):
+            raise ManifestError(f"limit is {limit} clips, the split has {len(ids)} in {folder}")
+        return {(Path(folder), clip_id) for clip_id in np.random.default_rng(self.seed).permutation(ids)[:limit]}
 
     def _read(self, shard: Path) -> Iterator[PreparedClip]:
         if self.cache is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from lipscribe.errors import ManifestError
 from lipscribe.typed import from_dict, to_dict, within
 from lipscribe.units import Seconds
+from lipscribe.writing import write_whole
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,4 @@ def load_manifest(path: Path | str) -> list[Clip]:
 
 def save_manifest(path: Path | str, clips: Iterable[Clip]) -> None:
     """Writes a manifest, complete or not at all."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(json.dumps(to_dict(clip)) + "\n" for clip in clips), encoding="utf-8")
-    partial.replace(path)
+    write_whole(Path(path), "".join(json.dumps(to_dict(clip)) + "\n" for clip in clips))

@@ -4,17 +4,10 @@ A prepared folder holds shards `<split>-000000.tar`, beside each a `.jsonl` with
 (written after the shard: it marks the shard as done), and at the end `manifest.jsonl` and `status.jsonl` over all.
 """
 
-import contextlib
 import functools
 import json
-import multiprocessing
-import os
-import signal
-import threading
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -26,8 +19,10 @@ from lipscribe.errors import LipscribeError, ManifestError, NoFaceError
 from lipscribe.faces import FaceDetector, choose_faces, load_face_detector, track_faces
 from lipscribe.faces.landmarks import mouth_width
 from lipscribe.mouth import crop_mouth
+from lipscribe.processes import Processes
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
 from lipscribe.video import Video
+from lipscribe.writing import write_whole
 
 CLIPS_PER_SHARD = 50
 WORD_TIME_SLACK: Seconds = 0.1  # how far words may reach past the end of the video: clips may lack a frame or two
@@ -126,7 +121,7 @@ def prepare(
     _claim(output, clips, codec)
     shards = list(_plan(clips))
     statuses: list[ClipStatus] = []
-    with tqdm(total=len(clips), desc="prepare", unit="clip", disable=None) as bar, _Workers(workers) as pool:
+    with tqdm(total=len(clips), desc="prepare", unit="clip", disable=None) as bar, Processes(workers) as pool:
         for name, members in shards:
             shard, done = output / f"{name}.tar", output / f"{name}.jsonl"
             if shard.exists() and done.exists():
@@ -164,16 +159,16 @@ def _claim(output: Path, clips: list[Clip], codec: Codec) -> None:
                     f"{len(clips)} ({codec}): give another --output, or delete the folder"
                 )
         else:
-            _write_whole(path, json.dumps(wanted))
+            write_whole(path, json.dumps(wanted))
     except (OSError, ValueError, AttributeError) as error:
         raise ManifestError(f"{output} cannot be used ({error}): give another --output") from None
 
 
-def _prepare_shard(path: Path, done: Path, clips: list[Clip], codec: Codec, workers: "_Workers", bar: tqdm) -> None:
+def _prepare_shard(path: Path, done: Path, clips: list[Clip], codec: Codec, workers: Processes, bar: tqdm) -> None:
     statuses: list[ClipStatus] = []
 
     def members() -> Iterator[tuple[str, bytes]]:
-        for encoded, status in workers.outcomes(clips, codec):
+        for encoded, status in workers.outcomes(functools.partial(_work, codec=codec), clips, _crashed):
             bar.update()
             statuses.append(status)
             yield from encoded
@@ -185,84 +180,6 @@ def _prepare_shard(path: Path, done: Path, clips: list[Clip], codec: Codec, work
 Outcome = tuple[list[tuple[str, bytes]], ClipStatus]
 
 
-class _Workers:
-    """Processes that prepare clips side by side.
-
-    A file that crashes the decoder takes its process along, and the clips that were under way with it: those are done
-    again, each in a process of its own, so that only the culprit is lost.
-    """
-
-    def __init__(self, number: int | None):
-        self.number = number or os.cpu_count() or 1
-        self.pool = self._start(self.number)
-
-    def __enter__(self) -> "_Workers":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.pool.shutdown(cancel_futures=True)
-
-    def outcomes(self, clips: list[Clip], codec: Codec) -> Iterator[Outcome]:
-        """What became of each clip, in order."""
-        broken = False
-        with _interrupts_held():  # this is where processes start
-            futures = [self._submit(clip, codec) for clip in clips]
-        for clip, future in zip(clips, futures, strict=True):
-            try:
-                yield future.result()
-            except BrokenProcessPool:
-                broken = True
-                yield self._alone(clip, codec)
-        if broken:
-            self.pool = self._start(self.number)
-
-    def _submit(self, clip: Clip, codec: Codec) -> Future:
-        try:
-            return self.pool.submit(_work, clip, codec)
-        except BrokenProcessPool as error:  # a clip submitted a moment ago has crashed already
-            refused: Future = Future()
-            refused.set_exception(error)
-            return refused
-
-    def _alone(self, clip: Clip, codec: Codec) -> Outcome:
-        try:
-            with self._start(1) as pool:
-                with _interrupts_held():
-                    future = pool.submit(_work, clip, codec)
-                return future.result()
-        except BrokenProcessPool:
-            return [], ClipStatus(clip.id, clip.split, "skipped", f"{clip.path}: reading it crashes the decoder")
-
-    @staticmethod
-    def _start(number: int) -> ProcessPoolExecutor:
-        # A forked copy of a process with threads in it may hang; a spawned one starts clean.
-        return ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), initializer=_live_and_die_with_parent)
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits until the block ends, and never reaches the processes started in it: the parent ends those."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _live_and_die_with_parent() -> None:
-    """In a worker: Ctrl-C is the parent's to handle, and when the parent is killed nobody else ends the worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_after_parent, daemon=True).start()
-
-
-def _exit_after_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
 def _work(clip: Clip, codec: Codec) -> Outcome:
     try:
         prepared, status = prepare_clip(clip)
@@ -271,12 +188,9 @@ def _work(clip: Clip, codec: Codec) -> Outcome:
     return clip_members(prepared, codec), status
 
 
+def _crashed(clip: Clip) -> Outcome:
+    return [], ClipStatus(clip.id, clip.split, "skipped", f"{clip.path}: reading it crashes the decoder")
+
+
 def _write_lines(path: Path, statuses: list[ClipStatus]) -> None:
-    _write_whole(path, "".join(json.dumps(asdict(status)) + "\n" for status in statuses))
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Writes a file, complete or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, "".join(json.dumps(asdict(status)) + "\n" for status in statuses))

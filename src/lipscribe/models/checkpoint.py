@@ -32,7 +32,39 @@ def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
     Raises:
         CheckpointError: Something is missing or damaged, or the weights are not those of the spec.
     """
-    spec = load_spec(folder)
+    spec, weights = load_spec(folder), _load_weights(folder)
+    reader = build_reader(spec)
+    wanted = reader.state_dict()
+    wrong = [name for name in wanted if name not in weights or weights[name].shape != wanted[name].shape]
+    wrong += [name for name in weights if name not in wanted]
+    if wrong:
+        raise CheckpointError(
+            f"{Path(folder) / WEIGHTS_FILE} does not fit its {SPEC_FILE} ({len(wrong)} tensors, first {wrong[0]}): "
+            "copy both again"
+        )
+    reader.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()})
+    return spec, reader.eval()
+
+
+def start_from(reader: LipReader, folder: Path | str) -> str:
+    """Gives a network the weights of a saved one, as far as their names and shapes agree: a head for other words stays.
+
+    Returns:
+        What was taken and what was not, in a line.
+
+    Raises:
+        CheckpointError: The model is missing or damaged, or nothing of it fits.
+    """
+    weights, wanted = _load_weights(folder), reader.state_dict()
+    fitting = {name: w for name, w in weights.items() if name in wanted and wanted[name].shape == w.shape}
+    if not any(weights[name].is_floating_point() for name in fitting):
+        raise CheckpointError(f"no weights of {folder} fit this model: start from one of the same frontend and encoder")
+    reader.load_state_dict({name: w.to(wanted[name].dtype) for name, w in fitting.items()}, strict=False)
+    fresh = [name for name in wanted if name not in fitting]
+    return f"started from {folder}: {len(fitting)} tensors" + (f"; fresh: {', '.join(fresh)}" if fresh else "")
+
+
+def _load_weights(folder: Path | str) -> dict[str, Tensor]:
     path = Path(folder) / WEIGHTS_FILE
     try:
         from safetensors import SafetensorError
@@ -40,21 +72,11 @@ def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
     except ImportError:
         raise CheckpointError("reading a model needs safetensors: pip install safetensors") from None
     try:
-        weights = load_file(path)
+        return load_file(path)
     except FileNotFoundError:
         raise CheckpointError(f"{folder} holds no {WEIGHTS_FILE}: copy or train the model again") from None
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is damaged ({error}): copy or train the model again") from None
-    reader = build_reader(spec)
-    wanted = reader.state_dict()
-    wrong = [name for name in wanted if name not in weights or weights[name].shape != wanted[name].shape]
-    wrong += [name for name in weights if name not in wanted]
-    if wrong:
-        raise CheckpointError(
-            f"{path} does not fit its {SPEC_FILE} ({len(wrong)} tensors, first {wrong[0]}): copy both again"
-        )
-    reader.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()})
-    return spec, reader.eval()
 
 
 def safetensors_bytes(tensors: dict[str, Tensor]) -> bytes:

@@ -22,6 +22,8 @@ class DataConfig:
     Attributes:
         folder: What `lipscribe prepare` wrote; relative to the working directory.
         limit: Train on so many clips only.
+        also: Further prepared folders, whose training clips are added.
+        also_limit: Add so many clips only of each of them.
         cache: Keep the decoded crops in memory.
     """
 
@@ -29,6 +31,8 @@ class DataConfig:
     train_split: str = "train"
     dev_split: str = "dev"
     limit: int | None = within(None, 1)
+    also: tuple[str, ...] = ()
+    also_limit: int | None = within(None, 1)
     cache: bool = True
 
 
@@ -65,6 +69,7 @@ class TrainConfig:
 
     Attributes:
         output: The run's folder: config, logs, `last.ckpt` to resume from, and the models `best/` and `last/`.
+        start_from: Folder of a model whose weights training begins with, as far as they fit; None is fresh weights.
         evaluate_every: Epochs between looks at the dev split.
         devices: Processes (GPUs) to train on.
     """
@@ -74,6 +79,7 @@ class TrainConfig:
     model: ModelSpec
     augment: AugmentConfig = AugmentConfig()
     optim: OptimConfig = OptimConfig()
+    start_from: str | None = None
     seed: int = within(1, 0)
     evaluate_every: int = within(2, 1)
     devices: int = within(1, 1)

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from lipscribe.data.dataset import ShardDataset
 from lipscribe.errors import CheckpointError, ConfigError
 from lipscribe.models.builders import build_reader
-from lipscribe.models.checkpoint import save_checkpoint
+from lipscribe.models.checkpoint import save_checkpoint, start_from
 from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.logs import log_row, say, tensorboard
@@ -54,7 +54,10 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     steps_per_epoch = math.ceil(len(train_set) // fabric.world_size / optim.batch_size)
 
     fabric.seed_everything(config.seed, verbose=False)
-    model = build_reader(spec).to(memory_format=torch.channels_last)  # faster convolutions, on CPU and GPU alike
+    model = build_reader(spec)
+    if config.start_from:
+        say(start_from(model, config.start_from))
+    model = model.to(memory_format=torch.channels_last)  # faster convolutions, on CPU and GPU alike
     optimizer = torch.optim.AdamW(model.parameters(), lr=optim.learning_rate, weight_decay=optim.weight_decay)
     model, optimizer = fabric.setup(model, optimizer)
     average = AveragedModel(model.module, multi_avg_fn=get_ema_multi_avg_fn(optim.average), use_buffers=True)
@@ -130,9 +133,13 @@ def _datasets(config: TrainConfig) -> tuple[ShardDataset, ShardDataset]:
     }
     augment = Augment(config.augment, size.height, size.width)
     train_set = ShardDataset(
-        data.folder, data.train_split, augment=augment, limit=data.limit, seed=config.seed, **common
+        {data.folder: data.limit} | dict.fromkeys(data.also, data.also_limit),
+        data.train_split,
+        augment=augment,
+        seed=config.seed,
+        **common,
     )
-    return train_set, ShardDataset(data.folder, data.dev_split, **common)
+    return train_set, ShardDataset({data.folder: None}, data.dev_split, **common)
 
 
 def _one_cycle(num_steps: int, warmup: float) -> Callable[[int], float]:

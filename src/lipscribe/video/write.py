@@ -14,7 +14,9 @@ import numpy as np
 from lipscribe.errors import ConfigError, LipscribeError
 
 
-def save_video(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: float, *, crf: int = 18) -> None:
+def save_video(
+    path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: float, *, crf: int = 18, preset: str = "medium"
+) -> None:
     """Writes frames as an H.264 MP4 that any player opens; the file takes its name only when it is whole.
 
     Args:
@@ -23,6 +25,7 @@ def save_video(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: 
             sizes, so the last row or column of an odd one is doubled.
         fps: Rate, in Hz.
         crf: Quality, from 0 (best) over 18 (can't be told from the source) to 51.
+        preset: x264's trade of time for size, from "ultrafast" to "veryslow"; the quality stays about the same.
 
     Raises:
         ConfigError: `fps` or `crf` is out of range.
@@ -38,7 +41,7 @@ def save_video(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: 
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")  # same folder: the last step is only a rename
     try:
         part.touch()  # fails now, and not after the first second of frames, which the encoder holds back
-        _write(part, _checked(frames), Fraction(fps).limit_denominator(1001), crf)
+        _write(part, _checked(frames), Fraction(fps).limit_denominator(1001), {"crf": str(crf), "preset": preset})
         part.replace(path)
     except (OSError, av.FFmpegError) as error:
         raise LipscribeError(
@@ -66,12 +69,12 @@ def _checked(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         raise LipscribeError("there are no frames; give at least one to write a video of")
 
 
-def _write(path: Path, frames: Iterator[np.ndarray], rate: Fraction, crf: int) -> None:
+def _write(path: Path, frames: Iterator[np.ndarray], rate: Fraction, options: dict[str, str]) -> None:
     first = next(frames)  # `_checked` raises where there is none
     height, width = first.shape[:2]
     odd = ((0, height % 2), (0, width % 2), (0, 0))[: first.ndim]
     with av.open(f"file:{path}", "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
+        stream = container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         for frame_idx, frame in enumerate(itertools.chain([first], frames)):
             even = np.pad(frame, odd, mode="edge")

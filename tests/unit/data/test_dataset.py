@@ -21,7 +21,7 @@ TOKENIZER = WordTokenizer(["red", "green", "blue"])
 ALL = [f"s1/clip{n:02d}" for n in range(11)]
 
 
-def dataset(folder: Path, split: str = "train", varied: bool = True, **options: Any) -> ShardDataset:
+def dataset(folder: Path | dict, split: str = "train", varied: bool = True, **options: Any) -> ShardDataset:
     augment = Augment(AugmentConfig(), 32, 48) if varied else None
     return ShardDataset(folder, split, TOKENIZER, 32, 48, augment=augment, **options)
 
@@ -85,13 +85,23 @@ def test_a_clip_is_varied_alike_on_however_many_ranks(prepared: Path):
 
 
 def test_limit_takes_the_same_clips_every_epoch(prepared: Path):
-    data = dataset(prepared, limit=5, seed=1)
+    data = dataset({str(prepared): 5}, seed=1)
     first = sorted(epoch_ids(data))
     assert len(first) == len(data) == 5
     assert all(sorted(epoch_ids(data, epoch)) == first for epoch in range(3))
-    assert sorted(epoch_ids(dataset(prepared, limit=5, seed=2))) != first
+    assert sorted(epoch_ids(dataset({str(prepared): 5}, seed=2))) != first
     with pytest.raises(ManifestError, match="limit is 12 clips, the split has 11"):
-        len(dataset(prepared, limit=12))
+        len(dataset({str(prepared): 12}))
+
+
+def test_several_corpora_are_one_dataset_each_with_its_own_limit(prepared: Path, tmp_path: Path):
+    other = tmp_path / "other"
+    shutil.copytree(prepared, other)  # the same ids: what is limited is a corpus, not a name
+    both = dataset({str(prepared): None, str(other): 4})
+    found = epoch_ids(both)
+    assert len(found) == len(both) == 15
+    assert set(found) == set(ALL)
+    assert len(dataset({str(prepared): 3, str(other): None})) == 14
 
 
 def test_a_batch_is_its_clips_padded(prepared: Path, toy_clip: Callable[..., PreparedClip]):

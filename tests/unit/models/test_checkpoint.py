@@ -10,7 +10,7 @@ import torch
 
 from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
-from lipscribe.models.checkpoint import load_checkpoint, safetensors_bytes, save_checkpoint
+from lipscribe.models.checkpoint import load_checkpoint, safetensors_bytes, save_checkpoint, start_from
 from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import SPEC_FILE, WEIGHTS_FILE, ModelSpec
 
@@ -101,3 +101,30 @@ def test_without_the_library_the_message_is_how_to_get_it(saved: Path, monkeypat
 def test_other_names_go_with_the_same_weights(saved: Path, toy_spec: ModelSpec, reader: LipReader):
     save_checkpoint(saved, replace(toy_spec, name="renamed"), reader.state_dict())
     assert load_checkpoint(saved)[0].name == "renamed"
+
+
+def test_starting_from_a_model_takes_what_fits_and_names_what_does_not(saved: Path, toy_spec: ModelSpec, reader):
+    torch.manual_seed(1)
+    fresh = build_reader(toy_spec)
+    assert start_from(fresh, saved).endswith(f"{len(reader.state_dict())} tensors")
+    assert torch.equal(fresh.ctc.project.weight, reader.ctc.project.weight.half().float())
+
+    words = [*toy_spec.tokenizer["words"], "another"]
+    wider = build_reader(replace(toy_spec, tokenizer={"kind": "words", "words": words}))
+    head = wider.ctc.project.weight.clone()
+    line = start_from(wider, saved)
+    assert "fresh: ctc.project.weight, ctc.project.bias" in line
+    assert torch.equal(wider.ctc.project.weight, head)
+    name, weight = next(iter(reader.frontend.state_dict().items()))
+    assert torch.equal(wider.frontend.state_dict()[name], weight.half().float())
+
+
+def test_a_model_of_another_kind_is_no_start(saved: Path, toy_spec: ModelSpec):
+    other = replace(
+        toy_spec,
+        frontend=replace(toy_spec.frontend, channels=(5, 7), features=11),
+        encoder=replace(toy_spec.encoder, hidden=13),
+        tokenizer={"kind": "words", "words": ["one", "two", "three", "four", "five"]},
+    )
+    with pytest.raises(CheckpointError, match=r"no weights of .* fit this model"):
+        start_from(build_reader(other), saved)

@@ -7,11 +7,13 @@ J. Acoust. Soc. Am. 120 (2006); Zenodo record 3625687, CC BY 4.0.
 import json
 import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.errors import ManifestError
 from lipscribe.units import Seconds
+from lipscribe.writing import write_whole
 
 SLOTS: tuple[tuple[str, ...], ...] = (
     ("bin", "lay", "place", "set"),
@@ -21,6 +23,7 @@ SLOTS: tuple[tuple[str, ...], ...] = (
     ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
     ("again", "now", "please", "soon"),
 )
+DIGITS = "z123456789"  # how file names write the words of the digit slot
 SLOT_NAMES = ("command", "colour", "preposition", "letter", "digit", "adverb")
 assert sum(map(len, SLOTS)) == 51
 
@@ -101,13 +104,69 @@ def read_align(path: Path | str) -> tuple[WordTime, ...]:
     return tuple(words)
 
 
+def write_align(path: Path | str, words: Sequence[WordTime], duration: Seconds) -> None:
+    """Writes a GRID `.align` file: `sil` before and after the words, `sp` between words with a pause between them.
+
+    The file is complete or absent. Times are rounded to GRID's unit, 0.04 ms.
+
+    Args:
+        path: Where to; an older file is replaced.
+        words: In the order they are said; a word is written as it is.
+        duration: Of the clip; the last line ends with it.
+
+    Raises:
+        ManifestError: There is no word, one overlaps the one before or the end of the clip, or is none that the format
+            can hold; or the file cannot be written.
+    """
+    path, end_of_clip = Path(path), int(duration * ALIGN_UNITS_PER_SECOND + 1e-6)
+    if not words:
+        raise ManifestError(f"{path}: there are no words, wanted at least one: a clip without text teaches nothing")
+    lines: list[tuple[int, int, str]] = []
+    now = 0
+    for word in words:
+        if word.text in NOT_WORDS or len(word.text.split()) != 1:
+            raise ManifestError(f"{path}: {word.text!r} cannot be written, wanted one word, and not {NOT_WORDS}")
+        start, end = (round(seconds * ALIGN_UNITS_PER_SECOND) for seconds in (word.start, word.end))
+        if word.end <= duration:
+            end = min(end, end_of_clip)  # the last unit of the clip may not be whole
+        if not now <= start <= end <= end_of_clip:
+            raise ManifestError(
+                f"{path}: {word.text!r} lasts from {word.start:.3f} to {word.end:.3f} s, wanted words one after the "
+                f"other from 0 to {duration:.3f} s"
+            )
+        if start > now:
+            lines.append((now, start, "sp" if lines else "sil"))
+        lines.append((start, end, word.text))
+        now = end
+    if end_of_clip > now:
+        lines.append((now, end_of_clip, "sil"))
+    try:
+        write_whole(path, "".join(f"{start} {end} {text}\n" for start, end, text in lines))
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be written ({error.strerror}): give another folder") from None
+
+
+def name_of_sentence(sentence: str) -> str:
+    """The GRID file name of a sentence, the reverse of `sentence_of_name`: "bin blue at f two now" -> "bbaf2n".
+
+    Raises:
+        ManifestError: It is no sentence of GRID.
+    """
+    words = sentence.split()
+    if len(words) != len(SLOTS) or any(word not in slot for word, slot in zip(words, SLOTS, strict=True)):
+        raise ManifestError(f"{sentence!r} is no GRID sentence, wanted one such as 'bin blue at f two now'")
+    return "".join(
+        DIGITS[slot.index(word)] if slot is SLOTS[4] else word[0] for word, slot in zip(words, SLOTS, strict=True)
+    )
+
+
 def sentence_of_name(name: str) -> str:
     """The sentence that a GRID file name spells: "bbaf2n" -> "bin blue at f two now"; z in the digit's place is zero.
 
     Raises:
         ManifestError: The name spells none.
     """
-    digits = dict(zip("z123456789", SLOTS[4], strict=True))
+    digits = dict(zip(DIGITS, SLOTS[4], strict=True))
     words = []
     for slot, letter in zip(SLOTS, name, strict=False):
         found = digits.get(letter) if slot is SLOTS[4] else next((w for w in slot if w.startswith(letter)), None)

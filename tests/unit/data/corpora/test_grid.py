@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from lipscribe.data.corpora.grid import SLOTS, prepare_grid, read_align, sentence_of_name
+from lipscribe.data.corpora.grid import (
+    SLOTS,
+    name_of_sentence,
+    prepare_grid,
+    read_align,
+    sentence_of_name,
+    write_align,
+)
 from lipscribe.data.manifest import WordTime
 from lipscribe.errors import ManifestError
 
@@ -92,6 +99,15 @@ def test_names_spell_every_word():
             name = list("bbaf2n")
             name[slot_idx] = digits[word_idx] if slot_idx == 4 else word[0]
             assert sentence_of_name("".join(name)).split()[slot_idx] == word
+            assert name_of_sentence(sentence_of_name("".join(name))) == "".join(name)
+
+
+@pytest.mark.parametrize(
+    "sentence", ["", "bin", "bin blue at w two now", "now two f at blue bin", "bin blue at f two now now"]
+)
+def test_what_is_no_grid_sentence_has_no_name(sentence: str):
+    with pytest.raises(ManifestError, match=r"is no GRID sentence, wanted one such as 'bin blue at f two now'"):
+        name_of_sentence(sentence)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +132,58 @@ def test_an_alignment_that_is_no_text(tmp_path: Path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ManifestError, match=r"x.align cannot be read"):
         read_align(path)
+
+
+def test_alignments_are_written_as_they_are_read(tmp_path: Path):
+    path = tmp_path / "x.align"
+    write_align(path, WORDS, 74500 / 25_000)
+    assert path.read_text() == ALIGN
+    assert read_align(path) == WORDS
+    assert [file.name for file in tmp_path.iterdir()] == ["x.align"]
+
+
+def test_a_real_alignment_is_written_as_it_was(grid_root: Path, tmp_path: Path):
+    for real in sorted((grid_root / "align" / "s1").iterdir())[:50]:
+        write_align(tmp_path / "x.align", read_align(real), 74500 / 25_000)
+        assert (tmp_path / "x.align").read_text() == real.read_text()
+
+
+def test_times_that_are_no_whole_units_are_rounded(tmp_path: Path):
+    words = (WordTime("don't", 0.1234567, 0.5), WordTime("go", 0.50001, 1.00001))
+    write_align(tmp_path / "x.align", words, 1.00001)
+    assert (tmp_path / "x.align").read_text() == "0 3086 sil\n3086 12500 don't\n12500 25000 go\n"
+    for word, read in zip(words, read_align(tmp_path / "x.align"), strict=True):
+        assert (read.start, read.end) == pytest.approx((word.start, word.end), abs=0.5 / 25_000)
+
+
+def test_words_may_fill_the_clip(tmp_path: Path):
+    for duration in (0.1, 0.10003):  # neither is a word rounded beyond the end
+        write_align(tmp_path / "x.align", [WordTime("go", 0.0, duration)], duration)
+        assert (tmp_path / "x.align").read_text() == "0 2500 go\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "x.align: there are no words, wanted at least one"),
+        ([WordTime("go", 0.5, 1.2)], "'go' lasts from 0.500 to 1.200 s, wanted words .* from 0 to 1.000 s"),
+        ([WordTime("go", -0.1, 0.2)], "'go' lasts from -0.100 to 0.200 s"),
+        ([WordTime("go", 0.5, 0.4)], "'go' lasts from 0.500 to 0.400 s"),
+        ([WordTime("go", 0.1, 0.4), WordTime("on", 0.3, 0.5)], "'on' lasts from 0.300 to 0.500 s"),
+        ([WordTime("sp", 0.1, 0.4)], "'sp' cannot be written, wanted one word, and not"),
+        ([WordTime("go on", 0.1, 0.4)], "'go on' cannot be written, wanted one word"),
+        ([WordTime("", 0.1, 0.4)], "'' cannot be written, wanted one word"),
+    ],
+)
+def test_what_an_alignment_cannot_hold_is_refused(tmp_path: Path, words: list[WordTime], message: str):
+    with pytest.raises(ManifestError, match=message):
+        write_align(tmp_path / "x.align", words, 1.0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_alignment_that_cannot_be_written(tmp_path: Path):
+    with pytest.raises(ManifestError, match=r"x.align cannot be written \(No such file or directory\): give another"):
+        write_align(tmp_path / "absent" / "x.align", WORDS, 3.0)
 
 
 def test_each_file_left_out_has_its_reason_and_stops_no_other(tmp_path: Path):

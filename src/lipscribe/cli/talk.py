@@ -1,0 +1,112 @@
+"""`lipscribe talk`."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+VARIED = "varied"  # what is not given is made up, by the seed
+
+
+def talk(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The video file; with --corpus, a new folder.", show_default=False)
+    ],
+    text: Annotated[str | None, typer.Argument(help="What is said, in English.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Decides who speaks, and all that is random.", min=0)] = 0,
+    take: Annotated[int, typer.Option(help="The same person saying it another time.", min=0)] = 0,
+    rate: Annotated[
+        float | None, typer.Option(help="Speed: 2 is twice as fast.", min=0.25, max=4, show_default="1 or so")
+    ] = None,
+    srt: Annotated[bool, typer.Option("--srt", help="Write captions beside each video too.")] = False,
+    corpus: Annotated[
+        str | None,
+        typer.Option(help="Make a corpus in GRID's layout: of grid sentences, or those of a text file, one a line."),
+    ] = None,
+    clips: Annotated[
+        int | None, typer.Option(help="Clips of the corpus.", show_default="2000, or one a line of the file", min=1)
+    ] = None,
+    speakers: Annotated[int | None, typer.Option(help="People in the corpus.", show_default="50", min=1)] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core", min=1)] = None,
+    size: Annotated[str | None, typer.Option(help="Pixels, such as 640x480.", show_default="360x288")] = None,
+    fps: Annotated[float | None, typer.Option(help="Pictures a second.", show_default="25")] = None,
+    head_motion: Annotated[float | None, typer.Option(help="0 is a statue.", show_default="1")] = None,
+    roll: Annotated[float | None, typer.Option(help="Tilt of the head in degrees.", show_default=VARIED)] = None,
+    background: Annotated[
+        str | None, typer.Option(help="plain, gradient or room.", metavar="KIND", show_default=VARIED)
+    ] = None,
+    noise: Annotated[float | None, typer.Option(help="The camera's, in grey levels.", show_default=VARIED)] = None,
+    blur: Annotated[float | None, typer.Option(help="The camera's, in pixels.", show_default=VARIED)] = None,
+    crf: Annotated[int | None, typer.Option(help="Compression, from 0 (best) to 51.", show_default=VARIED)] = None,
+) -> int:
+    """Make a video of a synthetic person saying a sentence, or a whole corpus, which goes on if interrupted.
+
+    Examples:
+      lipscribe talk "place red at c seven please" -o clip.mp4 --seed 7
+
+      lipscribe talk "Any English sentence, 25 times." -o clip.mp4 --rate 0.8 --size 720x576 --srt
+
+      lipscribe talk --corpus grid --clips 2000 --speakers 50 -o corpus/
+
+      lipscribe talk --corpus sentences.txt --speakers 10 -o corpus/
+    """
+    if (text is None) == (corpus is None):
+        raise typer.BadParameter("give either a text or --corpus", param_hint="TEXT")
+    scene = {"fps": fps, "head_motion": head_motion, "roll_deg": roll, "background": background, "noise": noise}
+    scene |= {"blur_px": blur, "crf": crf, **_pixels(size)}
+    scene = {field: value for field, value in scene.items() if value is not None}
+    if text is not None:
+        _refuse("is for a --corpus", clips=clips, speakers=speakers, workers=workers)
+        return _clip(text, output, seed, take, rate, scene, srt)
+    _refuse("is for a single text", take=take or None)
+    return _corpus(
+        output, corpus, clips=clips, speakers=speakers, seed=seed, workers=workers, scene=scene, rate=rate, srt=srt
+    )
+
+
+def _pixels(size: str | None) -> dict[str, int]:
+    if size is None:
+        return {}
+    match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", size)
+    if not match:
+        raise typer.BadParameter(f"{size!r}, wanted WIDTHxHEIGHT such as 640x480", param_hint="--size")
+    return {"width": int(match[1]), "height": int(match[2])}
+
+
+def _refuse(reason: str, **options: int | None) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise typer.BadParameter(reason, param_hint=f"--{name}")
+
+
+def _clip(text: str, output: Path, seed: int, take: int, rate: float | None, scene: dict[str, Any], srt: bool) -> int:
+    from lipscribe.talker import Talker
+    from lipscribe.talker.captions import to_captions
+    from lipscribe.transcript import write_transcript
+
+    speed = 1.0 if rate is None else rate
+    clip = Talker(seed).say(text, take=take, rate=speed, scene=scene)
+    clip.save(output)
+    if srt:
+        captions = output.with_suffix(".srt")
+        write_transcript(to_captions(clip.words, str(output), clip.duration), "srt", captions)
+        print(f"captions: {captions}", file=sys.stderr)
+    print(output)
+    return 0
+
+
+def _corpus(output: Path, corpus: str, **options: Any) -> int:
+    from lipscribe.talker.corpus import make_corpus
+
+    report = make_corpus(output, corpus, **options)
+    for clip_id, reason in report.failed.items():
+        print(f"failed: {clip_id}: {reason}", file=sys.stderr)
+    splits = ", ".join(f"{number} {split}" for split, number in sorted(report.splits.items())) or "no clips"
+    kept = f", {report.kept} were there" if report.kept else ""
+    print(f"{splits}; {report.rendered} rendered{kept}, {len(report.failed)} failed", file=sys.stderr)
+    print(output)
+    if report.failed:
+        return 1 if report.splits else 2
+    return 0

@@ -1,0 +1,103 @@
+"""Work on all cores, that neither a crash nor Ctrl-C nor a kill throws into disorder."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Outcome = TypeVar("Outcome")
+
+
+class Processes:
+    """Processes that work side by side.
+
+    A task that crashes takes its process along, and the tasks that were under way with it: those are done again, each
+    in a process of its own, so that only the culprit is lost.
+    """
+
+    def __init__(self, number: int | None = None):
+        self.number = number or os.cpu_count() or 1
+        self.pool = self._start(self.number)
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+    def outcomes(
+        self, work: Callable[[Task], Outcome], tasks: list[Task], crashed: Callable[[Task], Outcome]
+    ) -> Iterator[Outcome]:
+        """What becomes of each task, in order.
+
+        Args:
+            work: Does one task; it is a function of a module, which the processes import.
+            tasks: All are handed out at once, so give a long list in parts.
+            crashed: What stands for the outcome of a task that takes its process along.
+
+        Raises:
+            Exception: Whatever `work` raises.
+        """
+        broken = False
+        with _interrupts_held():  # this is where processes start
+            futures = [self._submit(work, task) for task in tasks]
+        for task, future in zip(tasks, futures, strict=True):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                broken = True
+                yield self._alone(work, task, crashed)
+        if broken:
+            self.pool = self._start(self.number)
+
+    def _submit(self, work: Callable[[Task], Outcome], task: Task) -> Future:
+        try:
+            return self.pool.submit(work, task)
+        except BrokenProcessPool as error:  # a task submitted a moment ago has crashed already
+            refused: Future = Future()
+            refused.set_exception(error)
+            return refused
+
+    def _alone(self, work: Callable[[Task], Outcome], task: Task, crashed: Callable[[Task], Outcome]) -> Outcome:
+        try:
+            with self._start(1) as pool:
+                with _interrupts_held():
+                    future = pool.submit(work, task)
+                return future.result()
+        except BrokenProcessPool:
+            return crashed(task)
+
+    @staticmethod
+    def _start(number: int) -> ProcessPoolExecutor:
+        # A forked copy of a process with threads in it may hang; a spawned one starts clean.
+        return ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), initializer=_live_and_die_with_parent)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until the block ends, and never reaches the processes started in it: the parent ends those."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _live_and_die_with_parent() -> None:
+    """In a worker: Ctrl-C is the parent's to handle, and when the parent is killed nobody else ends the worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_exit_after_parent, daemon=True).start()
+
+
+def _exit_after_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -1,0 +1,101 @@
+"""Phonemes with times -> the mouth's controls over time, each phoneme coloured by its neighbours.
+
+Cohen and Massaro, "Modeling coarticulation in synthetic visual speech" (1993): each segment s pulls control p towards
+its target T with a dominance that falls off exponentially with the distance from the segment,
+
+    D_sp(t) = alpha_sp * exp(-distance / reach_p),      F_p(t) = sum_s D_sp(t) T_sp / sum_s D_sp(t),
+
+so a rounded vowel rounds the consonants before it, and "t" looks otherwise in "tee" than in "too".
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lipscribe.talker.timing import PhonemeTime
+from lipscribe.talker.visemes import CONTROLS, DIPHTHONGS, FAINT, VISEME_OF, VISEMES
+from lipscribe.units import Seconds
+
+# How far a control is anticipated and carried over: lips round early and stay round, the tongue is quick.
+REACH: dict[str, tuple[Seconds, Seconds]] = {
+    "gap": (0.034, 0.036),
+    "width": (0.055, 0.050),
+    "round": (0.060, 0.050),
+    "jaw": (0.045, 0.050),
+    "tuck": (0.026, 0.026),
+    "press": (0.024, 0.024),
+    "bare": (0.035, 0.035),
+    "tip": (0.028, 0.030),
+    "out": (0.024, 0.024),
+}
+_SILENCE_EDGE: Seconds = 0.07  # a resting mouth begins to move so long before the sound, and rests so long after it
+_PLATEAU = 0.3  # of a phoneme's length: around its middle the pull is full
+_GLIDE = 0.38  # of a diphthong: its two targets lie so far from its ends
+_REDUCED = 0.75  # an unstressed vowel pulls less, and so is coloured more
+
+
+class _Pull(NamedTuple):
+    """A segment as the blending sees it."""
+
+    viseme: str
+    start: Seconds  # of the stretch in which the pull is full
+    end: Seconds
+    strength: float
+
+
+def mouth_controls(phonemes: Sequence[PhonemeTime], num_frames: int, fps: float, effort: float = 1.0) -> np.ndarray:
+    """Blends the targets of timed phonemes.
+
+    Args:
+        phonemes: In order, without gaps; "SIL" is silence.
+        num_frames: Frames wanted; frame i is the mouth at (i + 0.5) / fps seconds.
+        fps: Rate of the frames in Hz.
+        effort: How far this speaker moves: 1 is careful speech, 0.7 mumbling.
+
+    Returns:
+        (T, 9) float32, columns as in `CONTROLS`, about 0 to 1 (`width` -1 to 1, `gap` below 0 where lips are pressed).
+    """
+    pulls = [pull for phoneme in phonemes for pull in _pulls(phoneme)]
+    times = (np.arange(num_frames) + 0.5) / fps
+    starts, ends = np.array([p.start for p in pulls]), np.array([p.end for p in pulls])
+    before = np.maximum(starts - times[:, None], 0)  # (T, S) seconds that the segment lies ahead
+    after = np.maximum(times[:, None] - ends, 0)
+    controls = np.empty((num_frames, len(CONTROLS)), np.float32)
+    for column, control in enumerate(CONTROLS):
+        target, alpha = _targets(pulls, control)
+        ahead, behind = REACH[control]
+        # The nearest segment weighs 1 in itself, so that the sum never vanishes.
+        distance = before / ahead + after / behind
+        dominance = alpha * np.exp(-(distance - distance.min(1, keepdims=True)))
+        controls[:, column] = dominance @ target / dominance.sum(1)
+    lowered = controls < 0
+    scaled = controls * effort
+    scaled[:, 0] = np.where(lowered[:, 0], controls[:, 0], scaled[:, 0])  # whoever mumbles still closes the lips
+    return scaled
+
+
+def _targets(pulls: list[_Pull], control: str) -> tuple[np.ndarray, np.ndarray]:
+    values, alphas = [], []
+    for pull in pulls:
+        value, alpha = VISEMES[pull.viseme].targets.get(control, (0.0, FAINT))
+        values.append(value)
+        alphas.append(alpha * pull.strength)
+    return np.array(values), np.array(alphas)
+
+
+def _pulls(phoneme: PhonemeTime) -> list[_Pull]:
+    length = phoneme.end - phoneme.start
+    if phoneme.phoneme == "SIL":
+        edge = min(_SILENCE_EDGE, length / 2)
+        return [_Pull("rest", phoneme.start + edge, phoneme.end - edge, 1.0)]
+    if phoneme.phoneme in DIPHTHONGS:
+        first, second = DIPHTHONGS[phoneme.phoneme]
+        begin, end = phoneme.start + _GLIDE * length, phoneme.end - _GLIDE * length * 0.6
+        middle = phoneme.start + 0.45 * length
+        return [_Pull(first, min(begin, middle), middle, 1.0), _Pull(second, max(end, middle), max(end, middle), 0.8)]
+    viseme = VISEME_OF[phoneme.phoneme]
+    is_vowel = viseme == phoneme.phoneme  # vowels are classes of their own
+    strength = _REDUCED if is_vowel and phoneme.stress == 0 else 1.0
+    pad = (1 - _PLATEAU) / 2 * length
+    return [_Pull(viseme, phoneme.start + pad, phoneme.end - pad, strength)]

@@ -1,0 +1,173 @@
+"""A synthetic person who says what you write: the way in."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lipscribe.data.manifest import WordTime
+from lipscribe.errors import ConfigError
+from lipscribe.talker.performance import Performance, perform
+from lipscribe.talker.person import Person
+from lipscribe.talker.phonemes import SpokenWord, pronounce
+from lipscribe.talker.render import render
+from lipscribe.talker.scene import Scene
+from lipscribe.talker.timing import PhonemeTime, time_phonemes, word_times
+from lipscribe.units import Seconds, seconds_to_frame
+from lipscribe.video.write import save_video
+
+MARGIN: Seconds = 0.12  # least silence before and after speech in a clip of fixed length
+
+
+class Talker:
+    """A synthetic person.
+
+    Args:
+        seed: Decides who it is; the same seed is the same person, everywhere.
+        person: Somebody described instead of drawn.
+
+    Raises:
+        ConfigError: The seed is no whole number of 0 or more.
+    """
+
+    def __init__(self, seed: int = 0, person: Person | None = None):
+        self.seed = _whole("seed", seed)
+        self.person = person or Person.drawn(np.random.default_rng([self.seed, 1]))
+
+    def say(
+        self,
+        text: str | Sequence[SpokenWord],
+        *,
+        take: int = 0,
+        rate: float = 1.0,
+        duration: Seconds | None = None,
+        scene: Scene | Mapping[str, Any] | None = None,
+    ) -> "TalkingClip":
+        """Says a text, in English.
+
+        Args:
+            text: Any English, or words already pronounced.
+            take: Another number is another performance: other timing, head movement, and scene if none is given.
+            rate: Speaking rate as a multiple of the person's own.
+            duration: Length of the clip; silence is added before and after. By default 0.35 s on either side.
+            scene: How it is filmed, or the fields of `Scene` that are fixed: the others are made up from seed and take.
+
+        Raises:
+            ConfigError: The text cannot be said (empty, not English), a number is out of range, or the speech does not
+                fit into `duration`.
+        """
+        take = _whole("take", take)
+        words = pronounce(text) if isinstance(text, str) else list(text)
+        if not words:
+            raise ConfigError("there is no word to say: give a text")
+        timing, motion, setting = (np.random.default_rng([self.seed, take, part]) for part in (2, 3, 4))
+        if not isinstance(scene, Scene):
+            scene = Scene.drawn(setting, **(scene or {}))
+        phonemes = time_phonemes(words, timing, rate * self.person.tempo)
+        if duration is not None:
+            phonemes = _fitted(phonemes, duration, timing)
+        num_frames = max(1, seconds_to_frame(phonemes[-1].end, scene.fps))
+        performance = perform(self.person, phonemes, num_frames, scene, motion)
+        return TalkingClip(
+            scene, (performance,), word_times(words, phonemes), tuple(phonemes), num_frames, (self.seed, take, 5)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TalkingClip:
+    """What was said, and how it looks; frames are drawn when they are asked for.
+
+    Attributes:
+        scene: How it is filmed.
+        performances: What each talker does, one in most clips.
+        words: With times in seconds; of all talkers in order of time.
+        phonemes: With times; of all talkers.
+        num_frames: Length of the clip.
+        seed: Of what else is made up: background and noise.
+    """
+
+    scene: Scene
+    performances: tuple[Performance, ...]
+    words: tuple[WordTime, ...]
+    phonemes: tuple[PhonemeTime, ...]
+    num_frames: int
+    seed: tuple[int, ...]
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+        return self.scene.fps
+
+    @property
+    def duration(self) -> Seconds:
+        """Length in seconds."""
+        return self.num_frames / self.fps
+
+    @property
+    def text(self) -> str:
+        """The words said."""
+        return " ".join(word.text for word in self.words)
+
+    @cached_property
+    def frames(self) -> np.ndarray:
+        """All frames, (T, H, W, 3) uint8 RGB; long clips are better streamed."""
+        return np.stack(list(self.stream()))
+
+    def stream(self) -> Iterator[np.ndarray]:
+        """The frames one by one, (H, W, 3) uint8 RGB, in constant memory."""
+        return render(self.performances, self.scene, self.seed)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes an MP4, without half files: see `save_video` for the errors."""
+        frames = self.__dict__.get("frames", None)
+        save_video(path, self.stream() if frames is None else frames, self.fps, crf=self.scene.crf, preset="veryfast")
+
+
+def together(clips: Sequence[TalkingClip]) -> TalkingClip:
+    """Several talkers in one picture: the first clip's scene, each talker where their own scene puts them.
+
+    Args:
+        clips: Of one picture size and rate; a shorter one's talker waits with a still mouth.
+
+    Raises:
+        ConfigError: There is no clip, or sizes or rates differ.
+    """
+    if not clips:
+        raise ConfigError("there is no clip to put together: give one or more")
+    kinds = {(clip.scene.width, clip.scene.height, clip.fps) for clip in clips}
+    if len(kinds) > 1:
+        raise ConfigError(f"the clips differ in size or rate ({sorted(kinds)}): give all of them one scene")
+    num_frames = max(clip.num_frames for clip in clips)
+    performances = [p.lasting(num_frames) for clip in clips for p in clip.performances]
+    words = sorted((word for clip in clips for word in clip.words), key=lambda word: word.start)
+    phonemes = tuple(phoneme for clip in clips for phoneme in clip.phonemes)
+    return TalkingClip(clips[0].scene, tuple(performances), tuple(words), phonemes, num_frames, clips[0].seed)
+
+
+def _fitted(phonemes: list[PhonemeTime], duration: Seconds, rng: np.random.Generator) -> list[PhonemeTime]:
+    """Puts the speech into a clip of the given length, with what is left of it before and after."""
+    speech = phonemes[1:-1]
+    length = speech[-1].end - speech[0].start
+    room = duration - length - 2 * MARGIN
+    if room < 0:
+        raise ConfigError(
+            f"the words last {length:.2f} s and do not fit into {duration:.2f} s with {MARGIN:g} s of silence on "
+            "either side: give a longer duration or a higher rate"
+        )
+    shift = MARGIN + room * float(rng.uniform(0.35, 0.65)) - speech[0].start
+    moved = [PhonemeTime(p.phoneme, p.stress, p.start + shift, p.end + shift, p.word) for p in speech]
+    first, last = phonemes[0], phonemes[-1]
+    return [
+        PhonemeTime(first.phoneme, 0, 0.0, moved[0].start, None),
+        *moved,
+        PhonemeTime(last.phoneme, 0, moved[-1].end, duration, None),
+    ]
+
+
+def _whole(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise ConfigError(f"{name} is {value!r}: wanted a whole number of 0 or more")
+    return int(value)
