@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lipscribe.cli.app import app
-from lipscribe.data.corpora.grid import prepare_grid
+from lipscribe.data.corpora.grid import prepare_grid, read_align
 from lipscribe.video import Video
 
 SMALL = ("--size", "128x96")
@@ -112,3 +112,32 @@ def test_help_has_examples_and_imports_nothing_heavy():
     assert done.stdout.splitlines()[-1].split() == ["end"]
     assert 'lipscribe talk "place red at c seven please" -o clip.mp4 --seed 7' in done.stdout
     assert "lipscribe talk --corpus grid --clips 2000 --speakers 50 -o corpus/" in done.stdout
+
+
+def test_two_people_in_one_picture(tmp_path: Path):
+    path = tmp_path / "two.mp4"
+    code, _, _ = run(
+        "Red.", "--beside", "Blue and green.", "-o", path, "--srt", "--size", "256x96", "--scene", "light=0.6"
+    )
+    assert code == 0
+    captions = (tmp_path / "two.srt").read_text()
+    assert "face 0: red" in captions.lower()
+    assert "face 1: blue and green" in captions.lower()
+    code, _, stderr = run("Red.", "--beside", "Blue.", "-o", path, "--align")
+    assert code == 2
+    assert "one person" in stderr
+
+
+def test_word_times_in_grids_format(tmp_path: Path):
+    assert run("lay red by c two now", "-o", tmp_path / "x.mp4", "--align", *SMALL)[0] == 0
+    assert [word.text for word in read_align(tmp_path / "x.align")] == ["lay", "red", "by", "c", "two", "now"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [("light", "NAME=VALUE"), ("light=high", "light is high"), ("hat=1", "a scene has no hat")],
+)
+def test_scene_fields_that_cannot_be(given: str, message: str, tmp_path: Path):
+    code, _, stderr = run("red", "-o", tmp_path / "x.mp4", "--scene", given)
+    assert code == 2
+    assert message in " ".join(stderr.split())

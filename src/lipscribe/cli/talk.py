@@ -21,6 +21,12 @@ def talk(
         float | None, typer.Option(help="Speed: 2 is twice as fast.", min=0.25, max=4, show_default="1 or so")
     ] = None,
     srt: Annotated[bool, typer.Option("--srt", help="Write captions beside each video too.")] = False,
+    align: Annotated[
+        bool, typer.Option("--align", help="Write word times as GRID does; a corpus always has them.")
+    ] = False,
+    beside: Annotated[
+        str | None, typer.Option(help="What a second person says beside the first.", metavar="TEXT", show_default=False)
+    ] = None,
     corpus: Annotated[
         str | None,
         typer.Option(help="Make a corpus in GRID's layout: of grid sentences, or those of a text file, one a line."),
@@ -40,6 +46,10 @@ def talk(
     noise: Annotated[float | None, typer.Option(help="The camera's, in grey levels.", show_default=VARIED)] = None,
     blur: Annotated[float | None, typer.Option(help="The camera's, in pixels.", show_default=VARIED)] = None,
     crf: Annotated[int | None, typer.Option(help="Compression, from 0 (best) to 51.", show_default=VARIED)] = None,
+    scene: Annotated[
+        list[str] | None,
+        typer.Option(help="Any other field of lipscribe.talker.Scene, such as light=0.5.", metavar="NAME=VALUE"),
+    ] = None,
 ) -> int:
     """Make a video of a synthetic person saying a sentence, or a whole corpus, which goes on if interrupted.
 
@@ -48,22 +58,40 @@ def talk(
 
       lipscribe talk "Any English sentence, 25 times." -o clip.mp4 --rate 0.8 --size 720x576 --srt
 
+      lipscribe talk "Good morning." --beside "Hello there." --size 720x400 -o two.mp4 --scene light=0.6
+
       lipscribe talk --corpus grid --clips 2000 --speakers 50 -o corpus/
 
       lipscribe talk --corpus sentences.txt --speakers 10 -o corpus/
     """
     if (text is None) == (corpus is None):
         raise typer.BadParameter("give either a text or --corpus", param_hint="TEXT")
-    scene = {"fps": fps, "head_motion": head_motion, "roll_deg": roll, "background": background, "noise": noise}
-    scene |= {"blur_px": blur, "crf": crf, **_pixels(size)}
-    scene = {field: value for field, value in scene.items() if value is not None}
+    filmed = {"fps": fps, "head_motion": head_motion, "roll_deg": roll, "background": background, "noise": noise}
+    filmed |= {"blur_px": blur, "crf": crf, **_pixels(size)}
+    filmed = {field: value for field, value in filmed.items() if value is not None} | _fields(scene or [])
     if text is not None:
+        if beside is not None:
+            _refuse("is for one person: leave out --beside", align=align or None)
         _refuse("is for a --corpus", clips=clips, speakers=speakers, workers=workers)
-        return _clip(text, output, seed, take, rate, scene, srt)
-    _refuse("is for a single text", take=take or None)
+        return _clip([text] if beside is None else [text, beside], output, seed, take, rate, filmed, srt, align)
+    _refuse("is for a single text", take=take or None, beside=beside)
     return _corpus(
-        output, corpus, clips=clips, speakers=speakers, seed=seed, workers=workers, scene=scene, rate=rate, srt=srt
+        output, corpus, clips=clips, speakers=speakers, seed=seed, workers=workers, scene=filmed, rate=rate, srt=srt
     )
+
+
+def _fields(given: list[str]) -> dict[str, Any]:
+    """`light=0.5` -> {"light": 0.5}; what is out of range `Scene` says itself."""
+    fields: dict[str, Any] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{pair!r}, wanted NAME=VALUE such as light=0.5", param_hint="--scene")
+        try:
+            fields[name] = int(value) if value.lstrip("-").isdigit() else float(value)
+        except ValueError:
+            fields[name] = value
+    return fields
 
 
 def _pixels(size: str | None) -> dict[str, int]:
@@ -81,18 +109,37 @@ def _refuse(reason: str, **options: int | None) -> None:
             raise typer.BadParameter(reason, param_hint=f"--{name}")
 
 
-def _clip(text: str, output: Path, seed: int, take: int, rate: float | None, scene: dict[str, Any], srt: bool) -> int:
-    from lipscribe.talker import Talker
-    from lipscribe.talker.captions import to_captions
+def _clip(
+    texts: list[str],
+    output: Path,
+    seed: int,
+    take: int,
+    rate: float | None,
+    scene: dict[str, Any],
+    srt: bool,
+    align: bool,
+) -> int:
+    from lipscribe.data.corpora.grid import write_align
+    from lipscribe.talker import Talker, together
+    from lipscribe.talker.captions import captions_together, to_captions
     from lipscribe.transcript import write_transcript
 
-    speed = 1.0 if rate is None else rate
-    clip = Talker(seed).say(text, take=take, rate=speed, scene=scene)
+    places = [{}] if len(texts) == 1 else [{"x": 0.27, "face": 0.2}, {"x": 0.73, "face": 0.2}]
+    # The second person stands in the first one's scene.
+    clips = [
+        Talker(seed + i).say(text, take=take, rate=1.0 if rate is None else rate, scene={**place, **scene})
+        for i, (text, place) in enumerate(zip(texts, places, strict=True))
+    ]
+    clip = together(clips) if len(clips) > 1 else clips[0]
     clip.save(output)
     if srt:
         captions = output.with_suffix(".srt")
-        write_transcript(to_captions(clip.words, str(output), clip.duration), "srt", captions)
+        parts = [to_captions(spoken.words, str(output), spoken.duration) for spoken in clips]
+        write_transcript(parts[0] if len(parts) == 1 else captions_together(parts), "srt", captions)
         print(f"captions: {captions}", file=sys.stderr)
+    if align:
+        write_align(output.with_suffix(".align"), clip.words, clip.duration)
+        print(f"word times: {output.with_suffix('.align')}", file=sys.stderr)
     print(output)
     return 0
 

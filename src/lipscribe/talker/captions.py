@@ -1,6 +1,7 @@
 """What a talker says, as a transcript: its captions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lipscribe.data.manifest import WordTime
 from lipscribe.transcript import Segment, Transcript, Word
@@ -21,3 +22,12 @@ def to_captions(words: Sequence[WordTime], source: str | None = None, duration: 
         for phrase in phrases
     )
     return Transcript(segments, source=source, model="talker", duration=duration)
+
+
+def captions_together(parts: Sequence[Transcript]) -> Transcript:
+    """The captions of several people in one picture, from left to right; each segment says whose it is."""
+    segments = [
+        replace(segment, speaker=f"face {number}") for number, part in enumerate(parts) for segment in part.segments
+    ]
+    duration = max((part.duration or 0.0 for part in parts), default=None)
+    return Transcript(tuple(sorted(segments, key=lambda segment: segment.start)), duration=duration, model="talker")

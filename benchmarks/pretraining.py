@@ -1,0 +1,103 @@
+"""Does learning from synthetic talkers first help to read a real person? Dev WER by number of real clips, both ways.
+
+    lipscribe train configs/talkers.yaml
+    python benchmarks/pretraining.py --real prepared/ --start runs/talkers/last --output runs/pretraining/
+
+Every run has the same network, the same number of steps and the same clips; only where its weights begin differs. What
+has been run already is not run again.
+"""
+
+import argparse
+import csv
+import json
+import math
+from pathlib import Path
+
+from lipscribe.training.config import load_config
+from lipscribe.training.loop import RESUME_FILE, train
+
+CLIPS = (50, 100, 200, 800)
+BATCH = 16
+MEASURES = {"dev_wer": "with the grammar", "dev_greedy_wer": "greedy, no grammar"}
+
+
+def run(args: argparse.Namespace, clips: int, start: Path | None, available: int) -> dict[str, float]:
+    output = args.output / f"{'pretrained' if start else 'fresh'}-{clips}"
+    clips = min(clips, available)
+    epochs = math.ceil(args.steps / math.ceil(clips / BATCH))
+    config = load_config(
+        args.config,
+        output=str(output),
+        data__folder=str(args.real),
+        data__limit=clips,
+        optim__epochs=epochs,
+        optim__learning_rate=args.learning_rate,
+        start_from=str(start) if start else None,
+        evaluate_every=epochs,
+    )
+    rows = read_rows(output)
+    if not rows or int(rows[-1]["epoch"]) < epochs:
+        train(config, resume=(output / RESUME_FILE).exists())
+        rows = read_rows(output)
+    return {name: float(rows[-1][name]) for name in MEASURES} | {
+        "minutes": sum(float(row["epoch_seconds"]) for row in rows) / 60
+    }
+
+
+def read_rows(output: Path) -> list[dict[str, str]]:
+    path = output / "metrics.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def draw(results: dict[str, dict[str, float]], path: Path) -> None:
+    from lipscribe.figures import ACCENT, MUTED, SERIES, Page
+
+    page = Page(9.5, 4.6)
+    page.text(0.5, 0.3, "Real clips to learn from, and what synthetic talkers add", size=14, weight="bold")
+    page.text(0.5, 0.62, "words wrong on GRID s1's 100 dev clips, %", size=10, color=MUTED)
+    for i, (measure, title) in enumerate(MEASURES.items()):
+        axes = page.axes(0.7 + 4.5 * i, 1.25, 3.9, 2.7)
+        for kind, color in (("fresh", SERIES[1]), ("pretrained", ACCENT)):
+            wers = [100 * results[f"{kind}-{clips}"][measure] for clips in CLIPS]
+            axes.plot(CLIPS, wers, "o-", color=color, label=f"{kind} weights", markersize=5)
+            for x, y in zip(CLIPS, wers, strict=True):
+                side = 6 if kind == "fresh" else -13
+                axes.annotate(f"{y:.0f}", (x, y), (0, side), textcoords="offset points", ha="center", fontsize=8.5)
+        axes.set(xscale="log", xticks=CLIPS, xticklabels=CLIPS, ylim=(0, 108), title=title, xlabel="real clips")
+        axes.minorticks_off()
+        axes.legend(frameon=False, fontsize=9)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.save(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--real", type=Path, required=True, help="prepared folder of the real clips")
+    parser.add_argument("--start", type=Path, required=True, help="model trained on synthetic talkers")
+    parser.add_argument("--config", type=Path, default=Path("configs/talkers.yaml"))
+    parser.add_argument("--output", type=Path, default=Path("runs/pretraining"))
+    parser.add_argument("--picture", type=Path, default=Path("docs/pictures/pretraining.png"))
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    args = parser.parse_args()
+
+    from lipscribe.data.dataset import ShardDataset
+    from lipscribe.tokenizer import tokenizer_from_dict
+
+    spec = load_config(args.config).model
+    available = len(ShardDataset(args.real, "train", tokenizer_from_dict(spec.tokenizer), 8, 8, cache=False))
+    results = {}
+    for clips in CLIPS:
+        for kind, start in (("fresh", None), ("pretrained", args.start)):
+            results[f"{kind}-{clips}"] = found = run(args, clips, start, available)
+            print(f"{kind:10s} {clips:4d} clips: " + "  ".join(f"{k} {v:.3f}" for k, v in found.items()), flush=True)
+    (args.output / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    draw(results, args.picture)
+    print(args.picture)
+
+
+if __name__ == "__main__":
+    main()
