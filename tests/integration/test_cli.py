@@ -202,6 +202,34 @@ def test_several_subtitles_need_a_folder(faceless):
     assert "--output" in stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["transcrib", "x.mp4"], "No such command 'transcrib'. Did you mean 'transcribe'?"),
+        (["transcribe"], "Missing argument 'videos'"),
+        (["transcribe", "x.mp4", "--format", "doc"], "'--format': 'doc' is not one of 'txt', 'json'"),
+        (["transcribe", "x.mp4", "--bean-size", "3"], "No such option: --bean-size"),
+        (["transcribe", "x.mp4", "--beam-size", "0"], "'--beam-size'"),
+        (["transcribe", "x.mp4", "--beam-size"], "'--beam-size' requires an argument"),
+        (["prepare", "grd", "--root", "x"], "'grd' is not one of 'grid', 'manifest'"),
+        (["models", "extra"], "unexpected extra argument"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_no_box(arguments, message):
+    code, stdout, stderr = run(*arguments)
+    assert (code, stdout) == (2, "")
+    assert stderr.count("\n") == 1, stderr
+    assert stderr.startswith("error: ")
+    assert message in stderr
+    assert stderr.rstrip().endswith("--help`)")
+
+
+def test_no_command_shows_the_help():
+    code, stdout, _ = run()
+    assert code == 2
+    assert "transcribe" in stdout
+
+
 def test_models_lists_the_bundled_one():
     code, stdout, _ = run("models", "--json")
     assert code == 0

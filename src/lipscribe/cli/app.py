@@ -4,8 +4,10 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import typer
+import typer.core
 
 from lipscribe.cli.evaluate import evaluate
 from lipscribe.cli.inspect import inspect
@@ -15,8 +17,36 @@ from lipscribe.cli.train import train
 from lipscribe.cli.transcribe import transcribe
 from lipscribe.errors import LipscribeError
 
+# What Typer raises for wrong arguments. It carries Click under a private name, or uses Click's own, by its version.
+_UsageError = typer.BadParameter.__mro__[1]
+
+
+class _Group(typer.core.TyperGroup):
+    """Says what is wrong with the arguments in one line, where Typer would draw a box."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Runs the command line; `standalone_mode` exits with its code."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            sys.exit(super().main(*args, standalone_mode=False, **extra))
+        except _UsageError as error:
+            if type(error).__name__ == "NoArgsIsHelpError":
+                print(error.ctx.get_help())
+            else:
+                print(f"error: {_one_line(error)}", file=sys.stderr)
+            sys.exit(2)
+
+
+def _one_line(error: Exception) -> str:
+    command = error.ctx.command_path if error.ctx else "lipscribe"
+    message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
+    return f"{message} (see `{command} --help`)"
+
+
 app = typer.Typer(
     name="lipscribe",
+    cls=_Group,
     help="Reads the words from a video of a person speaking, by the picture alone.",
     no_args_is_help=True,
     add_completion=False,
