@@ -20,7 +20,6 @@ from lipscribe.errors import ConfigError, VideoError
 from lipscribe.video import Video, probe_video
 
 HEIGHT, WIDTH = 64, 96
-GRID = Path(__file__).parents[4] / "shared" / "grid" / "video" / "s1"
 
 
 def picture_of(number: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
@@ -569,10 +568,9 @@ def test_settings_out_of_range(tmp_path):
 # Real clips
 
 
-@pytest.mark.skipif(not GRID.exists(), reason="the GRID clips (../shared/grid) are not here")
 @pytest.mark.parametrize(("name", "codec"), [("bbal7s.mpg", "mpeg1video"), ("bbaf2n.mp4", "h264")])
-def test_grid_clips(name, codec):
-    video = Video(GRID / name)
+def test_grid_clips(grid_root, name, codec):
+    video = Video(grid_root / "video" / "s1" / name)
     assert video.read().shape == (75, 288, 360, 3)
     assert (video.info.fps, video.info.duration, video.info.num_frames, video.info.codec) == (25, 3, 75, codec)
     assert video.warnings == []
