@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lipscribe.cli.app import app
-from lipscribe.video import save_video
+from lipscribe.video import Video, save_video
 
 SENTENCE = "bin blue at l seven soon"  # of bbal7s
 
@@ -154,6 +154,24 @@ def test_no_face(faceless):
     assert str(faceless) in line
     assert "face" in line
     assert "lipscribe inspect" in line
+
+
+@pytest.fixture(scope="module")
+def upside_down(grid_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("turned") / "turned.mp4"
+    frames = Video(grid_root / "video" / "s1" / "bbal7s.mpg").read()
+    save_video(path, np.ascontiguousarray(frames[:, ::-1, ::-1]), 25)
+    return path
+
+
+def test_an_upside_down_picture_is_recognised(upside_down):
+    _, _, stderr = run("transcribe", upside_down)
+    assert "turned by 180 degrees" in stderr
+    assert "hflip,vflip" in stderr
+    _, stdout, _ = run("inspect", upside_down)
+    assert "turned.mp4: bad" in stdout
+    assert "bad: upside down: a face is there when the picture is turned by 180 degrees" in stdout
+    assert "move closer" not in stdout
 
 
 def test_unknown_model_names_those_at_hand(faceless):
