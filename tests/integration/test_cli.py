@@ -36,6 +36,12 @@ def error_line(*arguments: object, code: int = 2) -> str:
     return lines[0]
 
 
+def start(arguments: list[str], **streams) -> subprocess.CompletedProcess[str]:
+    """One command as a process of its own."""
+    command = [sys.executable, "-m", "lipscribe.cli", *arguments]
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, **streams)
+
+
 @pytest.fixture
 def clip(grid_root: Path) -> Path:
     return grid_root / "video" / "s1" / "bbal7s.mpg"
@@ -100,6 +106,39 @@ def test_a_full_disk_behind_stdout_is_told(clip):
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert result.returncode == 2
     assert "error: cannot write to stdout: No space left on device" in result.stderr
+
+
+@pytest.mark.parametrize("command", [["models"], ["models", "--json"], ["transcribe", "CLIP", "CLIP"]])
+def test_a_full_disk_behind_any_command_is_told(clip, command):
+    with Path("/dev/full").open("w") as full:
+        result = start([str(clip) if word == "CLIP" else word for word in command], stdout=full)
+    assert result.returncode == 2
+    assert "error: there is no space left to write to" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Exception ignored" not in result.stderr
+
+
+def test_a_closed_stderr_does_not_mix_remarks_into_the_results(clip):
+    command = ["sh", "-c", f'"{sys.executable}" -m lipscribe.cli transcribe "$0" 2>&-', str(clip)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0
+    assert len(result.stdout.split()) == 6
+
+
+@pytest.mark.parametrize(
+    "where", ["sys.meta_path.insert(0, Interrupt())", "typer.core.TyperGroup.make_context = interrupt"]
+)
+def test_an_interrupt_while_starting_is_one_line(where):
+    code = (
+        "import sys, lipscribe.cli\n"
+        "def interrupt(*args, **kwargs): raise KeyboardInterrupt\n"
+        "class Interrupt: find_spec = interrupt\n"
+        f"{'import typer.core; ' if 'typer' in where else ''}{where}\n"
+        "sys.argv = ['lipscribe', 'models']\n"
+        "lipscribe.cli.main()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "interrupted\n")
 
 
 def test_equal_names_do_not_overwrite_each_other(clip, tmp_path):
