@@ -289,7 +289,7 @@ def test_two_people_and_the_choice_between_them(film):
     assert talker.quality.motion > other.quality.motion
     chosen = inspect_video(path, face=other.id, detector=PlantedDetector(faces))
     assert [finding.measure for finding in chosen.findings] == ["motion"]
-    with pytest.raises(NoFaceError, match="no face 7"):
+    with pytest.raises(NoFaceError, match="no face '7'"):
         inspect_video(path, face=7, detector=PlantedDetector(faces))
 
 

@@ -131,7 +131,7 @@ def choose_faces(tracks: list[FaceTrack], face: str | int = "moving") -> list[Fa
     chosen = [track for track in tracks if str(track.id) == str(face)]
     if not chosen:
         ids = ", ".join(str(track.id) for track in tracks)
-        raise NoFaceError(f"there is no face {face}: want moving, largest, all or one of the ids {ids}")
+        raise NoFaceError(f"there is no face {str(face)!r}: want moving, largest, all or one of the ids {ids}")
     return chosen
 
 
