@@ -1,6 +1,7 @@
 """The command line as a user runs it: results on stdout, one clear line for whatever goes wrong, and the exit code."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from lipscribe.cli import main
 from lipscribe.cli.app import app
 from lipscribe.video import Video, save_video
 
@@ -139,6 +141,17 @@ def test_an_interrupt_while_starting_is_one_line(where):
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (result.returncode, result.stdout, result.stderr) == (1, "", "interrupted\n")
+
+
+@pytest.mark.parametrize(("given", "taken"), [(None, "passive"), ("active", "active")])
+def test_threads_wait_asleep_unless_told_otherwise(monkeypatch, given, taken):
+    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    monkeypatch.setattr(sys, "argv", ["lipscribe", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert os.environ["OMP_WAIT_POLICY"] == taken
 
 
 def test_equal_names_do_not_overwrite_each_other(clip, tmp_path):
