@@ -3,6 +3,7 @@
 Long, because all of it needs the same small video writer; `video.source` has no other tests.
 """
 
+import gc
 import os
 import re
 import socket
@@ -378,6 +379,23 @@ def test_memory_does_not_grow_with_length(tmp_path, monkeypatch):
     monkeypatch.setattr(lipscribe.video.Canvas, "draw", tracked)
     for idx, _ in enumerate(Video(write_source(tmp_path / "clip.mp4", numbered(200)))):
         assert sum(ref() is not None for ref in drawn) <= (2 if idx > 10 else 11)
+
+
+def test_decoded_pictures_go_at_once_and_wait_for_no_garbage_collector(tmp_path, monkeypatch):
+    monkeypatch.setattr(lipscribe.video, "KEEP_BYTES", 0)
+
+    def num_pictures() -> int:
+        return sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
+
+    video = Video(write_source(tmp_path / "clip.mp4", numbered(100)))
+    gc.collect()
+    gc.disable()
+    try:
+        before = num_pictures()
+        most = max(num_pictures() for idx, _ in enumerate(video) if idx % 20 == 19)
+    finally:
+        gc.enable()
+    assert most - before < 20  # each would be there still
 
 
 def test_an_abandoned_pass_closes_the_file_and_keeps_nothing(tmp_path):
