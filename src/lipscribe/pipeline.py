@@ -22,6 +22,8 @@ from tqdm import tqdm
 
 from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, load_face_detector, track_faces
+from lipscribe.faces.track import frames_found
+from lipscribe.faces.turned import UPSIDE_DOWN, is_upside_down
 from lipscribe.models.checkpoint import load_checkpoint
 from lipscribe.models.reader import LipReader
 from lipscribe.models.registry import DEFAULT_MODEL, find_model
@@ -147,22 +149,22 @@ class Model:
         self._detector = self._detector or load_face_detector()
         tracks = track_faces(watched.read("faces"), fps, self._detector)
         warnings = list(getattr(frames, "warnings", []))
-        try:
-            chosen = choose_faces(tracks, face)
-        except NoFaceError as error:
-            raise NoFaceError(f"{source}: {error}" if isinstance(source, str | Path) else str(error)) from None
+        chosen = self._choose(source, watched, tracks, face)
         runs = [run for track in chosen for run in track.runs()]
         segments = []
         for run, log_probs in self._read_runs(watched.read("mouths"), runs):
             speaker = f"face {run.id}" if face == "all" else None
             segments += [replace(found, speaker=speaker) for found in self._segments(log_probs, run.start, options)]
-        coverage = _coverage(chosen, watched.num_frames)
+        coverage = float(frames_found(chosen, watched.num_frames).mean())
         if face == "moving" and (others := _left_out(tracks, chosen)):
             warnings.append(f"not read: {others} other face{'s' * (others > 1)}; --face all reads everybody")
         if coverage < LOW_COVERAGE and face in ("moving", "largest", "all"):
-            warnings.append(
-                f"the face was found in {coverage:.0%} of the frames only: words are missing; see lipscribe inspect"
-            )
+            if is_upside_down(frames, watched.num_frames, tracks, self._detector):
+                warnings.append(f"{UPSIDE_DOWN}; what was read from it as it is means nothing")
+            else:
+                warnings.append(
+                    f"the face was found in {coverage:.0%} of the frames only: words are missing; see lipscribe inspect"
+                )
         return Transcript(
             segments=tuple(sorted(segments, key=lambda segment: segment.start)),
             source=str(source) if isinstance(source, str | Path) else None,
@@ -171,6 +173,16 @@ class Model:
             face_coverage=coverage,
             warnings=tuple(warnings),
         )
+
+    def _choose(self, source: Source, watched: "_Watched", tracks: list[FaceTrack], face: str | int) -> list[FaceTrack]:
+        """`choose_faces`, whose error names the source, and says so if the face is only upside down."""
+        try:
+            return choose_faces(tracks, face)
+        except NoFaceError as error:
+            message = str(error)
+        if not tracks and is_upside_down(watched.frames, watched.num_frames, tracks, self._detector):
+            message = UPSIDE_DOWN
+        raise NoFaceError(f"{source}: {message}" if isinstance(source, str | Path) else message)
 
     def _read_runs(self, frames: Iterable[np.ndarray], runs: list[FaceTrack]) -> Iterator[tuple[FaceTrack, np.ndarray]]:
         """Each run with its log_probs (T, V), as soon as it ends: one pass over the frames, however many runs."""
@@ -281,14 +293,6 @@ class _Watched:
             for frame_idx, frame in enumerate(bar):
                 self.num_frames = max(self.num_frames, frame_idx + 1)
                 yield frame
-
-
-def _coverage(tracks: list[FaceTrack], num_frames: int) -> float:
-    """Share of the video's frames in which one of the faces was found."""
-    found = np.zeros(num_frames, bool)
-    for track in tracks:
-        found[track.start : track.stop] |= track.detected
-    return float(found.mean())
 
 
 def _left_out(tracks: list[FaceTrack], chosen: list[FaceTrack]) -> int:

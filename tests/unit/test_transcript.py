@@ -27,6 +27,17 @@ def test_text_and_words_run_over_the_segments():
     assert PEOPLE.speakers == ["face 1", "face 0"]
 
 
+def test_the_text_of_several_speakers_says_who_says_what():
+    answer = spoken("well", 3.0, speaker="face 1")
+    talk = Transcript((*PEOPLE.segments, answer, spoken("bye", 4.0, speaker="face 0")))
+    assert talk.text == "face 0: hi there\nface 1: hello well\nface 0: bye"
+    assert talk.text_of("face 1") == "hello well"
+    record = talk.to_dict()
+    assert record["text"] == talk.text
+    assert record["speakers"] == {"face 1": "hello well", "face 0": "hi there bye"}
+    assert TWO.to_dict()["speakers"] == {}
+
+
 @pytest.mark.parametrize("transcript", [TWO, PEOPLE, Transcript()])
 def test_json_round_trip(transcript):
     record = json.loads(WRITERS["json"](transcript))
