@@ -377,8 +377,10 @@ def test_memory_does_not_grow_with_length(tmp_path, monkeypatch):
         return picture
 
     monkeypatch.setattr(lipscribe.video.Canvas, "draw", tracked)
-    for idx, _ in enumerate(Video(write_source(tmp_path / "clip.mp4", numbered(200)))):
-        assert sum(ref() is not None for ref in drawn) <= (2 if idx > 10 else 11)
+    video = Video(write_source(tmp_path / "clip.mp4", numbered(200)))
+    for most_at_first in (11, 2):  # the second time it is known to be long
+        for idx, _ in enumerate(video):
+            assert sum(ref() is not None for ref in drawn) <= (2 if idx > 10 else most_at_first)
 
 
 def test_decoded_pictures_go_at_once_and_wait_for_no_garbage_collector(tmp_path, monkeypatch):
