@@ -1,4 +1,4 @@
-"""The bundled model reads synthetic people it never saw, filmed in all the ways that videos are odd."""
+"""The bundled model of talkers reads synthetic people it never saw, filmed in all the ways that videos are odd."""
 
 import json
 import random
@@ -24,7 +24,7 @@ FIRST_SEED = 900_000  # none of the people that the model learned from
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return lipscribe.load_model()
+    return lipscribe.load_model("talkers")
 
 
 def words_right(text: str, said: str = SENTENCE) -> int:
@@ -39,6 +39,12 @@ def test_unseen_people_and_sentences(model: Model):
     clips = [Talker(FIRST_SEED + i).say(text, duration=3.0) for i, text in enumerate(said)]
     read = [model.transcribe(clip.frames).text for clip in clips]
     assert wer(said, read) <= 0.15, list(zip(said, read, strict=True))
+
+
+def test_the_default_model_reads_talkers_too():
+    said = "lay white with y two now"
+    read = lipscribe.load_model().transcribe(Talker(FIRST_SEED + 2).say(said, duration=3.0).frames).text
+    assert words_right(read, said) >= 4, read
 
 
 @pytest.mark.parametrize("fps", [24, 30000 / 1001, 50, 60])
@@ -66,7 +72,19 @@ def test_two_people_are_told_apart(tmp_path: Path):
     )
     together([one, two]).save(tmp_path / "two.mp4")
     result = CliRunner().invoke(
-        app, ["transcribe", str(tmp_path / "two.mp4"), "--face", "all", "--format", "json", "--output", str(tmp_path)]
+        app,
+        [
+            "transcribe",
+            str(tmp_path / "two.mp4"),
+            "--model",
+            "talkers",
+            "--face",
+            "all",
+            "--format",
+            "json",
+            "--output",
+            str(tmp_path),
+        ],
     )
     assert result.exit_code == 0, result.output
     read = json.loads((tmp_path / "two.json").read_text())

@@ -13,6 +13,9 @@ def train(
     data: Annotated[
         str | None, typer.Option(help="Prepared folder, instead of the config's.", show_default=False)
     ] = None,
+    start_from: Annotated[
+        str | None, typer.Option(help="Model folder whose weights to begin with.", show_default=False)
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs, instead of the config's.", show_default=False)] = None,
 ) -> None:
     """Train a lip reader from prepared clips.
@@ -21,10 +24,12 @@ def train(
       lipscribe train configs/grid-s1.yaml
 
       lipscribe train configs/grid-s1.yaml --resume
+
+      lipscribe train configs/grid-s1.yaml --start-from runs/talkers/last --output runs/warm
     """
     from lipscribe.training.config import load_config
     from lipscribe.training.loop import train as run
 
-    given = {"output": output, "data__folder": data, "optim__epochs": epochs}
+    given = {"output": output, "data__folder": data, "optim__epochs": epochs, "start_from": start_from}
     settings = load_config(config, **{name: value for name, value in given.items() if value is not None})
     print(run(settings, resume=resume))
