@@ -59,20 +59,22 @@ def sentences(number: int, seed: int) -> list[str]:
 
 
 def confusions(model_folder: Path, prepared: Path, splits: list[str]) -> Counter[tuple[str, str]]:
-    """How often each first sound was read as each, among the words in their right places."""
+    """How often each first sound was taken for each: of every word, whose time is known, the likeliest word is taken."""
     from lipscribe.data.shards import find_shards, read_shard
-    from lipscribe.metrics import align_words
     from lipscribe.pipeline import load_model
 
     model = load_model(model_folder)
+    fps, words = model.spec.input.fps, model.tokenizer.vocab[1:]
     counts: Counter[tuple[str, str]] = Counter()
     for split in splits:
         for shard in find_shards(prepared, split):
             for clip in read_shard(shard):
-                read = model.search(model.log_probs(clip.crops))[0].text
-                for edit in align_words(clip.clip.text, read):
-                    if edit.reference and edit.hypothesis:
-                        counts[first_sound(edit.reference), first_sound(edit.hypothesis)] += 1
+                log_probs = model.log_probs(clip.crops)[:, 1:]  # without the blank: (T, words)
+                for word in clip.clip.words:
+                    during = log_probs[
+                        round(word.start * fps) : max(round(word.end * fps), round(word.start * fps) + 1)
+                    ]
+                    counts[first_sound(word.text), first_sound(words[int(during.mean(0).argmax())])] += 1
     return counts
 
 
