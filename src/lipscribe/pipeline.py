@@ -189,7 +189,7 @@ class Model:
     def _sentence_words(self, options: SearchOptions | None) -> int | None:
         """How many words a sentence has, where the grammar says so."""
         grammar = (options or self.default_search).grammar
-        return len(grammar.slots) if grammar else None
+        return grammar.sentence_words if grammar else None
 
 
 def to_transcript(

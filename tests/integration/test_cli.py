@@ -245,3 +245,26 @@ def test_interrupt_keeps_what_is_done_and_says_so(clip, tmp_path):
     assert "interrupted" in stderr
     assert "Traceback" not in stderr
     assert list(tmp_path.glob("*.txt"))
+
+
+def test_only_the_phrases_given_are_read(clip, tmp_path):
+    phrases = tmp_path / "phrases.txt"
+    phrases.write_text("set white with p four please\nbin blue at l seven soon\n")
+    code, stdout, _ = run("transcribe", clip, "--phrases", phrases)
+    assert (code, stdout) == (0, "bin blue at l seven soon\n")
+
+
+def test_a_grammar_with_a_fault_is_told_by_its_line(faceless, tmp_path):
+    rules = tmp_path / "rules.txt"
+    rules.write_text("<sentence> = bin (blue | red\n")
+    assert error_line("transcribe", faceless, "--grammar", rules).endswith(
+        "rules.txt: line 1: '(' is not closed by ')'"
+    )
+    rules.write_text("<sentence> = bin purple\n")
+    assert "grammar: 'purple' cannot be spelt in the model's" in error_line("transcribe", faceless, "--grammar", rules)
+    assert "grammar is given, but method 'beam'" in error_line(
+        "transcribe", faceless, "--grammar", "grid", "--search", "beam"
+    )
+    assert "--grammar and --phrases are both given" in error_line(
+        "transcribe", faceless, "--grammar", "grid", "--phrases", rules
+    )

@@ -1,18 +1,12 @@
 """`lipscribe evaluate`."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-
-class Search(StrEnum):  # noqa: D101
-    auto = "auto"
-    greedy = "greedy"
-    beam = "beam"
-    grammar = "grammar"
+from lipscribe.cli.searching import GRAMMAR_HELP, PHRASES_HELP, SEARCH_HELP, Search
 
 
 def evaluate(
@@ -26,7 +20,9 @@ def evaluate(
         bool,
         typer.Option("--from-video", help="Read the video files themselves, the whole way, not the prepared crops."),
     ] = False,
-    search: Annotated[Search, typer.Option(help="auto is the model's grammar if it has one, else beam.")] = Search.auto,
+    search: Annotated[Search, typer.Option(help=SEARCH_HELP)] = Search.auto,
+    grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
+    phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
     beam_size: Annotated[int, typer.Option(help="Hypotheses kept by the beam.", min=1)] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> int:
@@ -41,7 +37,7 @@ def evaluate(
       lipscribe evaluate my-clips.jsonl --split test
     """
     from lipscribe.cli.files import result_folder
-    from lipscribe.cli.transcribe import search_options
+    from lipscribe.cli.searching import search_options
     from lipscribe.data.manifest import load_manifest
     from lipscribe.errors import ManifestError
     from lipscribe.evaluation import evaluate_prepared, evaluate_videos, write_evaluation
@@ -56,7 +52,7 @@ def evaluate(
     if raw and not clips:
         raise ManifestError(f"{manifest} has no clip of split {split!r}: give another --split")
     reader = load_model(model, device)
-    options = search_options(reader, search, beam_size)
+    options = search_options(reader, search, beam_size, grammar, phrases)
     evaluation = evaluate_videos(reader, clips, options) if raw else evaluate_prepared(reader, source, split, options)
     print("\n".join([headline(evaluation), *facts(evaluation)]))
     failures = [clip for clip in evaluation.clips if clip.failure]

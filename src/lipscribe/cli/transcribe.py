@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from lipscribe.cli.searching import GRAMMAR_HELP, PHRASES_HELP, SEARCH_HELP, Search
+
 
 class Format(StrEnum):  # noqa: D101
     txt = "txt"
@@ -17,20 +19,15 @@ class Format(StrEnum):  # noqa: D101
     tsv = "tsv"
 
 
-class Search(StrEnum):  # noqa: D101
-    auto = "auto"
-    greedy = "greedy"
-    beam = "beam"
-    grammar = "grammar"
-
-
 def transcribe(
     videos: Annotated[list[Path], typer.Argument(help="Video files.", show_default=False)],
     model: Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.")] = "grid-s1",
     format: Annotated[Format, typer.Option(help="What to write.")] = Format.txt,
     output: Annotated[Path | None, typer.Option(help="Folder for one result per video; without it, stdout.")] = None,
     face: Annotated[str, typer.Option(help="Whom to read: moving, largest, all, or a face's id.")] = "moving",
-    search: Annotated[Search, typer.Option(help="auto is the model's grammar if it has one, else beam.")] = Search.auto,
+    search: Annotated[Search, typer.Option(help=SEARCH_HELP)] = Search.auto,
+    grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
+    phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
     beam_size: Annotated[int, typer.Option(help="Hypotheses kept by the beam.", min=1)] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> int:
@@ -42,8 +39,11 @@ def transcribe(
       lipscribe transcribe *.mp4 --format srt --output subs/
 
       lipscribe transcribe two-people.mp4 --face all --format json
+
+      lipscribe transcribe clip.mp4 --model runs/mine --phrases commands.txt
     """
     from lipscribe.cli.files import result_paths
+    from lipscribe.cli.searching import search_options
     from lipscribe.errors import LipscribeError
     from lipscribe.pipeline import load_model
     from lipscribe.transcript import WRITERS, write_transcript
@@ -52,7 +52,7 @@ def transcribe(
         raise typer.BadParameter(f"several videos as {format} need --output FOLDER", param_hint="--output")
     paths = result_paths(videos, output, format.value)
     reader = load_model(model, device)
-    options = search_options(reader, search, beam_size)
+    options = search_options(reader, search, beam_size, grammar, phrases)
     failed = 0
     for video, path in zip(videos, paths, strict=True):
         try:
@@ -77,17 +77,3 @@ def transcribe(
     if failed and len(videos) > 1:
         print(f"{failed} of {len(videos)} videos could not be read", file=sys.stderr)
     return 0 if not failed else 2 if failed == len(videos) else 1
-
-
-def search_options(reader, search: str, beam_size: int):
-    """The `SearchOptions` that the flags ask of a `Model`; None is the model's own."""
-    from lipscribe.errors import ConfigError
-    from lipscribe.search import SearchOptions
-
-    if search == "auto":
-        return None
-    if search == "grammar":
-        if reader.default_search.grammar is None:
-            raise ConfigError(f"model {reader.name} has no grammar: give --search beam or greedy")
-        return reader.default_search
-    return SearchOptions(method=str(search), beam_size=beam_size)

@@ -1,5 +1,6 @@
-"""Search over the sentences of a closed grammar: one word of each slot, any number of sentences, silence around."""
+"""Search over the texts of a closed language."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,84 +11,105 @@ from lipscribe.search.align import word_span
 from lipscribe.search.hypothesis import Hypothesis, Span, silence
 from lipscribe.search.kbest import best_paths
 from lipscribe.search.lattice import NO_UNIT, Junction, Lattice, LatticeBuilder, linear_lattice
+from lipscribe.search.word_graph import InOrder, OneOf, WordGraph, graph_of_rule
 from lipscribe.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
 class Grammar:
-    """Sentences of one item from each slot, in order; an item is a word or a short phrase, normalised.
+    """A language of which a clip says something, or nothing; there may be silence around each word.
 
-    Made for closed vocabularies of up to some hundred words: the arcs between two slots grow with the product of their
-    sizes.
+    Made for closed vocabularies of up to some hundred words: a lattice has an arc from each word to each that may
+    follow it.
+
+    Attributes:
+        graph: The texts. May be given as slots, as a model's spec has them: a sentence is one item from each slot, in
+            order, an item is a word or a short phrase, and a text is any number of sentences. See `grammar_file.py` for
+            those from files.
 
     Raises:
         ConfigError: no slots, an empty slot, or items that are no text or stand twice in a slot; all are listed.
     """
 
-    slots: tuple[tuple[str, ...], ...]
+    graph: WordGraph
 
     def __post_init__(self) -> None:
-        faults = [] if self.slots else ["it has no slots"]
-        for number, slot in enumerate(self.slots, start=1):
-            if isinstance(slot, str) or not slot:
-                faults.append(f"slot {number} is {slot!r}, not a list of words")
-                continue
-            faults += [f"slot {number} holds {item!r}, which is no text" for item in slot if not _is_text(item)]
-            repeated = sorted({item for item in slot if _is_text(item) and slot.count(item) > 1})
-            faults += [f"slot {number} holds {item!r} more than once" for item in repeated]
-        if faults:
-            raise ConfigError(f"grammar: {'; '.join(faults)}: give each slot its different words")
-        object.__setattr__(self, "slots", tuple(tuple(slot) for slot in self.slots))  # lists, as from JSON, will do
+        if not isinstance(self.graph, WordGraph):
+            object.__setattr__(self, "graph", _graph_of_slots(self.graph))
+
+    @property
+    def sentence_words(self) -> int | None:
+        """How many words each sentence has; None where they differ."""
+        return self.graph.sentence_words
 
     def compile(self, tokenizer: Tokenizer) -> Lattice:
-        """The lattice of all paths that spell zero, one or many sentences; item number i of all slots is unit i.
+        """The lattice of all paths that spell a text of the language; arc number i of the graph is unit i.
 
         Raises:
-            ConfigError: items cannot be spelt in the tokenizer's vocabulary; all are listed.
+            ConfigError: words cannot be spelt in the tokenizer's vocabulary; all are listed.
         """
+        arcs, spelt = self.graph.arcs, self._spelt(tokenizer)
         builder = LatticeBuilder()
-        here = start = builder.junction()
-        openings, unit = [], 0
-        for slot_idx, slot in enumerate(self._encoded(tokenizer)):
-            if slot_idx > 0:
-                here = _separated(builder, here, tokenizer.separator)
-            ends = []
-            for tokens in slot:
-                first, last = builder.chain(tokens, here, unit)
-                openings += [first] if slot_idx == 0 else []
-                ends.append(last)
-                unit += 1
-            here = builder.junction(ends)
-        again = _separated(builder, here, tokenizer.separator)
-        for state in openings:
-            builder.connect(again, state)
-        return builder.build([start.blank, *openings], [start.blank, *here.ends, here.blank])
+        opening = builder.junction()
+        chains = [builder.chain(spelt[arc.word], unit) for unit, arc in enumerate(arcs)]
+        arriving: defaultdict[int, list[int]] = defaultdict(list)
+        for arc, (_, last) in zip(arcs, chains, strict=True):
+            arriving[arc.target].append(last)
+        places = {state: builder.junction(lasts) for state, lasts in arriving.items()}
+        leaving = {
+            state: _separated(builder, places[state], tokenizer.separator)
+            for state in {arc.source: None for arc in arcs}
+            if state in places
+        }
+        starts, ends = [opening.blank], {opening.blank: 0.0}
+        for arc, (first, _) in zip(arcs, chains, strict=True):
+            if arc.source in leaving:
+                builder.connect(leaving[arc.source], first)
+            if arc.source == 0:
+                builder.connect(opening, first)
+                starts.append(first)
+        for state, weight in self.graph.ends:
+            if state in places:
+                ends |= dict.fromkeys([*places[state].ends, places[state].blank], weight)
+        return builder.build(starts, ends)
 
-    def _encoded(self, tokenizer: Tokenizer) -> list[list[list[int]]]:
-        encoded, unknown = [], []
-        for slot in self.slots:
-            encoded.append([])
-            for item in slot:
-                try:
-                    encoded[-1].append(tokenizer.encode(item))
-                except LipscribeError:
-                    unknown.append(item)
+    def _spelt(self, tokenizer: Tokenizer) -> dict[str, list[int]]:
+        spelt, unknown = {}, []
+        for word in self.graph.words:
+            try:
+                spelt[word] = tokenizer.encode(word)
+            except LipscribeError:
+                unknown.append(word)
         if unknown:
             raise ConfigError(
                 f"grammar: {', '.join(map(repr, unknown))} cannot be spelt in the model's vocabulary of "
                 f"{len(tokenizer.vocab) - 1} tokens: take them out or use a model that knows them"
             )
-        return encoded
+        return spelt
+
+
+def _graph_of_slots(slots: Sequence[Sequence[str]]) -> WordGraph:
+    faults = [] if slots else ["it has no slots"]
+    for number, slot in enumerate(slots, start=1):
+        if isinstance(slot, str) or not slot:
+            faults.append(f"slot {number} is {slot!r}, not a list of words")
+            continue
+        faults += [f"slot {number} holds {item!r}, which is no text" for item in slot if not _is_text(item)]
+        repeated = sorted({item for item in slot if _is_text(item) and slot.count(item) > 1})
+        faults += [f"slot {number} holds {item!r} more than once" for item in repeated]
+    if faults:
+        raise ConfigError(f"grammar: {'; '.join(faults)}: give each slot its different words")
+    return graph_of_rule(InOrder(tuple(OneOf(tuple(InOrder(tuple(i.split())) for i in slot)) for slot in slots)))
 
 
 def grammar_search(log_probs: np.ndarray, lattice: Lattice, tokenizer: Tokenizer, nbest: int) -> list[Hypothesis]:
     """The best readings of one clip that the grammar allows, by their best paths (exact).
 
     The probability of a word is its posterior in its place: the share of all paths through the grammar, each weighed by
-    its probability, that read this item of this slot in at least one frame between the word before and the word after.
-    The items of a slot compete, so that their probabilities in a place add up to about 1, less where silence or another
-    slot may stand there. CTC takes frames for independent, so a doubt that lasts n frames shrinks as the n-th power,
-    and a long word looks surer than any of its frames. A phrase of several words has one probability.
+    its probability, that read this word of this state in at least one frame between the word before and the word after.
+    The words that may follow a state compete, so that their probabilities in a place add up to about 1, less where
+    silence or a word of another state may stand there. CTC takes frames for independent, so a doubt that lasts n frames
+    shrinks as the n-th power, and a long word looks surer than any of its frames.
 
     Args:
         log_probs: (T, V) float64, checked by `check_inputs`.
@@ -140,7 +162,8 @@ def _hypothesis(
     probabilities = _item_probabilities(lattice, posteriors, runs, len(path))
     words = tuple(word_span(word, spans, probabilities[word.start]) for word in tokenizer.split_words(tokens))
     line = linear_lattice(tokens)
-    posterior = float(np.exp(line.total(line.emissions(log_probs)) - posteriors.log_total))
+    mass = line.total(line.emissions(log_probs)) + lattice.ends[path[-1]]
+    posterior = float(np.exp(mass - posteriors.log_total))
     return Hypothesis(tokens, tokenizer.decode(tokens), score, min(posterior, 1.0), spans, words)
 
 

@@ -9,7 +9,8 @@ from lipscribe.errors import ConfigError
 from lipscribe.search import Grammar, SearchOptions, search
 from lipscribe.tokenizer import WordTokenizer
 
-GRAMMAR = Grammar((("bin", "set"), ("blue", "red")))
+SLOTS = (("bin", "set"), ("blue", "red"))
+GRAMMAR = Grammar(SLOTS)
 TOKENIZER = WordTokenizer(["bin", "set", "blue", "red"])
 EVERY = [
     SearchOptions("greedy"),
@@ -65,7 +66,7 @@ def test_the_whole_beam_shares_one(random_log_probs):
 def test_the_grammar_hypotheses_are_sentences(random_log_probs):
     for hypothesis in search(random_log_probs(1, 12, 5, seed=3), None, TOKENIZER, EVERY[2])[0]:
         words = hypothesis.text.split()
-        assert all(word in GRAMMAR.slots[idx % 2] for idx, word in enumerate(words))
+        assert all(word in SLOTS[idx % 2] for idx, word in enumerate(words))
         assert len(words) % 2 == 0
 
 
