@@ -268,3 +268,25 @@ def test_a_grammar_with_a_fault_is_told_by_its_line(faceless, tmp_path):
     assert "--grammar and --phrases are both given" in error_line(
         "transcribe", faceless, "--grammar", "grid", "--phrases", rules
     )
+
+
+def test_a_language_model_of_other_words_is_told(faceless, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "kenlm", None)
+    assert "pip install 'lipscribe[lm]'" in error_line("transcribe", faceless, "--lm", "words.arpa")
+    assert "--grammar and --lm are both given" in error_line(
+        "transcribe", faceless, "--lm", "words.arpa", "--grammar", "grid"
+    )
+
+
+def test_a_language_model_in_the_beam(clip, tmp_path):
+    pytest.importorskip("kenlm", reason="needs KenLM: pip install 'lipscribe[lm]'")
+    arpa = tmp_path / "words.arpa"
+    arpa.write_text(
+        "\\data\\\nngram 1=4\nngram 2=1\n\n\\1-grams:\n0\t<s>\t0\n-1\t</s>\n-0.3\tsoon\t0\n-9\tzebra\t0\n\n"
+        "\\2-grams:\n-0.1\t<s> soon\n\n\\end\\\n"
+    )
+    plain = run("transcribe", clip, "--search", "beam")
+    code, stdout, stderr = run("transcribe", clip, "--lm", arpa, "--lm-weight", 0.0)
+    assert (code, stdout) == plain[:2]
+    assert "note: language model: 1 of its words cannot be read by this model: zebra" in stderr
+    assert "note: language model: it lacks 50 of the reader's words: a, again, at" in stderr

@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from lipscribe.cli.searching import GRAMMAR_HELP, PHRASES_HELP, SEARCH_HELP, Search
+from lipscribe.cli.searching import (
+    GRAMMAR_HELP,
+    LM_HELP,
+    LM_WEIGHT_HELP,
+    PHRASES_HELP,
+    SEARCH_HELP,
+    WORD_BONUS_HELP,
+    Search,
+)
 
 
 def evaluate(
@@ -23,6 +31,9 @@ def evaluate(
     search: Annotated[Search, typer.Option(help=SEARCH_HELP)] = Search.auto,
     grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
     phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
+    lm: Annotated[str | None, typer.Option(help=LM_HELP)] = None,
+    lm_weight: Annotated[float, typer.Option(help=LM_WEIGHT_HELP, min=0)] = 0.5,
+    word_bonus: Annotated[float, typer.Option(help=WORD_BONUS_HELP)] = 0.0,
     beam_size: Annotated[int, typer.Option(help="Hypotheses kept by the beam.", min=1)] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> int:
@@ -52,15 +63,20 @@ def evaluate(
     if raw and not clips:
         raise ManifestError(f"{manifest} has no clip of split {split!r}: give another --split")
     reader = load_model(model, device)
-    options = search_options(reader, search, beam_size, grammar, phrases)
+    files = {"grammar": grammar, "phrases": phrases, "lm": lm}
+    options = search_options(reader, search, beam_size, **files, lm_weight=lm_weight, word_bonus=word_bonus)
     evaluation = evaluate_videos(reader, clips, options) if raw else evaluate_prepared(reader, source, split, options)
     print("\n".join([headline(evaluation), *facts(evaluation)]))
+    failures = _tell_failures(evaluation)
+    for path in write_evaluation(evaluation, output) if output is not None else ():
+        typer.echo(str(path), err=True)
+    return 1 if failures else 0
+
+
+def _tell_failures(evaluation) -> int:
     failures = [clip for clip in evaluation.clips if clip.failure]
     for clip in failures:
         print(f"could not be read: {clip.id}: {clip.failure}", file=sys.stderr)
     if failures:
         print(f"{len(failures)} of {len(evaluation.clips)} clips could not be read: their words count as left out")
-    if output is not None:
-        for path in write_evaluation(evaluation, output):
-            typer.echo(str(path), err=True)
-    return 1 if failures else 0
+    return len(failures)

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from lipscribe.cli.searching import GRAMMAR_HELP, PHRASES_HELP, SEARCH_HELP, Search
+from lipscribe.cli.searching import (
+    GRAMMAR_HELP,
+    LM_HELP,
+    LM_WEIGHT_HELP,
+    PHRASES_HELP,
+    SEARCH_HELP,
+    WORD_BONUS_HELP,
+    Search,
+)
 
 
 class Format(StrEnum):  # noqa: D101
@@ -28,6 +36,9 @@ def transcribe(
     search: Annotated[Search, typer.Option(help=SEARCH_HELP)] = Search.auto,
     grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
     phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
+    lm: Annotated[str | None, typer.Option(help=LM_HELP)] = None,
+    lm_weight: Annotated[float, typer.Option(help=LM_WEIGHT_HELP, min=0)] = 0.5,
+    word_bonus: Annotated[float, typer.Option(help=WORD_BONUS_HELP)] = 0.0,
     beam_size: Annotated[int, typer.Option(help="Hypotheses kept by the beam.", min=1)] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> int:
@@ -46,13 +57,21 @@ def transcribe(
     from lipscribe.cli.searching import search_options
     from lipscribe.errors import LipscribeError
     from lipscribe.pipeline import load_model
-    from lipscribe.transcript import WRITERS, write_transcript
 
     if len(videos) > 1 and output is None and format not in (Format.txt, Format.json):
         raise typer.BadParameter(f"several videos as {format} need --output FOLDER", param_hint="--output")
     paths = result_paths(videos, output, format.value)
     reader = load_model(model, device)
-    options = search_options(reader, search, beam_size, grammar, phrases)
+    options = search_options(
+        reader,
+        search,
+        beam_size,
+        grammar=grammar,
+        phrases=phrases,
+        lm=lm,
+        lm_weight=lm_weight,
+        word_bonus=word_bonus,
+    )
     failed = 0
     for video, path in zip(videos, paths, strict=True):
         try:
@@ -61,19 +80,25 @@ def transcribe(
             failed += 1
             print(f"error: {error}", file=sys.stderr)
             continue
-        for warning in transcript.warnings:
-            print(f"warning: {video}: {warning}", file=sys.stderr)
-        if path is None and format is Format.json and len(videos) > 1:
-            print(json.dumps(transcript.to_dict(), ensure_ascii=False), flush=True)  # one object a line
-        elif path is None and len(videos) > 1:
-            for line in WRITERS["txt"](transcript).splitlines() or [""]:
-                print(f"{video}: {line}", flush=True)  # as grep does with several files
-        else:
-            write_transcript(transcript, format.value, path)
-        if path is not None:
-            print(f"{video} -> {path}", file=sys.stderr)
-        if not transcript.text:
-            print(f"note: {video}: no words were read", file=sys.stderr)
+        _write(transcript, video, path, format, several=len(videos) > 1)
     if failed and len(videos) > 1:
         print(f"{failed} of {len(videos)} videos could not be read", file=sys.stderr)
     return 0 if not failed else 2 if failed == len(videos) else 1
+
+
+def _write(transcript, video: Path, path: Path | None, format: Format, several: bool) -> None:
+    from lipscribe.transcript import WRITERS, write_transcript
+
+    for warning in transcript.warnings:
+        print(f"warning: {video}: {warning}", file=sys.stderr)
+    if path is None and format is Format.json and several:
+        print(json.dumps(transcript.to_dict(), ensure_ascii=False), flush=True)  # one object a line
+    elif path is None and several:
+        for line in WRITERS["txt"](transcript).splitlines() or [""]:
+            print(f"{video}: {line}", flush=True)  # as grep does with several files
+    else:
+        write_transcript(transcript, format.value, path)
+    if path is not None:
+        print(f"{video} -> {path}", file=sys.stderr)
+    if not transcript.text:
+        print(f"note: {video}: no words were read", file=sys.stderr)

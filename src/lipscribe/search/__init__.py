@@ -1,5 +1,6 @@
 """Log-probabilities in, hypotheses out. Knows no model: only arrays and a tokenizer."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from lipscribe.search.grammar import Grammar, grammar_search
 from lipscribe.search.greedy import greedy_search
 from lipscribe.search.hypothesis import Candidate, Hypothesis, Span, WordSpan
 from lipscribe.search.inputs import check_inputs
+from lipscribe.search.language_model import LanguageModel
+from lipscribe.search.lm_beam import Fusion, lm_beam_search
 from lipscribe.tokenizer import Tokenizer
 
 __all__ = ["METHODS", "Alignment", "Grammar", "Hypothesis", "SearchOptions", "Span", "WordSpan", "align", "search"]
@@ -28,6 +31,8 @@ class SearchOptions:
         beam_size: prefixes kept by the beam; the other methods need none.
         nbest: hypotheses wanted of each clip, at most.
         grammar: for method "grammar".
+        lm: a language model of words for method "beam"; a reading is ranked by the picture's log-probability, plus
+            `lm_weight` times that of its words, plus `word_bonus` for each word (see `lm_beam.py`).
 
     Raises:
         ConfigError: the options contradict each other; all faults are listed.
@@ -37,6 +42,9 @@ class SearchOptions:
     beam_size: int = 16
     nbest: int = 1
     grammar: Grammar | None = None
+    lm: LanguageModel | None = None
+    lm_weight: float = 0.5
+    word_bonus: float = 0.0
 
     def __post_init__(self) -> None:
         faults = []
@@ -54,6 +62,12 @@ class SearchOptions:
             faults.append(f"grammar is {self.grammar!r}, but method 'grammar' wants a Grammar")
         if self.method in ("greedy", "beam") and self.grammar is not None:
             faults.append(f"a grammar is given, but method {self.method!r} reads none: want method 'grammar'")
+        if self.method in ("greedy", "grammar") and self.lm is not None:
+            faults.append(f"a language model is given, but method {self.method!r} uses none: want method 'beam'")
+        if not 0 <= self.lm_weight < math.inf:
+            faults.append(f"lm_weight is {self.lm_weight!r}, want a number of at least 0")
+        if not math.isfinite(self.word_bonus):
+            faults.append(f"word_bonus is {self.word_bonus!r}, want a number")
         if faults:
             raise ConfigError(f"search options: {'; '.join(faults)}")
 
@@ -91,7 +105,11 @@ def search(
             [aligned_hypothesis(clip, found.tokens, tokenizer, found.score)]
             for clip, found in zip(clips, best, strict=True)
         ]
-    beams = ctc_beam_search(log_probs, lengths, options.beam_size)
+    if options.lm is not None:
+        fusion = Fusion(options.lm, options.lm_weight, options.word_bonus, tokenizer)
+        beams = [lm_beam_search(clip, options.beam_size, fusion) for clip in clips]
+    else:
+        beams = ctc_beam_search(log_probs, lengths, options.beam_size)
     return [_from_beam(clip, beam, tokenizer, options.nbest) for clip, beam in zip(clips, beams, strict=True)]
 
 

@@ -36,7 +36,8 @@ class Hypothesis:
         tokens: ids, no blanks.
         text: what they spell.
         score: natural log of what the search ranks by: the probability of the best path (greedy, grammar) or of all
-            paths together (beam). -inf where nothing in the grammar can be read.
+            paths together (beam), with the language model's share where there is one. -inf where nothing in the
+            grammar can be read.
         posterior: probability of the whole sentence, 0 to 1: among all token sequences (greedy), the final beam (beam)
             or all that the grammar allows (grammar).
         spans: frames of each token on its best path.
