@@ -28,8 +28,9 @@ from lipscribe.models.registry import DEFAULT_MODEL, find_model
 from lipscribe.models.spec import ModelSpec
 from lipscribe.mouth import CROP_SIZE, stream_all_crops
 from lipscribe.search import Grammar, Hypothesis, SearchOptions, search
+from lipscribe.search.confidence import calibrated
 from lipscribe.tokenizer import tokenizer_from_dict
-from lipscribe.transcript import Segment, Transcript, Word
+from lipscribe.transcript import Alternative, NBest, RankedText, Segment, Transcript, Word
 from lipscribe.transforms import crops_to_video
 from lipscribe.units import Seconds, frame_to_seconds
 from lipscribe.video import Video
@@ -104,6 +105,10 @@ class Model:
         self._detector: FaceDetector | None = None  # started with the first video
         self.reader = reader.to(self.device, memory_format=torch.channels_last).eval()
 
+    def uncalibrated(self) -> "Model":
+        """The same model without the temperatures of its spec."""
+        return Model(replace(self.spec, temperatures={}), self.reader, self.device.type)
+
     @torch.inference_mode()
     def log_probs(self, crops: np.ndarray) -> np.ndarray:
         """Crops (T, 96, 96) uint8 at the model's rate -> (T, V) float32 log-probabilities, blank = 0."""
@@ -118,7 +123,10 @@ class Model:
 
     def search(self, log_probs: np.ndarray, options: SearchOptions | None = None) -> list[Hypothesis]:
         """log_probs (T, V) -> the hypotheses found, best first; `options` None is `default_search`."""
-        return search(log_probs[None], None, self.tokenizer, options or self.default_search)[0]
+        options = options or self.default_search
+        temperature = self.spec.temperatures.get(options.method, 1.0)
+        found = search(log_probs[None], None, self.tokenizer, options)[0]
+        return [calibrated(hypothesis, temperature) for hypothesis in found]
 
     def stream_log_probs(self, crops: Iterable[np.ndarray]) -> np.ndarray:
         """Crops one by one, (96, 96) uint8 -> (T, V) float32, reading long runs in overlapping windows."""
@@ -138,8 +146,9 @@ class Model:
         fps = self.spec.input.fps
         if isinstance(source, np.ndarray) and source.ndim == 3:
             _check_crops(source)
-            segments = tuple(self._segments(self.stream_log_probs(source), 0, options))
-            return Transcript(segments, model=self.name, duration=frame_to_seconds(len(source), fps))
+            segments, nbest = self._read(self.stream_log_probs(source), 0, options)
+            duration = frame_to_seconds(len(source), fps)
+            return Transcript(tuple(segments), model=self.name, duration=duration, nbest=tuple(nbest))
         frames = Video(source, fps) if isinstance(source, str | Path) else source
         if isinstance(frames, Iterator):  # a generator: it is read twice, for faces and for mouths
             frames = list(frames)
@@ -152,10 +161,12 @@ class Model:
         except NoFaceError as error:
             raise NoFaceError(f"{source}: {error}" if isinstance(source, str | Path) else str(error)) from None
         runs = [run for track in chosen for run in track.runs()]
-        segments = []
+        segments, nbest = [], []
         for run, log_probs in self._read_runs(watched.read("mouths"), runs):
             speaker = f"face {run.id}" if face == "all" else None
-            segments += [replace(found, speaker=speaker) for found in self._segments(log_probs, run.start, options)]
+            spoken, ranked = self._read(log_probs, run.start, options)
+            segments += [replace(found, speaker=speaker) for found in spoken]
+            nbest += [replace(found, speaker=speaker) for found in ranked]
         coverage = _coverage(chosen, watched.num_frames)
         if face == "moving" and (others := _left_out(tracks, chosen)):
             warnings.append(f"not read: {others} other face{'s' * (others > 1)}; --face all reads everybody")
@@ -170,6 +181,7 @@ class Model:
             duration=frame_to_seconds(watched.num_frames, fps),
             face_coverage=coverage,
             warnings=tuple(warnings),
+            nbest=tuple(sorted(nbest, key=lambda stretch: stretch.start)),
         )
 
     def _read_runs(self, frames: Iterable[np.ndarray], runs: list[FaceTrack]) -> Iterator[tuple[FaceTrack, np.ndarray]]:
@@ -180,11 +192,21 @@ class Model:
             if windows[i].num_frames == runs[i].stop - runs[i].start:
                 yield runs[i], windows[i].finish()
 
-    def _segments(self, log_probs: np.ndarray, first_frame: int, options: SearchOptions | None) -> Iterator[Segment]:
+    def _read(
+        self, log_probs: np.ndarray, first_frame: int, options: SearchOptions | None
+    ) -> tuple[list[Segment], list[NBest]]:
+        """What is said in a run, and where several readings were asked for, those of each of its pieces."""
+        fps, sentence_words = self.spec.input.fps, self._sentence_words(options)
+        segments, nbest = [], []
         for start, stop in _pieces(log_probs):
-            hypothesis = self.search(log_probs[start:stop], options)[0]
-            fps, sentence_words = self.spec.input.fps, self._sentence_words(options)
-            yield from to_transcript(hypothesis, fps, first_frame + start, sentence_words).segments
+            found = self.search(log_probs[start:stop], options)
+            segments += to_transcript(found[0], fps, first_frame + start, sentence_words).segments
+            if (options or self.default_search).nbest > 1:
+                possible = (each for each in found if each.score > -np.inf)
+                texts = tuple(RankedText(h.text, round(h.score, 4), round(h.posterior, 4)) for h in possible)
+                begin, end = (frame_to_seconds(first_frame + frame, fps) for frame in (start, stop))
+                nbest.append(NBest(begin, end, texts))
+        return segments, nbest
 
     def _sentence_words(self, options: SearchOptions | None) -> int | None:
         """How many words a sentence has, where the grammar says so."""
@@ -207,6 +229,7 @@ def to_transcript(
             frame_to_seconds(first_frame + word.start, fps),
             frame_to_seconds(first_frame + word.end, fps),
             round(word.probability, 4),
+            tuple(Alternative(rival.text, round(rival.probability, 4)) for rival in word.rivals),
         )
         for word in hypothesis.words
     ]

@@ -290,3 +290,35 @@ def test_a_language_model_in_the_beam(clip, tmp_path):
     assert (code, stdout) == plain[:2]
     assert "note: language model: 1 of its words cannot be read by this model: zebra" in stderr
     assert "note: language model: it lacks 50 of the reader's words: a, again, at" in stderr
+
+
+def test_json_has_other_readings_and_what_words_were_chosen_over(clip):
+    code, stdout, _ = run("transcribe", clip, "--format", "json", "--nbest", 3, "--alternatives", 2)
+    assert code == 0
+    record = json.loads(stdout)
+    texts = record["nbest"][0]["texts"]
+    assert texts[0]["text"] == record["text"]
+    assert len({text["text"] for text in texts}) == 3
+    assert [text["score"] for text in texts] == sorted((text["score"] for text in texts), reverse=True)
+    words = record["segments"][0]["words"]
+    assert all(len(word["alternatives"]) <= 2 for word in words)
+    found = [alternative for word in words for alternative in word["alternatives"]]
+    assert found
+    assert all(each["homophene"] in (True, False) and 0 <= each["probability"] <= 1 for each in found)
+
+
+def test_unsure_words_are_marked(clip):
+    code, stdout, _ = run("transcribe", clip, "--mark-unsure", "--unsure-below", 1)
+    assert code == 0
+    assert "[l?]" in stdout
+
+
+def test_a_model_is_calibrated_in_place(prepared, toy_spec, tmp_path):
+    from lipscribe.models.builders import build_reader
+    from lipscribe.models.checkpoint import save_checkpoint
+    from lipscribe.models.spec import load_spec
+
+    save_checkpoint(tmp_path, toy_spec, build_reader(toy_spec).state_dict())
+    line = error_line("calibrate", prepared, "--model", tmp_path)
+    assert "words were read, too few to fit a temperature: want at least 50" in line
+    assert load_spec(tmp_path).temperatures == {}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import typer
 
+from lipscribe.cli.calibrate import calibrate
 from lipscribe.cli.demo import demo
 from lipscribe.cli.evaluate import evaluate
 from lipscribe.cli.inspect import inspect
@@ -62,7 +63,7 @@ def _run(command: Callable[[], int | None]) -> int:
         return 1
 
 
-for _command in (transcribe, inspect, demo, talk, prepare, train, evaluate, models):
+for _command in (transcribe, inspect, demo, talk, prepare, train, evaluate, calibrate, models):
     app.command()(_guarded(_command))
 
 

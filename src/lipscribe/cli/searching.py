@@ -1,6 +1,7 @@
 """The flags that say how to search, shared by the commands that read."""
 
 import sys
+from dataclasses import replace
 from enum import StrEnum
 
 
@@ -31,8 +32,10 @@ def search_options(
     lm: str | None = None,
     lm_weight: float = 0.5,
     word_bonus: float = 0.0,
+    nbest: int = 1,
+    alternatives: int = 0,
 ):
-    """The `SearchOptions` that the flags ask of a `Model`; None is the model's own.
+    """The `SearchOptions` that the flags ask of a `Model`.
 
     What a language model and the model's vocabulary don't share is said on stderr.
 
@@ -48,20 +51,21 @@ def search_options(
     files = [name for name, file in (("grammar", grammar), ("phrases", phrases), ("lm", lm)) if file]
     if len(files) > 1:
         raise ConfigError(f"{' and '.join(f'--{name}' for name in files)} are both given: want one of them")
+    given = {"nbest": nbest, "alternatives": alternatives}
     if grammar or phrases:
         language = load_grammar(grammar) if grammar else load_phrases(phrases)
         language.compile(reader.tokenizer)  # what it cannot spell is said before any video is read
-        return SearchOptions(method="grammar" if search == "auto" else str(search), grammar=language)
+        return SearchOptions("grammar" if search == "auto" else str(search), grammar=language, **given)
     if lm:
         method = "beam" if search == "auto" else str(search)
         model = ArpaModel(lm)
         for line in compare_vocabularies(model, reader.tokenizer):
             print(f"note: {line}", file=sys.stderr)
-        return SearchOptions(method, beam_size, lm=model, lm_weight=lm_weight, word_bonus=word_bonus)
-    if search == "auto":
-        return None
-    if search == "grammar":
-        if reader.default_search.grammar is None:
+        return SearchOptions(method, beam_size, lm=model, lm_weight=lm_weight, word_bonus=word_bonus, **given)
+    if search in ("auto", "grammar"):
+        if search == "grammar" and reader.default_search.grammar is None:
             raise ConfigError(f"model {reader.name} has no grammar: give --grammar FILE, or --search beam or greedy")
-        return reader.default_search
-    return SearchOptions(method=str(search), beam_size=beam_size)
+        return replace(reader.default_search, **given)
+    if search == "greedy":  # finds one reading and nothing beside it
+        given["alternatives"] = 0
+    return SearchOptions(str(search), beam_size, **given)

@@ -40,6 +40,12 @@ def transcribe(
     lm_weight: Annotated[float, typer.Option(help=LM_WEIGHT_HELP, min=0)] = 0.5,
     word_bonus: Annotated[float, typer.Option(help=WORD_BONUS_HELP)] = 0.0,
     beam_size: Annotated[int, typer.Option(help="Hypotheses kept by the beam.", min=1)] = 16,
+    nbest: Annotated[int, typer.Option(help="Readings of each stretch in JSON, with their scores.", min=1)] = 1,
+    alternatives: Annotated[int, typer.Option(help="Words in JSON that each was chosen over, at most.", min=0)] = 3,
+    mark_unsure: Annotated[
+        bool, typer.Option("--mark-unsure", help="Write unsure words as [word?]; JSON has all probabilities anyway.")
+    ] = False,
+    unsure_below: Annotated[float, typer.Option(help="Probability below which a word is unsure.", min=0, max=1)] = 0.5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> int:
     """Read the words from videos, by the picture alone.
@@ -52,11 +58,14 @@ def transcribe(
       lipscribe transcribe two-people.mp4 --face all --format json
 
       lipscribe transcribe clip.mp4 --model runs/mine --phrases commands.txt
+
+      lipscribe transcribe clip.mp4 --mark-unsure --unsure-below 0.7
     """
     from lipscribe.cli.files import result_paths
     from lipscribe.cli.searching import search_options
     from lipscribe.errors import LipscribeError
     from lipscribe.pipeline import load_model
+    from lipscribe.transcript import mark_unsure as marked
 
     if len(videos) > 1 and output is None and format not in (Format.txt, Format.json):
         raise typer.BadParameter(f"several videos as {format} need --output FOLDER", param_hint="--output")
@@ -71,8 +80,10 @@ def transcribe(
         lm=lm,
         lm_weight=lm_weight,
         word_bonus=word_bonus,
+        nbest=nbest,
+        alternatives=alternatives if format is Format.json else 0,
     )
-    failed = 0
+    failed = 0  # this function is long on purpose: most of it is the flags' help
     for video, path in zip(videos, paths, strict=True):
         try:
             transcript = reader.transcribe(video, face=face, options=options, progress=True)
@@ -80,10 +91,22 @@ def transcribe(
             failed += 1
             print(f"error: {error}", file=sys.stderr)
             continue
+        if format is Format.json:
+            transcript = _with_homophenes(transcript)
+        elif mark_unsure:
+            transcript = marked(transcript, unsure_below)
         _write(transcript, video, path, format, several=len(videos) > 1)
     if failed and len(videos) > 1:
         print(f"{failed} of {len(videos)} videos could not be read", file=sys.stderr)
     return 0 if not failed else 2 if failed == len(videos) else 1
+
+
+def _with_homophenes(transcript):
+    if not any(word.alternatives for word in transcript.words):
+        return transcript
+    from lipscribe.talker.homophenes import mark_homophenes  # reads a dictionary
+
+    return mark_homophenes(transcript)
 
 
 def _write(transcript, video: Path, path: Path | None, format: Format, several: bool) -> None:

@@ -25,6 +25,7 @@ from lipscribe.evaluation.scores import (
     score_method,
     score_positions,
 )
+from lipscribe.evaluation.temperature import Fit, fit_temperature
 from lipscribe.search import Grammar, Hypothesis, SearchOptions
 from lipscribe.text import normalise
 from lipscribe.transcript import Transcript
@@ -70,6 +71,29 @@ def evaluate_prepared(
             seconds[name] += taken
     _check_any(readings[main.method], f"{folder}, split {split!r},")
     return _summarise(model, split, main.method, readings, seconds, video_seconds, _left_out(Path(folder), split))
+
+
+def calibrate_prepared(
+    model: "Model", folder: Path | str, split: str = "dev", options: SearchOptions | None = None, progress: bool = True
+) -> Fit:
+    """Fits the temperature of a search's word probabilities on the prepared clips of a split.
+
+    Args:
+        options: The search; None is the model's own.
+
+    Raises:
+        ManifestError: The folder has no such split, or is damaged.
+        LipscribeError: Too few words were read.
+    """
+    options = options or model.default_search
+    uncalibrated = model.uncalibrated()
+    readings = [
+        reading
+        for shard in find_shards(folder, split)
+        for prepared in _with_progress(read_shard(shard), split, progress)
+        for _, reading, _ in _read_prepared(uncalibrated, prepared, {options.method: options})
+    ]
+    return fit_temperature(readings)
 
 
 def evaluate_videos(

@@ -23,7 +23,12 @@ def save_checkpoint(folder: Path | str, spec: ModelSpec, state_dict: dict[str, T
     folder.mkdir(parents=True, exist_ok=True)
     half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state_dict.items()}
     _replace(folder / WEIGHTS_FILE, safetensors_bytes(half))
-    _replace(folder / SPEC_FILE, (json.dumps(to_dict(spec), indent=2) + "\n").encode())
+    save_spec(folder, spec)
+
+
+def save_spec(folder: Path | str, spec: ModelSpec) -> None:
+    """Writes a model's spec alone, complete or not at all. OSError where that can't be done."""
+    _replace(Path(folder) / SPEC_FILE, (json.dumps(to_dict(spec), indent=2) + "\n").encode())
 
 
 def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:

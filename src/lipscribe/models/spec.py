@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -69,6 +70,7 @@ class ModelSpec:
     Attributes:
         tokenizer: See `tokenizer_from_dict`.
         grammar: The words of each slot of a sentence, where the model knows one kind of sentence only; None is open.
+        temperatures: Of word probabilities, by search method, 1 where missing; `lipscribe calibrate` fits them.
         flip_average: Read each clip mirrored as well and average: a face is nearly symmetric, and two looks err less.
     """
 
@@ -79,16 +81,22 @@ class ModelSpec:
     encoder: EncoderSpec = EncoderSpec()
     grammar: tuple[tuple[str, ...], ...] | None = None
     flip_average: bool = False
+    temperatures: dict[str, float] = dataclasses.field(default_factory=dict)
     card: Card = Card()
     format_version: int = within(1, 1, 1)
 
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""
+        faults = [
+            f"temperatures.{method} is {value}, wanted a number above 0"
+            for method, value in self.temperatures.items()
+            if not 0 < value < math.inf
+        ]
         try:
             tokenizer_from_dict(self.tokenizer)
         except ConfigError as error:
-            return [str(error)]
-        return []
+            faults.append(str(error))
+        return faults
 
 
 def load_spec(folder: Path | str) -> ModelSpec:

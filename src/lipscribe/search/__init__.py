@@ -8,6 +8,7 @@ import numpy as np
 
 from lipscribe.errors import ConfigError
 from lipscribe.search.align import Alignment, align, aligned_hypothesis
+from lipscribe.search.confidence import with_rivals
 from lipscribe.search.ctc_beam import ctc_beam_search
 from lipscribe.search.grammar import Grammar, grammar_search
 from lipscribe.search.greedy import greedy_search
@@ -30,6 +31,8 @@ class SearchOptions:
         method: "greedy" (the best path), "beam" (CTC prefix beam search) or "grammar" (only the grammar's sentences).
         beam_size: prefixes kept by the beam; the other methods need none.
         nbest: hypotheses wanted of each clip, at most.
+        alternatives: rivals wanted of each word of the best hypothesis, at most; a grammar weighs all words that it
+            allows in that place, a beam those that it kept.
         grammar: for method "grammar".
         lm: a language model of words for method "beam"; a reading is ranked by the picture's log-probability, plus
             `lm_weight` times that of its words, plus `word_bonus` for each word (see `lm_beam.py`).
@@ -42,6 +45,7 @@ class SearchOptions:
     beam_size: int = 16
     nbest: int = 1
     grammar: Grammar | None = None
+    alternatives: int = 0
     lm: LanguageModel | None = None
     lm_weight: float = 0.5
     word_bonus: float = 0.0
@@ -54,6 +58,10 @@ class SearchOptions:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 faults.append(f"{name} is {value!r}, want a whole number of at least 1")
+        if not isinstance(self.alternatives, int) or self.alternatives < 0:
+            faults.append(f"alternatives is {self.alternatives!r}, want a whole number of at least 0")
+        elif self.alternatives and self.method == "greedy":
+            faults.append("alternatives are wanted, but method 'greedy' finds none: want method 'beam' or 'grammar'")
         if not faults and self.method == "greedy" and self.nbest > 1:
             faults.append(f"nbest is {self.nbest}, but method 'greedy' finds 1: want method 'beam' or 'grammar'")
         if not faults and self.method == "beam" and self.nbest > self.beam_size:
@@ -98,7 +106,8 @@ def search(
     clips = [log_probs[clip, :length] for clip, length in enumerate(lengths)]
     if options.method == "grammar":
         lattice = options.grammar.compile(tokenizer)
-        return [grammar_search(clip, lattice, tokenizer, options.nbest) for clip in clips]
+        arcs, number = options.grammar.graph.arcs, options.alternatives
+        return [grammar_search(clip, lattice, tokenizer, options.nbest, arcs, number) for clip in clips]
     if options.method == "greedy":
         best = greedy_search(log_probs, lengths)
         return [
@@ -110,13 +119,19 @@ def search(
         beams = [lm_beam_search(clip, options.beam_size, fusion) for clip in clips]
     else:
         beams = ctc_beam_search(log_probs, lengths, options.beam_size)
-    return [_from_beam(clip, beam, tokenizer, options.nbest) for clip, beam in zip(clips, beams, strict=True)]
+    return [_from_beam(clip, beam, tokenizer, options) for clip, beam in zip(clips, beams, strict=True)]
 
 
-def _from_beam(log_probs: np.ndarray, beam: list[Candidate], tokenizer: Tokenizer, nbest: int) -> list[Hypothesis]:
+def _from_beam(
+    log_probs: np.ndarray, beam: list[Candidate], tokenizer: Tokenizer, options: SearchOptions
+) -> list[Hypothesis]:
     """The best of the beam, each with its share of the whole beam's mass."""
     mass = np.logaddexp.reduce([found.score for found in beam])
-    return [
+    wanted = beam if options.alternatives else beam[: options.nbest]
+    hypotheses = [
         aligned_hypothesis(log_probs, found.tokens, tokenizer, found.score, float(np.exp(found.score - mass)))
-        for found in beam[:nbest]
+        for found in wanted
     ]
+    if options.alternatives:
+        hypotheses[0] = with_rivals(hypotheses[0], hypotheses[1:], options.alternatives)
+    return hypotheses[: options.nbest]

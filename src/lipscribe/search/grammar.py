@@ -2,17 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from lipscribe.errors import ConfigError, LipscribeError
 from lipscribe.search.align import word_span
-from lipscribe.search.hypothesis import Hypothesis, Span, silence
+from lipscribe.search.hypothesis import Hypothesis, Rival, Span, silence
 from lipscribe.search.kbest import best_paths
 from lipscribe.search.lattice import NO_UNIT, Junction, Lattice, LatticeBuilder, linear_lattice
-from lipscribe.search.word_graph import InOrder, OneOf, WordGraph, graph_of_rule
+from lipscribe.search.word_graph import Arc, InOrder, OneOf, WordGraph, graph_of_rule
 from lipscribe.tokenizer import Tokenizer
+
+RIVAL_FLOOR = 1e-4  # a word that is expected in fewer frames of a place is no rival there
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,14 @@ def _graph_of_slots(slots: Sequence[Sequence[str]]) -> WordGraph:
     return graph_of_rule(InOrder(tuple(OneOf(tuple(InOrder(tuple(i.split())) for i in slot)) for slot in slots)))
 
 
-def grammar_search(log_probs: np.ndarray, lattice: Lattice, tokenizer: Tokenizer, nbest: int) -> list[Hypothesis]:
+def grammar_search(
+    log_probs: np.ndarray,
+    lattice: Lattice,
+    tokenizer: Tokenizer,
+    nbest: int,
+    arcs: Sequence[Arc] = (),
+    alternatives: int = 0,
+) -> list[Hypothesis]:
     """The best readings of one clip that the grammar allows, by their best paths (exact).
 
     The probability of a word is its posterior in its place: the share of all paths through the grammar, each weighed by
@@ -116,6 +126,9 @@ def grammar_search(log_probs: np.ndarray, lattice: Lattice, tokenizer: Tokenizer
         lattice: a compiled `Grammar`.
         tokenizer: the one it was compiled for.
         nbest: how many readings at most.
+        arcs: those of the grammar's graph, where alternatives are wanted.
+        alternatives: how many rivals of each word of the best reading at most: words that may follow the same state, by
+            their posterior in the word's place.
 
     Returns:
         At least one; where the grammar allows nothing (all its paths have probability 0), silence scored -inf.
@@ -127,7 +140,20 @@ def grammar_search(log_probs: np.ndarray, lattice: Lattice, tokenizer: Tokenizer
     if not found:
         return [silence(score=-np.inf, posterior=0.0)]
     posteriors = _Posteriors(lattice, emissions)
-    return [_hypothesis(log_probs, lattice, posteriors, tokenizer, path, score) for path, score in found]
+    read = [_hypothesis(log_probs, lattice, posteriors, tokenizer, path, score) for path, score in found]
+    if alternatives:
+        read[0] = _with_rivals(
+            read[0], posteriors, _places(lattice, lattice.runs(found[0][0]), len(log_probs)), arcs, alternatives
+        )
+    return read
+
+
+class _Place(NamedTuple):
+    """A unit on a path, and the frames `start` to `end - 1` between the unit before and the unit after."""
+
+    unit: int
+    start: int
+    end: int
 
 
 class _Posteriors:
@@ -137,6 +163,13 @@ class _Posteriors:
         self._lattice, self._emissions = lattice, emissions
         self._alpha, self._beta = lattice.forward(emissions), lattice.backward(emissions)
         self.log_total = float(np.logaddexp.reduce(self._alpha[-1] + lattice.ends))
+
+    def occupancy(self, start: int, end: int) -> np.ndarray:
+        """For each unit the frames from `start` to `end - 1` that a path is expected to be in it: at least `visit`."""
+        lattice = self._lattice
+        frames = np.exp(self._alpha[start:end] + self._beta[start:end] - self.log_total).sum(axis=0)  # (S,)
+        inside = lattice.units != NO_UNIT
+        return np.bincount(lattice.units[inside], weights=frames[inside])
 
     def visit(self, unit: int, start: int, end: int) -> float:
         """Share of the paths that are in a unit in any of the frames `start` to `end - 1`."""
@@ -159,18 +192,37 @@ def _hypothesis(
     runs = lattice.runs(path)
     tokens = tuple(int(lattice.tokens[state]) for state, _ in runs)
     spans = tuple(span for _, span in runs)
-    probabilities = _item_probabilities(lattice, posteriors, runs, len(path))
-    words = tuple(word_span(word, spans, probabilities[word.start]) for word in tokenizer.split_words(tokens))
+    places = _places(lattice, runs, len(path))
+    words = tuple(
+        word_span(word, spans, posteriors.visit(*places[word.start])) for word in tokenizer.split_words(tokens)
+    )
     line = linear_lattice(tokens)
     mass = line.total(line.emissions(log_probs)) + lattice.ends[path[-1]]
     posterior = float(np.exp(mass - posteriors.log_total))
     return Hypothesis(tokens, tokenizer.decode(tokens), score, min(posterior, 1.0), spans, words)
 
 
-def _item_probabilities(
-    lattice: Lattice, posteriors: _Posteriors, runs: Sequence[tuple[int, Span]], num_frames: int
-) -> dict[int, float]:
-    """Probability of the item that each token belongs to, by the token's place in `runs`."""
+def _with_rivals(
+    hypothesis: Hypothesis, posteriors: _Posteriors, places: dict[int, _Place], arcs: Sequence[Arc], number: int
+) -> Hypothesis:
+    firsts = {span.start: places[idx] for idx, span in enumerate(hypothesis.spans) if idx in places}
+    words = []
+    for word in hypothesis.words:
+        unit, start, end = firsts[word.start]
+        frames = posteriors.occupancy(start, end)
+        likely = [
+            rival
+            for rival, arc in enumerate(arcs)
+            if arc.source == arcs[unit].source and rival != unit and frames[rival] > RIVAL_FLOOR
+        ]
+        likely = sorted(likely, key=lambda rival: -frames[rival])[: 2 * number]
+        found = [Rival(arcs[rival].word, posteriors.visit(rival, start, end)) for rival in likely]
+        words.append(replace(word, rivals=tuple(sorted(found, key=lambda rival: -rival.probability)[:number])))
+    return replace(hypothesis, words=tuple(words))
+
+
+def _places(lattice: Lattice, runs: Sequence[tuple[int, Span]], num_frames: int) -> dict[int, _Place]:
+    """Where the word of each token is, by the token's place in `runs`."""
     items: list[list[int]] = []
     for idx, (state, _) in enumerate(runs):
         if lattice.units[state] == NO_UNIT:  # between words
@@ -183,13 +235,12 @@ def _item_probabilities(
         else:
             items.append([idx])
     spans = [Span(runs[item[0]][1].start, runs[item[-1]][1].end) for item in items]
-    probabilities = {}
+    places = {}
     for number, item in enumerate(items):
         start = spans[number - 1].end if number else 0
         end = spans[number + 1].start if number + 1 < len(items) else num_frames
-        probability = posteriors.visit(int(lattice.units[runs[item[0]][0]]), start, end)
-        probabilities.update(dict.fromkeys(item, probability))
-    return probabilities
+        places.update(dict.fromkeys(item, _Place(int(lattice.units[runs[item[0]][0]]), start, end)))
+    return places
 
 
 def _separated(builder: LatticeBuilder, here: Junction, separator: int | None) -> Junction:

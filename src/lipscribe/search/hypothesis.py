@@ -18,14 +18,22 @@ class Span(NamedTuple):
     end: int
 
 
+class Rival(NamedTuple):
+    """A word that might stand in another's place, and its probability there, 0 to 1."""
+
+    text: str
+    probability: float
+
+
 @dataclass(frozen=True)
 class WordSpan:
-    """A word, the frames `start` to `end - 1` that show it, and its probability, 0 to 1."""
+    """A word, the frames `start` to `end - 1` that show it, and its probability, 0 to 1; rivals are best first."""
 
     text: str
     start: int
     end: int
     probability: float
+    rivals: tuple[Rival, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ RECORD = {
     "encoder": {"cell": "gru", "bidirectional": False},
     "grammar": [["a"], ["a", "b"]],
     "flip_average": True,
+    "temperatures": {"grammar": 1.5},
     "card": {"reads": "two words", "scores": {"dev_wer": 0.5}},
 }
 
@@ -47,6 +48,7 @@ def test_round_trip(tmp_path: Path):
         ({"format_version": 2}, "format_version is 2, wanted 1 to 1"),
         ({"card": {"scores": {"dev_wer": "low"}}}, "card.scores.dev_wer is 'low', wanted a number"),
         ({"card": {"scores": 0.1}}, "card.scores is 0.1, wanted a mapping"),
+        ({"temperatures": {"beam": 0.0}}, "temperatures.beam is 0.0, wanted a number above 0"),
         ({"layers": 3}, "layers is unknown"),
     ],
 )

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from lipscribe.errors import ConfigError
+from lipscribe.search import SearchOptions, search
 from lipscribe.search.align import align
 from lipscribe.search.grammar import Grammar, grammar_search
 from lipscribe.tokenizer import CharacterTokenizer, WordTokenizer
@@ -212,3 +213,17 @@ def test_faults_are_listed_together():
 
 def test_lists_will_do():
     assert Grammar([["a", "b"], ["c"]]) == Grammar((("a", "b"), ("c",)))
+
+
+def test_rivals_are_the_words_of_the_slot_by_their_posterior():
+    unsure = [{"b": 0.4, "p": 0.35, "m": 0.2, "two": 0.05}]
+    rows = SILENCE * 5 + sentence_frames("bin blue at") + unsure + sentence_frames("two now") + SILENCE * 5
+    options = SearchOptions("grammar", grammar=GRID, alternatives=3, nbest=2)
+    best, second = search(planted(GRID_WORDS, rows)[None], None, GRID_WORDS, options)[0]
+    assert [rival.text for rival in best.words[3].rivals[:2]] == ["p", "m"]
+    assert len(best.words[3].rivals) <= 3
+    assert best.words[3].rivals[0].probability == pytest.approx(second.words[3].probability)
+    assert all(rival.text in GRID_SLOTS[3] for rival in best.words[3].rivals)
+    shares = [word.probability + sum(rival.probability for rival in word.rivals) for word in best.words]
+    np.testing.assert_allclose(shares, 1, atol=1e-2)
+    assert second.words[3].rivals == ()
