@@ -212,3 +212,16 @@ def test_public_names_are_there():
     assert callable(lipscribe.transcribe)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = lipscribe.nonsense
+
+
+def test_the_temperature_of_a_search_is_applied_to_its_words_alone(model):
+    from dataclasses import replace
+
+    log_probs = np.log(np.array([[0.9, 0.05, 0.05], [0.1, 0.7, 0.2], [0.9, 0.05, 0.05]], np.float32))
+    (plain,) = model.search(log_probs)
+    soft = Model(replace(SPEC, temperatures={"beam": 2.0}), model.reader)
+    (softened,) = soft.search(log_probs)
+    assert (softened.text, softened.score) == (plain.text, plain.score)
+    assert 0.5 < softened.words[0].probability < plain.words[0].probability
+    assert soft.uncalibrated().search(log_probs) == [plain]
+    assert Model(replace(SPEC, temperatures={"grammar": 2.0}), model.reader).search(log_probs) == [plain]
