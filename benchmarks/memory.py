@@ -4,6 +4,7 @@ The clip is repeated, without encoding it again, until it is long enough; the re
 """
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import av
 
 LIPSCRIBE = str(Path(sys.executable).with_name("lipscribe"))
-DEFAULT_CLIP = Path("../shared/grid/video/s1/bbaf2n.mp4")
+DEFAULT_CLIP = Path(os.environ.get("LIPSCRIBE_SHARED") or "../shared") / "grid/video/s1/bbaf2n.mp4"
 
 
 def main() -> None:

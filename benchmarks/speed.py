@@ -1,6 +1,7 @@
 """How long reading takes: `python benchmarks/speed.py --clip clip.mpg`. Medians; compare only figures of one run."""
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 LIPSCRIBE = str(Path(sys.executable).with_name("lipscribe"))
-DEFAULT_CLIP = Path("../shared/grid/video/s1/bbal7s.mpg")
+DEFAULT_CLIP = Path(os.environ.get("LIPSCRIBE_SHARED") or "../shared") / "grid/video/s1/bbal7s.mpg"
 
 
 def main() -> None:

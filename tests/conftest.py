@@ -20,7 +20,10 @@ torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 
 REPO = Path(__file__).parents[1]
-GRID = REPO.parent / "shared" / "grid"
+SHARED = Path(  # beside the checkout, or where a clone elsewhere says
+    os.environ.get("LIPSCRIBE_SHARED") or REPO.parent / "shared"
+)
+GRID = SHARED.absolute() / "grid"
 
 MOUTHS = {"red": (30, 6), "green": (10, 24), "blue": (18, 14)}  # width and height in pixels that each word opens to
 SENTENCES = ("red green", "blue", "green blue red", "red", "blue green", "red blue", "green", "blue red green")
@@ -35,8 +38,10 @@ def repo() -> Path:
 @pytest.fixture(scope="session")
 def grid_root() -> Path:
     """The real clips, which are no part of the repository."""
+    if not GRID.is_dir() and os.environ.get("LIPSCRIBE_SHARED"):
+        pytest.fail(f"LIPSCRIBE_SHARED promises the GRID clips in {GRID}, where there is no folder")
     if not GRID.is_dir():
-        pytest.skip(f"needs the GRID clips in {GRID}")
+        pytest.skip(f"needs the GRID clips in {GRID} (LIPSCRIBE_SHARED=FOLDER for FOLDER/grid)")
     return GRID
 
 

@@ -30,6 +30,8 @@ REFERENCE_FACE = EYE_DISTANCE * np.array(
 
 ALIGN_SIGMA = 2.0  # frames: takes out the detector's jitter and keeps the head's own movement
 MOUTH_SIGMA = 10.0  # frames: slower than any word
+SMOOTH_REACH = 3  # sigmas to either side
+BLOCK = 3000  # frames aligned at once, since an hour at once would need 100 MB for a moment
 
 
 def crop_mouth(frames: Iterable[np.ndarray], track: FaceTrack) -> np.ndarray:
@@ -76,6 +78,16 @@ def alignment(landmarks: np.ndarray) -> np.ndarray:
     Returns:
         (T, 2, 3) float64 matrices, picture pixels -> crop pixels.
     """
+    reach = int(SMOOTH_REACH * max(ALIGN_SIGMA, MOUTH_SIGMA))  # the frames around a block that its own depend on
+    transforms = np.empty((len(landmarks), 2, 3))
+    for start in range(0, len(landmarks), BLOCK):
+        first = max(start - reach, 0)
+        block = _align(landmarks[first : start + BLOCK + reach])
+        transforms[start : start + BLOCK] = block[start - first :][:BLOCK]
+    return transforms
+
+
+def _align(landmarks: np.ndarray) -> np.ndarray:
     points = _smooth(landmarks[:, STABLE_POINTS].astype(np.float64), ALIGN_SIGMA)  # (T, 8, 2)
     mouth = _smooth(landmarks[:, lm.LIPS_OUTER].mean(1, dtype=np.float64), MOUTH_SIGMA)  # (T, 2)
     # Least squares for scale and rotation (Umeyama, 1991) are one complex quotient in the plane: the reference face as
@@ -131,7 +143,7 @@ def _smooth(values: np.ndarray, sigma: float) -> np.ndarray:
     reach = np.minimum(np.arange(num_frames), num_frames - 1 - np.arange(num_frames))
     total = np.zeros_like(values)
     weight = np.zeros(num_frames)
-    radius = int(3 * sigma)
+    radius = int(SMOOTH_REACH * sigma)
     for shift in range(-min(radius, num_frames - 1), min(radius, num_frames - 1) + 1):
         inside = np.flatnonzero(reach >= abs(shift))
         kernel = np.exp(-0.5 * (shift / sigma) ** 2)

@@ -22,6 +22,8 @@ from tqdm import tqdm
 
 from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, load_face_detector, track_faces
+from lipscribe.faces.track import frames_found
+from lipscribe.faces.turned import UPSIDE_DOWN, is_upside_down
 from lipscribe.models.checkpoint import load_checkpoint
 from lipscribe.models.reader import LipReader
 from lipscribe.models.registry import DEFAULT_MODEL, find_model
@@ -156,10 +158,7 @@ class Model:
         self._detector = self._detector or load_face_detector()
         tracks = track_faces(watched.read("faces"), fps, self._detector)
         warnings = list(getattr(frames, "warnings", []))
-        try:
-            chosen = choose_faces(tracks, face)
-        except NoFaceError as error:
-            raise NoFaceError(f"{source}: {error}" if isinstance(source, str | Path) else str(error)) from None
+        chosen = self._choose(source, watched, tracks, face)
         runs = [run for track in chosen for run in track.runs()]
         segments, nbest = [], []
         for run, log_probs in self._read_runs(watched.read("mouths"), runs):
@@ -167,13 +166,16 @@ class Model:
             spoken, ranked = self._read(log_probs, run.start, options)
             segments += [replace(found, speaker=speaker) for found in spoken]
             nbest += [replace(found, speaker=speaker) for found in ranked]
-        coverage = _coverage(chosen, watched.num_frames)
+        coverage = float(frames_found(chosen, watched.num_frames).mean())
         if face == "moving" and (others := _left_out(tracks, chosen)):
             warnings.append(f"not read: {others} other face{'s' * (others > 1)}; --face all reads everybody")
         if coverage < LOW_COVERAGE and face in ("moving", "largest", "all"):
-            warnings.append(
-                f"the face was found in {coverage:.0%} of the frames only: words are missing; see lipscribe inspect"
-            )
+            if is_upside_down(frames, watched.num_frames, tracks, self._detector):
+                warnings.append(f"{UPSIDE_DOWN}; what was read from it as it is means nothing")
+            else:
+                warnings.append(
+                    f"the face was found in {coverage:.0%} of the frames only: words are missing; see lipscribe inspect"
+                )
         return Transcript(
             segments=tuple(sorted(segments, key=lambda segment: segment.start)),
             source=str(source) if isinstance(source, str | Path) else None,
@@ -184,13 +186,25 @@ class Model:
             nbest=tuple(sorted(nbest, key=lambda stretch: stretch.start)),
         )
 
+    def _choose(self, source: Source, watched: "_Watched", tracks: list[FaceTrack], face: str | int) -> list[FaceTrack]:
+        """`choose_faces`, whose error names the source, and says so if the face is only upside down."""
+        try:
+            return choose_faces(tracks, face)
+        except NoFaceError as error:
+            message = str(error)
+        if not tracks and is_upside_down(watched.frames, watched.num_frames, tracks, self._detector):
+            message = UPSIDE_DOWN
+        raise NoFaceError(f"{source}: {message}" if isinstance(source, str | Path) else message)
+
     def _read_runs(self, frames: Iterable[np.ndarray], runs: list[FaceTrack]) -> Iterator[tuple[FaceTrack, np.ndarray]]:
         """Each run with its log_probs (T, V), as soon as it ends: one pass over the frames, however many runs."""
-        windows = [_Windows(self.log_probs) for _ in runs]
+        windows: dict[int, _Windows] = {}
         for i, crop in stream_all_crops(frames, runs):
+            if i not in windows:
+                windows[i] = _Windows(self.log_probs)
             windows[i].add(crop)
             if windows[i].num_frames == runs[i].stop - runs[i].start:
-                yield runs[i], windows[i].finish()
+                yield runs[i], windows.pop(i).finish()
 
     def _read(
         self, log_probs: np.ndarray, first_frame: int, options: SearchOptions | None
@@ -245,35 +259,51 @@ def to_transcript(
 
 
 class _Windows:
-    """Reads a run in windows as its crops come in; each window sees `CONTEXT` frames more on either side."""
+    """Reads a run in windows as its crops come in; each window sees `CONTEXT` frames more on either side.
+
+    What stays from window to window lies in two arrays. As many small ones, each allocated beside the network's own
+    memory, it would keep the allocator from using that again: a quarter of a GB in half an hour of video.
+    """
 
     def __init__(self, log_probs: Callable[[np.ndarray], np.ndarray]):
-        self.log_probs = log_probs
         self.num_frames = 0
-        self.held: list[np.ndarray] = []
-        self.before = 0  # frames of context at the beginning of what is held
-        self.parts: list[np.ndarray] = []
+        self._log_probs = log_probs
+        self._crops = np.empty((CONTEXT + WINDOW + CONTEXT, CROP_SIZE, CROP_SIZE), np.uint8)
+        self._num_held = 0  # of the crops
+        self._before = 0  # frames of context at the beginning of what is held
+        self._out: np.ndarray | None = None  # (room, V) float32
+        self._num_read = 0
 
     def add(self, crop: np.ndarray) -> None:
         """Takes one crop (96, 96) uint8."""
-        if len(self.held) == self.before + WINDOW + CONTEXT:
+        if self._num_held == self._before + WINDOW + CONTEXT:
             self._read(WINDOW)
-        self.held.append(crop)
+        self._crops[self._num_held] = crop
+        self._num_held += 1
         self.num_frames += 1
 
     def finish(self) -> np.ndarray:
         """Log-probabilities of all crops, (T, V) float32."""
-        if self.held or not self.parts:
-            self._read(len(self.held) - self.before)
-        self.held = []
-        return np.concatenate(self.parts)
+        if self._num_held > self._before or not self._num_read:
+            self._read(self._num_held - self._before)
+        return self._out[: self._num_read]
 
     def _read(self, keep: int) -> None:
-        window = np.stack(self.held) if self.held else np.zeros((0, CROP_SIZE, CROP_SIZE), np.uint8)
-        end = self.before + keep
-        self.parts.append(self.log_probs(window)[self.before : end])
-        self.before = min(CONTEXT, end)
-        self.held = self.held[end - self.before :]
+        end = self._before + keep
+        self._store(self._log_probs(self._crops[: self._num_held])[self._before : end])
+        self._before = min(CONTEXT, end)
+        first = end - self._before
+        self._crops[: self._num_held - first] = self._crops[first : self._num_held]
+        self._num_held -= first
+
+    def _store(self, log_probs: np.ndarray) -> None:
+        stop = self._num_read + len(log_probs)
+        if self._out is None:
+            self._out = np.empty((stop, *log_probs.shape[1:]), log_probs.dtype)
+        elif stop > len(self._out):
+            self._out = np.concatenate([self._out, np.empty_like(self._out), log_probs])  # twice the room, and more
+        self._out[self._num_read : stop] = log_probs
+        self._num_read = stop
 
 
 def _pieces(log_probs: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -306,14 +336,6 @@ class _Watched:
                 yield frame
 
 
-def _coverage(tracks: list[FaceTrack], num_frames: int) -> float:
-    """Share of the video's frames in which one of the faces was found."""
-    found = np.zeros(num_frames, bool)
-    for track in tracks:
-        found[track.start : track.stop] |= track.detected
-    return float(found.mean())
-
-
 def _left_out(tracks: list[FaceTrack], chosen: list[FaceTrack]) -> int:
     """How many other faces are there for long beside those chosen."""
     others = [track for track in tracks if all(track is not other for other in chosen)]
@@ -334,5 +356,5 @@ def _device(name: str) -> torch.device:
     try:
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = "torch knows none of this name" if "Expected one of" in str(error) else str(error).splitlines()[0]
         raise ConfigError(f"device {name!r} is not to be had ({reason}): give cpu, cuda or mps") from None

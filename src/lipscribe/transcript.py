@@ -5,6 +5,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,18 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """The texts of the segments, a space between."""
-        return " ".join(segment.text for segment in self.segments if segment.text)
+        """The texts of the segments, a space between; of several speakers a line each turn, such as `face 0: hello`."""
+        if len(self.speakers) < 2:
+            return " ".join(segment.text for segment in self.segments if segment.text)
+        turns = groupby(_spoken(self), key=lambda segment: segment.speaker)
+        return "\n".join(
+            (f"{speaker}: " if speaker else "") + " ".join(segment.text for segment in segments)
+            for speaker, segments in turns
+        )
+
+    def text_of(self, speaker: str) -> str:
+        """All that one of the `speakers` said, a space between the segments."""
+        return " ".join(segment.text for segment in _spoken(self) if segment.speaker == speaker)
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -111,8 +122,10 @@ class Transcript:
         return list(dict.fromkeys(segment.speaker for segment in self.segments if segment.speaker is not None))
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-able form with the whole text first; `from_dict` gives back an equal transcript."""
-        return {"text": self.text, **asdict(self)}
+        """A JSON-able form with the whole text first, then each speaker's own, by name (none where faces were not told
+        apart); `from_dict` gives back an equal transcript.
+        """
+        return {"text": self.text, "speakers": {name: self.text_of(name) for name in self.speakers}, **asdict(self)}
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> "Transcript":
@@ -122,7 +135,7 @@ class Transcript:
             LipscribeError: a field is missing or unknown.
         """
         try:
-            fields = {name: value for name, value in record.items() if name != "text"}
+            fields = {name: value for name, value in record.items() if name not in ("text", "speakers")}
             fields["warnings"] = tuple(fields["warnings"])
             fields["segments"] = tuple(
                 Segment(**{**segment, "words": tuple(_word_from_dict(word) for word in segment["words"])})

@@ -1,6 +1,7 @@
 """The command line as a user runs it: results on stdout, one clear line for whatever goes wrong, and the exit code."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from lipscribe.cli import main
 from lipscribe.cli.app import app
-from lipscribe.video import save_video
+from lipscribe.video import Video, save_video
 
 SENTENCE = "bin blue at l seven soon"  # of bbal7s
 
@@ -34,6 +36,12 @@ def error_line(*arguments: object, code: int = 2) -> str:
     lines = [line for line in stderr.splitlines() if line.startswith("error:")]
     assert len(lines) == 1, stderr
     return lines[0]
+
+
+def start(arguments: list[str], **streams) -> subprocess.CompletedProcess[str]:
+    """One command as a process of its own."""
+    command = [sys.executable, "-m", "lipscribe.cli", *arguments]
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, **streams)
 
 
 @pytest.fixture
@@ -102,6 +110,50 @@ def test_a_full_disk_behind_stdout_is_told(clip):
     assert "error: cannot write to stdout: No space left on device" in result.stderr
 
 
+@pytest.mark.parametrize("command", [["models"], ["models", "--json"], ["transcribe", "CLIP", "CLIP"]])
+def test_a_full_disk_behind_any_command_is_told(clip, command):
+    with Path("/dev/full").open("w") as full:
+        result = start([str(clip) if word == "CLIP" else word for word in command], stdout=full)
+    assert result.returncode == 2
+    assert "error: there is no space left to write to" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Exception ignored" not in result.stderr
+
+
+def test_a_closed_stderr_does_not_mix_remarks_into_the_results(clip):
+    command = ["sh", "-c", f'"{sys.executable}" -m lipscribe.cli transcribe "$0" 2>&-', str(clip)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0
+    assert len(result.stdout.split()) == 6
+
+
+@pytest.mark.parametrize(
+    "where", ["sys.meta_path.insert(0, Interrupt())", "typer.core.TyperGroup.make_context = interrupt"]
+)
+def test_an_interrupt_while_starting_is_one_line(where):
+    code = (
+        "import sys, lipscribe.cli\n"
+        "def interrupt(*args, **kwargs): raise KeyboardInterrupt\n"
+        "class Interrupt: find_spec = interrupt\n"
+        f"{'import typer.core; ' if 'typer' in where else ''}{where}\n"
+        "sys.argv = ['lipscribe', 'models']\n"
+        "lipscribe.cli.main()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "interrupted\n")
+
+
+@pytest.mark.parametrize(("given", "taken"), [(None, "passive"), ("active", "active")])
+def test_threads_wait_asleep_unless_told_otherwise(monkeypatch, given, taken):
+    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    monkeypatch.setattr(sys, "argv", ["lipscribe", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert os.environ["OMP_WAIT_POLICY"] == taken
+
+
 def test_equal_names_do_not_overwrite_each_other(clip, tmp_path):
     (tmp_path / "a").mkdir()
     copy = tmp_path / "a" / clip.name
@@ -156,6 +208,24 @@ def test_no_face(faceless):
     assert "lipscribe inspect" in line
 
 
+@pytest.fixture(scope="module")
+def upside_down(grid_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("turned") / "turned.mp4"
+    frames = Video(grid_root / "video" / "s1" / "bbal7s.mpg").read()
+    save_video(path, np.ascontiguousarray(frames[:, ::-1, ::-1]), 25)
+    return path
+
+
+def test_an_upside_down_picture_is_recognised(upside_down):
+    _, _, stderr = run("transcribe", upside_down)
+    assert "turned by 180 degrees" in stderr
+    assert "hflip,vflip" in stderr
+    _, stdout, _ = run("inspect", upside_down)
+    assert "turned.mp4: bad" in stdout
+    assert "bad: upside down: a face is there when the picture is turned by 180 degrees" in stdout
+    assert "move closer" not in stdout
+
+
 def test_unknown_model_names_those_at_hand(faceless):
     line = error_line("transcribe", faceless, "--model", "grid-s99")
     assert "grid-s99" in line
@@ -200,6 +270,34 @@ def test_several_subtitles_need_a_folder(faceless):
     code, _, stderr = run("transcribe", faceless, faceless, "--format", "srt")
     assert code == 2
     assert "--output" in stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["transcrib", "x.mp4"], "No such command 'transcrib'. Did you mean 'transcribe'?"),
+        (["transcribe"], "Missing argument 'videos'"),
+        (["transcribe", "x.mp4", "--format", "doc"], "'--format': 'doc' is not one of 'txt', 'json'"),
+        (["transcribe", "x.mp4", "--bean-size", "3"], "No such option: --bean-size"),
+        (["transcribe", "x.mp4", "--beam-size", "0"], "'--beam-size'"),
+        (["transcribe", "x.mp4", "--beam-size"], "'--beam-size' requires an argument"),
+        (["prepare", "grd", "--root", "x"], "'grd' is not one of 'grid', 'manifest'"),
+        (["models", "extra"], "unexpected extra argument"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_no_box(arguments, message):
+    code, stdout, stderr = run(*arguments)
+    assert (code, stdout) == (2, "")
+    assert stderr.count("\n") == 1, stderr
+    assert stderr.startswith("error: ")
+    assert message in stderr
+    assert stderr.rstrip().endswith("--help`)")
+
+
+def test_no_command_shows_the_help():
+    code, stdout, _ = run()
+    assert code == 2
+    assert "transcribe" in stdout
 
 
 def test_models_lists_the_bundled_one():

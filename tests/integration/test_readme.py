@@ -16,7 +16,7 @@ def test_python_blocks_run(grid_root: Path, tmp_path: Path, monkeypatch: pytest.
     shutil.copyfile(grid_root / "video" / "s1" / "swwp4p.mpg", tmp_path / "clip.mpg")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
     assert "set white with p four please" in capsys.readouterr().out
@@ -25,7 +25,7 @@ def test_python_blocks_run(grid_root: Path, tmp_path: Path, monkeypatch: pytest.
 def test_every_command_and_flag_exists():
     shown = re.findall(r"lipscribe (\w+)([^`\n|#]*)", README)
     commands = {name for name, _ in shown if name in {c.callback.__name__ for c in app.registered_commands}}
-    assert commands == {"transcribe", "inspect", "prepare", "train", "evaluate", "calibrate", "models"}
+    assert commands == {"transcribe", "inspect", "prepare", "train", "evaluate", "calibrate", "models", "talk", "demo"}
     for name, rest in shown:
         if name in commands:
             known = CliRunner().invoke(app, [name, "--help"], terminal_width=200).stdout

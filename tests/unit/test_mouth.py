@@ -1,10 +1,12 @@
 """Mouth crops against a face whose picture is a formula: it can be drawn at any size, turn and place without loss."""
 
+import tracemalloc
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
+import lipscribe.mouth
 from lipscribe.faces import FaceTrack
 from lipscribe.faces import landmarks as lm
 from lipscribe.mouth import CROP_SIZE, REFERENCE_FACE, STABLE_POINTS, alignment, crop_mouth, stream_crops
@@ -127,6 +129,23 @@ def test_crops_are_of_the_frames_of_the_track():
     crops = list(stream_crops(frames(), track_of(landmarks, start=2)))
     assert [int(crop[48, 48]) for crop in crops] == [20, 30, 40, 50]
     assert crops[0].dtype == np.uint8
+
+
+def test_a_long_track_is_aligned_block_by_block_to_the_same_numbers(monkeypatch):
+    rng = np.random.default_rng(0)
+    track = (face_landmarks() + rng.normal(0, 1, (500, lm.NUM_LANDMARKS, 2)) + 200).astype(np.float32)
+    whole = alignment(track)
+    monkeypatch.setattr(lipscribe.mouth, "BLOCK", 70)
+    np.testing.assert_array_equal(alignment(track), whole)
+
+
+def test_memory_of_aligning_does_not_grow_with_the_track():
+    track = np.tile(face_landmarks().astype(np.float32) + 200, (20 * lipscribe.mouth.BLOCK, 1, 1))
+    tracemalloc.start()
+    transforms = alignment(track)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2.5 * transforms.nbytes  # all at once: 10 times
 
 
 def test_no_frames():

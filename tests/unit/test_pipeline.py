@@ -1,5 +1,8 @@
 """The stations in order."""
 
+import tracemalloc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -61,6 +64,38 @@ def test_inner_windows_have_context_on_both_sides(model, monkeypatch):
     first, last = 0, 3 * WINDOW - 1
     wanted = [(first, WINDOW + CONTEXT - 1), (WINDOW - CONTEXT, 2 * WINDOW + CONTEXT - 1), (2 * WINDOW - CONTEXT, last)]
     assert [tuple(ends) for ends in seen] == [(start % 251, end % 251) for start, end in wanted]
+
+
+def test_what_stays_of_a_window_is_not_scattered_over_the_memory(model, monkeypatch):
+    # Small arrays kept from each window pin the freed memory of the network between them: 600 MB in an hour.
+    monkeypatch.setattr(model, "log_probs", lambda window: np.zeros((len(window), 52), np.float32))
+    windows = pipeline._Windows(model.log_probs)
+    crop = np.zeros((96, 96), np.uint8)
+    for _ in range(3 * WINDOW):
+        windows.add(crop)
+    tracemalloc.start()
+    for _ in range(40 * WINDOW):
+        windows.add(crop)
+    kept = [trace.size for trace in tracemalloc.take_snapshot().traces if trace.size > 5000]
+    tracemalloc.stop()
+    assert len(kept) <= 2, kept
+    assert windows.finish().shape == (43 * WINDOW, 52)
+
+
+def test_the_windows_of_a_run_go_with_it(model, monkeypatch):
+    alive = weakref.WeakSet()
+    made = pipeline._Windows
+
+    def counted(*args):
+        alive.add(window := made(*args))
+        return window
+
+    monkeypatch.setattr(pipeline, "_Windows", counted)
+    runs = [face_at(30, 30, 4, start, 0, 200) for start in range(0, 200, 4)]
+    most = 0
+    for _ in model._read_runs(np.zeros((200, 64, 64, 3), np.uint8), runs):
+        most = max(most, len(alive))
+    assert most <= 1
 
 
 def test_long_runs_are_cut_where_nobody_speaks():
@@ -179,6 +214,13 @@ def test_unknown_device_is_refused():
 
 def test_no_face_says_what_to_do(model):
     with pytest.raises(NoFaceError, match="lipscribe inspect"):
+        model.transcribe(np.zeros((10, 120, 160, 3), np.uint8))
+
+
+def test_no_face_but_one_upside_down_says_so(model, monkeypatch):
+    monkeypatch.setattr(pipeline, "track_faces", lambda frames, fps, detector: [])
+    monkeypatch.setattr(pipeline, "is_upside_down", lambda frames, num_frames, tracks, detector: True)
+    with pytest.raises(NoFaceError, match=r"turned by 180 degrees; turn it with `ffmpeg"):
         model.transcribe(np.zeros((10, 120, 160, 3), np.uint8))
 
 

@@ -39,6 +39,17 @@ def test_text_and_words_run_over_the_segments():
     assert PEOPLE.speakers == ["face 1", "face 0"]
 
 
+def test_the_text_of_several_speakers_says_who_says_what():
+    answer = spoken("well", 3.0, speaker="face 1")
+    talk = Transcript((*PEOPLE.segments, answer, spoken("bye", 4.0, speaker="face 0")))
+    assert talk.text == "face 0: hi there\nface 1: hello well\nface 0: bye"
+    assert talk.text_of("face 1") == "hello well"
+    record = talk.to_dict()
+    assert record["text"] == talk.text
+    assert record["speakers"] == {"face 1": "hello well", "face 0": "hi there bye"}
+    assert TWO.to_dict()["speakers"] == {}
+
+
 DOUBTED = Transcript(
     (Segment("at c", 0.0, 1.0, (Word("at", 0.0, 0.5, 0.9), Word("c", 0.5, 1.0, 0.4, (Alternative("z", 0.3, True),)))),),
     nbest=(NBest(0.0, 1.0, (RankedText("at c", -1.0, 0.5), RankedText("at z", -1.5, 0.3)), "face 0"),),

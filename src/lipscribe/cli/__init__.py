@@ -1,8 +1,21 @@
 """The command line. One file a subcommand; torch and its like are imported inside the commands."""
 
+import os
+import sys
+from pathlib import Path
+
 
 def main() -> None:
     """Runs the command line and exits: 0 ok, 1 ran with failures, 2 usage or unusable input."""
-    from lipscribe.cli.app import app
+    if sys.stderr is None:  # closed by the caller (2>&-): `print` would then write its remarks among the results
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115, it stays open
+    # Torch's threads wait for each other awake, and on a busy machine keep those they wait for from working: several
+    # times slower (docs/results.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        from lipscribe.cli.app import app
 
-    app()
+        app()
+    except KeyboardInterrupt:  # before a command has begun
+        print("interrupted", file=sys.stderr)
+        sys.exit(1)

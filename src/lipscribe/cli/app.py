@@ -1,11 +1,14 @@
 """All subcommands under one name, and what every error becomes: one line and an exit code."""
 
+import errno
 import functools
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import typer
+import typer.core
 
 from lipscribe.cli.calibrate import calibrate
 from lipscribe.cli.demo import demo
@@ -18,8 +21,40 @@ from lipscribe.cli.train import train
 from lipscribe.cli.transcribe import transcribe
 from lipscribe.errors import LipscribeError
 
+# What Typer raises for wrong arguments. It carries Click under a private name, or uses Click's own, by its version.
+_UsageError = typer.BadParameter.__mro__[1]
+_TYPERS_INTERRUPT = 130  # its exit code for a Ctrl-C that comes outside of a command
+
+
+class _Group(typer.core.TyperGroup):
+    """Says what is wrong with the arguments in one line, where Typer would draw a box."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Runs the command line; `standalone_mode` exits with its code."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+            if code == _TYPERS_INTERRUPT:
+                raise KeyboardInterrupt
+            sys.exit(code)
+        except _UsageError as error:
+            if type(error).__name__ == "NoArgsIsHelpError":
+                print(error.ctx.get_help())
+            else:
+                print(f"error: {_one_line(error)}", file=sys.stderr)
+            sys.exit(2)
+
+
+def _one_line(error: Exception) -> str:
+    command = error.ctx.command_path if error.ctx else "lipscribe"
+    message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
+    return f"{message} (see `{command} --help`)"
+
+
 app = typer.Typer(
     name="lipscribe",
+    cls=_Group,
     help="Reads the words from a video of a person speaking, by the picture alone.",
     no_args_is_help=True,
     add_completion=False,
@@ -40,7 +75,10 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
 
 def _run(command: Callable[[], int | None]) -> int:
     try:
-        return command() or 0
+        code = command() or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what cannot be written is told here, not by Python on its way out
+        return code
     except (typer.Exit, typer.BadParameter):
         raise
     except LipscribeError as error:
@@ -50,17 +88,32 @@ def _run(command: Callable[[], int | None]) -> int:
         print("interrupted: what was finished is kept", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            return _unexpected(error)
+        _drop_stdout()
+        print("error: there is no space left to write to: make room, or write to another disk", file=sys.stderr)
+        return 2
     except Exception as error:
-        if os.environ.get("LIPSCRIBE_DEBUG"):
-            raise
-        reason = " ".join(str(error).split()) or "no message"
-        print(
-            f"error: unexpected {type(error).__name__}: {reason} (set LIPSCRIBE_DEBUG=1 to see where, and report it)",
-            file=sys.stderr,
-        )
-        return 1
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    if os.environ.get("LIPSCRIBE_DEBUG"):
+        raise error
+    reason = " ".join(str(error).split()) or "no message"
+    print(
+        f"error: unexpected {type(error).__name__}: {reason} (set LIPSCRIBE_DEBUG=1 to see where, and report it)",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _drop_stdout() -> None:
+    """What is still buffered for a stdout that takes no more goes nowhere, so that Python's own end is quiet."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 for _command in (transcribe, inspect, demo, talk, prepare, train, evaluate, calibrate, models):

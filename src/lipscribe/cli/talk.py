@@ -64,6 +64,7 @@ def talk(
 
       lipscribe talk --corpus sentences.txt --speakers 10 -o corpus/
     """
+    # More than 60 lines on purpose: nearly all of them declare the options.
     if (text is None) == (corpus is None):
         raise typer.BadParameter("give either a text or --corpus", param_hint="TEXT")
     filmed = {"fps": fps, "head_motion": head_motion, "roll_deg": roll, "background": background, "noise": noise}

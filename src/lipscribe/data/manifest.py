@@ -34,7 +34,7 @@ class Clip:
     """One utterance.
 
     Attributes:
-        id: Unique in its manifest, such as "s1/bbaf2n"; it is in every message about the clip.
+        id: Unique in its manifest, such as "s1/bbaf2n"; it is in every message about the clip, and names its files.
         path: The video; in a manifest file a relative path is relative to the file's folder.
         text: What is said, words separated by single spaces. Never empty: a clip without text teaches nothing.
         words: When each word is said, if known; then one entry for each word of the text.
@@ -51,6 +51,11 @@ class Clip:
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""
         faults = [] if self.id.strip() else ["the id is empty"]
+        if self.id.strip() and not _is_file_name(self.id):
+            faults.append(
+                f"the id is {self.id!r}, wanted a relative name that stays in its folder, such as "
+                f"{_as_file_name(self.id)!r}: files are called after it"
+            )
         if not self.text.strip():
             faults.append("the text is empty, wanted what is said")
         if not re.fullmatch(r"[\w-]+", self.split):  # it becomes part of file names
@@ -60,6 +65,18 @@ class Clip:
         if any(after.start < before.start for before, after in pairwise(self.words)):
             faults.append("the word times run backwards")
         return faults
+
+
+def _is_file_name(text: str) -> bool:
+    """Whether a file called so lies in the folder that it is written to, on any system and in any archive."""
+    parts = text.split("/")
+    return text.isprintable() and not re.search(r"\\|^[A-Za-z]:", text) and not {"", ".", ".."} & set(parts)
+
+
+def _as_file_name(text: str) -> str:
+    """The nearest name that `_is_file_name` would take."""
+    parts = [re.sub(r"[^\w.-]+", "-", part).strip("-") for part in re.split(r"[/\\:]", text)]
+    return "/".join(part for part in parts if part not in ("", ".", "..")) or "clip-1"
 
 
 def load_manifest(path: Path | str) -> list[Clip]:

@@ -1,5 +1,6 @@
 """One face through one shot, and the choice among several."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,8 +131,16 @@ def choose_faces(tracks: list[FaceTrack], face: str | int = "moving") -> list[Fa
     chosen = [track for track in tracks if str(track.id) == str(face)]
     if not chosen:
         ids = ", ".join(str(track.id) for track in tracks)
-        raise NoFaceError(f"there is no face {face}: want moving, largest, all or one of the ids {ids}")
+        raise NoFaceError(f"there is no face {str(face)!r}: want moving, largest, all or one of the ids {ids}")
     return chosen
+
+
+def frames_found(tracks: Iterable[FaceTrack], num_frames: int) -> np.ndarray:
+    """In which frames of a video of `num_frames` one of the faces was found: (num_frames,) bool."""
+    found = np.zeros(num_frames, bool)
+    for track in tracks:
+        found[track.start : track.stop] |= track.detected
+    return found
 
 
 def _movement(track: FaceTrack) -> tuple[float, int]:

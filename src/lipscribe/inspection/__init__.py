@@ -14,8 +14,19 @@ import numpy as np
 
 from lipscribe.errors import LipscribeError
 from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, track_faces
+from lipscribe.faces.track import frames_found
+from lipscribe.faces.turned import is_upside_down
 from lipscribe.inspection.measures import SampleFrame, Sampler, TrackedMouth, follow_mouths, quality_of, read_mouths
-from lipscribe.inspection.verdict import FaceQuality, Finding, Verdict, judge_face, judge_source, overall
+from lipscribe.inspection.verdict import (
+    COVERAGE_GOOD,
+    FaceQuality,
+    Finding,
+    Verdict,
+    judge_face,
+    judge_source,
+    judge_upside_down,
+    overall,
+)
 from lipscribe.mouth import CROP_SIZE
 from lipscribe.typed import to_dict
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
@@ -118,9 +129,11 @@ def inspect_video(
     read_mouths(video, mouths, samples, chosen_ids)
 
     quality = _overall_quality(chosen, mouths, sampler.num_frames) if chosen else None
+    is_doubtful = quality is None or quality.coverage < COVERAGE_GOOD
+    is_turned = is_doubtful and is_upside_down(video, sampler.num_frames, list(tracks), detector)
     findings = [
         *judge_source(video.info.fps, fps, video.warnings),
-        *judge_face(quality, sampler.num_frames),
+        *(judge_upside_down() if is_turned else judge_face(quality, sampler.num_frames)),
         *_notes(tracks, sampler.num_frames, face),
     ]
     return Inspection(
@@ -183,10 +196,7 @@ def _enlarged_crops(material: Material) -> Iterator[np.ndarray]:
 
 
 def _overall_quality(chosen: tuple[FaceTrack, ...], mouths: list[TrackedMouth], num_frames: int) -> FaceQuality:
-    there = np.zeros(num_frames, bool)
-    for track in chosen:
-        there[track.start : track.stop] |= track.detected
-    return quality_of(chosen, mouths, float(there.mean()))
+    return quality_of(chosen, mouths, float(frames_found(chosen, num_frames).mean()))
 
 
 def _report(track: FaceTrack, mouths: list[TrackedMouth], chosen: bool) -> FaceReport:

@@ -22,7 +22,9 @@ def find_model(name: str | Path) -> Path:
         if (folder / SPEC_FILE).is_file():
             return folder
     if Path(name).is_dir():
-        raise CheckpointError(f"{name} holds no model: wanted a folder with {SPEC_FILE}, or one that train wrote")
+        raise CheckpointError(
+            f"{str(name)!r} holds no model: wanted a folder with {SPEC_FILE}, or one that train wrote"
+        )
     names = ", ".join(sorted({label for label, _ in list_models()})) or "none"
     raise CheckpointError(f"no model {str(name)!r}: give one of {names}, or the folder of a model that you trained")
 

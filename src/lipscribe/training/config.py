@@ -111,7 +111,9 @@ def load_config(path: Path | str, **overrides) -> TrainConfig:
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist: give a config such as configs/grid-s1.yaml") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} is not readable YAML ({' '.join(str(error).split())})") from None
+        raise ConfigError(
+            f"{path} is not readable YAML ({' '.join(str(error).split())}): give a config such as configs/grid-s1.yaml"
+        ) from None
     if not isinstance(data, dict):
         names = ", ".join(f.name for f in dataclasses.fields(TrainConfig))
         raise ConfigError(f"{path} holds no settings, wanted a mapping with {names}")

@@ -199,6 +199,7 @@ class Video:
         self.warnings: list[str] = []
         self._max_side = max_side
         self._kept: list[np.ndarray] | None = None
+        self._may_be_kept = True
         self._check_rate()
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -212,13 +213,14 @@ class Video:
         kept: list[np.ndarray] = []
         num_bytes = 0
         for frame in self._read():
-            if num_bytes <= KEEP_BYTES:
+            if self._may_be_kept:
                 num_bytes += 0 if kept and frame is kept[-1] else frame.nbytes
                 kept.append(frame)
                 if num_bytes > KEEP_BYTES:
                     kept.clear()
+                    self._may_be_kept = False  # nor tried again when it is read a second time
             yield frame
-        if num_bytes <= KEEP_BYTES:
+        if self._may_be_kept:
             self._kept = kept
 
     def _read(self) -> Iterator[np.ndarray]:

@@ -16,6 +16,7 @@ import av
 import av.container
 import av.filter
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
@@ -258,7 +259,9 @@ class Turn(NamedTuple):
     @classmethod
     def of(cls, picture: av.VideoFrame) -> "Turn":
         """The turn that its display matrix asks for, rounded to a right angle."""
-        data = picture.side_data.get("DISPLAYMATRIX")
+        # Not `picture.side_data`: what that keeps on the picture refers back to it, so that hundreds of pictures, 3 MB
+        # each in HD, would wait for the garbage collector.
+        data = SideDataContainer(picture).get("DISPLAYMATRIX")
         if data is None:
             return cls()
         # Rows (a b u) (c d v) (x y w): the stored point (p, q) is shown at (a p + c q, b p + d q), y down.

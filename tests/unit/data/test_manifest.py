@@ -29,6 +29,36 @@ def test_relative_paths_start_at_the_manifest(tmp_path: Path):
     assert load_manifest(path)[0].path == str(tmp_path / "clips" / "a.mp4")
 
 
+@pytest.mark.parametrize(
+    ("clip_id", "better"),
+    [
+        ("../../x", "x"),
+        ("/etc/x", "etc/x"),
+        ("s1/../../x", "s1/x"),
+        ("s1//x", "s1/x"),
+        ("./x", "x"),
+        ("..", "clip-1"),
+        ("..\\x", "x"),
+        ("C:x", "C/x"),
+        ("a\nb", "a-b"),
+        ("a\x00b", "a-b"),
+    ],
+)
+def test_an_id_that_would_lead_out_of_its_folder_is_refused(tmp_path: Path, clip_id: str, better: str):
+    path = write_lines(tmp_path / "m.jsonl", {"id": clip_id, "path": "a.mp4", "text": "bin"})
+    with pytest.raises(ManifestError) as caught:
+        load_manifest(path)
+    assert "line 1: 1 fault: the id is" in str(caught.value)
+    assert f"such as {better!r}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert Clip(better, "a.mp4", "bin").faults() == []
+
+
+@pytest.mark.parametrize("clip_id", ["s1/bbaf2n", "a b", "..x", "x..", "é-1_2.mp4", "12:30"])
+def test_other_ids_are_the_users_choice(clip_id: str):
+    assert Clip(clip_id, "a.mp4", "bin").faults() == []
+
+
 def test_blank_lines_and_odd_line_ends_are_no_clips(tmp_path: Path):
     record = '{"id": "%s", "path": "/a", "text": "one\u2028two"}'  # a line separator within a text ends no line
     (tmp_path / "m.jsonl").write_bytes(f"{record % 'a'}\r\n\r\n{record % 'b'}\n".encode())

@@ -61,6 +61,18 @@ def test_a_missed_frame_is_a_gap(make_face: Faces, plant: Plant) -> None:
     assert only.coverage == pytest.approx(37 / 40)
 
 
+def test_a_long_track_with_a_long_gap_keeps_every_frame_in_its_place(make_face: Faces, plant: Plant) -> None:
+    faces = {t: make_face(100 + 10 * np.sin(t / 50), 100) for t in (*range(300), *range(1100, 1200))}
+    (only,) = track(plant([{0: faces[t]} if t in faces else {} for t in range(1200)]))
+    assert np.flatnonzero(only.detected).tolist() == list(faces)
+    np.testing.assert_array_equal(only.landmarks[only.detected], np.stack(list(faces.values())))
+
+
+def test_short_tracks_hold_no_room_for_long_ones(make_face: Faces, plant: Plant) -> None:
+    (only,) = track(plant([{0: make_face(100, 100)}] * 20))
+    assert only.landmarks.base is None
+
+
 def test_coverage_counts_the_whole_shot(make_face: Faces, plant: Plant) -> None:
     (only,) = track(plant([{}] * 30 + [{0: make_face(100, 100)}] * 50 + [{}] * 20))
     assert (only.start, only.stop, only.coverage) == (30, 80, 0.5)
