@@ -41,13 +41,35 @@ class FrontendSpec:
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """See `RecurrentEncoder`."""
+    """What reads the sequence.
 
-    cell: Literal["lstm", "gru"] = "lstm"
+    Attributes:
+        cell: "lstm" and "gru" are a `RecurrentEncoder`, "tcn" a `TCNEncoder`, "conformer" a `ConformerEncoder`; "none"
+            reads no sequence: each frame is told by itself, with what the frontend sees of its neighbours.
+        hidden, layers, dropout: See there.
+        bidirectional: Of lstm and gru; the others always look both ways.
+        kernel: Frames of each convolution, of tcn and conformer.
+        heads: Of a conformer's self-attention.
+    """
+
+    cell: Literal["lstm", "gru", "tcn", "conformer", "none"] = "lstm"
     hidden: int = within(256, 1)
     layers: int = within(2, 1, 16)
     bidirectional: bool = True
     dropout: float = within(0.0, 0, 0.95)
+    kernel: int = within(5, 1, 63)
+    heads: int = within(4, 1)
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        faults = []
+        if self.kernel % 2 == 0:
+            faults.append(f"kernel is {self.kernel}, wanted an odd number")
+        if self.cell == "conformer" and self.hidden % (2 * self.heads):
+            faults.append(f"hidden is {self.hidden}, wanted a multiple of {2 * self.heads}, twice the heads")
+        if self.cell not in ("lstm", "gru") and not self.bidirectional:
+            faults.append(f"bidirectional is false, but {self.cell} reads no direction: wanted true, or lstm or gru")
+        return faults
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,10 @@ from lipscribe.models.spec import EncoderSpec, FrontendSpec, InputSpec, ModelSpe
 LENGTHS = (7, 1, 12, 3)
 KINDS = [
     pytest.param(*kind, id="-".join(map(str, kind)))
-    for kind in product((1, 5), ("flatten", "average"), ("lstm", "gru"), (False, True))
+    for kind in [
+        *product((1, 5), ("flatten", "average"), ("lstm", "gru"), (False, True)),
+        *product((5,), ("flatten",), ("tcn", "conformer", "none"), (True,)),
+    ]
 ]
 
 
@@ -25,7 +28,7 @@ def spec_of(
         tokenizer={"kind": "words", "words": ["a", "b", "c"]},
         input=InputSpec(16, 24),
         frontend=FrontendSpec((4, 6), stem_frames, pooling, features=10, dropout=0.3),
-        encoder=EncoderSpec(cell, hidden=7, layers=2, bidirectional=bidirectional, dropout=0.3),
+        encoder=EncoderSpec(cell, 8 if cell == "conformer" else 7, 2, bidirectional, dropout=0.3, kernel=3, heads=2),
     )
 
 
@@ -122,6 +125,7 @@ def test_parts_are_as_large_as_the_spec_says():
     one_way = build_reader(spec_of(bidirectional=False, cell="gru"))
     assert isinstance(one_way.encoder.rnn, torch.nn.GRU)
     assert one_way.ctc.project.in_features == 7
+    assert build_reader(spec_of(cell="none")).ctc.project.in_features == 10
     for pooling, size in {"flatten": 6 * 4 * 6, "average": 6}.items():
         modules = build_reader(spec_of(pooling=pooling)).frontend.modules()
         assert next(m for m in modules if isinstance(m, torch.nn.Linear)).in_features == size
