@@ -6,8 +6,10 @@ from lipscribe.models.conformer import ConformerEncoder
 from lipscribe.models.encoder import NoEncoder, RecurrentEncoder
 from lipscribe.models.frontend import ConvFrontend
 from lipscribe.models.heads import CTCHead
+from lipscribe.models.lipnet import LipNetFrontend
 from lipscribe.models.reader import LipReader
-from lipscribe.models.spec import EncoderSpec, ModelSpec
+from lipscribe.models.resnet import ResNetFrontend
+from lipscribe.models.spec import EncoderSpec, FrontendSpec, InputSpec, ModelSpec
 from lipscribe.models.tcn import TCNEncoder
 from lipscribe.tokenizer import tokenizer_from_dict
 
@@ -18,18 +20,18 @@ def build_reader(spec: ModelSpec) -> LipReader:
     Args:
         spec: Sizes and kinds. Every frontend goes with every encoder.
     """
-    frontend = ConvFrontend(
-        channels=spec.frontend.channels,
-        stem_frames=spec.frontend.stem_frames,
-        pooling=spec.frontend.pooling,
-        features=spec.frontend.features,
-        height=spec.input.height,
-        width=spec.input.width,
-        dropout=spec.frontend.dropout,
-    )
-    encoder = _build_encoder(spec.encoder, spec.frontend.features)
+    frontend = _build_frontend(spec.frontend, spec.input)
+    encoder = _build_encoder(spec.encoder, frontend.out_features)
     vocab = tokenizer_from_dict(spec.tokenizer).vocab
     return LipReader(frontend, encoder, CTCHead(encoder.out_features, len(vocab)))
+
+
+def _build_frontend(spec: FrontendSpec, size: InputSpec) -> nn.Module:
+    common = {"channels": spec.channels, "height": size.height, "width": size.width, "dropout": spec.dropout}
+    if spec.kind == "lipnet":
+        return LipNetFrontend(**common)
+    frontend_class = {"conv": ConvFrontend, "resnet18": ResNetFrontend}[spec.kind]
+    return frontend_class(stem_frames=spec.stem_frames, pooling=spec.pooling, features=spec.features, **common)
 
 
 def _build_encoder(spec: EncoderSpec, features: int) -> nn.Module:

@@ -26,17 +26,31 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class FrontendSpec:
-    """See `ConvFrontend`; `stem_frames` 1 is the 2D network of the founding program."""
+    """What looks at the frames.
+
+    Attributes:
+        kind: "conv" is a `ConvFrontend`, "resnet18" a `ResNetFrontend`, "lipnet" a `LipNetFrontend`.
+        channels: Of each convolution (conv, three for lipnet), or of each of the four stages (resnet18).
+        stem_frames: Of conv and resnet18; 1 is the 2D network of the founding program. LipNet's layers see 3 each.
+        pooling, features: Of conv and resnet18; lipnet flattens, and hands the flattened maps on as they are.
+    """
 
     channels: tuple[int, ...] = within((32, 64, 96, 128), 1)
     stem_frames: int = within(5, 1, 15)
     pooling: Literal["flatten", "average"] = "flatten"
     features: int = within(256, 1)
     dropout: float = within(0.0, 0, 0.95)
+    kind: Literal["conv", "resnet18", "lipnet"] = "conv"
 
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""
-        return [] if self.stem_frames % 2 else [f"stem_frames is {self.stem_frames}, wanted an odd number"]
+        faults = [] if self.stem_frames % 2 else [f"stem_frames is {self.stem_frames}, wanted an odd number"]
+        wanted = {"conv": len(self.channels), "resnet18": 4, "lipnet": 3}[self.kind]
+        if len(self.channels) != wanted or not self.channels:
+            faults.append(f"channels has {len(self.channels)} numbers, wanted {wanted or 'some'} for {self.kind}")
+        if self.kind == "lipnet" and self.pooling != "flatten":
+            faults.append(f"pooling is {self.pooling}, wanted flatten for lipnet")
+        return faults
 
 
 @dataclass(frozen=True)
@@ -106,11 +120,15 @@ class ModelSpec:
 
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""
+        faults = []
         try:
             tokenizer_from_dict(self.tokenizer)
         except ConfigError as error:
-            return [str(error)]
-        return []
+            faults.append(str(error))
+        if self.frontend.kind == "lipnet" and min(self.input.height, self.input.width) < 16:
+            size = f"{self.input.height} x {self.input.width}"
+            faults.append(f"input is {size} pixels, wanted at least 16 x 16 for a lipnet frontend")
+        return faults
 
 
 def load_spec(folder: Path | str) -> ModelSpec:

@@ -62,6 +62,26 @@ def test_a_clip_reads_the_same_alone_and_padded_in_a_batch(stem_frames, pooling,
     assert batch.shape == (4, 12, 4)
     assert batch.dtype == torch.float32
     torch.testing.assert_close(batch.exp().sum(-1), torch.ones(4, 12))
+    check_padding_and_company(reader, batch)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    "frontend",
+    [
+        FrontendSpec((4, 6, 6, 8), 5, "average", features=10, kind="resnet18"),
+        FrontendSpec((4, 6, 6, 8), 1, "flatten", features=10, kind="resnet18"),
+        FrontendSpec((4, 6, 8), dropout=0.3, kind="lipnet"),
+    ],
+    ids=lambda frontend: frontend.kind,
+)
+def test_other_frontends_are_exact_under_padding_too(frontend: FrontendSpec):
+    reader = reader_of(replace(spec_of(), frontend=frontend))
+    check_padding_and_company(reader, reader(padded(clips()), torch.tensor(LENGTHS)))
+
+
+def check_padding_and_company(reader: LipReader, batch: torch.Tensor) -> None:
+    parts, lengths = clips(), torch.tensor(LENGTHS)
     for filler in (0.0, 1000.0, float("nan")):  # whatever stands in the padding
         again = reader(padded(parts, filler), lengths)
         for row, length in enumerate(LENGTHS):

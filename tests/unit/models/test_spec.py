@@ -44,6 +44,19 @@ def test_round_trip(tmp_path: Path):
         ({"tokenizer": {"kind": "words", "words": []}}, "words holds nothing"),
         ({"frontend": {"stem_frames": 4}}, "frontend: stem_frames is 4, wanted an odd number"),
         ({"encoder": {"cell": "rnn"}}, "encoder.cell is 'rnn', wanted one of lstm, gru, tcn, conformer, none"),
+        (
+            {"frontend": {"kind": "resnet18", "channels": [8, 8]}},
+            "frontend: channels has 2 numbers, wanted 4 for resnet18",
+        ),
+        (
+            {"frontend": {"kind": "lipnet", "channels": [8, 8, 8], "pooling": "average"}},
+            "frontend: pooling is average, wanted flatten for lipnet",
+        ),
+        ({"frontend": {"channels": []}}, "frontend: channels has 0 numbers, wanted some for conv"),
+        (
+            {"frontend": {"kind": "lipnet", "channels": [8, 8, 8]}, "input": {"height": 12}},
+            "input is 12 x 80 pixels, wanted at least 16 x 16 for a lipnet frontend",
+        ),
         ({"encoder": {"kernel": 4}}, "encoder: kernel is 4, wanted an odd number"),
         (
             {"encoder": {"cell": "conformer", "hidden": 20, "heads": 4}},
