@@ -9,6 +9,9 @@ from typing import Any, NamedTuple, Protocol
 from lipscribe.errors import ConfigError, LipscribeError
 
 BLANK = 0
+# Blank never stands in a text, so its id is free to mean something else to an attention decoder, whose output has no
+# blanks: what it hears before the first token, and says after the last.
+END = 0
 BLANK_NAME = "<blank>"
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz '"
 

@@ -1,5 +1,6 @@
 """Log-probabilities in, hypotheses out. Knows no model: only arrays and a tokenizer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from lipscribe.errors import ConfigError
 from lipscribe.search.align import Alignment, align, aligned_hypothesis
+from lipscribe.search.attention import AttentionScorer, attention_search
 from lipscribe.search.ctc_beam import ctc_beam_search
 from lipscribe.search.grammar import Grammar, grammar_search
 from lipscribe.search.greedy import greedy_search
@@ -14,9 +16,24 @@ from lipscribe.search.hypothesis import Candidate, Hypothesis, Span, WordSpan
 from lipscribe.search.inputs import check_inputs
 from lipscribe.tokenizer import Tokenizer
 
-__all__ = ["METHODS", "Alignment", "Grammar", "Hypothesis", "SearchOptions", "Span", "WordSpan", "align", "search"]
+__all__ = [
+    "BY_DECODER",
+    "METHODS",
+    "Alignment",
+    "AttentionScorer",
+    "Grammar",
+    "Hypothesis",
+    "SearchOptions",
+    "Span",
+    "WordSpan",
+    "align",
+    "own_search",
+    "search",
+]
 
-METHODS = ("greedy", "beam", "grammar")
+METHODS = ("greedy", "beam", "grammar", "attention", "joint")
+BY_DECODER = ("attention", "joint")
+_BY_CTC = ", ".join(method for method in METHODS if method not in BY_DECODER)
 
 
 @dataclass(frozen=True)
@@ -24,10 +41,12 @@ class SearchOptions:
     """How to search.
 
     Attributes:
-        method: "greedy" (the best path), "beam" (CTC prefix beam search) or "grammar" (only the grammar's sentences).
-        beam_size: prefixes kept by the beam; the other methods need none.
+        method: "greedy" (the best path), "beam" (CTC prefix beam search), "grammar" (only the grammar's sentences),
+            "attention" (a beam over what the decoder says) or "joint" (over what the decoder and CTC say together).
+        beam_size: prefixes kept by the beams; the other methods need none.
         nbest: hypotheses wanted of each clip, at most.
         grammar: for method "grammar".
+        ctc_weight: of CTC in method "joint", above 0 to 1; the decoder's is the rest.
 
     Raises:
         ConfigError: the options contradict each other; all faults are listed.
@@ -37,6 +56,7 @@ class SearchOptions:
     beam_size: int = 16
     nbest: int = 1
     grammar: Grammar | None = None
+    ctc_weight: float = 0.3
 
     def __post_init__(self) -> None:
         faults = []
@@ -46,28 +66,48 @@ class SearchOptions:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 faults.append(f"{name} is {value!r}, want a whole number of at least 1")
+        if not isinstance(self.ctc_weight, int | float) or not 0 < self.ctc_weight <= 1:
+            faults.append(f"ctc_weight is {self.ctc_weight!r}, want a number above 0 and up to 1")
         if not faults and self.method == "greedy" and self.nbest > 1:
             faults.append(f"nbest is {self.nbest}, but method 'greedy' finds 1: want method 'beam' or 'grammar'")
-        if not faults and self.method == "beam" and self.nbest > self.beam_size:
+        if not faults and self.method in ("beam", *BY_DECODER) and self.nbest > self.beam_size:
             faults.append(f"nbest is {self.nbest}, want at most beam_size, {self.beam_size}")
         if self.method == "grammar" and not isinstance(self.grammar, Grammar):
             faults.append(f"grammar is {self.grammar!r}, but method 'grammar' wants a Grammar")
-        if self.method in ("greedy", "beam") and self.grammar is not None:
+        if self.method in ("greedy", "beam", *BY_DECODER) and self.grammar is not None:
             faults.append(f"a grammar is given, but method {self.method!r} reads none: want method 'grammar'")
         if faults:
             raise ConfigError(f"search options: {'; '.join(faults)}")
 
 
+def own_search(ctc: bool, decoder: bool, grammar: Sequence[Sequence[str]] | None) -> SearchOptions:
+    """The search that goes with a model: by its decoder if it has one, jointly with CTC if it has both; else CTC's.
+
+    Args:
+        ctc, decoder: which the model has.
+        grammar: the slots of the model's sentences, where it knows one kind only; of CTC.
+    """
+    if decoder:
+        return SearchOptions(method="joint" if ctc else "attention")
+    return SearchOptions(method="grammar", grammar=Grammar(grammar)) if grammar else SearchOptions()
+
+
 def search(
-    log_probs: Any, lengths: Any, tokenizer: Tokenizer, options: SearchOptions | None = None
+    log_probs: Any,
+    lengths: Any,
+    tokenizer: Tokenizer,
+    options: SearchOptions | None = None,
+    scorers: Sequence[AttentionScorer] | None = None,
 ) -> list[list[Hypothesis]]:
     """Read a batch of clips.
 
     Args:
-        log_probs: (B, T, V) natural-log probabilities, numpy or torch, blank first; see `check_inputs`.
+        log_probs: (B, T, V) natural-log probabilities, numpy or torch, blank first; see `check_inputs`. None will do
+            for method "attention", with `lengths`.
         lengths: (B,) valid frames of each clip; None means that all are valid.
         tokenizer: of V tokens.
         options: None for the default, a beam.
+        scorers: a decoder's view of each clip, for methods "attention" and "joint".
 
     Returns:
         For each clip 1 to `nbest` hypotheses, best first.
@@ -76,12 +116,27 @@ def search(
         LipscribeError: the arrays are not what they should be, or the vocabulary is not the tokenizer's.
     """
     options = options or SearchOptions()
+    if options.method in BY_DECODER and scorers is None:
+        raise ConfigError(f"method {options.method!r} needs a decoder and none is given: want one of {_BY_CTC}")
+    if options.method == "attention":
+        lengths = [len(clip) for clip in log_probs] if lengths is None else lengths
+        return [
+            attention_search(scorer, int(length), tokenizer, options.beam_size, options.nbest)
+            for scorer, length in zip(scorers, lengths, strict=True)
+        ]
+    if log_probs is None:
+        raise ConfigError(f"method {options.method!r} reads log_probs and none are given: want method 'attention'")
     log_probs, lengths = check_inputs(log_probs, lengths)
     if log_probs.shape[2] != len(tokenizer.vocab):
         raise ConfigError(
             f"log_probs has {log_probs.shape[2]} tokens but the tokenizer {len(tokenizer.vocab)}: want the model's own"
         )
     clips = [log_probs[clip, :length] for clip, length in enumerate(lengths)]
+    if options.method == "joint":
+        return [
+            attention_search(scorer, len(clip), tokenizer, options.beam_size, options.nbest, clip, options.ctc_weight)
+            for scorer, clip in zip(scorers, clips, strict=True)
+        ]
     if options.method == "grammar":
         lattice = options.grammar.compile(tokenizer)
         return [grammar_search(clip, lattice, tokenizer, options.nbest) for clip in clips]

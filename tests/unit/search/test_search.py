@@ -82,7 +82,7 @@ def test_no_clips():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"method": "best"}, "method is 'best', want one of greedy, beam, grammar"),
+        ({"method": "best"}, "method is 'best', want one of greedy, beam, grammar, attention, joint"),
         ({"beam_size": 0, "nbest": 1.5, "method": "x"}, "method is .*; beam_size is 0, .*; nbest is 1.5, want a whole"),
         ({"method": "greedy", "nbest": 2}, "nbest is 2, but method 'greedy' finds 1"),
         ({"beam_size": 3, "nbest": 4}, "nbest is 4, want at most beam_size, 3"),
