@@ -25,7 +25,7 @@ def test_there_are_configs():
 def test_a_config_makes_a_model_that_reads(path: Path):
     config = load_config(path)
     size = config.model.input
-    reader = build_reader(config.model).eval()
+    reader = build_reader(config.trained_model).eval()
     log_probs = reader(torch.randn(2, 6, 1, size.height, size.width), torch.tensor([6, 3]))
     assert log_probs.shape == (2, 6, len(tokenizer_from_dict(config.model.tokenizer).vocab))
     Augment(config.augment, size.height, size.width)

@@ -22,6 +22,8 @@ class Search(StrEnum):  # noqa: D101
     greedy = "greedy"
     beam = "beam"
     grammar = "grammar"
+    attention = "attention"
+    joint = "joint"
 
 
 def transcribe(
@@ -30,7 +32,9 @@ def transcribe(
     format: Annotated[Format, typer.Option(help="What to write.")] = Format.txt,
     output: Annotated[Path | None, typer.Option(help="Folder for one result per video; without it, stdout.")] = None,
     face: Annotated[str, typer.Option(help="Whom to read: moving, largest, all, or a face's id.")] = "moving",
-    search: Annotated[Search, typer.Option(help="auto is the model's grammar if it has one, else beam.")] = Search.auto,
+    search: Annotated[
+        Search, typer.Option(help="auto is the model's decoder or grammar if it has one, else beam.")
+    ] = Search.auto,
     beam_size: Annotated[int, typer.Option(help="Hypotheses kept by the beam.", min=1)] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> int:
@@ -90,4 +94,6 @@ def search_options(reader, search: str, beam_size: int):
         if reader.default_search.grammar is None:
             raise ConfigError(f"model {reader.name} has no grammar: give --search beam or greedy")
         return reader.default_search
-    return SearchOptions(method=str(search), beam_size=beam_size)
+    options = SearchOptions(method=str(search), beam_size=beam_size)
+    reader.check_search(options)
+    return options

@@ -3,6 +3,7 @@
 from torch import nn
 
 from lipscribe.models.conformer import ConformerEncoder
+from lipscribe.models.decoder import AttentionDecoder
 from lipscribe.models.encoder import NoEncoder, RecurrentEncoder
 from lipscribe.models.frontend import ConvFrontend
 from lipscribe.models.heads import CTCHead
@@ -22,8 +23,10 @@ def build_reader(spec: ModelSpec) -> LipReader:
     """
     frontend = _build_frontend(spec.frontend, spec.input)
     encoder = _build_encoder(spec.encoder, frontend.out_features)
-    vocab = tokenizer_from_dict(spec.tokenizer).vocab
-    return LipReader(frontend, encoder, CTCHead(encoder.out_features, len(vocab)))
+    vocab_size = len(tokenizer_from_dict(spec.tokenizer).vocab)
+    ctc = CTCHead(encoder.out_features, vocab_size) if spec.ctc else None
+    decoder = AttentionDecoder(encoder.out_features, vocab_size, **vars(spec.decoder)) if spec.decoder else None
+    return LipReader(frontend, encoder, ctc, decoder)
 
 
 def _build_frontend(spec: FrontendSpec, size: InputSpec) -> nn.Module:

@@ -87,6 +87,22 @@ class EncoderSpec:
 
 
 @dataclass(frozen=True)
+class DecoderSpec:
+    """See `AttentionDecoder`."""
+
+    hidden: int = within(256, 1)
+    layers: int = within(1, 1, 16)
+    location_frames: int = within(0, 0, 201)
+    dropout: float = within(0.0, 0, 0.95)
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        if self.location_frames and self.location_frames % 2 == 0:
+            return [f"location_frames is {self.location_frames}, wanted 0 or an odd number"]
+        return []
+
+
+@dataclass(frozen=True)
 class Card:
     """What a user must know before trusting the model."""
 
@@ -105,6 +121,8 @@ class ModelSpec:
     Attributes:
         tokenizer: See `tokenizer_from_dict`.
         grammar: The words of each slot of a sentence, where the model knows one kind of sentence only; None is open.
+        ctc: Whether there is a CTC head.
+        decoder: The attention decoder, None where there is none.
         flip_average: Read each clip mirrored as well and average: a face is nearly symmetric, and two looks err less.
     """
 
@@ -113,6 +131,8 @@ class ModelSpec:
     input: InputSpec = InputSpec()
     frontend: FrontendSpec = FrontendSpec()
     encoder: EncoderSpec = EncoderSpec()
+    ctc: bool = True
+    decoder: DecoderSpec | None = None
     grammar: tuple[tuple[str, ...], ...] | None = None
     flip_average: bool = False
     card: Card = Card()
@@ -125,6 +145,8 @@ class ModelSpec:
             tokenizer_from_dict(self.tokenizer)
         except ConfigError as error:
             faults.append(str(error))
+        if not self.ctc and self.decoder is None:
+            faults.append("ctc is false and decoder is null, wanted one of them or both")
         if self.frontend.kind == "lipnet" and min(self.input.height, self.input.width) < 16:
             size = f"{self.input.height} x {self.input.width}"
             faults.append(f"input is {size} pixels, wanted at least 16 x 16 for a lipnet frontend")

@@ -16,6 +16,7 @@ RECORD = {
     "tokenizer": {"kind": "words", "words": ["a", "b"]},
     "frontend": {"channels": [4, 8], "stem_frames": 3, "pooling": "average"},
     "encoder": {"cell": "gru", "bidirectional": False},
+    "decoder": {"hidden": 9},
     "grammar": [["a"], ["a", "b"]],
     "flip_average": True,
     "card": {"reads": "two words", "scores": {"dev_wer": 0.5}},
@@ -57,6 +58,8 @@ def test_round_trip(tmp_path: Path):
             {"frontend": {"kind": "lipnet", "channels": [8, 8, 8]}, "input": {"height": 12}},
             "input is 12 x 80 pixels, wanted at least 16 x 16 for a lipnet frontend",
         ),
+        ({"ctc": False, "decoder": None}, "ctc is false and decoder is null, wanted one of them or both"),
+        ({"decoder": {"location_frames": 4}}, "decoder: location_frames is 4, wanted 0 or an odd number"),
         ({"encoder": {"kernel": 4}}, "encoder: kernel is 4, wanted an odd number"),
         (
             {"encoder": {"cell": "conformer", "hidden": 20, "heads": 4}},
