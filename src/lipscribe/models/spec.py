@@ -13,6 +13,7 @@ from lipscribe.units import MODEL_FPS
 
 SPEC_FILE = "spec.json"
 WEIGHTS_FILE = "model.safetensors"
+TOKENIZER_FILE = "tokenizer.model"  # of a SentencePiece tokenizer, whose record names it
 
 
 @dataclass(frozen=True)
@@ -168,4 +169,7 @@ def load_spec(folder: Path | str) -> ModelSpec:
         ) from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}): copy or train the model again") from None
+    tokenizer = data.get("tokenizer") if isinstance(data, dict) else None
+    if isinstance(tokenizer, dict) and isinstance(tokenizer.get("model"), str):  # SentencePiece's, beside the spec
+        tokenizer["model"] = str(Path(folder) / tokenizer["model"])
     return from_dict(ModelSpec, data, str(path), CheckpointError)

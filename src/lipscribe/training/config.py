@@ -102,8 +102,9 @@ class TrainConfig:
         faults = []
         if not self.model.ctc and self.optim.ctc_weight > 0:
             faults.append(f"model.ctc is false, but optim.ctc_weight is {self.optim.ctc_weight}, wanted 0")
-        if self.optim.frame_weight > 0 and self.model.tokenizer["kind"] == "characters":
-            faults.append("optim.frame_weight is above 0 with a tokenizer of characters, wanted 0 or one of words")
+        kind = self.model.tokenizer["kind"]
+        if self.optim.frame_weight > 0 and self.optim.ctc_weight > 0 and kind != "words":
+            faults.append(f"optim.frame_weight is above 0 with a tokenizer of {kind}, wanted 0 or one of words")
         if self.model.grammar is not None:
             try:
                 Grammar(self.model.grammar).compile(tokenizer_from_dict(self.model.tokenizer))
