@@ -368,6 +368,13 @@ def test_a_grammar_with_a_fault_is_told_by_its_line(faceless, tmp_path):
     )
 
 
+def test_a_search_that_the_model_cannot_do_is_told(faceless):
+    line = error_line("transcribe", faceless, "--search", "joint")
+    assert "model grid-s1 has no decoder for search 'joint': want one of greedy, beam, grammar" in line
+    line = error_line("transcribe", faceless, "--search", "attention", "--grammar", "grid")
+    assert "a grammar is given, but method 'attention' reads none" in line
+
+
 def test_a_language_model_of_other_words_is_told(faceless, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "kenlm", None)
     assert "pip install 'lipscribe[lm]'" in error_line("transcribe", faceless, "--lm", "words.arpa")

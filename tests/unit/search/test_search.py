@@ -83,10 +83,16 @@ def test_no_clips():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"method": "best"}, "method is 'best', want one of greedy, beam, grammar"),
+        ({"method": "best"}, "method is 'best', want one of greedy, beam, grammar, attention, joint"),
         ({"beam_size": 0, "nbest": 1.5, "method": "x"}, "method is .*; beam_size is 0, .*; nbest is 1.5, want a whole"),
         ({"method": "greedy", "nbest": 2}, "nbest is 2, but method 'greedy' finds 1"),
         ({"beam_size": 3, "nbest": 4}, "nbest is 4, want at most beam_size, 3"),
+        ({"method": "joint", "beam_size": 3, "nbest": 4}, "nbest is 4, want at most beam_size, 3"),
+        (
+            {"method": "joint", "lm": object()},
+            "a language model is given, but method 'joint' uses none: want method 'b",
+        ),
+        ({"method": "attention", "grammar": GRAMMAR}, "a grammar is given, but method 'attention' reads none"),
         ({"method": "grammar"}, "grammar is None, but method 'grammar' wants a Grammar"),
         ({"method": "beam", "grammar": GRAMMAR, "beam_size": True}, "beam_size is True, .*; a grammar is given, but"),
     ],
