@@ -6,8 +6,8 @@ Each station can be used alone, and takes what the one before gives:
     tracks = track_faces(frames)                              # one track a face
     run = choose_faces(tracks)[0].runs()[0]                   # a stretch in which the face is there
     crops = crop_mouth(frames, run)                           # (T, 96, 96)
-    log_probs = model.log_probs(crops)                        # (T, V)
-    hypothesis = model.search(log_probs)[0]                   # text, words, probabilities
+    seen = model.see(crops)                                   # (T, V), or (T, looks, D) for a decoder
+    hypothesis = model.search(seen)[0]                        # text, words, probabilities
     transcript = to_transcript(hypothesis, model.spec.input.fps)
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from lipscribe.errors import ConfigError, NoFaceError
@@ -27,11 +28,13 @@ from lipscribe.faces.turned import UPSIDE_DOWN, is_upside_down
 from lipscribe.models.checkpoint import load_checkpoint
 from lipscribe.models.reader import LipReader
 from lipscribe.models.registry import DEFAULT_MODEL, find_model
+from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
 from lipscribe.mouth import CROP_SIZE, stream_all_crops
-from lipscribe.search import Grammar, Hypothesis, SearchOptions, search
+from lipscribe.search import BY_DECODER, METHODS, Hypothesis, SearchOptions, own_search, search
+from lipscribe.search.confidence import calibrated
 from lipscribe.tokenizer import tokenizer_from_dict
-from lipscribe.transcript import Segment, Transcript, Word
+from lipscribe.transcript import Alternative, NBest, RankedText, Segment, Transcript, Word
 from lipscribe.transforms import crops_to_video
 from lipscribe.units import Seconds, frame_to_seconds
 from lipscribe.video import Video
@@ -39,6 +42,7 @@ from lipscribe.video import Video
 WINDOW = 150  # frames read at once: 6 s; a longer run is read in windows, in bounded memory
 CONTEXT = 50  # frames beyond each side of a window that the network sees and whose output is thrown away
 PIECE = 1500  # frames searched at once: 60 s; longer runs are cut where nobody speaks, so memory is bounded here too
+DECODER_PIECE = 150  # the same for a decoder, 6 s: what it attends to has to be about as long as what it learned from
 SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment
 LONG_PRESENT = 0.3  # share of a shot's frames for which somebody has to be there to be worth a word
 LOW_COVERAGE = 0.8  # below this share of frames with a face, the user is warned
@@ -85,49 +89,101 @@ def load_model(name: str | Path = DEFAULT_MODEL, device: str = "auto") -> "Model
     return Model(spec, reader, device)
 
 
-class Model:
+class Model:  # this file is longer than others on purpose: the whole way is read in one place
     """A loaded lip reader.
 
     Attributes:
         spec: What it is made of, eats and says.
         name: The spec's name.
         tokenizer: Between its output and text.
-        default_search: The grammar where the spec has one (a closed-vocabulary model), else a CTC beam.
+        methods: The searches that it can do.
+        default_search: By its decoder where it has one, by the grammar where the spec has one (a closed-vocabulary
+            model), else a CTC beam; see `own_search`.
     """
 
     def __init__(self, spec: ModelSpec, reader: LipReader, device: str = "cpu"):
         self.spec = spec
         self.name = spec.name
         self.tokenizer = tokenizer_from_dict(spec.tokenizer)
-        self.default_search = (
-            SearchOptions(method="grammar", grammar=Grammar(spec.grammar)) if spec.grammar else SearchOptions()
-        )
+        decoder = spec.decoder is not None
+        able = {"attention": decoder, "joint": decoder and spec.ctc}
+        self.methods = tuple(method for method in METHODS if able.get(method, spec.ctc))
+        self.default_search = own_search(spec.ctc, decoder, spec.grammar)
         self.device = _device(device)
         self._detector: FaceDetector | None = None  # started with the first video
         self.reader = reader.to(self.device, memory_format=torch.channels_last).eval()
 
-    @torch.inference_mode()
+    def uncalibrated(self) -> "Model":
+        """The same model without the temperatures of its spec."""
+        return Model(replace(self.spec, temperatures={}), self.reader, self.device.type)
+
     def log_probs(self, crops: np.ndarray) -> np.ndarray:
-        """Crops (T, 96, 96) uint8 at the model's rate -> (T, V) float32 log-probabilities, blank = 0."""
+        """Crops (T, 96, 96) uint8 at the model's rate -> (T, V) float32 log-probabilities, blank = 0.
+
+        Raises:
+            ConfigError: The model has no CTC head.
+        """
+        self.check_search(SearchOptions())
+        return self._ctc(self._encode(crops))
+
+    def see(self, crops: np.ndarray) -> np.ndarray:
+        """Crops (T, 96, 96) uint8 at the model's rate -> what its default search reads, a row a frame.
+
+        Returns:
+            `log_probs` (T, V), or of a model with a decoder the encoder's states (T, looks, D), both float32.
+        """
+        states = self._encode(crops)
+        return self._ctc(states) if self.spec.decoder is None else states.transpose(0, 1).cpu().numpy()
+
+    @torch.inference_mode()
+    def _encode(self, crops: np.ndarray) -> Tensor:
+        """Encoder states (looks, T, D) float32: of the crops as they are, and mirrored where the spec wants that."""
+        looks = 2 if self.spec.flip_average else 1
         if not len(crops):
-            return np.zeros((0, len(self.tokenizer.vocab)), np.float32)
-        video = crops_to_video(crops, self.spec.input.height, self.spec.input.width)  # (T, 1, H, W)
-        looks = [video, video.flip(-1)] if self.spec.flip_average else [video]
+            return torch.zeros(looks, 0, self.reader.encoder.out_features, device=self.device)
+        video = crops_to_video(crops, self.spec.input.height, self.spec.input.width).to(self.device)  # (T, 1, H, W)
         length = torch.tensor([len(video)])
         # One after the other: side by side they would need twice the memory and as much time.
-        log_probs = [self.reader(look[None].to(self.device), length)[0] for look in looks]  # (T, V) each
-        return torch.stack(log_probs).mean(0).log_softmax(-1).cpu().numpy()
+        return torch.cat([self.reader.encode(look[None], length) for look in (video, video.flip(-1))[:looks]])
 
-    def search(self, log_probs: np.ndarray, options: SearchOptions | None = None) -> list[Hypothesis]:
-        """log_probs (T, V) -> the hypotheses found, best first; `options` None is `default_search`."""
-        return search(log_probs[None], None, self.tokenizer, options or self.default_search)[0]
+    @torch.inference_mode()
+    def _ctc(self, states: Tensor) -> np.ndarray:
+        """Encoder states (looks, T, D) -> (T, V) float32, the mean of the looks."""
+        return self.reader.ctc(states).mean(0).log_softmax(-1).cpu().numpy()
+
+    def check_search(self, options: SearchOptions) -> None:
+        """Raises a ConfigError where the model lacks what a search needs."""
+        if options.method not in self.methods:
+            lacks = "no decoder" if self.spec.decoder is None else "no CTC head"
+            able = ", ".join(self.methods)
+            raise ConfigError(f"model {self.name} has {lacks} for search {options.method!r}: want one of {able}")
+
+    def search(self, seen: np.ndarray, options: SearchOptions | None = None) -> list[Hypothesis]:
+        """What `see` or `log_probs` gave -> the hypotheses found, best first.
+
+        Args:
+            seen: (T, looks, D) or (T, V) float32.
+            options: None is `default_search`, or CTC's where `seen` are `log_probs`.
+
+        Raises:
+            ConfigError: The model lacks what the search needs.
+        """
+        if seen.ndim == 2:
+            options = options or own_search(True, False, self.spec.grammar)
+            found = search(seen[None], None, self.tokenizer, options)[0]
+        else:
+            options = options or self.default_search
+            self.check_search(options)
+            states = torch.from_numpy(seen).transpose(0, 1).to(self.device)  # (looks, T, D)
+            log_probs = self._ctc(states)[None] if self.spec.ctc else None
+            scorers = [DecoderScorer(self.reader.decoder, states)]
+            found = search(log_probs, [len(seen)], self.tokenizer, options, scorers)[0]
+        temperature = self.spec.temperatures.get(options.method, 1.0)
+        return [calibrated(hypothesis, temperature) for hypothesis in found]
 
     def stream_log_probs(self, crops: Iterable[np.ndarray]) -> np.ndarray:
         """Crops one by one, (96, 96) uint8 -> (T, V) float32, reading long runs in overlapping windows."""
-        windows = _Windows(self.log_probs)
-        for crop in crops:
-            windows.add(crop)
-        return windows.finish()
+        return _stream(self.log_probs, crops)
 
     def transcribe(
         self,
@@ -137,11 +193,13 @@ class Model:
         progress: bool = False,
     ) -> Transcript:
         """Reads a video file, frames or crops; see the function `transcribe`."""
+        self.check_search(options or self.default_search)
         fps = self.spec.input.fps
         if isinstance(source, np.ndarray) and source.ndim == 3:
             _check_crops(source)
-            segments = tuple(self._segments(self.stream_log_probs(source), 0, options))
-            return Transcript(segments, model=self.name, duration=frame_to_seconds(len(source), fps))
+            segments, nbest = self._read(_stream(self.see, source), 0, options)
+            duration = frame_to_seconds(len(source), fps)
+            return Transcript(tuple(segments), model=self.name, duration=duration, nbest=tuple(nbest))
         frames = Video(source, fps) if isinstance(source, str | Path) else source
         if isinstance(frames, Iterator):  # a generator: it is read twice, for faces and for mouths
             frames = list(frames)
@@ -151,10 +209,12 @@ class Model:
         warnings = list(getattr(frames, "warnings", []))
         chosen = self._choose(source, watched, tracks, face)
         runs = [run for track in chosen for run in track.runs()]
-        segments = []
-        for run, log_probs in self._read_runs(watched.read("mouths"), runs):
+        segments, nbest = [], []
+        for run, seen in self._read_runs(watched.read("mouths"), runs):
             speaker = f"face {run.id}" if face == "all" else None
-            segments += [replace(found, speaker=speaker) for found in self._segments(log_probs, run.start, options)]
+            spoken, ranked = self._read(seen, run.start, options)
+            segments += [replace(found, speaker=speaker) for found in spoken]
+            nbest += [replace(found, speaker=speaker) for found in ranked]
         coverage = float(frames_found(chosen, watched.num_frames).mean())
         if face == "moving" and (others := _left_out(tracks, chosen)):
             warnings.append(f"not read: {others} other face{'s' * (others > 1)}; --face all reads everybody")
@@ -172,6 +232,7 @@ class Model:
             duration=frame_to_seconds(watched.num_frames, fps),
             face_coverage=coverage,
             warnings=tuple(warnings),
+            nbest=tuple(sorted(nbest, key=lambda stretch: stretch.start)),
         )
 
     def _choose(self, source: Source, watched: "_Watched", tracks: list[FaceTrack], face: str | int) -> list[FaceTrack]:
@@ -185,25 +246,44 @@ class Model:
         raise NoFaceError(f"{source}: {message}" if isinstance(source, str | Path) else message)
 
     def _read_runs(self, frames: Iterable[np.ndarray], runs: list[FaceTrack]) -> Iterator[tuple[FaceTrack, np.ndarray]]:
-        """Each run with its log_probs (T, V), as soon as it ends: one pass over the frames, however many runs."""
+        """Each run with what `see` makes of it, as soon as it ends: one pass over the frames, however many runs."""
         windows: dict[int, _Windows] = {}
         for i, crop in stream_all_crops(frames, runs):
             if i not in windows:
-                windows[i] = _Windows(self.log_probs)
+                windows[i] = _Windows(self.see)
             windows[i].add(crop)
             if windows[i].num_frames == runs[i].stop - runs[i].start:
                 yield runs[i], windows.pop(i).finish()
 
-    def _segments(self, log_probs: np.ndarray, first_frame: int, options: SearchOptions | None) -> Iterator[Segment]:
-        for start, stop in _pieces(log_probs):
-            hypothesis = self.search(log_probs[start:stop], options)[0]
-            fps, sentence_words = self.spec.input.fps, self._sentence_words(options)
-            yield from to_transcript(hypothesis, fps, first_frame + start, sentence_words).segments
+    def _read(
+        self, seen: np.ndarray, first_frame: int, options: SearchOptions | None
+    ) -> tuple[list[Segment], list[NBest]]:
+        """What is said in a run, and where several readings were asked for, those of each of its pieces."""
+        options = options or self.default_search
+        silent, piece = seen, PIECE
+        if seen.ndim == 3:  # the encoder's states; without CTC nothing tells pauses
+            states = torch.from_numpy(seen).transpose(0, 1).to(self.device)
+            silent = self._ctc(states) if self.spec.ctc else np.zeros((len(seen), 1))
+            if options.method in BY_DECODER:  # which has learned sentences by the piece
+                piece = DECODER_PIECE
+            else:
+                seen = silent
+        fps, sentence_words = self.spec.input.fps, self._sentence_words(options)
+        segments, nbest = [], []
+        for start, stop in _pieces(silent, piece):
+            found = self.search(seen[start:stop], options)
+            segments += to_transcript(found[0], fps, first_frame + start, sentence_words).segments
+            if options.nbest > 1:
+                possible = (each for each in found if each.score > -np.inf)
+                texts = tuple(RankedText(h.text, round(h.score, 4), round(h.posterior, 4)) for h in possible)
+                begin, end = (frame_to_seconds(first_frame + frame, fps) for frame in (start, stop))
+                nbest.append(NBest(begin, end, texts))
+        return segments, nbest
 
     def _sentence_words(self, options: SearchOptions | None) -> int | None:
         """How many words a sentence has, where the grammar says so."""
         grammar = (options or self.default_search).grammar
-        return len(grammar.slots) if grammar else None
+        return grammar.sentence_words if grammar else None
 
 
 def to_transcript(
@@ -221,6 +301,7 @@ def to_transcript(
             frame_to_seconds(first_frame + word.start, fps),
             frame_to_seconds(first_frame + word.end, fps),
             round(word.probability, 4),
+            tuple(Alternative(rival.text, round(rival.probability, 4)) for rival in word.rivals),
         )
         for word in hypothesis.words
     ]
@@ -235,6 +316,14 @@ def to_transcript(
     )
 
 
+def _stream(see: Callable[[np.ndarray], np.ndarray], crops: Iterable[np.ndarray]) -> np.ndarray:
+    """Crops one by one, (96, 96) uint8 -> what `see` makes of them all, a row a frame."""
+    windows = _Windows(see)
+    for crop in crops:
+        windows.add(crop)
+    return windows.finish()
+
+
 class _Windows:
     """Reads a run in windows as its crops come in; each window sees `CONTEXT` frames more on either side.
 
@@ -242,13 +331,13 @@ class _Windows:
     memory, it would keep the allocator from using that again: a quarter of a GB in half an hour of video.
     """
 
-    def __init__(self, log_probs: Callable[[np.ndarray], np.ndarray]):
+    def __init__(self, see: Callable[[np.ndarray], np.ndarray]):
         self.num_frames = 0
-        self._log_probs = log_probs
+        self._see = see
         self._crops = np.empty((CONTEXT + WINDOW + CONTEXT, CROP_SIZE, CROP_SIZE), np.uint8)
         self._num_held = 0  # of the crops
         self._before = 0  # frames of context at the beginning of what is held
-        self._out: np.ndarray | None = None  # (room, V) float32
+        self._out: np.ndarray | None = None  # a row a frame, and room for more
         self._num_read = 0
 
     def add(self, crop: np.ndarray) -> None:
@@ -260,36 +349,36 @@ class _Windows:
         self.num_frames += 1
 
     def finish(self) -> np.ndarray:
-        """Log-probabilities of all crops, (T, V) float32."""
+        """What was seen of all crops, a row a frame."""
         if self._num_held > self._before or not self._num_read:
             self._read(self._num_held - self._before)
         return self._out[: self._num_read]
 
     def _read(self, keep: int) -> None:
         end = self._before + keep
-        self._store(self._log_probs(self._crops[: self._num_held])[self._before : end])
+        self._store(self._see(self._crops[: self._num_held])[self._before : end])
         self._before = min(CONTEXT, end)
         first = end - self._before
         self._crops[: self._num_held - first] = self._crops[first : self._num_held]
         self._num_held -= first
 
-    def _store(self, log_probs: np.ndarray) -> None:
-        stop = self._num_read + len(log_probs)
+    def _store(self, seen: np.ndarray) -> None:
+        stop = self._num_read + len(seen)
         if self._out is None:
-            self._out = np.empty((stop, *log_probs.shape[1:]), log_probs.dtype)
+            self._out = np.empty((stop, *seen.shape[1:]), seen.dtype)
         elif stop > len(self._out):
-            self._out = np.concatenate([self._out, np.empty_like(self._out), log_probs])  # twice the room, and more
-        self._out[self._num_read : stop] = log_probs
+            self._out = np.concatenate([self._out, np.empty_like(self._out), seen])  # twice the room, and more
+        self._out[self._num_read : stop] = seen
         self._num_read = stop
 
 
-def _pieces(log_probs: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Cuts a long run (T, V) into pieces of at most `PIECE` frames, each cut at the stillest half second there is."""
+def _pieces(log_probs: np.ndarray, piece: int = PIECE) -> Iterator[tuple[int, int]]:
+    """Cuts a long run (T, V) into pieces of at most `piece` frames, each cut at the stillest half second there is."""
     start = 0
-    while len(log_probs) - start > PIECE:
-        silence = np.exp(log_probs[start + PIECE // 2 : start + PIECE, 0])
+    while len(log_probs) - start > piece:
+        silence = np.exp(log_probs[start + piece // 2 : start + piece, 0])
         stillest = np.argmax(np.convolve(silence, np.ones(13), mode="same"))
-        stop = start + PIECE // 2 + int(stillest)
+        stop = start + piece // 2 + int(stillest)
         yield start, stop
         start = stop
     yield start, len(log_probs)

@@ -4,12 +4,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
+from io import BytesIO
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from lipscribe.errors import ConfigError, LipscribeError
+from lipscribe.errors import ConfigError, LipscribeError, MissingExtraError
 
 BLANK = 0
+# Blank never stands in a text, so its id is free to mean something else to an attention decoder, whose output has no
+# blanks: what it hears before the first token, and says after the last.
+END = 0
 BLANK_NAME = "<blank>"
+WORD_START = "\u2581"  # "▁", with which SentencePiece writes the space before a word
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz '"
 
 
@@ -157,9 +163,118 @@ class WordTokenizer:
         return {"kind": "words", "words": list(self.words)}
 
 
+@dataclass(frozen=True)
+class SentencePieceTokenizer:
+    """Pieces of words, learned from texts (Kudo and Richardson, 2018): frequent words whole, rare ones in parts.
+
+    Args:
+        model: Path of a SentencePiece model such as `train_sentencepiece` writes: id 0 is its unknown piece, which is
+            the blank here, and there are no control pieces.
+    """
+
+    model: str
+
+    def __post_init__(self) -> None:
+        processor = self._processor
+        control = [processor.id_to_piece(idx) for idx in range(len(processor)) if processor.is_control(idx)]
+        if processor.unk_id() != BLANK or control or len(processor) < 2:
+            got = f"control pieces {_quoted(control)}" if control else f"its unknown piece at {processor.unk_id()}"
+            raise ConfigError(f"{self.model} has {got}: train it with --unk_id=0 --bos_id=-1 --eos_id=-1 --pad_id=-1")
+
+    @cached_property
+    def _processor(self) -> Any:
+        sentencepiece = _sentencepiece()
+        try:
+            processor = sentencepiece.SentencePieceProcessor()
+            processor.LoadFromSerializedProto(Path(self.model).read_bytes())
+        except OSError as error:
+            raise ConfigError(f"{self.model} cannot be read ({error.strerror}): give a SentencePiece model") from None
+        except RuntimeError:
+            raise ConfigError(f"{self.model} is no SentencePiece model: give one, or train it again") from None
+        return processor
+
+    @cached_property
+    def vocab(self) -> list[str]:
+        """The blank, then the pieces; one that begins a word begins with "▁"."""
+        return [BLANK_NAME, *(self._processor.id_to_piece(idx) for idx in range(1, len(self._processor)))]
+
+    @property
+    def separator(self) -> int | None:
+        """None: words follow each other directly, the first piece of each says so."""
+        return None
+
+    def encode(self, text: str) -> list[int]:
+        """The likeliest pieces."""
+        tokens = self._processor.encode(" ".join(text.split()))
+        if BLANK in tokens:
+            unknown = sorted(set(text) - set("".join(self.vocab[1:])) - set(" \t\n"))
+            raise LipscribeError(
+                f"characters {_quoted(unknown)} of {text!r} are in no piece of {self.model}: normalise the text, or "
+                "train another on texts with them"
+            )
+        return tokens
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The words joined by single spaces."""
+        return " ".join(word.text for word in self.split_words(tokens))
+
+    def split_words(self, tokens: Sequence[int]) -> list[TokenWord]:
+        """What begins at each "▁"."""
+        words, start, text = [], 0, ""
+        for idx, piece in enumerate([*_names(tokens, self.vocab), WORD_START]):
+            if piece.startswith(WORD_START):
+                if text:
+                    words.append(TokenWord(text, start, idx))
+                start, text = idx, ""
+            text += piece.removeprefix(WORD_START)
+        return words
+
+    def to_dict(self) -> dict[str, Any]:
+        """See `tokenizer_from_dict`."""
+        return {"kind": "sentencepiece", "model": self.model}
+
+
+def train_sentencepiece(texts: Iterable[str], vocab_size: int, path: Path | str) -> SentencePieceTokenizer:
+    """Learns pieces from normalised texts, the training transcripts say, and writes the model to `path`.
+
+    Args:
+        vocab_size: Pieces at most, the blank among them; few texts yield fewer.
+
+    Raises:
+        ConfigError: There is nothing to learn from, or `vocab_size` is less than the characters of the texts.
+    """
+    content = BytesIO()
+    try:
+        _sentencepiece().SentencePieceTrainer.train(
+            sentence_iterator=iter(texts),
+            model_writer=content,
+            vocab_size=vocab_size,
+            hard_vocab_limit=False,
+            character_coverage=1.0,
+            normalization_rule_name="identity",  # it is done already
+            **{"unk_id": BLANK, "bos_id": -1, "eos_id": -1, "pad_id": -1},
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise ConfigError(f"no SentencePiece model can be trained ({str(error).splitlines()[0]})") from None
+    Path(path).write_bytes(content.getvalue())
+    return SentencePieceTokenizer(str(path))
+
+
+def _sentencepiece() -> Any:
+    try:
+        import sentencepiece
+    except ImportError:
+        raise MissingExtraError(
+            "a tokenizer of kind 'sentencepiece' needs that library: pip install 'lipscribe[sentencepiece]'"
+        ) from None
+    return sentencepiece
+
+
 _KINDS: dict[str, tuple[type, str]] = {  # kind: class, the one field of its description
     "characters": (CharacterTokenizer, "characters"),
     "words": (WordTokenizer, "words"),
+    "sentencepiece": (SentencePieceTokenizer, "model"),
 }
 
 
@@ -175,7 +290,7 @@ def tokenizer_from_dict(spec: dict[str, Any]) -> Tokenizer:
     tokenizer_class, field = _KINDS[kind]
     if set(spec) != {"kind", field}:
         raise ConfigError(f"tokenizer of kind {kind!r} has fields {sorted(spec)}: want 'kind' and {field!r}")
-    if not isinstance(spec[field], str | list | tuple):
+    if not isinstance(spec[field], str if kind == "sentencepiece" else str | list | tuple):
         raise ConfigError(f"tokenizer field {field!r} is {spec[field]!r}: want a string or a list of strings")
     return tokenizer_class(spec[field])
 

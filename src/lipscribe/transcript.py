@@ -19,13 +19,29 @@ MAX_CUE_SECONDS = 7.0
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """Another word that a word was chosen over, and its probability there, 0 to 1.
+
+    `homophene` says whether the two look the same on the lips; None where that was not looked up.
+    """
+
+    text: str
+    probability: float
+    homophene: bool | None = None
+
+
+@dataclass(frozen=True)
 class Word:
-    """One word, its times in seconds from the beginning of the video, and the model's probability of it, 0 to 1."""
+    """One word, its times in seconds from the beginning of the video, and the model's probability of it, 0 to 1.
+
+    `alternatives` are best first, and empty where none were asked for.
+    """
 
     text: str
     start: Seconds
     end: Seconds
     probability: float
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,25 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class RankedText:
+    """One of several readings: its natural-log score, and its probability among all readings, 0 to 1."""
+
+    text: str
+    score: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class NBest:
+    """The readings, best first, of a stretch of video that was searched as one; their best is in the segments too."""
+
+    start: Seconds
+    end: Seconds
+    texts: tuple[RankedText, ...]
+    speaker: str | None = None
+
+
+@dataclass(frozen=True)
 class Transcript:
     """All that was read from a video.
 
@@ -50,6 +85,7 @@ class Transcript:
         duration: of the video.
         face_coverage: share of the frames in which the face that was read was found, 0 to 1.
         warnings: what the reader of the transcript should know, one line each.
+        nbest: other readings, where they were asked for.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -58,6 +94,7 @@ class Transcript:
     duration: Seconds | None = None
     face_coverage: float | None = None
     warnings: tuple[str, ...] = ()
+    nbest: tuple[NBest, ...] = ()
 
     @property
     def text(self) -> str:
@@ -101,12 +138,30 @@ class Transcript:
             fields = {name: value for name, value in record.items() if name not in ("text", "speakers")}
             fields["warnings"] = tuple(fields["warnings"])
             fields["segments"] = tuple(
-                Segment(**{**segment, "words": tuple(Word(**word) for word in segment["words"])})
+                Segment(**{**segment, "words": tuple(_word_from_dict(word) for word in segment["words"])})
                 for segment in fields["segments"]
+            )
+            fields["nbest"] = tuple(
+                NBest(**{**stretch, "texts": tuple(RankedText(**text) for text in stretch["texts"])})
+                for stretch in fields.get("nbest", ())
             )
             return cls(**fields)
         except (AttributeError, KeyError, TypeError) as error:
             raise LipscribeError(f"not a transcript ({error}): want what `Transcript.to_dict` gives") from error
+
+
+def mark_unsure(transcript: Transcript, threshold: float) -> Transcript:
+    """The transcript with every word less probable than `threshold` (0 to 1) written as a question: "[seven?]"."""
+
+    def marked(word: Word) -> Word:
+        return replace(word, text=f"[{word.text}?]") if word.probability < threshold else word
+
+    segments = []
+    for segment in transcript.segments:
+        words = tuple(marked(word) for word in segment.words)
+        text = " ".join(word.text for word in words) if words != segment.words else segment.text
+        segments.append(replace(segment, text=text, words=words))
+    return replace(transcript, segments=tuple(segments))
 
 
 def format_txt(transcript: Transcript) -> str:
@@ -188,6 +243,11 @@ def write_transcript(transcript: Transcript, format: str = "txt", path: str | Pa
         Path(path).write_bytes(written)
     except OSError as error:
         raise LipscribeError(f"cannot write {path}: {error.strerror}; choose a folder you may write to") from error
+
+
+def _word_from_dict(record: dict[str, Any]) -> Word:
+    alternatives = tuple(Alternative(**each) for each in record.get("alternatives", ()))
+    return Word(**{**record, "alternatives": alternatives})
 
 
 def _spoken(transcript: Transcript) -> list[Segment]:

@@ -343,3 +343,87 @@ def test_interrupt_keeps_what_is_done_and_says_so(clip, tmp_path):
     assert "interrupted" in stderr
     assert "Traceback" not in stderr
     assert list(tmp_path.glob("*.txt"))
+
+
+def test_only_the_phrases_given_are_read(clip, tmp_path):
+    phrases = tmp_path / "phrases.txt"
+    phrases.write_text("set white with p four please\nbin blue at l seven soon\n")
+    code, stdout, _ = run("transcribe", clip, "--phrases", phrases)
+    assert (code, stdout) == (0, "bin blue at l seven soon\n")
+
+
+def test_a_grammar_with_a_fault_is_told_by_its_line(faceless, tmp_path):
+    rules = tmp_path / "rules.txt"
+    rules.write_text("<sentence> = bin (blue | red\n")
+    assert error_line("transcribe", faceless, "--grammar", rules).endswith(
+        "rules.txt: line 1: '(' is not closed by ')'"
+    )
+    rules.write_text("<sentence> = bin purple\n")
+    assert "grammar: 'purple' cannot be spelt in the model's" in error_line("transcribe", faceless, "--grammar", rules)
+    assert "grammar is given, but method 'beam'" in error_line(
+        "transcribe", faceless, "--grammar", "grid", "--search", "beam"
+    )
+    assert "--grammar and --phrases are both given" in error_line(
+        "transcribe", faceless, "--grammar", "grid", "--phrases", rules
+    )
+
+
+def test_a_search_that_the_model_cannot_do_is_told(faceless):
+    line = error_line("transcribe", faceless, "--search", "joint")
+    assert "model grid-s1 has no decoder for search 'joint': want one of greedy, beam, grammar" in line
+    line = error_line("transcribe", faceless, "--search", "attention", "--grammar", "grid")
+    assert "a grammar is given, but method 'attention' reads none" in line
+
+
+def test_a_language_model_of_other_words_is_told(faceless, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "kenlm", None)
+    assert "pip install 'lipscribe[lm]'" in error_line("transcribe", faceless, "--lm", "words.arpa")
+    assert "--grammar and --lm are both given" in error_line(
+        "transcribe", faceless, "--lm", "words.arpa", "--grammar", "grid"
+    )
+
+
+def test_a_language_model_in_the_beam(clip, tmp_path):
+    pytest.importorskip("kenlm", reason="needs KenLM: pip install 'lipscribe[lm]'")
+    arpa = tmp_path / "words.arpa"
+    arpa.write_text(
+        "\\data\\\nngram 1=4\nngram 2=1\n\n\\1-grams:\n0\t<s>\t0\n-1\t</s>\n-0.3\tsoon\t0\n-9\tzebra\t0\n\n"
+        "\\2-grams:\n-0.1\t<s> soon\n\n\\end\\\n"
+    )
+    plain = run("transcribe", clip, "--search", "beam")
+    code, stdout, stderr = run("transcribe", clip, "--lm", arpa, "--lm-weight", 0.0)
+    assert (code, stdout) == plain[:2]
+    assert "note: language model: 1 of its words cannot be read by this model: zebra" in stderr
+    assert "note: language model: it lacks 50 of the reader's words: a, again, at" in stderr
+
+
+def test_json_has_other_readings_and_what_words_were_chosen_over(clip):
+    code, stdout, _ = run("transcribe", clip, "--format", "json", "--nbest", 3, "--alternatives", 2)
+    assert code == 0
+    record = json.loads(stdout)
+    texts = record["nbest"][0]["texts"]
+    assert texts[0]["text"] == record["text"]
+    assert len({text["text"] for text in texts}) == 3
+    assert [text["score"] for text in texts] == sorted((text["score"] for text in texts), reverse=True)
+    words = record["segments"][0]["words"]
+    assert all(len(word["alternatives"]) <= 2 for word in words)
+    found = [alternative for word in words for alternative in word["alternatives"]]
+    assert found
+    assert all(each["homophene"] in (True, False) and 0 <= each["probability"] <= 1 for each in found)
+
+
+def test_unsure_words_are_marked(clip):
+    code, stdout, _ = run("transcribe", clip, "--mark-unsure", "--unsure-below", 1)
+    assert code == 0
+    assert "[l?]" in stdout
+
+
+def test_a_model_is_calibrated_in_place(prepared, toy_spec, tmp_path):
+    from lipscribe.models.builders import build_reader
+    from lipscribe.models.checkpoint import save_checkpoint
+    from lipscribe.models.spec import load_spec
+
+    save_checkpoint(tmp_path, toy_spec, build_reader(toy_spec).state_dict())
+    line = error_line("calibrate", prepared, "--model", tmp_path)
+    assert "words were read, too few to fit a temperature: want at least 50" in line
+    assert load_spec(tmp_path).temperatures == {}

@@ -33,6 +33,7 @@ class ScriptedModel:
     """Reads crops whose first pixel is the number of a word, frame by frame; a word it was not told of it doubts."""
 
     name = "scripted"
+    methods = ("greedy", "beam", "grammar")
 
     def __init__(self, grammar=None):
         self.spec = SimpleNamespace(grammar=grammar, input=SimpleNamespace(fps=25.0))
@@ -40,7 +41,7 @@ class ScriptedModel:
         self.default_search = SearchOptions()
         self.num_looks = 0
 
-    def log_probs(self, crops):
+    def see(self, crops):
         self.num_looks += 1
         if (crops == 255).all():
             raise LipscribeError("these crops are spoilt")
@@ -259,7 +260,7 @@ REPORTS = {
 
 
 class PlantedModel(ScriptedModel):
-    def log_probs(self, crops):
+    def see(self, crops):
         return crops[0, 0, :1]
 
     def search(self, log_probs, options=None):

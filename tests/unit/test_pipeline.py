@@ -2,18 +2,21 @@
 
 import tracemalloc
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import lipscribe
 from lipscribe import pipeline
 from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceTrack
 from lipscribe.models.builders import build_reader
-from lipscribe.models.spec import Card, EncoderSpec, FrontendSpec, ModelSpec
+from lipscribe.models.spec import Card, DecoderSpec, EncoderSpec, FrontendSpec, ModelSpec
 from lipscribe.mouth import REFERENCE_FACE, STABLE_POINTS
 from lipscribe.pipeline import CONTEXT, WINDOW, Model, to_transcript
+from lipscribe.search import SearchOptions
 from lipscribe.search.hypothesis import Hypothesis, WordSpan
 
 SPEC = ModelSpec(
@@ -119,12 +122,92 @@ def test_log_probs_are_log_probabilities(model):
 
 
 def test_averaging_the_mirrored_look_makes_mirror_images_equal():
-    from dataclasses import replace
-
     spec = replace(SPEC, flip_average=True)
     model = Model(spec, build_reader(spec))
     picture = np.random.default_rng(0).integers(0, 255, (4, 96, 96), dtype=np.uint8)
     np.testing.assert_allclose(model.log_probs(picture), model.log_probs(picture[:, :, ::-1].copy()), atol=1e-5)
+
+
+def with_decoder(ctc: bool = True, flip_average: bool = False) -> Model:
+    spec = replace(SPEC, ctc=ctc, decoder=DecoderSpec(hidden=4), flip_average=flip_average)
+    torch.manual_seed(0)
+    return Model(spec, build_reader(spec))
+
+
+@pytest.mark.parametrize("flip_average", [False, True])
+def test_a_model_with_a_decoder_is_read_by_it(flip_average: bool):
+    model = with_decoder(flip_average=flip_average)
+    assert model.methods == ("greedy", "beam", "grammar", "attention", "joint")
+    assert model.default_search.method == "joint"
+    picture = np.random.default_rng(0).integers(0, 255, (9, 96, 96), dtype=np.uint8)
+    seen = model.see(picture)
+    assert (seen.shape, seen.dtype) == ((9, 1 + flip_average, 8), np.float32)
+    assert model.search(seen) == model.search(seen, SearchOptions("joint"))
+    by_ctc = model.search(model.log_probs(picture))  # log-probabilities alone are read by CTC
+    assert by_ctc[0].text == model.search(seen, SearchOptions("beam"))[0].text
+    assert model.search(seen[:0])[0].text == ""
+    assert model.see(picture[:0]).shape == (0, 1 + flip_average, 8)
+    for options in (None, SearchOptions("attention"), SearchOptions("greedy")):
+        model.transcribe(picture, options=options)
+
+
+def test_what_a_decoder_reads_is_the_same_in_windows():
+    spec = replace(SPEC, encoder=EncoderSpec("none"), decoder=DecoderSpec(hidden=4))  # sees two frames to either side
+    model = Model(spec, build_reader(spec))
+    picture = np.random.default_rng(0).integers(0, 255, (WINDOW + 2 * CONTEXT, 96, 96), dtype=np.uint8)
+    np.testing.assert_allclose(pipeline._stream(model.see, picture), model.see(picture), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "message"),
+    [
+        (
+            Model(SPEC, build_reader(SPEC)),
+            "joint",
+            "tiny has no decoder for search 'joint': want one of greedy, beam, gr",
+        ),
+        (with_decoder(ctc=False), "beam", "tiny has no CTC head for search 'beam': want one of attention"),
+        (with_decoder(ctc=False), "joint", "tiny has no CTC head for search 'joint'"),
+    ],
+)
+def test_a_search_that_the_model_cannot_do(model: Model, method: str, message: str):
+    with pytest.raises(ConfigError, match=message):
+        model.transcribe(crops(3), options=SearchOptions(method))
+
+
+def test_without_ctc_there_are_no_log_probs_and_a_decoder_reads_all_the_same():
+    model = with_decoder(ctc=False)
+    with pytest.raises(ConfigError, match="no CTC head"):
+        model.log_probs(crops(3))
+    assert model.default_search.method == "attention"
+    model.transcribe(crops(pipeline.DECODER_PIECE + 60))
+
+
+@pytest.mark.parametrize(("method", "lengths"), [("joint", 2), ("attention", 2), ("beam", 1)])
+def test_only_what_a_decoder_reads_is_cut_into_short_pieces(method: str, lengths: int, monkeypatch):
+    model, pieces = with_decoder(), []
+
+    def search(seen, options):
+        pieces.append(len(seen))
+        return [hypothesis()]
+
+    monkeypatch.setattr(model, "search", search)
+    model.transcribe(crops(pipeline.DECODER_PIECE + 60), options=SearchOptions(method))
+    assert (len(pieces), sum(pieces)) == (lengths, pipeline.DECODER_PIECE + 60)
+
+
+def test_the_temperature_of_a_decoders_search_is_applied():
+    plain = with_decoder()
+    soft = Model(replace(plain.spec, temperatures={"joint": 0.5}), plain.reader)
+    seen = np.random.default_rng(0).normal(size=(9, 1, 8)).astype(np.float32)
+    options = SearchOptions("joint", nbest=16)
+    before, after = ([each for each in one.search(seen, options) if each.words] for one in (plain, soft))
+    assert before and [each.score for each in before] == [each.score for each in after]
+    assert all(
+        w.probability != v.probability
+        for x, y in zip(before, after, strict=True)
+        for w, v in zip(x.words, y.words, strict=True)
+    )
 
 
 def test_words_are_placed_in_the_video():
@@ -225,8 +308,6 @@ def test_no_face_but_one_upside_down_says_so(model, monkeypatch):
 
 
 def test_a_closed_vocabulary_is_told_once(tmp_path, capsys, monkeypatch):
-    from dataclasses import replace
-
     from lipscribe.models.checkpoint import save_checkpoint
 
     monkeypatch.setattr(pipeline, "_noticed", set())
@@ -254,3 +335,16 @@ def test_public_names_are_there():
     assert callable(lipscribe.transcribe)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = lipscribe.nonsense
+
+
+def test_the_temperature_of_a_search_is_applied_to_its_words_alone(model):
+    from dataclasses import replace
+
+    log_probs = np.log(np.array([[0.9, 0.05, 0.05], [0.1, 0.7, 0.2], [0.9, 0.05, 0.05]], np.float32))
+    (plain,) = model.search(log_probs)
+    soft = Model(replace(SPEC, temperatures={"beam": 2.0}), model.reader)
+    (softened,) = soft.search(log_probs)
+    assert (softened.text, softened.score) == (plain.text, plain.score)
+    assert 0.5 < softened.words[0].probability < plain.words[0].probability
+    assert soft.uncalibrated().search(log_probs) == [plain]
+    assert Model(replace(SPEC, temperatures={"grammar": 2.0}), model.reader).search(log_probs) == [plain]

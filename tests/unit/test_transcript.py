@@ -4,7 +4,19 @@ import os
 import pytest
 
 from lipscribe.errors import ConfigError, LipscribeError
-from lipscribe.transcript import MAX_CUE_CHARS, MAX_CUE_SECONDS, WRITERS, Segment, Transcript, Word, write_transcript
+from lipscribe.transcript import (
+    MAX_CUE_CHARS,
+    MAX_CUE_SECONDS,
+    WRITERS,
+    Alternative,
+    NBest,
+    RankedText,
+    Segment,
+    Transcript,
+    Word,
+    mark_unsure,
+    write_transcript,
+)
 
 
 def spoken(text: str, start: float, step: float = 0.5, speaker: str | None = None) -> Segment:
@@ -38,7 +50,13 @@ def test_the_text_of_several_speakers_says_who_says_what():
     assert TWO.to_dict()["speakers"] == {}
 
 
-@pytest.mark.parametrize("transcript", [TWO, PEOPLE, Transcript()])
+DOUBTED = Transcript(
+    (Segment("at c", 0.0, 1.0, (Word("at", 0.0, 0.5, 0.9), Word("c", 0.5, 1.0, 0.4, (Alternative("z", 0.3, True),)))),),
+    nbest=(NBest(0.0, 1.0, (RankedText("at c", -1.0, 0.5), RankedText("at z", -1.5, 0.3)), "face 0"),),
+)
+
+
+@pytest.mark.parametrize("transcript", [TWO, PEOPLE, DOUBTED, Transcript()])
 def test_json_round_trip(transcript):
     record = json.loads(WRITERS["json"](transcript))
     assert Transcript.from_dict(record) == transcript
@@ -179,3 +197,23 @@ def test_unwritable_path(tmp_path):
         write_transcript(TWO, "txt", tmp_path / "nowhere" / "out.txt")
     with pytest.raises(LipscribeError, match=f"cannot write .*: {os.strerror(21)}"):
         write_transcript(TWO, "txt", tmp_path)
+
+
+def test_records_of_before_alternatives_and_nbest_are_read():
+    record = TWO.to_dict()
+    del record["nbest"]
+    for segment in record["segments"]:
+        for word in segment["words"]:
+            del word["alternatives"]
+    assert Transcript.from_dict(record) == TWO
+
+
+def test_unsure_words_are_questions():
+    assert WRITERS["txt"](mark_unsure(DOUBTED, 0.5)) == "at [c?]\n"
+    assert WRITERS["srt"](mark_unsure(DOUBTED, 0.95)).splitlines()[2] == "[at?] [c?]"
+    assert mark_unsure(DOUBTED, 0.4) == DOUBTED
+
+
+def test_text_without_words_stays_as_it_is():
+    transcript = Transcript((Segment("At C.", 0.0, 1.0),))
+    assert mark_unsure(transcript, 1.0) == transcript

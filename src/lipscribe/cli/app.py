@@ -10,6 +10,7 @@ from typing import Any
 import typer
 import typer.core
 
+from lipscribe.cli.calibrate import calibrate
 from lipscribe.cli.demo import demo
 from lipscribe.cli.evaluate import evaluate
 from lipscribe.cli.inspect import inspect
@@ -115,7 +116,7 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-for _command in (transcribe, inspect, demo, talk, prepare, train, evaluate, models):
+for _command in (transcribe, inspect, demo, talk, prepare, train, evaluate, calibrate, models):
     app.command()(_guarded(_command))
 
 

@@ -1,18 +1,20 @@
 """`lipscribe evaluate`."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-
-class Search(StrEnum):  # noqa: D101
-    auto = "auto"
-    greedy = "greedy"
-    beam = "beam"
-    grammar = "grammar"
+from lipscribe.cli.searching import (
+    GRAMMAR_HELP,
+    LM_HELP,
+    LM_WEIGHT_HELP,
+    PHRASES_HELP,
+    SEARCH_HELP,
+    WORD_BONUS_HELP,
+    Search,
+)
 
 
 def evaluate(
@@ -26,7 +28,12 @@ def evaluate(
         bool,
         typer.Option("--from-video", help="Read the video files themselves, the whole way, not the prepared crops."),
     ] = False,
-    search: Annotated[Search, typer.Option(help="auto is the model's grammar if it has one, else beam.")] = Search.auto,
+    search: Annotated[Search, typer.Option(help=SEARCH_HELP)] = Search.auto,
+    grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
+    phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
+    lm: Annotated[str | None, typer.Option(help=LM_HELP)] = None,
+    lm_weight: Annotated[float, typer.Option(help=LM_WEIGHT_HELP, min=0)] = 0.5,
+    word_bonus: Annotated[float, typer.Option(help=WORD_BONUS_HELP)] = 0.0,
     beam_size: Annotated[int, typer.Option(help="Hypotheses kept by the beam.", min=1)] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> int:
@@ -41,7 +48,7 @@ def evaluate(
       lipscribe evaluate my-clips.jsonl --split test
     """
     from lipscribe.cli.files import result_folder
-    from lipscribe.cli.transcribe import search_options
+    from lipscribe.cli.searching import search_options
     from lipscribe.data.manifest import load_manifest
     from lipscribe.errors import ManifestError
     from lipscribe.evaluation import evaluate_prepared, evaluate_videos, write_evaluation
@@ -56,15 +63,20 @@ def evaluate(
     if raw and not clips:
         raise ManifestError(f"{manifest} has no clip of split {split!r}: give another --split")
     reader = load_model(model, device)
-    options = search_options(reader, search, beam_size)
+    files = {"grammar": grammar, "phrases": phrases, "lm": lm}
+    options = search_options(reader, search, beam_size, **files, lm_weight=lm_weight, word_bonus=word_bonus)
     evaluation = evaluate_videos(reader, clips, options) if raw else evaluate_prepared(reader, source, split, options)
     print("\n".join([headline(evaluation), *facts(evaluation)]))
+    failures = _tell_failures(evaluation)
+    for path in write_evaluation(evaluation, output) if output is not None else ():
+        typer.echo(str(path), err=True)
+    return 1 if failures else 0
+
+
+def _tell_failures(evaluation) -> int:
     failures = [clip for clip in evaluation.clips if clip.failure]
     for clip in failures:
         print(f"could not be read: {clip.id}: {clip.failure}", file=sys.stderr)
     if failures:
         print(f"{len(failures)} of {len(evaluation.clips)} clips could not be read: their words count as left out")
-    if output is not None:
-        for path in write_evaluation(evaluation, output):
-            typer.echo(str(path), err=True)
-    return 1 if failures else 0
+    return len(failures)

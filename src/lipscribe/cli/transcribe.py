@@ -8,6 +8,16 @@ from typing import Annotated
 
 import typer
 
+from lipscribe.cli.searching import (
+    GRAMMAR_HELP,
+    LM_HELP,
+    LM_WEIGHT_HELP,
+    PHRASES_HELP,
+    SEARCH_HELP,
+    WORD_BONUS_HELP,
+    Search,
+)
+
 
 class Format(StrEnum):  # noqa: D101
     txt = "txt"
@@ -17,21 +27,25 @@ class Format(StrEnum):  # noqa: D101
     tsv = "tsv"
 
 
-class Search(StrEnum):  # noqa: D101
-    auto = "auto"
-    greedy = "greedy"
-    beam = "beam"
-    grammar = "grammar"
-
-
 def transcribe(
     videos: Annotated[list[Path], typer.Argument(help="Video files.", show_default=False)],
     model: Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.")] = "grid-s1",
     format: Annotated[Format, typer.Option(help="What to write.")] = Format.txt,
     output: Annotated[Path | None, typer.Option(help="Folder for one result per video; without it, stdout.")] = None,
     face: Annotated[str, typer.Option(help="Whom to read: moving, largest, all, or a face's id.")] = "moving",
-    search: Annotated[Search, typer.Option(help="auto is the model's grammar if it has one, else beam.")] = Search.auto,
+    search: Annotated[Search, typer.Option(help=SEARCH_HELP)] = Search.auto,
+    grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
+    phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
+    lm: Annotated[str | None, typer.Option(help=LM_HELP)] = None,
+    lm_weight: Annotated[float, typer.Option(help=LM_WEIGHT_HELP, min=0)] = 0.5,
+    word_bonus: Annotated[float, typer.Option(help=WORD_BONUS_HELP)] = 0.0,
     beam_size: Annotated[int, typer.Option(help="Hypotheses kept by the beam.", min=1)] = 16,
+    nbest: Annotated[int, typer.Option(help="Readings of each stretch in JSON, with their scores.", min=1)] = 1,
+    alternatives: Annotated[int, typer.Option(help="Words in JSON that each was chosen over, at most.", min=0)] = 3,
+    mark_unsure: Annotated[
+        bool, typer.Option("--mark-unsure", help="Write unsure words as [word?]; JSON has all probabilities anyway.")
+    ] = False,
+    unsure_below: Annotated[float, typer.Option(help="Probability below which a word is unsure.", min=0, max=1)] = 0.5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> int:
     """Read the words from videos, by the picture alone.
@@ -42,18 +56,34 @@ def transcribe(
       lipscribe transcribe *.mp4 --format srt --output subs/
 
       lipscribe transcribe two-people.mp4 --face all --format json
+
+      lipscribe transcribe clip.mp4 --model runs/mine --phrases commands.txt
+
+      lipscribe transcribe clip.mp4 --mark-unsure --unsure-below 0.7
     """
     from lipscribe.cli.files import result_paths
+    from lipscribe.cli.searching import search_options
     from lipscribe.errors import LipscribeError
     from lipscribe.pipeline import load_model
-    from lipscribe.transcript import WRITERS, write_transcript
+    from lipscribe.transcript import mark_unsure as marked
 
     if len(videos) > 1 and output is None and format not in (Format.txt, Format.json):
         raise typer.BadParameter(f"several videos as {format} need --output FOLDER", param_hint="--output")
     paths = result_paths(videos, output, format.value)
     reader = load_model(model, device)
-    options = search_options(reader, search, beam_size)
-    failed = 0
+    options = search_options(
+        reader,
+        search,
+        beam_size,
+        grammar=grammar,
+        phrases=phrases,
+        lm=lm,
+        lm_weight=lm_weight,
+        word_bonus=word_bonus,
+        nbest=nbest,
+        alternatives=alternatives if format is Format.json else 0,
+    )
+    failed = 0  # this function is long on purpose: most of it is the flags' help
     for video, path in zip(videos, paths, strict=True):
         try:
             transcript = reader.transcribe(video, face=face, options=options, progress=True)
@@ -61,33 +91,37 @@ def transcribe(
             failed += 1
             print(f"error: {error}", file=sys.stderr)
             continue
-        for warning in transcript.warnings:
-            print(f"warning: {video}: {warning}", file=sys.stderr)
-        if path is None and format is Format.json and len(videos) > 1:
-            print(json.dumps(transcript.to_dict(), ensure_ascii=False), flush=True)  # one object a line
-        elif path is None and len(videos) > 1:
-            for line in WRITERS["txt"](transcript).splitlines() or [""]:
-                print(f"{video}: {line}", flush=True)  # as grep does with several files
-        else:
-            write_transcript(transcript, format.value, path)
-        if path is not None:
-            print(f"{video} -> {path}", file=sys.stderr)
-        if not transcript.text:
-            print(f"note: {video}: no words were read", file=sys.stderr)
+        if format is Format.json:
+            transcript = _with_homophenes(transcript)
+        elif mark_unsure:
+            transcript = marked(transcript, unsure_below)
+        _write(transcript, video, path, format, several=len(videos) > 1)
     if failed and len(videos) > 1:
         print(f"{failed} of {len(videos)} videos could not be read", file=sys.stderr)
     return 0 if not failed else 2 if failed == len(videos) else 1
 
 
-def search_options(reader, search: str, beam_size: int):
-    """The `SearchOptions` that the flags ask of a `Model`; None is the model's own."""
-    from lipscribe.errors import ConfigError
-    from lipscribe.search import SearchOptions
+def _with_homophenes(transcript):
+    if not any(word.alternatives for word in transcript.words):
+        return transcript
+    from lipscribe.talker.homophenes import mark_homophenes  # reads a dictionary
 
-    if search == "auto":
-        return None
-    if search == "grammar":
-        if reader.default_search.grammar is None:
-            raise ConfigError(f"model {reader.name} has no grammar: give --search beam or greedy")
-        return reader.default_search
-    return SearchOptions(method=str(search), beam_size=beam_size)
+    return mark_homophenes(transcript)
+
+
+def _write(transcript, video: Path, path: Path | None, format: Format, several: bool) -> None:
+    from lipscribe.transcript import WRITERS, write_transcript
+
+    for warning in transcript.warnings:
+        print(f"warning: {video}: {warning}", file=sys.stderr)
+    if path is None and format is Format.json and several:
+        print(json.dumps(transcript.to_dict(), ensure_ascii=False), flush=True)  # one object a line
+    elif path is None and several:
+        for line in WRITERS["txt"](transcript).splitlines() or [""]:
+            print(f"{video}: {line}", flush=True)  # as grep does with several files
+    else:
+        write_transcript(transcript, format.value, path)
+    if path is not None:
+        print(f"{video} -> {path}", file=sys.stderr)
+    if not transcript.text:
+        print(f"note: {video}: no words were read", file=sys.stderr)

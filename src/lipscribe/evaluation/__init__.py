@@ -25,6 +25,7 @@ from lipscribe.evaluation.scores import (
     score_method,
     score_positions,
 )
+from lipscribe.evaluation.temperature import Fit, fit_temperature
 from lipscribe.search import Grammar, Hypothesis, SearchOptions
 from lipscribe.text import normalise
 from lipscribe.transcript import Transcript
@@ -45,8 +46,8 @@ def evaluate_prepared(
 ) -> Evaluation:
     """Reads the prepared clips of a split.
 
-    The network reads each clip once; every search that the model allows (greedy, beam, and its grammar if it has one)
-    works on the same log-probabilities, so that they can be compared.
+    The network reads each clip once; every search that the model allows (greedy, beam and its grammar if it has one by
+    CTC, attention and joint by a decoder) works on the same output, so that they can be compared.
 
     Args:
         folder: What `lipscribe prepare` wrote. Clips that could not be prepared are listed in `left_out`.
@@ -70,6 +71,29 @@ def evaluate_prepared(
             seconds[name] += taken
     _check_any(readings[main.method], f"{folder}, split {split!r},")
     return _summarise(model, split, main.method, readings, seconds, video_seconds, _left_out(Path(folder), split))
+
+
+def calibrate_prepared(
+    model: "Model", folder: Path | str, split: str = "dev", options: SearchOptions | None = None, progress: bool = True
+) -> Fit:
+    """Fits the temperature of a search's word probabilities on the prepared clips of a split.
+
+    Args:
+        options: The search; None is the model's own.
+
+    Raises:
+        ManifestError: The folder has no such split, or is damaged.
+        LipscribeError: Too few words were read.
+    """
+    options = options or model.default_search
+    uncalibrated = model.uncalibrated()
+    readings = [
+        reading
+        for shard in find_shards(folder, split)
+        for prepared in _with_progress(read_shard(shard), split, progress)
+        for _, reading, _ in _read_prepared(uncalibrated, prepared, {options.method: options})
+    ]
+    return fit_temperature(readings)
 
 
 def evaluate_videos(
@@ -132,8 +156,9 @@ def write_evaluation(evaluation: Evaluation, folder: Path | str) -> list[Path]:
 
 
 def _methods(model: "Model", main: SearchOptions) -> dict[str, SearchOptions]:
-    methods = {"greedy": SearchOptions(method="greedy"), "beam": SearchOptions(method="beam")}
-    if model.spec.grammar:
+    able = [method for method in model.methods if method != "grammar"]
+    methods = {method: SearchOptions(method=method) for method in able}
+    if "grammar" in model.methods and model.spec.grammar:
         methods["grammar"] = SearchOptions(method="grammar", grammar=Grammar(model.spec.grammar))
     return {**methods, main.method: main}
 
@@ -145,7 +170,7 @@ def _read_prepared(
     clip = prepared.clip
     started = time.perf_counter()
     try:
-        log_probs = model.log_probs(prepared.crops)
+        seen = model.see(prepared.crops)
     except LipscribeError as error:
         yield from ((name, _failed(clip, error), 0.0) for name in methods)
         return
@@ -153,7 +178,7 @@ def _read_prepared(
     for name, options in methods.items():
         started = time.perf_counter()
         try:
-            reading = _reading(clip, model.search(log_probs, options)[0])
+            reading = _reading(clip, model.search(seen, options)[0])
         except LipscribeError as error:
             reading = _failed(clip, error)
         yield name, reading, network + time.perf_counter() - started

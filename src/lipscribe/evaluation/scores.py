@@ -278,18 +278,27 @@ def count_confusions(readings: Sequence[Reading]) -> tuple[Confusion, ...]:
     return tuple(Confusion(*pair, count) for pair, count in ordered[:NUM_CONFUSIONS])
 
 
-def calibrate(readings: Sequence[Reading]) -> Calibration | None:
-    """Probabilities of the words that were read against how many of them were right."""
-    probabilities, right = [], []
+def word_outcomes(readings: Sequence[Reading]) -> tuple[np.ndarray, np.ndarray]:
+    """Of all words read that have a probability: (N,) float64 probabilities and (N,) bool whether each is right."""
+    probabilities: list[float] = []
+    right: list[bool] = []
     for reading in readings:
         if reading.probabilities is None:
             continue
         edits = align_words(reading.reference, reading.hypothesis)
         right += [edit.kind == HIT for edit in edits if edit.kind in (HIT, SUBSTITUTION, INSERTION)]
         probabilities += reading.probabilities
-    if not probabilities:
-        return None
-    probability, is_right = np.array(probabilities), np.array(right)
+    return np.array(probabilities), np.array(right, dtype=bool)
+
+
+def calibrate(readings: Sequence[Reading]) -> Calibration | None:
+    """Probabilities of the words that were read against how many of them were right."""
+    probability, is_right = word_outcomes(readings)
+    return measure_calibration(probability, is_right) if len(probability) else None
+
+
+def measure_calibration(probability: np.ndarray, is_right: np.ndarray) -> Calibration:
+    """The same of (N,) probabilities and (N,) outcomes, N at least 1."""
     bin_of = np.minimum((probability * NUM_BINS).astype(int), NUM_BINS - 1)
     bins = tuple(
         CalibrationBin(

@@ -1,10 +1,17 @@
 """Numbers -> networks: the only place where a spec becomes modules."""
 
-from lipscribe.models.encoder import RecurrentEncoder
+from torch import nn
+
+from lipscribe.models.conformer import ConformerEncoder
+from lipscribe.models.decoder import AttentionDecoder
+from lipscribe.models.encoder import NoEncoder, RecurrentEncoder
 from lipscribe.models.frontend import ConvFrontend
 from lipscribe.models.heads import CTCHead
+from lipscribe.models.lipnet import LipNetFrontend
 from lipscribe.models.reader import LipReader
-from lipscribe.models.spec import ModelSpec
+from lipscribe.models.resnet import ResNetFrontend
+from lipscribe.models.spec import EncoderSpec, FrontendSpec, InputSpec, ModelSpec
+from lipscribe.models.tcn import TCNEncoder
 from lipscribe.tokenizer import tokenizer_from_dict
 
 
@@ -12,25 +19,30 @@ def build_reader(spec: ModelSpec) -> LipReader:
     """A `LipReader` with fresh weights.
 
     Args:
-        spec: Sizes and kinds. Every combination of frontend (2D per frame or 3D first layer, flattened or averaged)
-            and encoder (LSTM or GRU, one direction or two) is built by the same lines.
+        spec: Sizes and kinds. Every frontend goes with every encoder.
     """
-    frontend = ConvFrontend(
-        channels=spec.frontend.channels,
-        stem_frames=spec.frontend.stem_frames,
-        pooling=spec.frontend.pooling,
-        features=spec.frontend.features,
-        height=spec.input.height,
-        width=spec.input.width,
-        dropout=spec.frontend.dropout,
-    )
-    encoder = RecurrentEncoder(
-        cell=spec.encoder.cell,
-        features=spec.frontend.features,
-        hidden=spec.encoder.hidden,
-        layers=spec.encoder.layers,
-        bidirectional=spec.encoder.bidirectional,
-        dropout=spec.encoder.dropout,
-    )
-    vocab = tokenizer_from_dict(spec.tokenizer).vocab
-    return LipReader(frontend, encoder, CTCHead(encoder.out_features, len(vocab)))
+    frontend = _build_frontend(spec.frontend, spec.input)
+    encoder = _build_encoder(spec.encoder, frontend.out_features)
+    vocab_size = len(tokenizer_from_dict(spec.tokenizer).vocab)
+    ctc = CTCHead(encoder.out_features, vocab_size) if spec.ctc else None
+    decoder = AttentionDecoder(encoder.out_features, vocab_size, **vars(spec.decoder)) if spec.decoder else None
+    return LipReader(frontend, encoder, ctc, decoder)
+
+
+def _build_frontend(spec: FrontendSpec, size: InputSpec) -> nn.Module:
+    common = {"channels": spec.channels, "height": size.height, "width": size.width, "dropout": spec.dropout}
+    if spec.kind == "lipnet":
+        return LipNetFrontend(**common)
+    frontend_class = {"conv": ConvFrontend, "resnet18": ResNetFrontend}[spec.kind]
+    return frontend_class(stem_frames=spec.stem_frames, pooling=spec.pooling, features=spec.features, **common)
+
+
+def _build_encoder(spec: EncoderSpec, features: int) -> nn.Module:
+    if spec.cell == "none":
+        return NoEncoder(features, spec.dropout)
+    sizes = {"features": features, "hidden": spec.hidden, "layers": spec.layers, "dropout": spec.dropout}
+    if spec.cell == "tcn":
+        return TCNEncoder(kernel=spec.kernel, **sizes)
+    if spec.cell == "conformer":
+        return ConformerEncoder(heads=spec.heads, kernel=spec.kernel, **sizes)
+    return RecurrentEncoder(cell=spec.cell, bidirectional=spec.bidirectional, **sizes)

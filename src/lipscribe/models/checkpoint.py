@@ -1,10 +1,12 @@
-"""A model on disk: a folder with `spec.json` and `model.safetensors`.
+"""A model on disk: a folder with `spec.json` and `model.safetensors`, and `tokenizer.model` where its tokens are
+SentencePiece's.
 
 Nothing is ever unpickled. The weights are stored as float16: half the size, and no word read differently (see
 docs/results.md).
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor
 from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
 from lipscribe.models.reader import LipReader
-from lipscribe.models.spec import SPEC_FILE, WEIGHTS_FILE, ModelSpec, load_spec
+from lipscribe.models.spec import SPEC_FILE, TOKENIZER_FILE, WEIGHTS_FILE, ModelSpec, load_spec
 from lipscribe.typed import to_dict
 
 
@@ -21,9 +23,18 @@ def save_checkpoint(folder: Path | str, spec: ModelSpec, state_dict: dict[str, T
     """Writes a model folder; each file is complete or not there at all."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if spec.tokenizer["kind"] == "sentencepiece":  # its model goes with ours
+        _replace(folder / TOKENIZER_FILE, Path(spec.tokenizer["model"]).read_bytes())
     half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state_dict.items()}
     _replace(folder / WEIGHTS_FILE, safetensors_bytes(half))
-    _replace(folder / SPEC_FILE, (json.dumps(to_dict(spec), indent=2) + "\n").encode())
+    save_spec(folder, spec)
+
+
+def save_spec(folder: Path | str, spec: ModelSpec) -> None:
+    """Writes a model's spec alone, complete or not at all. OSError where that can't be done."""
+    if spec.tokenizer["kind"] == "sentencepiece":  # whose model lies beside the spec
+        spec = replace(spec, tokenizer={**spec.tokenizer, "model": TOKENIZER_FILE})
+    _replace(Path(folder) / SPEC_FILE, (json.dumps(to_dict(spec), indent=2) + "\n").encode())
 
 
 def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:

@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from lipscribe.models.frontend import frame_mask
+
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
@@ -40,3 +42,22 @@ class RecurrentEncoder(nn.Module):
         out, _ = self.rnn(packed)
         out, _ = pad_packed_sequence(out, batch_first=True, total_length=features.shape[1])
         return self.dropout(out)
+
+
+class NoEncoder(nn.Module):
+    """Hands the frames' features on as they are: what a reader is without a network that reads the sequence.
+
+    Args:
+        features: Size D of the vectors that come in, and go out.
+        dropout: Share of them that is dropped in training.
+    """
+
+    def __init__(self, features: int, dropout: float):
+        super().__init__()
+        self.out_features = features
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Features (B, T, D) and (B,) int64 lengths -> the same (B, T, D); zeros beyond each length."""
+        exists = frame_mask(lengths.to(features.device), features.shape[1])
+        return self.dropout(features.masked_fill(~exists[:, :, None], 0))

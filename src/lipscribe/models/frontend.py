@@ -14,15 +14,24 @@ class PerFrame(nn.Module):
 
     With lengths given, only the frames that exist are folded, so padding costs nothing, takes no part in batch
     statistics, and comes out as zeros.
+
+    Args:
+        net: Takes (N, C, H, W).
+        neighbours: Odd; above 1, `net` gets each frame with its neighbours in time as channels, C times as many (see
+            `stack_neighbours`). If its first layer is a convolution, that is a 3D one so deep in time.
     """
 
-    def __init__(self, net: nn.Module):
+    def __init__(self, net: nn.Module, neighbours: int = 1):
         super().__init__()
         self.net = net
+        self.neighbours = neighbours
 
     def forward(self, video: Tensor, video_lengths: Tensor | None = None) -> Tensor:
         """(B, T, C, H, W) and optionally (B,) int64 valid frames -> (B, T, ...): what `net` makes of each frame."""
         batch, num_frames = video.shape[:2]
+        if self.neighbours > 1:
+            every = torch.full((batch,), num_frames) if video_lengths is None else video_lengths
+            video = stack_neighbours(video, every, self.neighbours)
         if video_lengths is None:
             out = self.net(video.flatten(0, 1))  # (B*T, ...)
             return out.unflatten(0, (batch, num_frames))
@@ -58,7 +67,7 @@ class ConvFrontend(nn.Module):
         dropout: float,
     ):
         super().__init__()
-        self.stem_frames = stem_frames
+        self.out_features = features
         layers: list[nn.Module] = []
         size_in = stem_frames
         for i, size_out in enumerate(channels):
@@ -70,29 +79,36 @@ class ConvFrontend(nn.Module):
             ]
             size_in = size_out
             height, width = (height + 1) // 2, (width + 1) // 2
-        if pooling == "average":
-            layers.append(nn.AdaptiveAvgPool2d(1))
-            height = width = 1
-        layers += [
-            nn.Flatten(),  # (N, C, H, W) -> (N, C*H*W)
-            nn.Dropout(dropout),
-            nn.Linear(size_in * height * width, features),
-            nn.LayerNorm(features),
-            nn.ReLU(inplace=True),
-        ]
-        self.frames = PerFrame(nn.Sequential(*layers))
+        layers += feature_layers(size_in, height, width, pooling, features, dropout)
+        self.frames = PerFrame(nn.Sequential(*layers), stem_frames)
 
     def forward(self, video: Tensor, video_lengths: Tensor) -> Tensor:
         """(B, T, 1, H, W) float and (B,) int64 valid frames -> features (B, T, D); zeros where there is no frame."""
-        if self.stem_frames > 1:
-            video = stack_neighbours(video, video_lengths, self.stem_frames)
         return self.frames(video, video_lengths)
+
+
+def feature_layers(
+    channels: int, height: int, width: int, pooling: str, features: int, dropout: float
+) -> list[nn.Module]:
+    """The layers from maps (N, channels, height, width) to vectors (N, features); see `ConvFrontend`."""
+    layers: list[nn.Module] = []
+    if pooling == "average":
+        layers.append(nn.AdaptiveAvgPool2d(1))
+        height = width = 1
+    return [
+        *layers,
+        nn.Flatten(),  # (N, C, H, W) -> (N, C*H*W)
+        nn.Dropout(dropout),
+        nn.Linear(channels * height * width, features),
+        nn.LayerNorm(features),
+        nn.ReLU(inplace=True),
+    ]
 
 
 def stack_neighbours(video: Tensor, video_lengths: Tensor, num_frames: int) -> Tensor:
     """Gives every frame its neighbours in time as extra channels, zeros beyond either end of the clip.
 
-    (B, T, 1, H, W) -> (B, T, num_frames, H, W), the frame itself in the middle.
+    (B, T, C, H, W) -> (B, T, num_frames * C, H, W), earliest first, the frame itself in the middle.
     """
     reach = num_frames // 2
     exists = frame_mask(video_lengths.to(video.device), video.shape[1])[:, :, None, None, None]

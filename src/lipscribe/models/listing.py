@@ -1,6 +1,6 @@
 """What `lipscribe models` shows."""
 
-from lipscribe.errors import CheckpointError
+from lipscribe.errors import LipscribeError
 from lipscribe.models.registry import DEFAULT_MODEL, list_models
 from lipscribe.models.spec import WEIGHTS_FILE, load_spec
 from lipscribe.tokenizer import tokenizer_from_dict
@@ -23,7 +23,7 @@ def describe_models() -> list[dict[str, str]]:
                 "size": f"{(folder / WEIGHTS_FILE).stat().st_size / 1e6:.1f} MB",
                 "licence": spec.card.licence,
             }
-        except (CheckpointError, OSError) as error:
+        except (LipscribeError, OSError) as error:
             row |= dict.fromkeys(("data", "vocabulary", "wer", "size", "licence"), "") | {"reads": f"damaged: {error}"}
         rows.append(row)
     return rows

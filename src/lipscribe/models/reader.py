@@ -1,30 +1,63 @@
-"""The lip reader: frontend -> encoder -> head."""
+"""The lip reader: frontend -> encoder -> CTC head, attention decoder, or both."""
 
 from torch import Tensor, nn
 
+from lipscribe.models.decoder import AttentionDecoder
+
 
 class LipReader(nn.Module):
-    """video -> per-frame log-probabilities.
+    """video -> per-frame log-probabilities, encoder states for a decoder, or both.
 
     It is made of built parts (`build_reader` makes them from a spec), so that any frontend goes with any encoder.
+
+    Args:
+        ctc: None for a reader that its decoder alone makes words of.
+        decoder: None for a reader by CTC alone.
     """
 
-    def __init__(self, frontend: nn.Module, encoder: nn.Module, ctc: nn.Module):
+    def __init__(
+        self,
+        frontend: nn.Module,
+        encoder: nn.Module,
+        ctc: nn.Module | None,
+        decoder: AttentionDecoder | None = None,
+    ):
         super().__init__()
         self.frontend = frontend
         self.encoder = encoder
         self.ctc = ctc
+        self.decoder = decoder
 
-    def forward(self, video: Tensor, video_lengths: Tensor) -> Tensor:
-        """Reads a batch of clips; what lies beyond a clip's length changes nothing.
+    def encode(self, video: Tensor, video_lengths: Tensor) -> Tensor:
+        """Reads a batch of clips as far as words come in; what lies beyond a clip's length changes nothing.
 
         Args:
             video: (B, T, 1, H, W) float32.
             video_lengths: (B,) int64 valid frames, each at least 1.
 
         Returns:
-            log_probs (B, T, V) float32, log-softmaxed, blank = 0.
+            encoder_out (B, T, D) float, zeros beyond each length.
         """
         features = self.frontend(video, video_lengths)  # (B, T, D)
-        encoder_out = self.encoder(features, video_lengths)  # (B, T, D')
-        return self.ctc(encoder_out)
+        return self.encoder(features, video_lengths)  # (B, T, D')
+
+    def forward(self, video: Tensor, video_lengths: Tensor) -> Tensor:
+        """`encode`, then log_probs (B, T, V) float32 by the CTC head, log-softmaxed, blank = 0."""
+        assert self.ctc is not None, "a reader without a CTC head has no log_probs"
+        return self.ctc(self.encode(video, video_lengths))
+
+    def teach(
+        self, video: Tensor, video_lengths: Tensor, targets: Tensor, sampling: float = 0.0
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """What training compares with the truth.
+
+        Args:
+            targets, sampling: See `AttentionDecoder.forward`.
+
+        Returns:
+            log_probs (B, T, V) of the CTC head and (B, U + 1, V) of the decoder, both float32; None for what it lacks.
+        """
+        encoder_out = self.encode(video, video_lengths)
+        log_probs = self.ctc(encoder_out) if self.ctc else None
+        expected = self.decoder(encoder_out, video_lengths, targets, sampling) if self.decoder else None
+        return log_probs, expected

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from lipscribe.units import MODEL_FPS
 
 SPEC_FILE = "spec.json"
 WEIGHTS_FILE = "model.safetensors"
+TOKENIZER_FILE = "tokenizer.model"  # of a SentencePiece tokenizer, whose record names it
 
 
 @dataclass(frozen=True)
@@ -26,28 +28,80 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class FrontendSpec:
-    """See `ConvFrontend`; `stem_frames` 1 is the 2D network of the founding program."""
+    """What looks at the frames.
+
+    Attributes:
+        kind: "conv" is a `ConvFrontend`, "resnet18" a `ResNetFrontend`, "lipnet" a `LipNetFrontend`.
+        channels: Of each convolution (conv, three for lipnet), or of each of the four stages (resnet18).
+        stem_frames: Of conv and resnet18; 1 is the 2D network of the founding program. LipNet's layers see 3 each.
+        pooling, features: Of conv and resnet18; lipnet flattens, and hands the flattened maps on as they are.
+    """
 
     channels: tuple[int, ...] = within((32, 64, 96, 128), 1)
     stem_frames: int = within(5, 1, 15)
     pooling: Literal["flatten", "average"] = "flatten"
     features: int = within(256, 1)
     dropout: float = within(0.0, 0, 0.95)
+    kind: Literal["conv", "resnet18", "lipnet"] = "conv"
 
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""
-        return [] if self.stem_frames % 2 else [f"stem_frames is {self.stem_frames}, wanted an odd number"]
+        faults = [] if self.stem_frames % 2 else [f"stem_frames is {self.stem_frames}, wanted an odd number"]
+        wanted = {"conv": len(self.channels), "resnet18": 4, "lipnet": 3}[self.kind]
+        if len(self.channels) != wanted or not self.channels:
+            faults.append(f"channels has {len(self.channels)} numbers, wanted {wanted or 'some'} for {self.kind}")
+        if self.kind == "lipnet" and self.pooling != "flatten":
+            faults.append(f"pooling is {self.pooling}, wanted flatten for lipnet")
+        return faults
 
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """See `RecurrentEncoder`."""
+    """What reads the sequence.
 
-    cell: Literal["lstm", "gru"] = "lstm"
+    Attributes:
+        cell: "lstm" and "gru" are a `RecurrentEncoder`, "tcn" a `TCNEncoder`, "conformer" a `ConformerEncoder`; "none"
+            reads no sequence: each frame is told by itself, with what the frontend sees of its neighbours.
+        hidden, layers, dropout: See there.
+        bidirectional: Of lstm and gru; the others always look both ways.
+        kernel: Frames of each convolution, of tcn and conformer.
+        heads: Of a conformer's self-attention.
+    """
+
+    cell: Literal["lstm", "gru", "tcn", "conformer", "none"] = "lstm"
     hidden: int = within(256, 1)
     layers: int = within(2, 1, 16)
     bidirectional: bool = True
     dropout: float = within(0.0, 0, 0.95)
+    kernel: int = within(5, 1, 63)
+    heads: int = within(4, 1)
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        faults = []
+        if self.kernel % 2 == 0:
+            faults.append(f"kernel is {self.kernel}, wanted an odd number")
+        if self.cell == "conformer" and self.hidden % (2 * self.heads):
+            faults.append(f"hidden is {self.hidden}, wanted a multiple of {2 * self.heads}, twice the heads")
+        if self.cell not in ("lstm", "gru") and not self.bidirectional:
+            faults.append(f"bidirectional is false, but {self.cell} reads no direction: wanted true, or lstm or gru")
+        return faults
+
+
+@dataclass(frozen=True)
+class DecoderSpec:
+    """See `AttentionDecoder`."""
+
+    hidden: int = within(256, 1)
+    layers: int = within(1, 1, 16)
+    location_frames: int = within(0, 0, 201)
+    dropout: float = within(0.0, 0, 0.95)
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        if self.location_frames and self.location_frames % 2 == 0:
+            return [f"location_frames is {self.location_frames}, wanted 0 or an odd number"]
+        return []
 
 
 @dataclass(frozen=True)
@@ -69,6 +123,9 @@ class ModelSpec:
     Attributes:
         tokenizer: See `tokenizer_from_dict`.
         grammar: The words of each slot of a sentence, where the model knows one kind of sentence only; None is open.
+        ctc: Whether there is a CTC head.
+        decoder: The attention decoder, None where there is none.
+        temperatures: Of word probabilities, by search method, 1 where missing; `lipscribe calibrate` fits them.
         flip_average: Read each clip mirrored as well and average: a face is nearly symmetric, and two looks err less.
     """
 
@@ -77,18 +134,31 @@ class ModelSpec:
     input: InputSpec = InputSpec()
     frontend: FrontendSpec = FrontendSpec()
     encoder: EncoderSpec = EncoderSpec()
+    ctc: bool = True
+    decoder: DecoderSpec | None = None
     grammar: tuple[tuple[str, ...], ...] | None = None
     flip_average: bool = False
+    temperatures: dict[str, float] = dataclasses.field(default_factory=dict)
     card: Card = Card()
     format_version: int = within(1, 1, 1)
 
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""
+        faults = [
+            f"temperatures.{method} is {value}, wanted a number above 0"
+            for method, value in self.temperatures.items()
+            if not 0 < value < math.inf
+        ]
         try:
             tokenizer_from_dict(self.tokenizer)
         except ConfigError as error:
-            return [str(error)]
-        return []
+            faults.append(str(error))
+        if not self.ctc and self.decoder is None:
+            faults.append("ctc is false and decoder is null, wanted one of them or both")
+        if self.frontend.kind == "lipnet" and min(self.input.height, self.input.width) < 16:
+            size = f"{self.input.height} x {self.input.width}"
+            faults.append(f"input is {size} pixels, wanted at least 16 x 16 for a lipnet frontend")
+        return faults
 
 
 def load_spec(folder: Path | str) -> ModelSpec:
@@ -106,4 +176,7 @@ def load_spec(folder: Path | str) -> ModelSpec:
         ) from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}): copy or train the model again") from None
+    tokenizer = data.get("tokenizer") if isinstance(data, dict) else None
+    if isinstance(tokenizer, dict) and isinstance(tokenizer.get("model"), str):  # SentencePiece's, beside the spec
+        tokenizer["model"] = str(Path(folder) / tokenizer["model"])
     return from_dict(ModelSpec, data, str(path), CheckpointError)

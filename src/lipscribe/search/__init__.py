@@ -1,5 +1,7 @@
 """Log-probabilities in, hypotheses out. Knows no model: only arrays and a tokenizer."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,16 +9,35 @@ import numpy as np
 
 from lipscribe.errors import ConfigError
 from lipscribe.search.align import Alignment, align, aligned_hypothesis
+from lipscribe.search.attention import AttentionScorer, attention_search
+from lipscribe.search.confidence import with_rivals
 from lipscribe.search.ctc_beam import ctc_beam_search
 from lipscribe.search.grammar import Grammar, grammar_search
 from lipscribe.search.greedy import greedy_search
 from lipscribe.search.hypothesis import Candidate, Hypothesis, Span, WordSpan
 from lipscribe.search.inputs import check_inputs
+from lipscribe.search.language_model import LanguageModel
+from lipscribe.search.lm_beam import Fusion, lm_beam_search
 from lipscribe.tokenizer import Tokenizer
 
-__all__ = ["METHODS", "Alignment", "Grammar", "Hypothesis", "SearchOptions", "Span", "WordSpan", "align", "search"]
+__all__ = [
+    "BY_DECODER",
+    "METHODS",
+    "Alignment",
+    "AttentionScorer",
+    "Grammar",
+    "Hypothesis",
+    "SearchOptions",
+    "Span",
+    "WordSpan",
+    "align",
+    "own_search",
+    "search",
+]
 
-METHODS = ("greedy", "beam", "grammar")
+METHODS = ("greedy", "beam", "grammar", "attention", "joint")
+BY_DECODER = ("attention", "joint")
+_BY_CTC = ", ".join(method for method in METHODS if method not in BY_DECODER)
 
 
 @dataclass(frozen=True)
@@ -24,10 +45,16 @@ class SearchOptions:
     """How to search.
 
     Attributes:
-        method: "greedy" (the best path), "beam" (CTC prefix beam search) or "grammar" (only the grammar's sentences).
-        beam_size: prefixes kept by the beam; the other methods need none.
+        method: "greedy" (the best path), "beam" (CTC prefix beam search), "grammar" (only the grammar's sentences),
+            "attention" (a beam over what the decoder says) or "joint" (over what the decoder and CTC say together).
+        beam_size: prefixes kept by the beams; the other methods need none.
         nbest: hypotheses wanted of each clip, at most.
+        alternatives: rivals wanted of each word of the best hypothesis, at most; a grammar weighs all words that it
+            allows in that place, the beams those that they kept.
         grammar: for method "grammar".
+        lm: a language model of words for method "beam"; a reading is ranked by the picture's log-probability, plus
+            `lm_weight` times that of its words, plus `word_bonus` for each word (see `lm_beam.py`).
+        ctc_weight: of CTC in method "joint", above 0 to 1; the decoder's is the rest.
 
     Raises:
         ConfigError: the options contradict each other; all faults are listed.
@@ -37,6 +64,11 @@ class SearchOptions:
     beam_size: int = 16
     nbest: int = 1
     grammar: Grammar | None = None
+    alternatives: int = 0
+    lm: LanguageModel | None = None
+    lm_weight: float = 0.5
+    word_bonus: float = 0.0
+    ctc_weight: float = 0.3
 
     def __post_init__(self) -> None:
         faults = []
@@ -46,28 +78,58 @@ class SearchOptions:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 faults.append(f"{name} is {value!r}, want a whole number of at least 1")
+        if not isinstance(self.alternatives, int) or self.alternatives < 0:
+            faults.append(f"alternatives is {self.alternatives!r}, want a whole number of at least 0")
+        elif self.alternatives and self.method == "greedy":
+            faults.append("alternatives are wanted, but method 'greedy' finds none: want method 'beam' or 'grammar'")
+        if not isinstance(self.ctc_weight, int | float) or not 0 < self.ctc_weight <= 1:
+            faults.append(f"ctc_weight is {self.ctc_weight!r}, want a number above 0 and up to 1")
         if not faults and self.method == "greedy" and self.nbest > 1:
             faults.append(f"nbest is {self.nbest}, but method 'greedy' finds 1: want method 'beam' or 'grammar'")
-        if not faults and self.method == "beam" and self.nbest > self.beam_size:
+        if not faults and self.method in ("beam", *BY_DECODER) and self.nbest > self.beam_size:
             faults.append(f"nbest is {self.nbest}, want at most beam_size, {self.beam_size}")
         if self.method == "grammar" and not isinstance(self.grammar, Grammar):
             faults.append(f"grammar is {self.grammar!r}, but method 'grammar' wants a Grammar")
-        if self.method in ("greedy", "beam") and self.grammar is not None:
+        if self.method in ("greedy", "beam", *BY_DECODER) and self.grammar is not None:
             faults.append(f"a grammar is given, but method {self.method!r} reads none: want method 'grammar'")
+        if self.method in ("greedy", "grammar", *BY_DECODER) and self.lm is not None:
+            faults.append(f"a language model is given, but method {self.method!r} uses none: want method 'beam'")
+        if not 0 <= self.lm_weight < math.inf:
+            faults.append(f"lm_weight is {self.lm_weight!r}, want a number of at least 0")
+        if not math.isfinite(self.word_bonus):
+            faults.append(f"word_bonus is {self.word_bonus!r}, want a number")
         if faults:
             raise ConfigError(f"search options: {'; '.join(faults)}")
 
 
+def own_search(ctc: bool, decoder: bool, grammar: Sequence[Sequence[str]] | None) -> SearchOptions:
+    """The search that goes with a model: by its decoder if it has one, jointly with CTC if it has both; else CTC's.
+
+    Args:
+        ctc, decoder: which the model has.
+        grammar: the slots of the model's sentences, where it knows one kind only; of CTC.
+    """
+    if decoder:
+        return SearchOptions(method="joint" if ctc else "attention")
+    return SearchOptions(method="grammar", grammar=Grammar(grammar)) if grammar else SearchOptions()
+
+
 def search(
-    log_probs: Any, lengths: Any, tokenizer: Tokenizer, options: SearchOptions | None = None
+    log_probs: Any,
+    lengths: Any,
+    tokenizer: Tokenizer,
+    options: SearchOptions | None = None,
+    scorers: Sequence[AttentionScorer] | None = None,
 ) -> list[list[Hypothesis]]:
     """Read a batch of clips.
 
     Args:
-        log_probs: (B, T, V) natural-log probabilities, numpy or torch, blank first; see `check_inputs`.
+        log_probs: (B, T, V) natural-log probabilities, numpy or torch, blank first; see `check_inputs`. None will do
+            for method "attention", with `lengths`.
         lengths: (B,) valid frames of each clip; None means that all are valid.
         tokenizer: of V tokens.
         options: None for the default, a beam.
+        scorers: a decoder's view of each clip, for methods "attention" and "joint".
 
     Returns:
         For each clip 1 to `nbest` hypotheses, best first.
@@ -76,29 +138,67 @@ def search(
         LipscribeError: the arrays are not what they should be, or the vocabulary is not the tokenizer's.
     """
     options = options or SearchOptions()
+    if options.method in BY_DECODER and scorers is None:
+        raise ConfigError(f"method {options.method!r} needs a decoder and none is given: want one of {_BY_CTC}")
+    if options.method == "attention":
+        lengths = [len(clip) for clip in log_probs] if lengths is None else lengths
+        return [_by_decoder(one, int(length), tokenizer, options) for one, length in zip(scorers, lengths, strict=True)]
+    if log_probs is None:
+        raise ConfigError(f"method {options.method!r} reads log_probs and none are given: want method 'attention'")
     log_probs, lengths = check_inputs(log_probs, lengths)
     if log_probs.shape[2] != len(tokenizer.vocab):
         raise ConfigError(
             f"log_probs has {log_probs.shape[2]} tokens but the tokenizer {len(tokenizer.vocab)}: want the model's own"
         )
     clips = [log_probs[clip, :length] for clip, length in enumerate(lengths)]
+    if options.method == "joint":
+        return [_by_decoder(one, len(clip), tokenizer, options, clip) for one, clip in zip(scorers, clips, strict=True)]
     if options.method == "grammar":
         lattice = options.grammar.compile(tokenizer)
-        return [grammar_search(clip, lattice, tokenizer, options.nbest) for clip in clips]
+        arcs, number = options.grammar.graph.arcs, options.alternatives
+        return [grammar_search(clip, lattice, tokenizer, options.nbest, arcs, number) for clip in clips]
     if options.method == "greedy":
         best = greedy_search(log_probs, lengths)
         return [
             [aligned_hypothesis(clip, found.tokens, tokenizer, found.score)]
             for clip, found in zip(clips, best, strict=True)
         ]
-    beams = ctc_beam_search(log_probs, lengths, options.beam_size)
-    return [_from_beam(clip, beam, tokenizer, options.nbest) for clip, beam in zip(clips, beams, strict=True)]
+    if options.lm is not None:
+        fusion = Fusion(options.lm, options.lm_weight, options.word_bonus, tokenizer)
+        beams = [lm_beam_search(clip, options.beam_size, fusion) for clip in clips]
+    else:
+        beams = ctc_beam_search(log_probs, lengths, options.beam_size)
+    return [_from_beam(clip, beam, tokenizer, options) for clip, beam in zip(clips, beams, strict=True)]
 
 
-def _from_beam(log_probs: np.ndarray, beam: list[Candidate], tokenizer: Tokenizer, nbest: int) -> list[Hypothesis]:
+def _from_beam(
+    log_probs: np.ndarray, beam: list[Candidate], tokenizer: Tokenizer, options: SearchOptions
+) -> list[Hypothesis]:
     """The best of the beam, each with its share of the whole beam's mass."""
     mass = np.logaddexp.reduce([found.score for found in beam])
-    return [
+    wanted = beam if options.alternatives else beam[: options.nbest]
+    hypotheses = [
         aligned_hypothesis(log_probs, found.tokens, tokenizer, found.score, float(np.exp(found.score - mass)))
-        for found in beam[:nbest]
+        for found in wanted
     ]
+    return _ranked(hypotheses, options)
+
+
+def _by_decoder(
+    scorer: AttentionScorer,
+    num_frames: int,
+    tokenizer: Tokenizer,
+    options: SearchOptions,
+    log_probs: np.ndarray | None = None,
+) -> list[Hypothesis]:
+    """The best of a decoder's beam, or with `log_probs` of its and CTC's."""
+    wanted = options.beam_size if options.alternatives else options.nbest
+    found = attention_search(scorer, num_frames, tokenizer, options.beam_size, wanted, log_probs, options.ctc_weight)
+    return _ranked(found, options)
+
+
+def _ranked(hypotheses: list[Hypothesis], options: SearchOptions) -> list[Hypothesis]:
+    """As many of a beam as are wanted; the others tell what the words of the best might have been."""
+    if options.alternatives:
+        hypotheses[0] = with_rivals(hypotheses[0], hypotheses[1:], options.alternatives)
+    return hypotheses[: options.nbest]

@@ -1,99 +1,134 @@
-"""Search over the sentences of a closed grammar: one word of each slot, any number of sentences, silence around."""
+"""Search over the texts of a closed language."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from lipscribe.errors import ConfigError, LipscribeError
 from lipscribe.search.align import word_span
-from lipscribe.search.hypothesis import Hypothesis, Span, silence
+from lipscribe.search.hypothesis import Hypothesis, Rival, Span, silence
 from lipscribe.search.kbest import best_paths
 from lipscribe.search.lattice import NO_UNIT, Junction, Lattice, LatticeBuilder, linear_lattice
+from lipscribe.search.word_graph import Arc, InOrder, OneOf, WordGraph, graph_of_rule
 from lipscribe.tokenizer import Tokenizer
+
+RIVAL_FLOOR = 1e-4  # a word that is expected in fewer frames of a place is no rival there
 
 
 @dataclass(frozen=True)
 class Grammar:
-    """Sentences of one item from each slot, in order; an item is a word or a short phrase, normalised.
+    """A language of which a clip says something, or nothing; there may be silence around each word.
 
-    Made for closed vocabularies of up to some hundred words: the arcs between two slots grow with the product of their
-    sizes.
+    Made for closed vocabularies of up to some hundred words: a lattice has an arc from each word to each that may
+    follow it.
+
+    Attributes:
+        graph: The texts. May be given as slots, as a model's spec has them: a sentence is one item from each slot, in
+            order, an item is a word or a short phrase, and a text is any number of sentences. See `grammar_file.py` for
+            those from files.
 
     Raises:
         ConfigError: no slots, an empty slot, or items that are no text or stand twice in a slot; all are listed.
     """
 
-    slots: tuple[tuple[str, ...], ...]
+    graph: WordGraph
 
     def __post_init__(self) -> None:
-        faults = [] if self.slots else ["it has no slots"]
-        for number, slot in enumerate(self.slots, start=1):
-            if isinstance(slot, str) or not slot:
-                faults.append(f"slot {number} is {slot!r}, not a list of words")
-                continue
-            faults += [f"slot {number} holds {item!r}, which is no text" for item in slot if not _is_text(item)]
-            repeated = sorted({item for item in slot if _is_text(item) and slot.count(item) > 1})
-            faults += [f"slot {number} holds {item!r} more than once" for item in repeated]
-        if faults:
-            raise ConfigError(f"grammar: {'; '.join(faults)}: give each slot its different words")
-        object.__setattr__(self, "slots", tuple(tuple(slot) for slot in self.slots))  # lists, as from JSON, will do
+        if not isinstance(self.graph, WordGraph):
+            object.__setattr__(self, "graph", _graph_of_slots(self.graph))
+
+    @property
+    def sentence_words(self) -> int | None:
+        """How many words each sentence has; None where they differ."""
+        return self.graph.sentence_words
 
     def compile(self, tokenizer: Tokenizer) -> Lattice:
-        """The lattice of all paths that spell zero, one or many sentences; item number i of all slots is unit i.
+        """The lattice of all paths that spell a text of the language; arc number i of the graph is unit i.
 
         Raises:
-            ConfigError: items cannot be spelt in the tokenizer's vocabulary; all are listed.
+            ConfigError: words cannot be spelt in the tokenizer's vocabulary; all are listed.
         """
+        arcs, spelt = self.graph.arcs, self._spelt(tokenizer)
         builder = LatticeBuilder()
-        here = start = builder.junction()
-        openings, unit = [], 0
-        for slot_idx, slot in enumerate(self._encoded(tokenizer)):
-            if slot_idx > 0:
-                here = _separated(builder, here, tokenizer.separator)
-            ends = []
-            for tokens in slot:
-                first, last = builder.chain(tokens, here, unit)
-                openings += [first] if slot_idx == 0 else []
-                ends.append(last)
-                unit += 1
-            here = builder.junction(ends)
-        again = _separated(builder, here, tokenizer.separator)
-        for state in openings:
-            builder.connect(again, state)
-        return builder.build([start.blank, *openings], [start.blank, *here.ends, here.blank])
+        opening = builder.junction()
+        chains = [builder.chain(spelt[arc.word], unit) for unit, arc in enumerate(arcs)]
+        arriving: defaultdict[int, list[int]] = defaultdict(list)
+        for arc, (_, last) in zip(arcs, chains, strict=True):
+            arriving[arc.target].append(last)
+        places = {state: builder.junction(lasts) for state, lasts in arriving.items()}
+        leaving = {
+            state: _separated(builder, places[state], tokenizer.separator)
+            for state in {arc.source: None for arc in arcs}
+            if state in places
+        }
+        starts, ends = [opening.blank], {opening.blank: 0.0}
+        for arc, (first, _) in zip(arcs, chains, strict=True):
+            if arc.source in leaving:
+                builder.connect(leaving[arc.source], first)
+            if arc.source == 0:
+                builder.connect(opening, first)
+                starts.append(first)
+        for state, weight in self.graph.ends:
+            if state in places:
+                ends |= dict.fromkeys([*places[state].ends, places[state].blank], weight)
+        return builder.build(starts, ends)
 
-    def _encoded(self, tokenizer: Tokenizer) -> list[list[list[int]]]:
-        encoded, unknown = [], []
-        for slot in self.slots:
-            encoded.append([])
-            for item in slot:
-                try:
-                    encoded[-1].append(tokenizer.encode(item))
-                except LipscribeError:
-                    unknown.append(item)
+    def _spelt(self, tokenizer: Tokenizer) -> dict[str, list[int]]:
+        spelt, unknown = {}, []
+        for word in self.graph.words:
+            try:
+                spelt[word] = tokenizer.encode(word)
+            except LipscribeError:
+                unknown.append(word)
         if unknown:
             raise ConfigError(
                 f"grammar: {', '.join(map(repr, unknown))} cannot be spelt in the model's vocabulary of "
                 f"{len(tokenizer.vocab) - 1} tokens: take them out or use a model that knows them"
             )
-        return encoded
+        return spelt
 
 
-def grammar_search(log_probs: np.ndarray, lattice: Lattice, tokenizer: Tokenizer, nbest: int) -> list[Hypothesis]:
+def _graph_of_slots(slots: Sequence[Sequence[str]]) -> WordGraph:
+    faults = [] if slots else ["it has no slots"]
+    for number, slot in enumerate(slots, start=1):
+        if isinstance(slot, str) or not slot:
+            faults.append(f"slot {number} is {slot!r}, not a list of words")
+            continue
+        faults += [f"slot {number} holds {item!r}, which is no text" for item in slot if not _is_text(item)]
+        repeated = sorted({item for item in slot if _is_text(item) and slot.count(item) > 1})
+        faults += [f"slot {number} holds {item!r} more than once" for item in repeated]
+    if faults:
+        raise ConfigError(f"grammar: {'; '.join(faults)}: give each slot its different words")
+    return graph_of_rule(InOrder(tuple(OneOf(tuple(InOrder(tuple(i.split())) for i in slot)) for slot in slots)))
+
+
+def grammar_search(
+    log_probs: np.ndarray,
+    lattice: Lattice,
+    tokenizer: Tokenizer,
+    nbest: int,
+    arcs: Sequence[Arc] = (),
+    alternatives: int = 0,
+) -> list[Hypothesis]:
     """The best readings of one clip that the grammar allows, by their best paths (exact).
 
     The probability of a word is its posterior in its place: the share of all paths through the grammar, each weighed by
-    its probability, that read this item of this slot in at least one frame between the word before and the word after.
-    The items of a slot compete, so that their probabilities in a place add up to about 1, less where silence or another
-    slot may stand there. CTC takes frames for independent, so a doubt that lasts n frames shrinks as the n-th power,
-    and a long word looks surer than any of its frames. A phrase of several words has one probability.
+    its probability, that read this word of this state in at least one frame between the word before and the word after.
+    The words that may follow a state compete, so that their probabilities in a place add up to about 1, less where
+    silence or a word of another state may stand there. CTC takes frames for independent, so a doubt that lasts n frames
+    shrinks as the n-th power, and a long word looks surer than any of its frames.
 
     Args:
         log_probs: (T, V) float64, checked by `check_inputs`.
         lattice: a compiled `Grammar`.
         tokenizer: the one it was compiled for.
         nbest: how many readings at most.
+        arcs: those of the grammar's graph, where alternatives are wanted.
+        alternatives: how many rivals of each word of the best reading at most: words that may follow the same state, by
+            their posterior in the word's place.
 
     Returns:
         At least one; where the grammar allows nothing (all its paths have probability 0), silence scored -inf.
@@ -105,7 +140,20 @@ def grammar_search(log_probs: np.ndarray, lattice: Lattice, tokenizer: Tokenizer
     if not found:
         return [silence(score=-np.inf, posterior=0.0)]
     posteriors = _Posteriors(lattice, emissions)
-    return [_hypothesis(log_probs, lattice, posteriors, tokenizer, path, score) for path, score in found]
+    read = [_hypothesis(log_probs, lattice, posteriors, tokenizer, path, score) for path, score in found]
+    if alternatives:
+        read[0] = _with_rivals(
+            read[0], posteriors, _places(lattice, lattice.runs(found[0][0]), len(log_probs)), arcs, alternatives
+        )
+    return read
+
+
+class _Place(NamedTuple):
+    """A unit on a path, and the frames `start` to `end - 1` between the unit before and the unit after."""
+
+    unit: int
+    start: int
+    end: int
 
 
 class _Posteriors:
@@ -115,6 +163,13 @@ class _Posteriors:
         self._lattice, self._emissions = lattice, emissions
         self._alpha, self._beta = lattice.forward(emissions), lattice.backward(emissions)
         self.log_total = float(np.logaddexp.reduce(self._alpha[-1] + lattice.ends))
+
+    def occupancy(self, start: int, end: int) -> np.ndarray:
+        """For each unit the frames from `start` to `end - 1` that a path is expected to be in it: at least `visit`."""
+        lattice = self._lattice
+        frames = np.exp(self._alpha[start:end] + self._beta[start:end] - self.log_total).sum(axis=0)  # (S,)
+        inside = lattice.units != NO_UNIT
+        return np.bincount(lattice.units[inside], weights=frames[inside])
 
     def visit(self, unit: int, start: int, end: int) -> float:
         """Share of the paths that are in a unit in any of the frames `start` to `end - 1`."""
@@ -137,17 +192,37 @@ def _hypothesis(
     runs = lattice.runs(path)
     tokens = tuple(int(lattice.tokens[state]) for state, _ in runs)
     spans = tuple(span for _, span in runs)
-    probabilities = _item_probabilities(lattice, posteriors, runs, len(path))
-    words = tuple(word_span(word, spans, probabilities[word.start]) for word in tokenizer.split_words(tokens))
+    places = _places(lattice, runs, len(path))
+    words = tuple(
+        word_span(word, spans, posteriors.visit(*places[word.start])) for word in tokenizer.split_words(tokens)
+    )
     line = linear_lattice(tokens)
-    posterior = float(np.exp(line.total(line.emissions(log_probs)) - posteriors.log_total))
+    mass = line.total(line.emissions(log_probs)) + lattice.ends[path[-1]]
+    posterior = float(np.exp(mass - posteriors.log_total))
     return Hypothesis(tokens, tokenizer.decode(tokens), score, min(posterior, 1.0), spans, words)
 
 
-def _item_probabilities(
-    lattice: Lattice, posteriors: _Posteriors, runs: Sequence[tuple[int, Span]], num_frames: int
-) -> dict[int, float]:
-    """Probability of the item that each token belongs to, by the token's place in `runs`."""
+def _with_rivals(
+    hypothesis: Hypothesis, posteriors: _Posteriors, places: dict[int, _Place], arcs: Sequence[Arc], number: int
+) -> Hypothesis:
+    firsts = {span.start: places[idx] for idx, span in enumerate(hypothesis.spans) if idx in places}
+    words = []
+    for word in hypothesis.words:
+        unit, start, end = firsts[word.start]
+        frames = posteriors.occupancy(start, end)
+        likely = [
+            rival
+            for rival, arc in enumerate(arcs)
+            if arc.source == arcs[unit].source and rival != unit and frames[rival] > RIVAL_FLOOR
+        ]
+        likely = sorted(likely, key=lambda rival: -frames[rival])[: 2 * number]
+        found = [Rival(arcs[rival].word, posteriors.visit(rival, start, end)) for rival in likely]
+        words.append(replace(word, rivals=tuple(sorted(found, key=lambda rival: -rival.probability)[:number])))
+    return replace(hypothesis, words=tuple(words))
+
+
+def _places(lattice: Lattice, runs: Sequence[tuple[int, Span]], num_frames: int) -> dict[int, _Place]:
+    """Where the word of each token is, by the token's place in `runs`."""
     items: list[list[int]] = []
     for idx, (state, _) in enumerate(runs):
         if lattice.units[state] == NO_UNIT:  # between words
@@ -160,13 +235,12 @@ def _item_probabilities(
         else:
             items.append([idx])
     spans = [Span(runs[item[0]][1].start, runs[item[-1]][1].end) for item in items]
-    probabilities = {}
+    places = {}
     for number, item in enumerate(items):
         start = spans[number - 1].end if number else 0
         end = spans[number + 1].start if number + 1 < len(items) else num_frames
-        probability = posteriors.visit(int(lattice.units[runs[item[0]][0]]), start, end)
-        probabilities.update(dict.fromkeys(item, probability))
-    return probabilities
+        places.update(dict.fromkeys(item, _Place(int(lattice.units[runs[item[0]][0]]), start, end)))
+    return places
 
 
 def _separated(builder: LatticeBuilder, here: Junction, separator: int | None) -> Junction:

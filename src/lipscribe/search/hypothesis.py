@@ -18,14 +18,22 @@ class Span(NamedTuple):
     end: int
 
 
+class Rival(NamedTuple):
+    """A word that might stand in another's place, and its probability there, 0 to 1."""
+
+    text: str
+    probability: float
+
+
 @dataclass(frozen=True)
 class WordSpan:
-    """A word, the frames `start` to `end - 1` that show it, and its probability, 0 to 1."""
+    """A word, the frames `start` to `end - 1` that show it, and its probability, 0 to 1; rivals are best first."""
 
     text: str
     start: int
     end: int
     probability: float
+    rivals: tuple[Rival, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,8 @@ class Hypothesis:
         tokens: ids, no blanks.
         text: what they spell.
         score: natural log of what the search ranks by: the probability of the best path (greedy, grammar) or of all
-            paths together (beam). -inf where nothing in the grammar can be read.
+            paths together (beam), with the language model's share where there is one. -inf where nothing in the
+            grammar can be read.
         posterior: probability of the whole sentence, 0 to 1: among all token sequences (greedy), the final beam (beam)
             or all that the grammar allows (grammar).
         spans: frames of each token on its best path.

@@ -5,7 +5,7 @@ rules are those of Graves et al., "Connectionist temporal classification", ICML 
 blanks may stand between tokens and must stand between two equal ones.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -26,7 +26,7 @@ class Lattice:
         tokens: (S,) int64, the token that a state emits, 0 for blank.
         units: (S,) int64, the piece (a word of a slot, say) that a state belongs to, -1 for none. Along a piece the
             states' indices rise.
-        starts, ends: (S,) float64, 0 where a path may begin or end, -inf elsewhere.
+        starts, ends: (S,) float64, natural-log weight of beginning or ending there, -inf where a path may not.
         sources: (A,) int64, origin of each arc, those into state s being `sources[into[s]:into[s + 1]]`.
         targets: (A,) int64, goal of each arc, those out of state s being `targets[out_of[s]:out_of[s + 1]]`.
         into, out_of: (S + 1,) int64. Every state has at least the arc to itself.
@@ -130,9 +130,9 @@ class LatticeBuilder:
         self.connect(after, state)
         return state
 
-    def chain(self, tokens: Sequence[int], after: Junction, unit: int) -> tuple[int, int]:
-        """A row of tokens (at least one) that form one unit: its first and its last state."""
-        first = last = self.token(tokens[0], after, unit)
+    def chain(self, tokens: Sequence[int], unit: int) -> tuple[int, int]:
+        """A row of tokens (at least one) that form one unit, not yet connected: its first and its last state."""
+        first = last = self._state(tokens[0], unit)
         for token in tokens[1:]:
             last = self.token(token, self.junction([last], unit), unit)
         return first, last
@@ -142,8 +142,8 @@ class LatticeBuilder:
         self._arcs.append((after.blank, state))
         self._arcs += [(end, state) for end in after.ends if self._tokens[end] != self._tokens[state]]
 
-    def build(self, starts: Iterable[int], ends: Iterable[int]) -> Lattice:
-        """The finished lattice, whose paths begin in `starts` and end in `ends`."""
+    def build(self, starts: Iterable[int], ends: Iterable[int] | Mapping[int, float]) -> Lattice:
+        """The finished lattice, whose paths begin in `starts` and end in `ends`, which may have log weights."""
         num_states = len(self._tokens)
         origins, goals = np.array(self._arcs, dtype=np.int64).T
         by_goal, by_origin = np.argsort(goals, kind="stable"), np.argsort(origins, kind="stable")
@@ -151,8 +151,8 @@ class LatticeBuilder:
         return Lattice(
             tokens=np.array(self._tokens, dtype=np.int64),
             units=np.array(self._units, dtype=np.int64),
-            starts=_log_mask(starts, num_states),
-            ends=_log_mask(ends, num_states),
+            starts=_log_weights(starts, num_states),
+            ends=_log_weights(ends, num_states),
             sources=origins[by_goal],
             into=np.searchsorted(goals[by_goal], every),
             targets=goals[by_origin],
@@ -179,7 +179,8 @@ def linear_lattice(tokens: Sequence[int]) -> Lattice:
     return builder.build(starts, [*place.ends, place.blank])
 
 
-def _log_mask(states: Iterable[int], num_states: int) -> np.ndarray:
-    mask = np.full(num_states, -np.inf)
-    mask[list(states)] = 0.0
-    return mask
+def _log_weights(states: Iterable[int] | Mapping[int, float], num_states: int) -> np.ndarray:
+    weights = np.full(num_states, -np.inf)
+    chosen = states if isinstance(states, Mapping) else dict.fromkeys(states, 0.0)
+    weights[list(chosen)] = list(chosen.values())
+    return weights

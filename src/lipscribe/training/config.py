@@ -8,7 +8,7 @@ from typing import Literal
 import yaml
 
 from lipscribe.errors import ConfigError
-from lipscribe.models.spec import ModelSpec
+from lipscribe.models.spec import DecoderSpec, ModelSpec
 from lipscribe.search import Grammar
 from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.transforms import AugmentConfig
@@ -45,9 +45,13 @@ class OptimConfig:
         warmup: Share of the steps that rise to the peak.
         clip_norm: Largest norm of a step's gradient.
         average: Decay a step of the moving average of the weights, which is what is evaluated and saved; 0 is off.
+        ctc_weight: Share of CTC in the loss, the rest being the attention decoder's (Watanabe et al., 2017). It decides
+            what the model is made of: 1 is a CTC head alone, 0 a decoder alone, what lies between is both; see
+            `TrainConfig.trained_model`.
         frame_weight: Weight of the loss that asks each frame for the word being said (needs word times and a
-            tokenizer of words) beside CTC's own; 0 is CTC alone.
-        label_smoothing: Share of the frame loss's target that is spread over all words.
+            tokenizer of words) beside CTC's own, on whose output it works; 0 is CTC's alone.
+        label_smoothing: Share of the target of the frame loss and of the decoder's that is spread over all tokens.
+        sampling: Chance that the decoder in training hears a draw of its own instead of the true token.
         precision: "bf16-mixed" halves the time on processors that know bfloat16, GPUs and CPUs alike.
     """
 
@@ -58,8 +62,10 @@ class OptimConfig:
     weight_decay: float = within(0.01, 0, 10)
     clip_norm: float = within(5.0, 1e-6)
     average: float = within(0.998, 0, 0.99999)
+    ctc_weight: float = within(1.0, 0, 1)
     frame_weight: float = within(1.0, 0)
     label_smoothing: float = within(0.1, 0, 0.9)
+    sampling: float = within(0.0, 0, 1)
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
 
 
@@ -84,11 +90,21 @@ class TrainConfig:
     evaluate_every: int = within(2, 1)
     devices: int = within(1, 1)
 
+    @property
+    def trained_model(self) -> ModelSpec:
+        """The model with the heads that `ctc_weight` trains; a decoder that is not given has the default sizes."""
+        decoder = self.model.decoder or DecoderSpec()
+        share = self.optim.ctc_weight
+        return dataclasses.replace(self.model, ctc=share > 0, decoder=decoder if share < 1 else None)
+
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""
         faults = []
-        if self.optim.frame_weight > 0 and self.model.tokenizer["kind"] == "characters":
-            faults.append("optim.frame_weight is above 0 with a tokenizer of characters, wanted 0 or one of words")
+        if not self.model.ctc and self.optim.ctc_weight > 0:
+            faults.append(f"model.ctc is false, but optim.ctc_weight is {self.optim.ctc_weight}, wanted 0")
+        kind = self.model.tokenizer["kind"]
+        if self.optim.frame_weight > 0 and self.optim.ctc_weight > 0 and kind != "words":
+            faults.append(f"optim.frame_weight is above 0 with a tokenizer of {kind}, wanted 0 or one of words")
         if self.model.grammar is not None:
             try:
                 Grammar(self.model.grammar).compile(tokenizer_from_dict(self.model.tokenizer))

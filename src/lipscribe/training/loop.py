@@ -23,7 +23,7 @@ from lipscribe.models.checkpoint import save_checkpoint, start_from
 from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.logs import log_row, say, tensorboard
-from lipscribe.training.losses import ctc_loss, frame_loss
+from lipscribe.training.losses import attention_loss, ctc_loss, frame_loss
 from lipscribe.training.scoring import dev_scores
 from lipscribe.transforms import Augment
 from lipscribe.typed import to_dict
@@ -48,7 +48,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     output = Path(config.output)
     train_set, dev_set = _datasets(config)
     _claim(output, config, resume)
-    optim, spec = config.optim, config.model
+    optim, spec = config.optim, config.trained_model
     fabric = Fabric(accelerator="auto", devices=config.devices, precision=optim.precision, loggers=tensorboard(output))
     fabric.launch()
     steps_per_epoch = math.ceil(len(train_set) // fabric.world_size / optim.batch_size)
@@ -60,10 +60,13 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     model = model.to(memory_format=torch.channels_last)  # faster convolutions, on CPU and GPU alike
     optimizer = torch.optim.AdamW(model.parameters(), lr=optim.learning_rate, weight_decay=optim.weight_decay)
     model, optimizer = fabric.setup(model, optimizer)
+    model.mark_forward_method("teach")
     average = AveragedModel(model.module, multi_avg_fn=get_ema_multi_avg_fn(optim.average), use_buffers=True)
     schedule = LambdaLR(optimizer, _one_cycle(optim.epochs * steps_per_epoch, optim.warmup))
 
     saved = {"model": model.module, "average": average, "optimizer": optimizer, "schedule": schedule}
+    weights = {"ctc": optim.ctc_weight, "attention": 1 - optim.ctc_weight}
+    weights["frame"] = optim.ctc_weight * optim.frame_weight
     first_epoch, best = _load_state(output / RESUME_FILE, saved) if resume else (0, math.inf)
 
     for epoch in range(first_epoch, optim.epochs):
@@ -75,9 +78,14 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         bar = tqdm(batches, desc=f"epoch {epoch + 1}/{optim.epochs}", total=steps_per_epoch, leave=False, disable=None)
         for batch in bar:
             batch = batch.to(fabric.device)
-            log_probs = model(batch.video, batch.video_lengths)  # (B, T, V)
-            losses = {"ctc": ctc_loss(log_probs, batch), "frame": frame_loss(log_probs, batch, optim.label_smoothing)}
-            losses["loss"] = losses["ctc"] + optim.frame_weight * losses["frame"]
+            log_probs, expected = model.teach(batch.video, batch.video_lengths, batch.targets, optim.sampling)
+            losses = {}
+            if log_probs is not None:  # (B, T, V)
+                losses["ctc"] = ctc_loss(log_probs, batch)
+                losses["frame"] = frame_loss(log_probs, batch, optim.label_smoothing)
+            if expected is not None:  # (B, U + 1, V)
+                losses["attention"] = attention_loss(expected, batch, optim.label_smoothing)
+            losses["loss"] = sum(weights[name] * loss for name, loss in losses.items())
             fabric.backward(losses["loss"])
             fabric.clip_gradients(model, optimizer, max_norm=optim.clip_norm)
             optimizer.step()

@@ -1,9 +1,11 @@
 """What training minimises."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from lipscribe.data.dataset import Batch
+from lipscribe.tokenizer import END
 
 
 def ctc_loss(log_probs: Tensor, batch: Batch) -> Tensor:
@@ -37,3 +39,18 @@ def frame_loss(log_probs: Tensor, batch: Batch, label_smoothing: float) -> Tenso
     return F.cross_entropy(
         log_probs.flatten(0, 1), batch.frame_tokens.flatten(), ignore_index=-1, label_smoothing=label_smoothing
     )
+
+
+def attention_loss(expected: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
+    """Cross-entropy of what the decoder expects with the tokens of each sentence, and with its end after the last.
+
+    Args:
+        expected: (B, U + 1, V) float32, see `AttentionDecoder.forward`.
+
+    Returns:
+        () float32, the mean over all tokens of the batch, ends included.
+    """
+    places = torch.arange(expected.shape[1], device=expected.device)
+    lengths = batch.target_lengths[:, None]
+    wanted = F.pad(batch.targets, (0, 1)).masked_fill(places == lengths, END).masked_fill(places > lengths, -1)
+    return F.cross_entropy(expected.flatten(0, 1), wanted.flatten(), ignore_index=-1, label_smoothing=label_smoothing)

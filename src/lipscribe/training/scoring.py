@@ -1,17 +1,23 @@
 """How well a model in training reads the dev split."""
 
+from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 from lightning.fabric import Fabric
+from torch import Tensor
 
 from lipscribe.data.dataset import Batch
 from lipscribe.metrics import wer
 from lipscribe.models.reader import LipReader
+from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
-from lipscribe.search import Grammar, SearchOptions, search
+from lipscribe.search import SearchOptions, own_search, search
 from lipscribe.tokenizer import tokenizer_from_dict
-from lipscribe.training.losses import ctc_loss
+from lipscribe.training.losses import attention_loss, ctc_loss
+
+BEAM_SIZE = 4  # of a decoder: a look at the dev split is to take little of the time that training takes
 
 
 @torch.inference_mode()
@@ -19,25 +25,46 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
     """Reads every batch with the averaged weights.
 
     Returns:
-        `dev_ctc` loss; `dev_greedy_wer` by the best path alone; `dev_wer` with the model's grammar if it has one, else
+        `dev_ctc` and `dev_attention`, the losses of what the model has; `dev_greedy_wer` by CTC's best path alone;
+        `dev_wer` by the search that is the model's own (see `own_search`), which without grammar and decoder is here
         the same as greedy. Rates are 0 to 1 and more.
     """
     model.eval()
     tokenizer = tokenizer_from_dict(spec.tokenizer)
-    methods = {"dev_greedy_wer": SearchOptions(method="greedy")}
-    if spec.grammar:
-        methods["dev_wer"] = SearchOptions(method="grammar", grammar=Grammar(spec.grammar))
-    references, hypotheses, losses = [], {name: [] for name in methods}, []
+    methods = {"dev_greedy_wer": SearchOptions(method="greedy")} if spec.ctc else {}
+    if spec.decoder or spec.grammar:
+        own = own_search(spec.ctc, spec.decoder is not None, spec.grammar)
+        methods["dev_wer"] = replace(own, beam_size=BEAM_SIZE)
+    references, hypotheses, losses = [], defaultdict(list), defaultdict(list)
     for batch in batches:
         batch = batch.to(fabric.device)
         with fabric.autocast():
-            log_probs = model(batch.video, batch.video_lengths)
-        losses.append(ctc_loss(log_probs, batch).item())
+            log_probs, expected, scorers = _outputs(model, batch, spec)
+        if log_probs is not None:
+            losses["dev_ctc"].append(ctc_loss(log_probs, batch).item())
+            log_probs = log_probs.cpu()
+        if expected is not None:
+            losses["dev_attention"].append(attention_loss(expected, batch, label_smoothing=0.0).item())
         references += [clip.text for clip in batch.clips]
         for name, options in methods.items():
-            found = search(log_probs.cpu(), batch.video_lengths.cpu(), tokenizer, options)
+            found = search(log_probs, batch.video_lengths.cpu(), tokenizer, options, scorers)
             hypotheses[name] += [nbest[0].text for nbest in found]
-    scores = {"dev_ctc": sum(losses) / len(losses)}
+    scores = {name: sum(values) / len(values) for name, values in losses.items()}
     scores |= {name: wer(references, texts) for name, texts in hypotheses.items()}
-    scores.setdefault("dev_wer", scores["dev_greedy_wer"])
+    scores.setdefault("dev_wer", scores.get("dev_greedy_wer"))
     return scores
+
+
+def _outputs(
+    model: LipReader, batch: Batch, spec: ModelSpec
+) -> tuple[Tensor | None, Tensor | None, list[DecoderScorer] | None]:
+    """log_probs (B, T, V) by CTC, what the decoder expects (B, U + 1, V), and a scorer of each clip."""
+    if spec.decoder is None:
+        return model(batch.video, batch.video_lengths), None, None
+    encoder_out = model.encode(batch.video, batch.video_lengths)
+    scorers = [
+        DecoderScorer(model.decoder, states[None, :length].float())
+        for states, length in zip(encoder_out, batch.video_lengths, strict=True)
+    ]
+    log_probs = model.ctc(encoder_out) if spec.ctc else None
+    return log_probs, model.decoder(encoder_out, batch.video_lengths, batch.targets), scorers

@@ -8,12 +8,15 @@ import torch
 
 from lipscribe.models.builders import build_reader
 from lipscribe.models.reader import LipReader
-from lipscribe.models.spec import EncoderSpec, FrontendSpec, InputSpec, ModelSpec
+from lipscribe.models.spec import DecoderSpec, EncoderSpec, FrontendSpec, InputSpec, ModelSpec
 
 LENGTHS = (7, 1, 12, 3)
 KINDS = [
     pytest.param(*kind, id="-".join(map(str, kind)))
-    for kind in product((1, 5), ("flatten", "average"), ("lstm", "gru"), (False, True))
+    for kind in [
+        *product((1, 5), ("flatten", "average"), ("lstm", "gru"), (False, True)),
+        *product((5,), ("flatten",), ("tcn", "conformer", "none"), (True,)),
+    ]
 ]
 
 
@@ -25,7 +28,7 @@ def spec_of(
         tokenizer={"kind": "words", "words": ["a", "b", "c"]},
         input=InputSpec(16, 24),
         frontend=FrontendSpec((4, 6), stem_frames, pooling, features=10, dropout=0.3),
-        encoder=EncoderSpec(cell, hidden=7, layers=2, bidirectional=bidirectional, dropout=0.3),
+        encoder=EncoderSpec(cell, 8 if cell == "conformer" else 7, 2, bidirectional, dropout=0.3, kernel=3, heads=2),
     )
 
 
@@ -59,6 +62,26 @@ def test_a_clip_reads_the_same_alone_and_padded_in_a_batch(stem_frames, pooling,
     assert batch.shape == (4, 12, 4)
     assert batch.dtype == torch.float32
     torch.testing.assert_close(batch.exp().sum(-1), torch.ones(4, 12))
+    check_padding_and_company(reader, batch)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    "frontend",
+    [
+        FrontendSpec((4, 6, 6, 8), 5, "average", features=10, kind="resnet18"),
+        FrontendSpec((4, 6, 6, 8), 1, "flatten", features=10, kind="resnet18"),
+        FrontendSpec((4, 6, 8), dropout=0.3, kind="lipnet"),
+    ],
+    ids=lambda frontend: frontend.kind,
+)
+def test_other_frontends_are_exact_under_padding_too(frontend: FrontendSpec):
+    reader = reader_of(replace(spec_of(), frontend=frontend))
+    check_padding_and_company(reader, reader(padded(clips()), torch.tensor(LENGTHS)))
+
+
+def check_padding_and_company(reader: LipReader, batch: torch.Tensor) -> None:
+    parts, lengths = clips(), torch.tensor(LENGTHS)
     for filler in (0.0, 1000.0, float("nan")):  # whatever stands in the padding
         again = reader(padded(parts, filler), lengths)
         for row, length in enumerate(LENGTHS):
@@ -109,6 +132,30 @@ def test_which_frames_an_output_depends_on():
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize(("ctc", "location_frames"), [(True, 0), (False, 3)])
+def test_a_reader_with_a_decoder_is_exact_under_padding(ctc: bool, location_frames: int):
+    reader = reader_of(replace(spec_of(), ctc=ctc, decoder=DecoderSpec(6, location_frames=location_frames)))
+    lengths, targets = torch.tensor(LENGTHS), torch.tensor([[1, 2], [3, 0], [2, 2], [1, 0]])
+    log_probs, expected = reader.teach(padded(clips()), lengths, targets)
+    assert expected.shape == (4, 3, 4)
+    if ctc:
+        assert torch.equal(log_probs, reader(padded(clips()), lengths))
+    else:
+        assert log_probs is None
+    _, again = reader.teach(padded(clips(), 1000.0), lengths, targets)
+    torch.testing.assert_close(again, expected, atol=1e-5, rtol=0)
+    for row, part in enumerate(clips()):
+        _, alone = reader.teach(part[None], lengths[row : row + 1], targets[row : row + 1])
+        torch.testing.assert_close(alone[0], expected[row], atol=1e-5, rtol=0)
+
+
+def test_a_reader_without_a_decoder_teaches_by_ctc_alone():
+    log_probs, expected = reader_of(spec_of()).teach(padded(clips()), torch.tensor(LENGTHS), torch.zeros(4, 1).long())
+    assert log_probs.shape == (4, 12, 4)
+    assert expected is None
+
+
+@torch.inference_mode()
 def test_a_clip_of_one_frame():
     assert reader_of(spec_of())(torch.randn(1, 1, 1, 16, 24), torch.tensor([1])).shape == (1, 1, 4)
 
@@ -122,6 +169,7 @@ def test_parts_are_as_large_as_the_spec_says():
     one_way = build_reader(spec_of(bidirectional=False, cell="gru"))
     assert isinstance(one_way.encoder.rnn, torch.nn.GRU)
     assert one_way.ctc.project.in_features == 7
+    assert build_reader(spec_of(cell="none")).ctc.project.in_features == 10
     for pooling, size in {"flatten": 6 * 4 * 6, "average": 6}.items():
         modules = build_reader(spec_of(pooling=pooling)).frontend.modules()
         assert next(m for m in modules if isinstance(m, torch.nn.Linear)).in_features == size

@@ -47,7 +47,7 @@ def test_an_unknown_model_names_those_at_hand(models: Path):
 
 
 def test_a_folder_without_a_model(models: Path):
-    with pytest.raises(CheckpointError, match=r"assets holds no model: wanted a folder with spec.json"):
+    with pytest.raises(CheckpointError, match=r"'assets' holds no model: wanted a folder with spec.json"):
         find_model("assets")
 
 

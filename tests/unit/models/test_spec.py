@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lipscribe.errors import CheckpointError
+from lipscribe.models.registry import DEFAULT_MODEL, find_model
 from lipscribe.models.spec import SPEC_FILE, ModelSpec, load_spec
 from lipscribe.typed import from_dict, to_dict
 
@@ -15,8 +16,10 @@ RECORD = {
     "tokenizer": {"kind": "words", "words": ["a", "b"]},
     "frontend": {"channels": [4, 8], "stem_frames": 3, "pooling": "average"},
     "encoder": {"cell": "gru", "bidirectional": False},
+    "decoder": {"hidden": 9},
     "grammar": [["a"], ["a", "b"]],
     "flip_average": True,
+    "temperatures": {"grammar": 1.5},
     "card": {"reads": "two words", "scores": {"dev_wer": 0.5}},
 }
 
@@ -42,17 +45,47 @@ def test_round_trip(tmp_path: Path):
         ),
         ({"tokenizer": {"kind": "words", "words": []}}, "words holds nothing"),
         ({"frontend": {"stem_frames": 4}}, "frontend: stem_frames is 4, wanted an odd number"),
-        ({"encoder": {"cell": "rnn"}}, "encoder.cell is 'rnn', wanted one of lstm, gru"),
+        ({"encoder": {"cell": "rnn"}}, "encoder.cell is 'rnn', wanted one of lstm, gru, tcn, conformer, none"),
+        (
+            {"frontend": {"kind": "resnet18", "channels": [8, 8]}},
+            "frontend: channels has 2 numbers, wanted 4 for resnet18",
+        ),
+        (
+            {"frontend": {"kind": "lipnet", "channels": [8, 8, 8], "pooling": "average"}},
+            "frontend: pooling is average, wanted flatten for lipnet",
+        ),
+        ({"frontend": {"channels": []}}, "frontend: channels has 0 numbers, wanted some for conv"),
+        (
+            {"frontend": {"kind": "lipnet", "channels": [8, 8, 8]}, "input": {"height": 12}},
+            "input is 12 x 80 pixels, wanted at least 16 x 16 for a lipnet frontend",
+        ),
+        ({"ctc": False, "decoder": None}, "ctc is false and decoder is null, wanted one of them or both"),
+        ({"decoder": {"location_frames": 4}}, "decoder: location_frames is 4, wanted 0 or an odd number"),
+        ({"encoder": {"kernel": 4}}, "encoder: kernel is 4, wanted an odd number"),
+        (
+            {"encoder": {"cell": "conformer", "hidden": 20, "heads": 4}},
+            "encoder: hidden is 20, wanted a multiple of 8, twice the heads",
+        ),
+        (
+            {"encoder": {"cell": "tcn", "bidirectional": False}},
+            "encoder: bidirectional is false, but tcn reads no direction: wanted true, or lstm or gru",
+        ),
         ({"input": {"height": 200}}, "input.height is 200, wanted 8 to 96"),
         ({"format_version": 2}, "format_version is 2, wanted 1 to 1"),
         ({"card": {"scores": {"dev_wer": "low"}}}, "card.scores.dev_wer is 'low', wanted a number"),
         ({"card": {"scores": 0.1}}, "card.scores is 0.1, wanted a mapping"),
+        ({"temperatures": {"beam": 0.0}}, "temperatures.beam is 0.0, wanted a number above 0"),
         ({"layers": 3}, "layers is unknown"),
     ],
 )
 def test_a_wrong_spec_is_refused(tmp_path: Path, change: dict[str, Any], message: str):
     with pytest.raises(CheckpointError, match=rf"spec.json: 1 fault: {message}"):
         load_spec(write_spec(tmp_path, json.dumps(RECORD | change)))
+
+
+def test_the_bundled_model_loads_though_its_spec_is_older_than_some_fields():
+    spec = load_spec(find_model(DEFAULT_MODEL))
+    assert (spec.encoder.cell, spec.frontend.channels) == ("lstm", (24, 48, 96, 128))
 
 
 def test_a_damaged_spec(tmp_path: Path):

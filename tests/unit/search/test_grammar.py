@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from lipscribe.errors import ConfigError
+from lipscribe.search import SearchOptions, search
 from lipscribe.search.align import align
 from lipscribe.search.grammar import Grammar, grammar_search
 from lipscribe.tokenizer import CharacterTokenizer, WordTokenizer
@@ -21,21 +22,21 @@ GRID = Grammar(GRID_SLOTS)
 GRID_WORDS = WordTokenizer([word for slot in GRID_SLOTS for word in slot])
 
 # Small enough to write out every path. "a" stands in both slots of the first and so may follow itself.
-TOY_WORDS = (Grammar((("a", "b"), ("a", "c"))), WordTokenizer(["a", "b", "c"]), 6)
-TOY_CHARACTERS = (Grammar((("a", "ab"), ("b",))), CharacterTokenizer("ab "), 7)
-TOY_ONE_SLOT = (Grammar((("a", "bb"),)), CharacterTokenizer("ab"), 7)
-TOY_REPEATS = (Grammar((("a", "b"),)), WordTokenizer(["a", "b"]), 6)
+TOY_WORDS = ((("a", "b"), ("a", "c")), WordTokenizer(["a", "b", "c"]), 6)
+TOY_CHARACTERS = ((("a", "ab"), ("b",)), CharacterTokenizer("ab "), 7)
+TOY_ONE_SLOT = ((("a", "bb"),), CharacterTokenizer("ab"), 7)
+TOY_REPEATS = ((("a", "b"),), WordTokenizer(["a", "b"]), 6)
 TOYS = [TOY_WORDS, TOY_CHARACTERS, TOY_ONE_SLOT, TOY_REPEATS]
 
 
-def sentences(grammar: Grammar, tokenizer, num_frames: int) -> dict[tuple[int, ...], list[str]]:
+def sentences(slots, tokenizer, num_frames: int) -> dict[tuple[int, ...], list[str]]:
     """Token ids of every text of the grammar that fits -> its items."""
     glue = " " if tokenizer.separator is not None or isinstance(tokenizer, WordTokenizer) else ""
     texts, newest = [[]], [[]]
-    while newest := [[*items, item] for items in newest for item in grammar.slots[len(items) % len(grammar.slots)]]:
+    while newest := [[*items, item] for items in newest for item in slots[len(items) % len(slots)]]:
         newest = [items for items in newest if len(tokenizer.encode(glue.join(items))) <= num_frames]
         texts += newest
-    whole = [items for items in texts if len(items) % len(grammar.slots) == 0]
+    whole = [items for items in texts if len(items) % len(slots) == 0]
     return {tuple(tokenizer.encode(glue.join(items))): items for items in whole}
 
 
@@ -43,11 +44,11 @@ def read(log_probs, grammar, tokenizer, nbest=1):
     return grammar_search(log_probs, grammar.compile(tokenizer), tokenizer, nbest)
 
 
-@pytest.mark.parametrize(("grammar", "tokenizer", "num_frames"), TOYS)
+@pytest.mark.parametrize(("slots", "tokenizer", "num_frames"), TOYS)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_against_every_sentence_and_every_path(grammar, tokenizer, num_frames, seed, random_log_probs, enumerate_paths):
+def test_against_every_sentence_and_every_path(slots, tokenizer, num_frames, seed, random_log_probs, enumerate_paths):
     log_probs = random_log_probs(num_frames, len(tokenizer.vocab), seed=seed)
-    language = sentences(grammar, tokenizer, num_frames)
+    language = sentences(slots, tokenizer, num_frames)
     best, total = defaultdict(lambda: -np.inf), defaultdict(float)
     for _, tokens, score in enumerate_paths(log_probs):
         if tokens in language:
@@ -55,12 +56,12 @@ def test_against_every_sentence_and_every_path(grammar, tokenizer, num_frames, s
             total[tokens] += np.exp(score)
     wanted = sorted(best, key=best.get, reverse=True)
 
-    found = read(log_probs, grammar, tokenizer, nbest=len(wanted) + 1)
+    found = read(log_probs, Grammar(slots), tokenizer, nbest=len(wanted) + 1)
     assert [hypothesis.tokens for hypothesis in found] == wanted
     np.testing.assert_allclose([hypothesis.score for hypothesis in found], [best[tokens] for tokens in wanted])
     posteriors = np.array([total[tokens] for tokens in wanted]) / sum(total.values())
     np.testing.assert_allclose([hypothesis.posterior for hypothesis in found], posteriors)
-    assert read(log_probs, grammar, tokenizer)[0].tokens == wanted[0]
+    assert read(log_probs, Grammar(slots), tokenizer)[0].tokens == wanted[0]
     for hypothesis in found:
         assert hypothesis.spans == align(log_probs, hypothesis.tokens).spans
 
@@ -79,19 +80,19 @@ def item_places(path, items: list[str], tokenizer) -> list[tuple[int, int]]:
     return places
 
 
-@pytest.mark.parametrize(("grammar", "tokenizer", "num_frames"), [TOY_WORDS, TOY_CHARACTERS, TOY_REPEATS])
+@pytest.mark.parametrize(("slots", "tokenizer", "num_frames"), [TOY_WORDS, TOY_CHARACTERS, TOY_REPEATS])
 def test_word_probability_is_the_share_of_paths_that_read_it_there(
-    grammar, tokenizer, num_frames, random_log_probs, enumerate_paths
+    slots, tokenizer, num_frames, random_log_probs, enumerate_paths
 ):
     log_probs = random_log_probs(num_frames, len(tokenizer.vocab), seed=3, sharpness=1.0)
-    language = sentences(grammar, tokenizer, num_frames)
+    language = sentences(slots, tokenizer, num_frames)
     paths = [
         (path, language[tokens], score) for path, tokens, score in enumerate_paths(log_probs) if tokens in language
     ]
     everything = np.logaddexp.reduce([score for *_, score in paths])
     places = [item_places(path, items, tokenizer) for path, items, _ in paths]
-    num_slots = len(grammar.slots)
-    found = read(log_probs, grammar, tokenizer, nbest=12)
+    num_slots = len(slots)
+    found = read(log_probs, Grammar(slots), tokenizer, nbest=12)
     assert max(len(hypothesis.words) for hypothesis in found) > num_slots
     for hypothesis in found:
         bounds = [0, *(bound for word in hypothesis.words for bound in (word.start, word.end)), num_frames]
@@ -169,7 +170,7 @@ def test_characters_and_phrases():
     assert hypothesis.text == text
     assert [word.text for word in hypothesis.words] == text.split()
     assert (hypothesis.words[1].start, hypothesis.words[1].end) == (11, 21)
-    assert hypothesis.words[0].probability == hypothesis.words[1].probability > 0.99
+    assert min(word.probability for word in hypothesis.words) > 0.99
 
 
 def test_no_frames_and_too_few():
@@ -212,3 +213,17 @@ def test_faults_are_listed_together():
 
 def test_lists_will_do():
     assert Grammar([["a", "b"], ["c"]]) == Grammar((("a", "b"), ("c",)))
+
+
+def test_rivals_are_the_words_of_the_slot_by_their_posterior():
+    unsure = [{"b": 0.4, "p": 0.35, "m": 0.2, "two": 0.05}]
+    rows = SILENCE * 5 + sentence_frames("bin blue at") + unsure + sentence_frames("two now") + SILENCE * 5
+    options = SearchOptions("grammar", grammar=GRID, alternatives=3, nbest=2)
+    best, second = search(planted(GRID_WORDS, rows)[None], None, GRID_WORDS, options)[0]
+    assert [rival.text for rival in best.words[3].rivals[:2]] == ["p", "m"]
+    assert len(best.words[3].rivals) <= 3
+    assert best.words[3].rivals[0].probability == pytest.approx(second.words[3].probability)
+    assert all(rival.text in GRID_SLOTS[3] for rival in best.words[3].rivals)
+    shares = [word.probability + sum(rival.probability for rival in word.rivals) for word in best.words]
+    np.testing.assert_allclose(shares, 1, atol=1e-2)
+    assert second.words[3].rivals == ()

@@ -9,7 +9,8 @@ from lipscribe.errors import ConfigError
 from lipscribe.search import Grammar, SearchOptions, search
 from lipscribe.tokenizer import WordTokenizer
 
-GRAMMAR = Grammar((("bin", "set"), ("blue", "red")))
+SLOTS = (("bin", "set"), ("blue", "red"))
+GRAMMAR = Grammar(SLOTS)
 TOKENIZER = WordTokenizer(["bin", "set", "blue", "red"])
 EVERY = [
     SearchOptions("greedy"),
@@ -65,7 +66,7 @@ def test_the_whole_beam_shares_one(random_log_probs):
 def test_the_grammar_hypotheses_are_sentences(random_log_probs):
     for hypothesis in search(random_log_probs(1, 12, 5, seed=3), None, TOKENIZER, EVERY[2])[0]:
         words = hypothesis.text.split()
-        assert all(word in GRAMMAR.slots[idx % 2] for idx, word in enumerate(words))
+        assert all(word in SLOTS[idx % 2] for idx, word in enumerate(words))
         assert len(words) % 2 == 0
 
 
@@ -82,10 +83,16 @@ def test_no_clips():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"method": "best"}, "method is 'best', want one of greedy, beam, grammar"),
+        ({"method": "best"}, "method is 'best', want one of greedy, beam, grammar, attention, joint"),
         ({"beam_size": 0, "nbest": 1.5, "method": "x"}, "method is .*; beam_size is 0, .*; nbest is 1.5, want a whole"),
         ({"method": "greedy", "nbest": 2}, "nbest is 2, but method 'greedy' finds 1"),
         ({"beam_size": 3, "nbest": 4}, "nbest is 4, want at most beam_size, 3"),
+        ({"method": "joint", "beam_size": 3, "nbest": 4}, "nbest is 4, want at most beam_size, 3"),
+        (
+            {"method": "joint", "lm": object()},
+            "a language model is given, but method 'joint' uses none: want method 'b",
+        ),
+        ({"method": "attention", "grammar": GRAMMAR}, "a grammar is given, but method 'attention' reads none"),
         ({"method": "grammar"}, "grammar is None, but method 'grammar' wants a Grammar"),
         ({"method": "beam", "grammar": GRAMMAR, "beam_size": True}, "beam_size is True, .*; a grammar is given, but"),
     ],

@@ -52,6 +52,16 @@ def test_an_override_in_a_section_that_is_no_mapping(tmp_path: Path, section: st
         load_config(tmp_path / "c.yaml", data__folder="p")
 
 
+@pytest.mark.parametrize(
+    ("ctc_weight", "given", "ctc", "hidden"),
+    [(1.0, None, True, None), (1.0, 9, True, None), (0.0, 9, False, 9), (0.3, 9, True, 9), (0.3, None, True, 256)],
+)
+def test_one_line_chooses_the_heads(write: Callable[..., Path], ctc_weight, given, ctc, hidden):
+    path = write(model={"decoder": given and {"hidden": given}})
+    spec = load_config(path, optim__ctc_weight=ctc_weight).trained_model
+    assert (spec.ctc, spec.decoder and spec.decoder.hidden) == (ctc, hidden)
+
+
 def test_three_faults_make_one_line(write: Callable[..., Path]):
     path = write(optim={"epochs": 0, "precision": "8-bit"}, data={"foldr": "x"})
     with pytest.raises(ConfigError) as caught:
@@ -67,6 +77,10 @@ def test_three_faults_make_one_line(write: Callable[..., Path]):
     [
         ({"augment": {"time_mask_frames": 0}}, "augment.time_mask_frames is 0, wanted at least 1"),
         ({"model": {"tokenizer": {"kind": "sign"}}}, "model: tokenizer kind 'sign' is unknown"),
+        (
+            {"model": {"ctc": False, "decoder": {}}},
+            "model.ctc is false, but optim.ctc_weight is 1.0, wanted 0",
+        ),
         ({"model": {"grammar": [["red"], ["pink"]]}}, "model: grammar: .*'pink'"),
         ({"model": {"grammar": [["red"], []]}}, r"model: grammar: slot 2 is \(\), not a list of words"),
         (

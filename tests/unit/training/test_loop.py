@@ -150,6 +150,26 @@ def test_an_open_vocabulary_without_word_times(toy_config: MakeConfig, prepared:
     assert float(row["train_loss"]) == float(row["train_ctc"])
 
 
+@pytest.mark.parametrize(("ctc_weight", "precision"), [(0.0, "32-true"), (0.3, "bf16-mixed")])
+def test_one_line_trains_a_decoder_alone_or_with_ctc(
+    toy_config: MakeConfig, tmp_path: Path, ctc_weight: float, precision: str
+):
+    config = toy_config(
+        tmp_path / "run",
+        model={"decoder": {"hidden": 8}},
+        optim={"epochs": 1, "ctc_weight": ctc_weight, "sampling": 0.3, "precision": precision},
+    )
+    spec, reader = load_checkpoint(train(config))
+    assert (spec.ctc, reader.ctc is not None, reader.decoder.rnn.hidden_size) == (ctc_weight > 0, ctc_weight > 0, 8)
+    (row,) = log_of(tmp_path / "run")
+    parts = {name: float(row.get(f"train_{name}", 0)) for name in ("ctc", "frame", "attention")}
+    wanted = ctc_weight * (parts["ctc"] + parts["frame"]) + (1 - ctc_weight) * parts["attention"]
+    assert float(row["train_loss"]) == pytest.approx(wanted)
+    assert ("dev_ctc" in row, "dev_greedy_wer" in row) == (ctc_weight > 0, ctc_weight > 0)
+    assert float(row["dev_attention"]) > 0
+    assert float(row["dev_wer"]) >= 0
+
+
 def test_the_learning_rate_rises_along_a_line_and_falls_along_half_a_cosine():
     factor = loop._one_cycle(100, 0.1)
     rates = [factor(step) for step in range(100)]

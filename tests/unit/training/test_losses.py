@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lipscribe.data.dataset import Batch
-from lipscribe.training.losses import ctc_loss, frame_loss
+from lipscribe.training.losses import attention_loss, ctc_loss, frame_loss
 
 LENGTHS, TARGETS = [4, 3], [[1, 2], [2]]
 
@@ -79,6 +79,18 @@ def test_where_nothing_is_known_the_loss_is_zero_and_its_gradient_too():
     loss.backward()
     assert loss.item() == 0
     assert not log_probs.grad.any()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_attention_loss_is_the_mean_over_tokens_and_ends(smoothing: float):
+    expected = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(1)).log_softmax(-1)
+    wanted = [(0, 0, 1), (0, 1, 2), (0, 2, 0), (1, 0, 2), (1, 1, 0)]  # of TARGETS, each sentence with its end
+    hard = -torch.stack([expected[place] for place in wanted]).mean()
+    even = -torch.stack([expected[b, u].mean() for b, u, _ in wanted]).mean()
+    loss = attention_loss(expected, batch_of(UNKNOWN), smoothing)
+    torch.testing.assert_close(loss, (1 - smoothing) * hard + smoothing * even)
+    expected[1, 2] = torch.tensor([0.9, 0.05, 0.05]).log()  # after the end of the second
+    assert attention_loss(expected, batch_of(UNKNOWN), smoothing) == loss
 
 
 @pytest.mark.parametrize("loss", [ctc_loss, lambda log_probs, batch: frame_loss(log_probs, batch, 0.0)])

@@ -9,7 +9,8 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from lipscribe.data.dataset import Batch, ShardDataset
-from lipscribe.models.spec import ModelSpec
+from lipscribe.models.builders import build_reader
+from lipscribe.models.spec import DecoderSpec, ModelSpec
 from lipscribe.tokenizer import WordTokenizer
 from lipscribe.training.losses import ctc_loss
 from lipscribe.training.scoring import dev_scores
@@ -62,3 +63,21 @@ def test_a_grammar_decides_where_there_is_one(dev_batches: list[Batch], toy_spec
     scores = dev_scores(PlantedReader(), dev_batches, spec, fabric)
     assert scores["dev_greedy_wer"] == pytest.approx(4 / 6)
     assert scores["dev_wer"] == pytest.approx(3 / 6)  # of "blue red green" one word goes
+
+
+@pytest.mark.parametrize("ctc", [True, False])
+def test_a_decoder_reads_where_there_is_one(dev_batches: list[Batch], toy_spec: ModelSpec, fabric: Fabric, ctc: bool):
+    spec = replace(toy_spec, ctc=ctc, decoder=DecoderSpec(hidden=6))
+    torch.manual_seed(0)
+    reader = build_reader(spec)
+    with torch.no_grad():  # the decoder says "red" and no more, whatever it sees
+        reader.decoder.project.weight.zero_()
+        reader.decoder.combine.weight.zero_()
+        reader.decoder.project.bias.copy_(torch.tensor([0.0, 9.0, 0.0, 0.0]))
+    scores = dev_scores(reader, dev_batches, spec, fabric)
+    assert ("dev_ctc" in scores, "dev_greedy_wer" in scores) == (ctc, ctc)
+    targets = torch.cat([row[:n] for row, n in zip(dev_batches[0].targets, dev_batches[0].target_lengths, strict=True)])
+    reds, others = int((targets == 1).sum()), int((targets != 1).sum()) + len(TEXTS)  # each sentence has an end
+    cost = float(torch.tensor([0.0, 9.0, 0.0, 0.0]).logsumexp(0))
+    assert scores["dev_attention"] == pytest.approx(cost - 9 * reds / (reds + others), rel=1e-3)
+    assert scores["dev_wer"] > 0

@@ -1,0 +1,49 @@
+"""`lipscribe calibrate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lipscribe.cli.searching import GRAMMAR_HELP, PHRASES_HELP, SEARCH_HELP, Search
+
+
+def calibrate(
+    source: Annotated[Path, typer.Argument(help="A prepared folder.", show_default=False)],
+    model: Annotated[str, typer.Option(help="A model's folder, whose spec.json is rewritten, or its name.")],
+    split: Annotated[str, typer.Option(help="Which split: not the one that the model was trained on.")] = "dev",
+    search: Annotated[Search, typer.Option(help=SEARCH_HELP)] = Search.auto,
+    grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
+    phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
+    beam_size: Annotated[int, typer.Option(help="Hypotheses kept by the beam.", min=1)] = 16,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Fit how sure the words of a model are to how often they are right, and keep it in the model's spec.
+
+    Each search has its own number: run it again with --search beam where you use that too. No word is read differently.
+
+    Examples:
+      lipscribe calibrate prepared/ --model runs/mine
+
+      lipscribe calibrate prepared/ --model runs/mine --search beam
+    """
+    from dataclasses import replace
+
+    from lipscribe.cli.searching import search_options
+    from lipscribe.errors import LipscribeError
+    from lipscribe.evaluation import calibrate_prepared
+    from lipscribe.models.checkpoint import save_spec
+    from lipscribe.models.registry import find_model
+    from lipscribe.pipeline import load_model
+
+    reader = load_model(model, device)
+    options = search_options(reader, search, beam_size, grammar=grammar, phrases=phrases)
+    fit = calibrate_prepared(reader, source, split, options)
+    folder = find_model(model)
+    temperatures = {**reader.spec.temperatures, options.method: fit.temperature}
+    try:
+        save_spec(folder, replace(reader.spec, temperatures=temperatures))
+    except OSError as error:
+        raise LipscribeError(f"{folder} cannot be written ({error.strerror}): copy the model first") from None
+    print(f"temperature {fit.temperature} for search {options.method}, from {fit.num_words} words of {split}")
+    print(f"expected calibration error {fit.before:.1%} before, {fit.after:.1%} after (fitted and measured on halves)")

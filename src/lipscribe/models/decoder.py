@@ -1,0 +1,129 @@
+"""Encoder states -> the sentence, token by token: an LSTM that spells while it attends to the frames.
+
+Chung, Senior, Vinyals and Zisserman, "Lip reading sentences in the wild", CVPR 2017, arXiv 1611.05358 ("Watch, Attend
+and Spell"). The symbol before the first token and after the last is `END`, which is no token of any text.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lipscribe.models.frontend import frame_mask
+from lipscribe.tokenizer import END
+
+
+class Memory(NamedTuple):
+    """What is attended to: values (B, T, D), keys (B, T, H), and padding (B, T) bool, true beyond each length."""
+
+    values: Tensor
+    keys: Tensor
+    padding: Tensor
+
+
+class DecoderState(NamedTuple):
+    """What the decoder knows of N sentences so far.
+
+    Attributes:
+        hidden, cell: (layers, N, H), of the LSTM.
+        context: (N, D), the mean of the values that was attended to last.
+        attended: (N, T), the weights of that mean: they sum to 1.
+    """
+
+    hidden: Tensor
+    cell: Tensor
+    context: Tensor
+    attended: Tensor
+
+
+class AttentionDecoder(nn.Module):
+    """Says what comes next, given the frames and what was said before.
+
+    Args:
+        features: Size D of the encoder's states.
+        vocab_size: V of the tokenizer; id `END` (0, CTC's blank, which no text holds) is the sentence's end here.
+        hidden: Units H of each LSTM layer, of the attention and of a token's embedding.
+        layers: LSTM layers.
+        location_frames: Odd; how many frames of the last step's attention are seen around a frame when it is weighed
+            (Chorowski et al., 2015), which helps to go on from there. 0 is attention by content alone, as published.
+        dropout: Share dropped of embeddings, between LSTM layers, and before the last layer, in training.
+    """
+
+    def __init__(self, features: int, vocab_size: int, hidden: int, layers: int, location_frames: int, dropout: float):
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, hidden)
+        self.rnn = nn.LSTM(hidden + features, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
+        self.query = nn.Linear(hidden, hidden)
+        self.key = nn.Linear(features, hidden, bias=False)
+        self.location = (
+            nn.Conv1d(1, hidden, location_frames, padding=location_frames // 2, bias=False) if location_frames else None
+        )
+        self.weigh = nn.Linear(hidden, 1, bias=False)
+        self.dropout = nn.Dropout(dropout)
+        self.combine = nn.Linear(hidden + features, hidden)
+        self.project = nn.Linear(hidden, vocab_size)
+
+    def remember(self, encoder_out: Tensor, lengths: Tensor) -> Memory:
+        """encoder_out (B, T, D), zeros beyond each length, and (B,) int64 lengths -> what `step` attends to."""
+        padding = ~frame_mask(lengths.to(encoder_out.device), encoder_out.shape[1])
+        return Memory(encoder_out, self.key(encoder_out), padding)
+
+    def start(self, memory: Memory) -> DecoderState:
+        """The state of B empty sentences."""
+        batch, num_frames, features = memory.values.shape
+        nothing = memory.values.new_zeros(self.rnn.num_layers, batch, self.rnn.hidden_size, dtype=torch.float32)
+        return DecoderState(nothing, nothing, nothing.new_zeros(batch, features), nothing.new_zeros(batch, num_frames))
+
+    def step(self, heard: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, DecoderState]:
+        """Takes one token further.
+
+        Args:
+            heard: (N,) int64, the last token of each sentence, `END` where there is none yet.
+            state: Of the N sentences before that token.
+            memory: Of N clips, or of one clip that all sentences are about.
+
+        Returns:
+            (N, V) float32 log-probabilities of the next token, `END` among them, and the new state.
+        """
+        embedded = self.dropout(self.embedding(heard))
+        incoming = torch.cat([embedded, state.context.to(embedded)], dim=-1)
+        out, (hidden, cell) = self.rnn(incoming[:, None], (state.hidden, state.cell))
+        out = out[:, 0]  # (N, H)
+        attended = self._attend(out, state.attended, memory)
+        context = (attended[:, None].to(memory.values) @ memory.values)[:, 0]  # (N, D)
+        combined = self.combine(torch.cat([out, context.to(out)], dim=-1)).tanh()
+        log_probs = self.project(self.dropout(combined)).float().log_softmax(-1)
+        return log_probs, DecoderState(hidden.float(), cell.float(), context.float(), attended)
+
+    def _attend(self, out: Tensor, last: Tensor, memory: Memory) -> Tensor:
+        """(N, H) and the last weights (N, T) -> new weights (N, T) float32, by additive attention."""
+        energy = self.query(out)[:, None] + memory.keys  # (N, T, H)
+        if self.location is not None:
+            energy = energy + self.location(last[:, None]).transpose(1, 2)
+        scores = self.weigh(energy.tanh())[..., 0].float()
+        return scores.masked_fill(memory.padding, -torch.inf).softmax(-1)
+
+    def forward(self, encoder_out: Tensor, lengths: Tensor, targets: Tensor, sampling: float = 0.0) -> Tensor:
+        """What the decoder expects at every token of known sentences (teacher forcing).
+
+        Args:
+            encoder_out: (B, T, D), zeros beyond each length.
+            lengths: (B,) int64 valid frames, each at least 1.
+            targets: (B, U) int64 token ids, whatever beyond each sentence's end.
+            sampling: Chance that in training the decoder hears a draw of its own instead of the true token (scheduled
+                sampling, Bengio et al., 2015).
+
+        Returns:
+            (B, U + 1, V) float32 log-probabilities; row u is of token u, given the tokens before it.
+        """
+        memory = self.remember(encoder_out, lengths)
+        state, heard, expected = self.start(memory), targets.new_full((len(targets),), END), []
+        for u in range(targets.shape[1] + 1):
+            log_probs, state = self.step(heard, state, memory)
+            expected.append(log_probs)
+            if u < targets.shape[1]:
+                heard = targets[:, u]
+                if sampling > 0 and self.training:
+                    drawn = log_probs.detach().exp().multinomial(1)[:, 0]
+                    heard = torch.where(torch.rand(heard.shape, device=heard.device) < sampling, drawn, heard)
+        return torch.stack(expected, dim=1)

@@ -1,0 +1,179 @@
+"""Beam search over what scorers say of the next token: an attention decoder's, CTC's, or their sum.
+
+Watanabe, Hori, Kim, Hershey and Hayashi, "Hybrid CTC/attention architecture for end-to-end speech recognition", 2017.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from lipscribe.search.align import align, word_span
+from lipscribe.search.ctc_prefix import CTCPrefixScorer
+from lipscribe.search.hypothesis import Hypothesis, Span, silence
+from lipscribe.tokenizer import END, Tokenizer
+
+HALF = 0.5  # of its greatest weight: as far as a token's attention is taken to show it
+
+
+class Scorer(Protocol):
+    """What tells of N sentences at once how each goes on. All of them are about one clip."""
+
+    def start(self) -> Any:
+        """The state of one empty sentence."""
+
+    def step(self, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
+        """Hears the last token of each sentence, (N,) int64, `END` where there is none yet.
+
+        Returns:
+            (N, V) float64 natural-log scores of what is next, at most 0, column `END` being that the sentence is over;
+            and the new state.
+        """
+
+    def select(self, state: Any, chosen: np.ndarray) -> Any:
+        """The states of the sentences at the (M,) int64 places `chosen`."""
+
+
+class AttentionScorer(Scorer, Protocol):
+    """A scorer that knows where it looked."""
+
+    def attention(self, tokens: tuple[int, ...]) -> np.ndarray:
+        """(U, T): how much each of U tokens looks at each frame; a row sums to 1."""
+
+
+class Finished(NamedTuple):
+    """A sentence that came to its end: its tokens, the score of each, and the score of it all, its end included."""
+
+    tokens: tuple[int, ...]
+    token_scores: tuple[float, ...]
+    score: float
+
+
+@dataclass
+class _Beam:
+    """N sentences that go on."""
+
+    tokens: list[tuple[int, ...]]
+    token_scores: list[tuple[float, ...]]
+    scores: np.ndarray  # (N,)
+    states: list[Any]  # of each scorer, before it hears the last token
+
+
+def beam_search(weighted: Sequence[tuple[Scorer, float]], beam_size: int, max_tokens: int) -> list[Finished]:
+    """The best sentences found, at most `beam_size`, best first; none where the scorers allow none.
+
+    Exact where `beam_size` is at least the number of different beginnings. In every step the sentences that end compete
+    with those that go on. As scores only fall, the search is over once no sentence that goes on can enter the result.
+
+    Args:
+        weighted: Scorers, each with its weight; a sentence's score is the weighted sum of theirs.
+        beam_size: Sentences kept in each step, at least 1.
+        max_tokens: How long a sentence may be.
+    """
+    # Nothing times "impossible" would be no number, so a scorer without weight is not asked.
+    scorers, weights = zip(*((scorer, weight) for scorer, weight in weighted if weight), strict=True)
+    beam = _Beam([()], [()], np.zeros(1), [scorer.start() for scorer in scorers])
+    finished: list[Finished] = []
+    for length in range(max_tokens + 1):
+        heard = np.array([tokens[-1] if tokens else END for tokens in beam.tokens], dtype=np.int64)
+        steps = [scorer.step(heard, state) for scorer, state in zip(scorers, beam.states, strict=True)]
+        said = sum(weight * scores for weight, (scores, _) in zip(weights, steps, strict=True))  # (N, V)
+        if length == max_tokens:
+            said[:, np.arange(said.shape[1]) != END] = -np.inf
+        total = beam.scores[:, None] + said
+        best = np.argsort(-total, axis=None, kind="stable")[:beam_size]
+        places, nexts = np.divmod(best[total.ravel()[best] > -np.inf], said.shape[1])
+        ends = [Finished(beam.tokens[i], beam.token_scores[i], float(total[i, END])) for i in places[nexts == END]]
+        finished = sorted([*finished, *ends], key=lambda found: -found.score)[:beam_size]
+        places, nexts = places[nexts != END], nexts[nexts != END]
+        full = len(finished) == beam_size
+        if not len(places) or (full and total[places[0], nexts[0]] <= finished[-1].score):
+            break
+        beam = _Beam(
+            [(*beam.tokens[i], int(token)) for i, token in zip(places, nexts, strict=True)],
+            [(*beam.token_scores[i], float(said[i, token])) for i, token in zip(places, nexts, strict=True)],
+            total[places, nexts],
+            [scorer.select(state, places) for scorer, (_, state) in zip(scorers, steps, strict=True)],
+        )
+    return finished
+
+
+def attention_search(
+    scorer: AttentionScorer,
+    num_frames: int,
+    tokenizer: Tokenizer,
+    beam_size: int,
+    nbest: int,
+    log_probs: np.ndarray | None = None,
+    ctc_weight: float = 0.0,
+) -> list[Hypothesis]:
+    """The best readings of one clip by its decoder, or by decoder and CTC together.
+
+    The probability of a token is what the search gives it after those before: the decoder's, or with CTC the weighted
+    geometric mean of both; that of a word is the product over its tokens. The posterior of a sentence is its share of
+    the sentences that were found. Words are where CTC's alignment has them, without CTC where the decoder looked.
+
+    Args:
+        scorer: Of the decoder; not asked where there are no frames.
+        num_frames: T; no sentence has more tokens.
+        tokenizer: Of V tokens.
+        beam_size: Sentences kept in each step.
+        nbest: How many readings at most.
+        log_probs: (T, V) float64 of the CTC head, checked by `check_inputs`; None is the decoder alone.
+        ctc_weight: Of CTC's prefix scores beside `log_probs`, above 0 to 1; the decoder's is the rest.
+
+    Returns:
+        At least one; where nothing is possible, silence scored -inf.
+    """
+    if num_frames == 0:
+        return [silence(score=0.0, posterior=1.0)]
+    weighted: list[tuple[Scorer, float]] = [(scorer, 1.0)]
+    if log_probs is not None:
+        weighted = [(scorer, 1 - ctc_weight), (CTCPrefixScorer(log_probs), ctc_weight)]
+    found = beam_search(weighted, beam_size, num_frames)
+    if not found:
+        return [silence(score=-np.inf, posterior=0.0)]
+    mass = np.logaddexp.reduce([one.score for one in found])
+    hypotheses = []
+    for one in found[:nbest]:
+        spans = (
+            align_attention(scorer.attention(one.tokens)) if log_probs is None else align(log_probs, one.tokens).spans
+        )
+        words = tuple(
+            word_span(word, spans, min(float(np.exp(sum(one.token_scores[word.start : word.stop]))), 1.0))
+            for word in tokenizer.split_words(one.tokens)
+        )
+        posterior = min(float(np.exp(one.score - mass)), 1.0)
+        hypotheses.append(Hypothesis(one.tokens, tokenizer.decode(one.tokens), one.score, posterior, spans, words))
+    return hypotheses
+
+
+def align_attention(attention: np.ndarray) -> tuple[Span, ...]:
+    """Frames of each token, in order and apart, from where the decoder looked when it said them.
+
+    A token is placed on one frame, each later than that of the token before, so that the weights there are the greatest
+    in all; it reaches as far around as the weights stay above half of that, and not beyond the middle between two.
+
+    Args:
+        attention: (U, T) weights, U at most T.
+    """
+    num_tokens, num_frames = attention.shape
+    if num_tokens == 0:
+        return ()
+    best = np.full((num_tokens, num_frames), -np.inf)  # sum of the weights up to a token that is placed on a frame
+    for u in range(num_tokens):
+        before = np.maximum.accumulate(best[u - 1])[u - 1 : num_frames - 1] if u else 0.0
+        best[u, u:] = attention[u, u:] + before
+    peaks = [num_frames]
+    for u in range(num_tokens - 1, -1, -1):
+        peaks.insert(0, int(np.argmax(best[u, : peaks[0]])))
+    peaks.pop()
+    bounds = [0, *((left + right + 1) // 2 for left, right in pairwise(peaks)), num_frames]
+    spans = []
+    for u, peak in enumerate(peaks):
+        dark = np.flatnonzero(attention[u] < HALF * attention[u, peak])
+        start = max(bounds[u], int(dark[dark < peak].max(initial=-1)) + 1)
+        spans.append(Span(start, min(bounds[u + 1], int(dark[dark > peak].min(initial=num_frames)))))
+    return tuple(spans)

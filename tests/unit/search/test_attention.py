@@ -1,0 +1,233 @@
+"""Decoder searches against every sentence written out."""
+
+from collections import defaultdict
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+
+from lipscribe.errors import ConfigError
+from lipscribe.search import SearchOptions, own_search, search
+from lipscribe.search.attention import align_attention, attention_search, beam_search
+from lipscribe.search.confidence import with_rivals
+from lipscribe.search.ctc_prefix import CTCPrefixScorer
+from lipscribe.tokenizer import END, CharacterTokenizer, WordTokenizer
+
+TOKENIZER = WordTokenizer(["a", "b"])
+
+
+class TableScorer:
+    """A decoder whose expectations are drawn anew for every beginning of a sentence; its states are the beginnings."""
+
+    def __init__(self, vocab_size: int = 3, num_frames: int = 4, seed: int = 0, sharpness: float = 2.0):
+        self.vocab_size, self.num_frames, self.seed, self.sharpness = vocab_size, num_frames, seed, sharpness
+        self.num_steps = 0
+
+    def expects(self, beginning: tuple[int, ...]) -> np.ndarray:
+        logits = self.sharpness * np.random.default_rng([self.seed, *beginning]).normal(size=self.vocab_size)
+        return logits - np.logaddexp.reduce(logits)
+
+    def start(self) -> list[tuple[int, ...] | None]:
+        return [None]
+
+    def step(self, tokens, state):
+        self.num_steps += 1
+        state = [() if before is None else (*before, int(token)) for before, token in zip(state, tokens, strict=True)]
+        return np.stack([self.expects(beginning) for beginning in state]), state
+
+    def select(self, state, chosen):
+        return [state[place] for place in chosen]
+
+    def attention(self, tokens):
+        weights = np.random.default_rng(len(tokens)).random((len(tokens), self.num_frames))
+        return weights / weights.sum(1, keepdims=True)
+
+    def score(self, tokens: tuple[int, ...]) -> float:
+        heard = [*tokens, END]
+        return float(sum(self.expects(tokens[:u])[token] for u, token in enumerate(heard)))
+
+
+def sentences(vocab_size: int, max_tokens: int) -> list[tuple[int, ...]]:
+    return [s for length in range(max_tokens + 1) for s in product(range(1, vocab_size), repeat=length)]
+
+
+@pytest.mark.parametrize("sharpness", [0.5, 3.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_huge_beam_finds_every_sentence(seed: int, sharpness: float):
+    scorer = TableScorer(seed=seed, sharpness=sharpness)
+    found = beam_search([(scorer, 1.0)], beam_size=1000, max_tokens=4)
+    wanted = {tokens: scorer.score(tokens) for tokens in sentences(3, 4)}
+    assert {one.tokens: one.score for one in found} == pytest.approx(wanted)
+    assert [one.score for one in found] == sorted(wanted.values(), reverse=True)
+    for one in found:
+        assert sum(one.token_scores) + scorer.expects(one.tokens)[END] == pytest.approx(one.score)
+
+
+@pytest.mark.parametrize("beam_size", [1, 2, 5])
+def test_a_small_beam_is_a_part_of_it_and_stops_early(beam_size: int):
+    for seed in range(10):
+        scorer = TableScorer(seed=seed, sharpness=4.0)
+        found = beam_search([(scorer, 1.0)], beam_size, max_tokens=50)
+        assert len(found) <= beam_size
+        assert len({one.tokens for one in found}) == len(found)
+        assert all(one.score == pytest.approx(scorer.score(one.tokens)) for one in found)
+    assert scorer.num_steps < 50
+
+
+def ctc_totals(log_probs: np.ndarray, enumerate_paths) -> dict[tuple[int, ...], float]:
+    totals = defaultdict(float)
+    for _, tokens, score in enumerate_paths(log_probs):
+        totals[tokens] += np.exp(score)
+    return dict(totals)
+
+
+@pytest.mark.parametrize(("num_frames", "vocab_size"), [(5, 3), (4, 4), (1, 3)])
+@pytest.mark.parametrize("sharpness", [0.5, 3.0])
+def test_ctc_prefix_scores_are_sums_over_paths(num_frames, vocab_size, sharpness, random_log_probs, enumerate_paths):
+    log_probs = random_log_probs(num_frames, vocab_size, seed=1, sharpness=sharpness)
+    totals = ctc_totals(log_probs, enumerate_paths)
+    scorer = CTCPrefixScorer(log_probs)
+
+    def mass(prefix: tuple[int, ...]) -> float:
+        return sum(total for tokens, total in totals.items() if tokens[: len(prefix)] == prefix)
+
+    beginnings = [s for s in sentences(vocab_size, 3) if s in totals]
+    for tokens in beginnings:
+        state = scorer.start()
+        for heard in (END, *tokens):
+            said, state = scorer.step(np.array([heard]), state)
+        assert np.exp(said[0, END]) == pytest.approx(totals[tokens] / mass(tokens))
+        for token in range(1, vocab_size):
+            assert np.exp(said[0, token]) == pytest.approx(mass((*tokens, token)) / mass(tokens), abs=1e-12)
+
+
+def test_ctc_prefix_scores_side_by_side(random_log_probs):
+    scorer = CTCPrefixScorer(random_log_probs(6, 4, seed=2))
+    said, state = scorer.step(np.array([END]), scorer.start())
+    state = scorer.select(state, np.array([0, 0, 0]))
+    together, state = scorer.step(np.array([1, 2, 3]), state)
+    again, _ = scorer.step(np.array([2, 1]), scorer.select(state, np.array([2, 0])))
+    for row, path in enumerate([(3, 2), (1, 1)]):
+        alone = scorer.start()
+        for heard in (END, *path):
+            said, alone = scorer.step(np.array([heard]), alone)
+        np.testing.assert_allclose(again[row], said[0])
+    assert together.shape == (3, 4)
+
+
+@pytest.mark.parametrize("ctc_weight", [0.3, 0.8, 1.0])
+def test_joint_search_is_the_weighted_sum_over_all_sentences(ctc_weight, random_log_probs, enumerate_paths):
+    log_probs = random_log_probs(4, 3, seed=3, sharpness=1.0)
+    scorer = TableScorer()
+    found = attention_search(scorer, 4, TOKENIZER, 1000, 1000, log_probs, ctc_weight)
+    wanted = {
+        tokens: ctc_weight * np.log(total) + (1 - ctc_weight) * scorer.score(tokens)
+        for tokens, total in ctc_totals(log_probs, enumerate_paths).items()
+    }
+    assert {one.tokens: one.score for one in found} == pytest.approx(wanted)
+    assert sum(one.posterior for one in found) == pytest.approx(1.0)
+
+
+def test_what_ctc_rules_out_is_not_found():
+    log_probs = np.full((2, 3), -np.inf)
+    log_probs[:, :2] = np.log(0.5)
+    found = attention_search(TableScorer(), 2, TOKENIZER, 20, 20, log_probs, 0.5)
+    assert {one.tokens for one in found} == {(), (1,)}
+
+
+def test_words_their_places_and_probabilities():
+    class Sure(TableScorer):
+        def expects(self, beginning):
+            wanted = (1, 2, END)[min(len(beginning), 2)]
+            return np.log(np.where(np.arange(3) == wanted, 0.8, 0.1))
+
+        def attention(self, tokens):
+            return np.array([[0.1, 0.6, 0.3, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.2, 0.5, 0.3]])
+
+    best = attention_search(Sure(), 6, TOKENIZER, 4, 1)[0]
+    assert (best.text, best.tokens, best.spans) == ("a b", (1, 2), ((1, 3), (4, 6)))
+    assert best.score == pytest.approx(3 * np.log(0.8))
+    assert [(word.text, word.start, word.end) for word in best.words] == [("a", 1, 3), ("b", 4, 6)]
+    assert [word.probability for word in best.words] == pytest.approx([0.8, 0.8])
+    path = np.log(0.02 + 0.94 * np.eye(3)[[0, 1, 1, 0, 0, 2]])
+    joint = attention_search(Sure(), 6, TOKENIZER, 4, 1, path, 0.3)[0]
+    assert (joint.text, joint.spans) == ("a b", ((1, 3), (5, 6)))
+
+
+def test_the_probability_of_a_word_is_that_of_its_letters_together():
+    class Spells(TableScorer):
+        def expects(self, beginning):
+            wanted = (1, 2, END)[min(len(beginning), 2)]
+            return np.log(np.where(np.arange(3) == wanted, 0.8, 0.1))
+
+    best = attention_search(Spells(), 6, CharacterTokenizer("ab"), 4, 1)[0]
+    assert [(word.text, word.probability) for word in best.words] == [("ab", pytest.approx(0.64))]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_attention_places_tokens_in_order_and_apart(seed: int):
+    rng = np.random.default_rng(seed)
+    num_tokens = int(rng.integers(1, 6))
+    spans = align_attention(rng.random((num_tokens, int(rng.integers(num_tokens, 9)))))
+    assert len(spans) == num_tokens
+    assert all(start < end for start, end in spans)
+    assert all(left.end <= right.start for left, right in pairwise(spans))
+
+
+def test_attention_that_goes_back_is_placed_by_the_greatest_sum():
+    attention = np.array([[0.1, 0.1, 0.8], [0.7, 0.25, 0.05]])  # the second token looked before the first
+    assert align_attention(attention) == ((0, 1), (1, 2))  # 0.1 + 0.25, of 0.15 and 0.15
+    assert align_attention(np.zeros((0, 4))) == ()
+
+
+def test_by_search_a_batch_reads_as_its_clips_do_alone(random_log_probs):
+    log_probs = random_log_probs(3, 6, 3, seed=4)
+    lengths = [6, 3, 0]
+    scorers = [TableScorer(num_frames=length, seed=seed) for seed, length in enumerate(lengths)]
+    for options in (SearchOptions("attention", nbest=3), SearchOptions("joint", nbest=3)):
+        batch = search(log_probs, lengths, TOKENIZER, options, scorers)
+        for clip, length in enumerate(lengths):
+            alone = search(log_probs[clip : clip + 1, :length], None, TOKENIZER, options, scorers[clip : clip + 1])
+            assert batch[clip] == alone[0]
+        assert (batch[2][0].text, len(batch[2])) == ("", 1)
+    attention = search(None, lengths, TOKENIZER, SearchOptions("attention"), scorers)
+    assert all(len(one.tokens) <= length for found, length in zip(attention, lengths, strict=True) for one in found)
+
+
+@pytest.mark.parametrize("method", ["attention", "joint"])
+def test_a_decoders_words_know_what_else_they_might_have_been(method: str, random_log_probs):
+    log_probs, scorers = random_log_probs(1, 6, 3, seed=4), [TableScorer(num_frames=6)]
+    plain = search(log_probs, None, TOKENIZER, SearchOptions(method, nbest=16), scorers)[0]
+    (best,) = search(log_probs, None, TOKENIZER, SearchOptions(method, alternatives=1), scorers)[0]
+    assert best == with_rivals(plain[0], plain[1:], 1) != plain[0]
+
+
+def test_each_model_has_its_own_search():
+    assert own_search(ctc=True, decoder=False, grammar=None) == SearchOptions("beam")
+    assert own_search(ctc=True, decoder=False, grammar=(("a",),)).method == "grammar"
+    assert own_search(ctc=True, decoder=True, grammar=(("a",),)).method == "joint"
+    assert own_search(ctc=False, decoder=True, grammar=None).method == "attention"
+
+
+@pytest.mark.parametrize(
+    ("options", "log_probs", "scorers", "message"),
+    [
+        (
+            SearchOptions("joint"),
+            np.zeros((0, 1, 3)),
+            None,
+            "method 'joint' needs a decoder .* one of greedy, beam, gr",
+        ),
+        (SearchOptions("beam"), None, [], "method 'beam' reads log_probs and none are given: want method 'attention'"),
+        (SearchOptions("joint"), None, [], "method 'joint' reads log_probs"),
+    ],
+)
+def test_what_is_missing_is_told(options, log_probs, scorers, message):
+    with pytest.raises(ConfigError, match=message):
+        search(log_probs, None, TOKENIZER, options, scorers)
+
+
+@pytest.mark.parametrize("ctc_weight", [0, 1.1, "much", float("nan")])
+def test_ctc_weights_that_are_none(ctc_weight):
+    with pytest.raises(ConfigError, match=r"ctc_weight is .*, want a number above 0 and up to 1"):
+        SearchOptions("joint", ctc_weight=ctc_weight)

@@ -1,0 +1,82 @@
+"""Probabilities softened, and what else a word might have been."""
+
+import numpy as np
+import pytest
+
+from lipscribe.errors import ConfigError
+from lipscribe.search import SearchOptions, search
+from lipscribe.search.confidence import calibrated, with_rivals
+from lipscribe.search.hypothesis import Hypothesis, Rival, WordSpan
+from lipscribe.tokenizer import CharacterTokenizer, WordTokenizer
+
+
+def hypothesis(*words: WordSpan) -> Hypothesis:
+    return Hypothesis((), " ".join(word.text for word in words), -1.0, 0.5, (), words)
+
+
+@pytest.mark.parametrize("probability", [0.0, 1e-9, 0.2, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("temperature", [0.25, 1.0, 3.0])
+def test_a_temperature_divides_the_log_odds(probability, temperature):
+    word = calibrated(hypothesis(WordSpan("a", 0, 1, probability)), temperature).words[0]
+    with np.errstate(divide="ignore"):
+        odds = np.exp((np.log(probability) - np.log1p(-probability)) / temperature)
+    assert word.probability == pytest.approx(1.0 if odds == np.inf else odds / (1 + odds))
+
+
+def test_rivals_share_what_is_left():
+    word = WordSpan("b", 0, 3, 0.9, (Rival("p", 0.06), Rival("m", 0.03)))
+    soft = calibrated(hypothesis(word), 2.0).words[0]
+    assert (soft.text, soft.start, soft.end) == ("b", 0, 3)
+    left = 1 - soft.probability
+    assert soft.rivals == (Rival("p", pytest.approx(0.6 * left)), Rival("m", pytest.approx(0.3 * left)))
+
+
+def test_rivals_never_exceed_what_is_left():
+    # Those of a beam are weighed in other readings, and need not add up to 1 with the word.
+    word = WordSpan("b", 0, 3, 0.9, (Rival("p", 0.8), Rival("m", 0.8)))
+    soft = calibrated(hypothesis(word), 2.0).words[0]
+    assert soft.probability + sum(rival.probability for rival in soft.rivals) == pytest.approx(1.0)
+
+
+def test_a_rival_stands_in_most_of_the_same_frames():
+    best = hypothesis(WordSpan("bin", 0, 10, 0.9), WordSpan("blue", 12, 20, 0.8))
+    others = [
+        hypothesis(WordSpan("pin", 0, 9, 0.5), WordSpan("blue", 12, 20, 0.7)),
+        hypothesis(WordSpan("in", 6, 10, 0.6), WordSpan("plume", 11, 22, 0.3)),
+        hypothesis(WordSpan("pin", 1, 9, 0.55), WordSpan("blew", 12, 20, 0.4)),
+    ]
+    first, second = with_rivals(best, others, 2).words
+    assert first.rivals == (Rival("pin", 0.55),)
+    assert second.rivals == (Rival("blew", 0.4), Rival("plume", 0.3))
+    assert [word.rivals for word in with_rivals(best, others, 1).words] == [
+        (Rival("pin", 0.55),),
+        (Rival("blew", 0.4),),
+    ]
+
+
+def test_a_beam_has_the_networks_own_doubt():
+    tokenizer = WordTokenizer(["b", "p", "m"])
+    probabilities = np.array([[0.97, 0.01, 0.01, 0.01], [0.01, 0.5, 0.3, 0.19], [0.97, 0.01, 0.01, 0.01]])
+    best = search(np.log(probabilities)[None], None, tokenizer, SearchOptions(alternatives=2))[0]
+    assert len(best) == 1
+    assert best[0].text == "b"
+    assert [rival.text for rival in best[0].words[0].rivals] == ["p", "m"]
+    np.testing.assert_allclose([r.probability for r in best[0].words[0].rivals], [0.3, 0.19], atol=0.02)
+
+
+def test_words_of_characters_have_rivals():
+    tokenizer = CharacterTokenizer("ab ")
+    path = tokenizer.encode("ab ba")
+    probabilities = np.full((len(path), 4), 0.02)
+    probabilities[np.arange(len(path)), path] = 0.94
+    probabilities[0] = [0.02, 0.6, 0.36, 0.02]  # "ab", or one long "b"
+    best = search(np.log(probabilities)[None], None, tokenizer, SearchOptions(alternatives=1))[0][0]
+    assert best.text == "ab ba"
+    assert [rival.text for rival in best.words[0].rivals] == ["b"]
+
+
+def test_greedy_knows_no_alternatives():
+    with pytest.raises(ConfigError, match="alternatives are wanted, but method 'greedy' finds none"):
+        SearchOptions("greedy", alternatives=1)
+    with pytest.raises(ConfigError, match="alternatives is -1, want a whole number of at least 0"):
+        SearchOptions(alternatives=-1)
