@@ -59,7 +59,7 @@ def sentences(number: int, seed: int) -> list[str]:
 
 
 def confusions(model_folder: Path, prepared: Path, splits: list[str]) -> Counter[tuple[str, str]]:
-    """How often each first sound was taken for each: of every word, whose time is known, the likeliest word is taken."""
+    """How often each first sound was taken for each: for every word, at its known time, the likeliest word counts."""
     from lipscribe.data.shards import find_shards, read_shard
     from lipscribe.pipeline import load_model
 
