@@ -42,7 +42,7 @@ def drawn_in_worker(clip: PlannedClip, options) -> str:
     with (options.folder.parent / "worked.txt").open("a") as log:
         log.write(f"{clip.id}\n")
     if "slow" in options.folder.name:
-        time.sleep(0.15)
+        time.sleep(0.5)
     if "crash" in options.folder.name and clip.take == 1 and clip.speaker == 1:
         os._exit(11)
     if "full" in options.folder.name and clip.take == 1:
