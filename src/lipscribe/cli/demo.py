@@ -24,7 +24,7 @@ def demo(
     """
     from lipscribe.errors import LipscribeError
     from lipscribe.faces import choose_faces, track_faces
-    from lipscribe.metrics import wer
+    from lipscribe.metrics import word_errors
     from lipscribe.mouth import crop_mouth
     from lipscribe.pipeline import load_model
     from lipscribe.storyboard import caption_frames, draw_storyboard
@@ -55,8 +55,8 @@ def demo(
         draw_storyboard(crop_mouth(frames, run), transcript, frames.fps, storyboard, run.start, clip.text)
     except OSError as error:
         raise LipscribeError(f"{storyboard} cannot be written ({error.strerror}): give another --output") from None
-    rate = wer([normalise(clip.text)], [normalise(transcript.text)])
-    print(f"\n{1 - rate:.0%} of the words right" if rate else "\nevery word right")
+    (counts,) = word_errors(normalise(clip.text), normalise(transcript.text))
+    print("\nevery word right" if not counts.errors else f"\n{counts.hits} of {len(clip.words)} words right")
     print(f"the talking face     {video}")
     print(f"with what was read   {captioned}")
     print(f"mouths and words     {storyboard}")
