@@ -22,6 +22,7 @@ def demo(
 
       lipscribe demo "lay white with z zero again" --seed 3
     """
+    from lipscribe.cli.files import result_folder
     from lipscribe.errors import LipscribeError
     from lipscribe.faces import choose_faces, track_faces
     from lipscribe.metrics import word_errors
@@ -34,10 +35,7 @@ def demo(
 
     video, captioned, storyboard = (output / name for name in ("talker.mp4", "captioned.mp4", "words-and-mouths.png"))
     clip = Talker(seed).say(text)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LipscribeError(f"{output} cannot be made ({error.strerror}): give another --output") from None
+    result_folder(output)
     print(f"a synthetic person (seed {seed}) says it: {video}", file=sys.stderr)
     clip.save(video)
     reader = load_model(model)

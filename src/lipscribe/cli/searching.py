@@ -17,8 +17,6 @@ class Search(StrEnum):  # noqa: D101
 SEARCH_HELP = "auto is what a file below asks for, else the model's own decoder or grammar if it has one, else beam."
 GRAMMAR_HELP = "A grammar file (see docs/search.md), or grid: only its sentences are read."
 PHRASES_HELP = "A file with a phrase a line: one of them is read, or nothing."
-
-
 LM_HELP = "A language model in ARPA format (see docs/search.md), for the beam."
 LM_WEIGHT_HELP = "How much the language model counts beside the picture."
 WORD_BONUS_HELP = "Added for each word, against a language model that likes few."

@@ -104,7 +104,7 @@ def _pixels(size: str | None) -> dict[str, int]:
     return {"width": int(match[1]), "height": int(match[2])}
 
 
-def _refuse(reason: str, **options: int | None) -> None:
+def _refuse(reason: str, **options: object) -> None:
     for name, value in options.items():
         if value is not None:
             raise typer.BadParameter(reason, param_hint=f"--{name}")

@@ -69,10 +69,8 @@ def mouth_controls(phonemes: Sequence[PhonemeTime], num_frames: int, fps: float,
         distance = before / ahead + after / behind
         dominance = alpha * np.exp(-(distance - distance.min(1, keepdims=True)))
         controls[:, column] = dominance @ target / dominance.sum(1)
-    lowered = controls < 0
-    scaled = controls * effort
-    scaled[:, 0] = np.where(lowered[:, 0], controls[:, 0], scaled[:, 0])  # whoever mumbles still closes the lips
-    return scaled
+    pressed = (controls < 0) & (np.array(CONTROLS) == "gap")  # whoever mumbles still closes the lips
+    return np.where(pressed, controls, controls * np.float32(effort))
 
 
 def _targets(pulls: list[_Pull], control: str) -> tuple[np.ndarray, np.ndarray]:

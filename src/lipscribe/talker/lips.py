@@ -42,15 +42,12 @@ class Mouth:
         columns = (np.arange(width, dtype=np.float32) / face.scale - side)[None]
         self._rows, self._columns = rows, columns
 
-    def draw(self, canvas: np.ndarray, controls: np.ndarray) -> float:
+    def draw(self, canvas: np.ndarray, controls: np.ndarray) -> None:
         """Draws the mouth on a canvas (H, W, 4) uint8 whose jaw has been moved already.
 
         Args:
             canvas: Changed in place.
             controls: (9,) as in `CONTROLS`.
-
-        Returns:
-            The gap between the inner lips at their middle as drawn, in eye distances.
         """
         c = dict(zip(CONTROLS, controls.tolist(), strict=True))
         shape = _Contours(self.person, c, self._x)
@@ -70,7 +67,6 @@ class Mouth:
         alpha = mask[..., None].astype(np.float32) * (1 / 255)
         skin = skin * shadow[..., None]
         canvas[rows, columns, :3] = skin + (paint - skin) * alpha
-        return shape.gap
 
     def _shadow(self, shape: "_Contours", c: dict[str, float]) -> np.ndarray:
         """What the lips' shape does to the skin around them: (H, W) float32 factors."""
