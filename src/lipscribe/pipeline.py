@@ -210,7 +210,7 @@ class Model:  # this file is longer than others on purpose: the whole way is rea
         chosen = self._choose(source, watched, tracks, face)
         runs = [run for track in chosen for run in track.runs()]
         segments, nbest = [], []
-        for run, seen in self._read_runs(watched.read("mouths"), runs):
+        for run, seen in self.see_runs(watched.read("mouths"), runs):
             speaker = f"face {run.id}" if face == "all" else None
             spoken, ranked = self._read(seen, run.start, options)
             segments += [replace(found, speaker=speaker) for found in spoken]
@@ -245,7 +245,7 @@ class Model:  # this file is longer than others on purpose: the whole way is rea
             message = UPSIDE_DOWN
         raise NoFaceError(f"{source}: {message}" if isinstance(source, str | Path) else message)
 
-    def _read_runs(self, frames: Iterable[np.ndarray], runs: list[FaceTrack]) -> Iterator[tuple[FaceTrack, np.ndarray]]:
+    def see_runs(self, frames: Iterable[np.ndarray], runs: list[FaceTrack]) -> Iterator[tuple[FaceTrack, np.ndarray]]:
         """Each run with what `see` makes of it, as soon as it ends: one pass over the frames, however many runs."""
         windows: dict[int, _Windows] = {}
         for i, crop in stream_all_crops(frames, runs):
@@ -259,6 +259,23 @@ class Model:  # this file is longer than others on purpose: the whole way is rea
         self, seen: np.ndarray, first_frame: int, options: SearchOptions | None
     ) -> tuple[list[Segment], list[NBest]]:
         """What is said in a run, and where several readings were asked for, those of each of its pieces."""
+        fps, sentence_words = self.spec.input.fps, self._sentence_words(options)
+        segments, nbest = [], []
+        for start, stop, found in self.search_pieces(seen, options):
+            segments += to_transcript(found[0], fps, first_frame + start, sentence_words).segments
+            if options is not None and options.nbest > 1:
+                possible = (each for each in found if each.score > -np.inf)
+                texts = tuple(RankedText(h.text, round(h.score, 4), round(h.posterior, 4)) for h in possible)
+                begin, end = (frame_to_seconds(first_frame + frame, fps) for frame in (start, stop))
+                nbest.append(NBest(begin, end, texts))
+        return segments, nbest
+
+    def search_pieces(
+        self, seen: np.ndarray, options: SearchOptions | None = None
+    ) -> Iterator[tuple[int, int, list[Hypothesis]]]:
+        """Searches what `see` made of a run piece by piece: the piece's first frame, the one after its last, `search`'s
+        result.
+        """
         options = options or self.default_search
         silent, piece = seen, PIECE
         if seen.ndim == 3:  # the encoder's states; without CTC nothing tells pauses
@@ -268,17 +285,8 @@ class Model:  # this file is longer than others on purpose: the whole way is rea
                 piece = DECODER_PIECE
             else:
                 seen = silent
-        fps, sentence_words = self.spec.input.fps, self._sentence_words(options)
-        segments, nbest = [], []
         for start, stop in _pieces(silent, piece):
-            found = self.search(seen[start:stop], options)
-            segments += to_transcript(found[0], fps, first_frame + start, sentence_words).segments
-            if options.nbest > 1:
-                possible = (each for each in found if each.score > -np.inf)
-                texts = tuple(RankedText(h.text, round(h.score, 4), round(h.posterior, 4)) for h in possible)
-                begin, end = (frame_to_seconds(first_frame + frame, fps) for frame in (start, stop))
-                nbest.append(NBest(begin, end, texts))
-        return segments, nbest
+            yield start, stop, self.search(seen[start:stop], options)
 
     def _sentence_words(self, options: SearchOptions | None) -> int | None:
         """How many words a sentence has, where the grammar says so."""
