@@ -238,7 +238,8 @@ class UnitsTokenizer:
     model: str | None = None
 
     def __post_init__(self) -> None:
-        self.vocab  # noqa: B018: a wrong file is to be refused here
+        if len(self.vocab) < 3:
+            raise ConfigError(f"{self.units} is empty: wanted a unit and its id a line, from 1 on")
 
     @cached_property
     def vocab(self) -> list[str]:
@@ -249,9 +250,9 @@ class UnitsTokenizer:
             raise ConfigError(f"{self.units} cannot be read ({error}): give a file of units and ids") from None
         units = [line.rpartition(" ") for line in lines]
         wrong = [i for i, (unit, _, idx) in enumerate(units, start=1) if not unit or idx != str(i)]
-        if wrong or not units:
-            got = f"line {wrong[0]} is {lines[wrong[0] - 1]!r}" if wrong else "there is nothing in it"
-            raise ConfigError(f"{self.units} holds no units ({got}): wanted a unit and its id a line, from 1 on")
+        if wrong:
+            line = f"line {wrong[0]} of {self.units} is {lines[wrong[0] - 1]!r}"
+            raise ConfigError(f"{line}: wanted a unit and its id a line, from 1 on")
         names = [unit for unit, _, _ in units]
         _refuse_repeats(self.units, names)
         return [BLANK_NAME, *names, END_NAME]
@@ -379,7 +380,7 @@ def tokenizer_from_dict(spec: dict[str, Any]) -> Tokenizer:
         raise ConfigError(f"tokenizer kind {kind!r} is unknown: choose one of {', '.join(_KINDS)}")
     tokenizer_class, fields = _KINDS[kind]
     if set(spec) != {"kind", *fields}:
-        wanted = " and ".join(repr(field) for field in ("kind", *fields))
+        wanted = " and ".join(map(repr, ("kind", *fields)))
         raise ConfigError(f"tokenizer of kind {kind!r} has fields {sorted(spec)}: want {wanted}")
     for field, types in fields.items():
         if not isinstance(spec[field], types):
