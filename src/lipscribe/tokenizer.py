@@ -225,13 +225,11 @@ class SentencePieceTokenizer:
 class UnitsTokenizer:
     """The units of a published model: pieces or characters with the ids it was trained with, and `<eos>` as the last.
 
-    Its texts are upper case, ours are lower case. A unit begins a word where it begins with "▁"; "<space>" is such a
-    beginning alone.
+    Its texts are upper case, ours lower. A unit with "▁" in front begins a word, and so does what follows "<space>".
 
     Args:
         units: Path of a text file, each line a unit and its id: 1, 2, 3 ... Unit 1 is `<unk>` in the published ones.
-        model: Path of the SentencePiece model that cuts a text into these units, which only `encode` needs; None where
-            there is none.
+        model: Path of the SentencePiece model that cuts a text into these units, which only `encode` needs, or None.
     """
 
     units: str
@@ -239,7 +237,7 @@ class UnitsTokenizer:
 
     def __post_init__(self) -> None:
         if len(self.vocab) < 3:
-            raise ConfigError(f"{self.units} is empty: wanted a unit and its id a line, from 1 on")
+            raise ConfigError(f"{self.units} is empty: wanted a line for each unit")
 
     @cached_property
     def vocab(self) -> list[str]:
@@ -248,12 +246,10 @@ class UnitsTokenizer:
             lines = Path(self.units).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{self.units} cannot be read ({error}): give a file of units and ids") from None
-        units = [line.rpartition(" ") for line in lines]
-        wrong = [i for i, (unit, _, idx) in enumerate(units, start=1) if not unit or idx != str(i)]
-        if wrong:
-            line = f"line {wrong[0]} of {self.units} is {lines[wrong[0] - 1]!r}"
-            raise ConfigError(f"{line}: wanted a unit and its id a line, from 1 on")
-        names = [unit for unit, _, _ in units]
+        names = [line.removesuffix(f" {idx}") for idx, line in enumerate(lines, start=1)]
+        for idx, line in enumerate(lines, start=1):
+            if names[idx - 1] in ("", line):
+                raise ConfigError(f"line {idx} of {self.units} is {line!r}: wanted a unit and its id, {idx}")
         _refuse_repeats(self.units, names)
         return [BLANK_NAME, *names, END_NAME]
 
@@ -292,9 +288,8 @@ class UnitsTokenizer:
 
     def split_words(self, tokens: Sequence[int]) -> list[TokenWord]:
         """What begins at each "▁"."""
-        names = _names(tokens, self.vocab)
-        silent = {END_NAME: "", SPACE_NAME: WORD_START}
-        return _join_pieces([silent.get(name, name.lower()) for name in names])
+        unsaid = {END_NAME: "", SPACE_NAME: WORD_START}
+        return _join_pieces([unsaid.get(name, name.lower()) for name in _names(tokens, self.vocab)])
 
     def to_dict(self) -> dict[str, Any]:
         """See `tokenizer_from_dict`."""

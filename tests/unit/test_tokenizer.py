@@ -122,8 +122,8 @@ def test_units_that_are_characters_need_no_model(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "units.txt is empty: wanted a unit and its id a line"),
-        ("A 1\nB 3\n", "line 2 of .*units.txt is 'B 3': wanted a unit and its id a line, from 1 on"),
+        ("", "units.txt is empty: wanted a line for each unit"),
+        ("A 1\nB 3\n", "line 2 of .*units.txt is 'B 3': wanted a unit and its id, 2"),
         ("A 1\nB\n", "line 2 of .*units.txt is 'B'"),
         ("A 1\nA 2\n", r"units.txt holds 'A' more than once"),
     ],
