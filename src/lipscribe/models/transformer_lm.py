@@ -5,7 +5,6 @@ It hears and says the same symbols as `TransformerDecoder`: its first and last i
 
 import math
 
-import torch
 from torch import Tensor, nn
 
 from lipscribe.models.transformer import (
