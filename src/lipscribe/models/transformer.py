@@ -44,13 +44,15 @@ class Attention(nn.Module):
         hidden: Size of the vectors, a multiple of `heads`.
         heads: Looks taken side by side.
         dropout: Share of the weights that is dropped in training.
+        looked: Size of what is looked at, None for the same.
     """
 
-    def __init__(self, hidden: int, heads: int, dropout: float):
+    def __init__(self, hidden: int, heads: int, dropout: float, looked: int | None = None):
         super().__init__()
         self.heads = heads
         self.dropout = dropout
-        self.linear_q, self.linear_k, self.linear_v, self.linear_out = (nn.Linear(hidden, hidden) for _ in range(4))
+        self.linear_q, self.linear_out = (nn.Linear(hidden, hidden) for _ in range(2))
+        self.linear_k, self.linear_v = (nn.Linear(looked or hidden, hidden) for _ in range(2))
 
     def look_at(self, x: Tensor) -> Looked:
         """The keys and values of (B, M, D)."""
