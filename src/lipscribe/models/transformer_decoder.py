@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lipscribe.models.frontend import frame_mask
+from lipscribe.models.packed import Linear
 from lipscribe.models.transformer import (
     NORM_EPS,
     Attention,
@@ -53,7 +54,7 @@ class TransformerDecoder(nn.Module):
         self.embed = nn.Sequential(nn.Embedding(vocab_size, hidden))  # a sequence, so that its name is embed.0
         self.decoders = nn.ModuleList(_Layer(features, hidden, heads, ff, dropout) for _ in range(layers))
         self.after_norm = nn.LayerNorm(hidden, NORM_EPS)
-        self.output_layer = nn.Linear(hidden, vocab_size)
+        self.output_layer = Linear(hidden, vocab_size)
         self.dropout = nn.Dropout(dropout)
 
     def remember(self, encoder_out: Tensor, lengths: Tensor) -> Frames:
