@@ -45,7 +45,10 @@ def test_round_trip(tmp_path: Path):
         ),
         ({"tokenizer": {"kind": "words", "words": []}}, "words holds nothing"),
         ({"frontend": {"stem_frames": 4}}, "frontend: stem_frames is 4, wanted an odd number"),
-        ({"encoder": {"cell": "rnn"}}, "encoder.cell is 'rnn', wanted one of lstm, gru, tcn, conformer, none"),
+        (
+            {"encoder": {"cell": "rnn"}},
+            "encoder.cell is 'rnn', wanted one of lstm, gru, tcn, conformer, rel-conformer, none",
+        ),
         (
             {"frontend": {"kind": "resnet18", "channels": [8, 8]}},
             "frontend: channels has 2 numbers, wanted 4 for resnet18",
