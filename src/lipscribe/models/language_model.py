@@ -13,6 +13,7 @@ from lipscribe.models.spec import WEIGHTS_FILE, Card
 from lipscribe.models.transformer_lm import TransformerLM
 from lipscribe.typed import from_dict, within
 
+
 @dataclass(frozen=True)
 class LanguageModelSpec:
     """What a language model is made of: see `TransformerLM`.
@@ -38,10 +39,12 @@ class LanguageModelSpec:
             return [f"hidden is {self.hidden}, wanted an even number that is a multiple of {self.heads}, the heads"]
         return []
 
+
 def build_language_model(spec: LanguageModelSpec) -> TransformerLM:
     """A network with fresh weights."""
     sizes = (spec.vocab_size, spec.embedding, spec.hidden, spec.heads, spec.ff, spec.layers)
     return TransformerLM(*sizes, placed=spec.placed)
+
 
 def load_language_model_spec(folder: Path | str) -> LanguageModelSpec:
     """Reads the record alone.
@@ -57,6 +60,7 @@ def load_language_model_spec(folder: Path | str) -> LanguageModelSpec:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}): import it again") from None
     return from_dict(LanguageModelSpec, data, str(path), CheckpointError)
+
 
 def load_language_model(folder: Path | str) -> tuple[LanguageModelSpec, TransformerLM]:
     """Reads a folder; the network comes back in float32 and in eval mode.

@@ -64,8 +64,8 @@ def _make_room(folder: Path, published: Published) -> None:
         ) from None
     if free + there < needed:
         raise LipscribeError(
-            f"{published.name} needs {needed / 1e9:.1f} GB in {folder.parent} until it is installed, and {free / 1e9:.1f} GB are free: "
-            "make room, or set LIPSCRIBE_CACHE to a folder on another disk"
+            f"{published.name} needs {needed / 1e9:.1f} GB in {folder.parent} until it is installed, and "
+            f"{free / 1e9:.1f} GB are free: make room, or set LIPSCRIBE_CACHE to a folder on another disk"
         )
 
 

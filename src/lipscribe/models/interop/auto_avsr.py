@@ -90,9 +90,7 @@ def infer_spec(
         stem = tensors["frontend.frontend3D.0.weight"].shape
         stages = [tensors[f"frontend.trunk.layer{n}.0.conv1.weight"].shape[0] for n in range(1, 5)]
     except KeyError as error:
-        raise CheckpointError(
-            f"{source} has no {error.args[0]}: give the file of a whole Auto-AVSR model"
-        ) from None
+        raise CheckpointError(f"{source} has no {error.args[0]}: give the file of a whole Auto-AVSR model") from None
     spec = ModelSpec(
         name=name,
         tokenizer=tokenizer,
@@ -121,10 +119,8 @@ def refuse_unfit(spec: ModelSpec, tensors: Mapping[str, Tensor], source: str) ->
     """
     with torch.device("meta"):  # shapes alone
         wanted = build_reader(spec).state_dict()
-    encoder = spec.encoder
-    refuse_misfits(
-        tensors, wanted, source, f"an Auto-AVSR model ({encoder.layers} layers of {encoder.hidden}, {encoder.heads} heads)"
-    )
+    sizes = f"{spec.encoder.layers} layers of {spec.encoder.hidden}, {spec.encoder.heads} heads"
+    refuse_misfits(tensors, wanted, source, f"an Auto-AVSR model ({sizes})")
 
 
 def _encoder(tensors: Mapping[str, Tensor], positions: str) -> EncoderSpec:

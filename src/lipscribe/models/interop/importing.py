@@ -21,7 +21,6 @@ from lipscribe.models.checkpoint import save_checkpoint, save_weights
 from lipscribe.models.interop import auto_avsr, espnet_lm
 from lipscribe.models.interop.tensors import read_config, read_tensors
 from lipscribe.models.interop.vocabulary import find_tokenizer
-
 from lipscribe.models.registry import BUNDLED, LM_FILE, models_folder
 from lipscribe.models.spec import WEIGHTS_FILE, Card
 from lipscribe.typed import to_dict
@@ -97,7 +96,8 @@ def check_name(name: str) -> None:
         raise CheckpointError(f"{name!r} is the name of a bundled model: take another")
     if (models_folder() / name).exists():
         raise CheckpointError(
-            f"there is a model {name!r} in {models_folder()}: take another name, or run `lipscribe models remove {name}`"
+            f"there is a model {name!r} in {models_folder()}: "
+            f"take another name, or run `lipscribe models remove {name}`"
         )
 
 
@@ -121,7 +121,9 @@ def _weights_file(source: Path) -> Path:
 def _refuse_nonsense(tensors: Mapping[str, Tensor], path: Path) -> None:
     bad = [name for name, t in tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
     if bad:
-        raise CheckpointError(f"{path} holds numbers that are none in {len(bad)} weights (first {bad[0]}): fetch it again")
+        raise CheckpointError(
+            f"{path} holds numbers that are none in {len(bad)} weights (first {bad[0]}): fetch it again"
+        )
 
 
 def _lip_reader(
@@ -145,8 +147,8 @@ def _lip_reader(
     notes = []
     if config is None and any(name.startswith("encoder.frontend.") for name in tensors):
         notes.append(
-            f"no {path.with_suffix('.json').name} beside {path.name}: its positions are taken to be those of Auto-AVSR; "
-            "an older model reads nonsense so, import it with its model.json"
+            f"no {path.with_suffix('.json').name} beside {path.name}: its positions are taken to be those of "
+            "Auto-AVSR; an older model reads nonsense so, import it with its model.json"
         )
     if found["model"] is None:
         notes.append("it reads; to train or score it by its units, import it with --tokenizer unigram5000.model")
@@ -181,7 +183,9 @@ def _staged(name: str, num_bytes: int) -> Iterator[Path]:
             raise LipscribeError(_no_room(num_bytes, models))
         staging = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=models))
     except OSError as error:
-        raise LipscribeError(f"{models} cannot be written ({error.strerror}): set LIPSCRIBE_CACHE to a folder that can") from None
+        raise LipscribeError(
+            f"{models} cannot be written ({error.strerror}): set LIPSCRIBE_CACHE to a folder that can"
+        ) from None
     try:
         yield staging
         staging.chmod(0o755)  # mkdtemp's are its owner's alone

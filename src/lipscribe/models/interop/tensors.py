@@ -1,4 +1,4 @@
-"""Weights out of files that others wrote. A pickle is a program: only those parts of it that make tensors are obeyed."""
+"""Weights out of files that others wrote. A pickle is a program: only what makes tensors is obeyed."""
 
 import json
 import pickle
