@@ -104,4 +104,4 @@ def _visible(root: Path, file: str) -> list[Path]:
 
 
 def _is_name(name: str | Path) -> bool:
-    return str(name) == Path(name).name and not str(name).startswith(".")
+    return str(name) == Path(name).name != "" and not str(name).startswith(".")

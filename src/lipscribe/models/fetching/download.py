@@ -51,13 +51,14 @@ def download(url: str, path: Path, progress: bool = True) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial, attempts = path.with_name(path.name + ".partial"), 0
+    furthest = _size(partial)
     while True:
-        before = _size(partial)
         try:
             _attempt(url, partial, progress)
             break
         except _BrokenOffError as error:
-            attempts = 0 if _size(partial) > before else attempts + 1
+            attempts = 0 if _size(partial) > furthest else attempts + 1  # one that got further costs nothing
+            furthest = max(furthest, _size(partial))
             if attempts > len(PAUSES):
                 raise LipscribeError(_unreachable(url, str(error), _size(partial))) from None
             time.sleep(PAUSES[max(attempts, 1) - 1])
@@ -96,11 +97,11 @@ def _ask(url: str, partial: Path) -> Iterator[_Answer]:
     start = _size(partial)
     version_file = _version_file(partial)
     version = version_file.read_text(encoding="utf-8") if version_file.is_file() else ""
-    request = urllib.request.Request(url, headers={"Accept-Encoding": "identity", "User-Agent": "lipscribe"})
+    headers = {"Accept-Encoding": "identity", "User-Agent": "lipscribe"}
     if start and version:  # a part whose version nobody knows may be of another file
-        request.add_header("Range", f"bytes={start}-")
-        request.add_header("If-Range", version)
+        headers |= {"Range": f"bytes={start}-", "If-Range": version}
     try:
+        request = urllib.request.Request(url, headers=headers)
         with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
             yield _understand(response, start)
     except urllib.error.HTTPError as error:

@@ -3,6 +3,8 @@
 import json
 import pickle
 import re
+import struct
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,11 @@ _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"  # how torch.save's files begin, since to
 _LIGHTNING = "state_dict"
 _WRAPPERS = (_LIGHTNING, "model_state_dict", "model")  # under which some trainers keep the weights
 _PREFIXES = ("module.", "model.")  # that some trainers put before every name
-_DAMAGE = (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, AssertionError)
+# Whatever stumbles over bytes that are none of a pickle.
+_DAMAGE = (
+    *(RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, AssertionError),
+    *(struct.error, ArithmeticError, MemoryError),
+)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -35,7 +41,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     elif not beginning.startswith(_PICKLE):
         raise CheckpointError(f"{path} {_what_it_is(beginning)}: fetch the file of weights itself")
     try:
-        data = torch.load(path, map_location="cpu", weights_only=True, mmap=beginning.startswith(_ZIP))
+        with warnings.catch_warnings():  # of a newer pickle, which is read or refused
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            data = torch.load(path, map_location="cpu", weights_only=True, mmap=beginning.startswith(_ZIP))
     except pickle.UnpicklingError as error:
         raise CheckpointError(_refusal(path, str(error))) from None
     except _DAMAGE as error:

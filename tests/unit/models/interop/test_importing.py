@@ -283,7 +283,7 @@ def test_names_that_are_taken(state, units, tmp_path):
 
 def test_no_room_is_told_before_anything_is_written(cache, state, units, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("Usage", "free")(30_000_000))
-    with pytest.raises(LipscribeError, match="there is no room for the 0.03 GB of the model"):
+    with pytest.raises(LipscribeError, match=r"there is no room for the 0\.03 GB of the model"):
         import_model(save(tmp_path / "a.pth", state), "mine", units=units)
     assert_nothing_left(cache)
 
