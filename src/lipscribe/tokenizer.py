@@ -225,20 +225,19 @@ class SentencePieceTokenizer:
 class UnitsTokenizer:
     """The units of a published model: pieces or characters with the ids it was trained with, and `<eos>` as the last.
 
-    Its texts are upper case, ours are lower case. A unit begins a word where it begins with "▁"; "<space>" is such a
-    beginning alone.
+    Its texts are upper case, ours lower. A unit with "▁" in front begins a word, and so does what follows "<space>".
 
     Args:
         units: Path of a text file, each line a unit and its id: 1, 2, 3 ... Unit 1 is `<unk>` in the published ones.
-        model: Path of the SentencePiece model that cuts a text into these units, which only `encode` needs; None where
-            there is none.
+        model: Path of the SentencePiece model that cuts a text into these units, which only `encode` needs, or None.
     """
 
     units: str
     model: str | None = None
 
     def __post_init__(self) -> None:
-        self.vocab  # noqa: B018: a wrong file is to be refused here
+        if len(self.vocab) < 3:
+            raise ConfigError(f"{self.units} is empty: wanted a line for each unit")
 
     @cached_property
     def vocab(self) -> list[str]:
@@ -247,12 +246,10 @@ class UnitsTokenizer:
             lines = Path(self.units).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{self.units} cannot be read ({error}): give a file of units and ids") from None
-        units = [line.rpartition(" ") for line in lines]
-        wrong = [i for i, (unit, _, idx) in enumerate(units, start=1) if not unit or idx != str(i)]
-        if wrong or not units:
-            got = f"line {wrong[0]} is {lines[wrong[0] - 1]!r}" if wrong else "there is nothing in it"
-            raise ConfigError(f"{self.units} holds no units ({got}): wanted a unit and its id a line, from 1 on")
-        names = [unit for unit, _, _ in units]
+        names = [line.removesuffix(f" {idx}") for idx, line in enumerate(lines, start=1)]
+        for idx, line in enumerate(lines, start=1):
+            if names[idx - 1] in ("", line):
+                raise ConfigError(f"line {idx} of {self.units} is {line!r}: wanted a unit and its id, {idx}")
         _refuse_repeats(self.units, names)
         return [BLANK_NAME, *names, END_NAME]
 
@@ -291,9 +288,8 @@ class UnitsTokenizer:
 
     def split_words(self, tokens: Sequence[int]) -> list[TokenWord]:
         """What begins at each "▁"."""
-        names = _names(tokens, self.vocab)
-        silent = {END_NAME: "", SPACE_NAME: WORD_START}
-        return _join_pieces([silent.get(name, name.lower()) for name in names])
+        unsaid = {END_NAME: "", SPACE_NAME: WORD_START}
+        return _join_pieces([unsaid.get(name, name.lower()) for name in _names(tokens, self.vocab)])
 
     def to_dict(self) -> dict[str, Any]:
         """See `tokenizer_from_dict`."""
@@ -379,7 +375,7 @@ def tokenizer_from_dict(spec: dict[str, Any]) -> Tokenizer:
         raise ConfigError(f"tokenizer kind {kind!r} is unknown: choose one of {', '.join(_KINDS)}")
     tokenizer_class, fields = _KINDS[kind]
     if set(spec) != {"kind", *fields}:
-        wanted = " and ".join(repr(field) for field in ("kind", *fields))
+        wanted = " and ".join(map(repr, ("kind", *fields)))
         raise ConfigError(f"tokenizer of kind {kind!r} has fields {sorted(spec)}: want {wanted}")
     for field, types in fields.items():
         if not isinstance(spec[field], types):

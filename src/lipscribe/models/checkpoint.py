@@ -112,7 +112,7 @@ def load_weights(folder: Path | str) -> dict[str, Tensor]:
 
 
 def save_weights(path: Path | str, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> None:
-    """Writes tensors in the safetensors format, one at a time: 8 bytes of header length, a JSON header, the raw tensors.
+    """Writes tensors one at a time as safetensors: 8 bytes of header length, a JSON header, the raw tensors.
 
     Written here in a few lines, since training has to run where only torch, numpy and Lightning are installed; reading
     what somebody else wrote is left to the library, which checks it.

@@ -68,7 +68,7 @@ class RelConformerEncoder(nn.Module):
 
 
 class _Clips(NamedTuple):
-    """What all blocks know of a batch: padding (B, T) bool, the lengths for legacy, and sines of distances or places."""
+    """What all blocks know of a batch: padding (B, T) bool, for legacy the lengths, sines of distances or places."""
 
     padding: Tensor
     lengths: list[int]
@@ -184,9 +184,9 @@ def place_encoding(num_frames: int, size: int) -> Tensor:
 def by_place(scores: Tensor, lengths: list[int]) -> Tensor:
     """Scores (B, heads, T, T) of query i and place k -> those of query i and key j, as the legacy flavour pairs them.
 
-    A clip of T frames: with a zero before each row, all rows written one after the other, the first T numbers left out,
-    and cut into rows of T again. Up to the diagonal the places are in order (k = T - 1 - i + j); beyond it a row goes on
-    with the zero and the beginning of the next one.
+    A clip of T frames: with a zero before each row, all rows one after the other, the first T numbers left out, and cut
+    into rows of T again. Up to the diagonal the places are in order (k = T - 1 - i + j); beyond it a row goes on with
+    the zero and the beginning of the next one.
     """
     out = torch.zeros_like(scores)
     for clip, length in enumerate(lengths):

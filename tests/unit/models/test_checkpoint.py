@@ -13,6 +13,7 @@ from lipscribe.models.builders import build_reader
 from lipscribe.models.checkpoint import load_checkpoint, save_checkpoint, save_weights, start_from
 from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import SPEC_FILE, WEIGHTS_FILE, ModelSpec
+from lipscribe.tokenizer import tokenizer_from_dict
 
 
 @pytest.fixture
@@ -75,6 +76,17 @@ def test_full_precision_on_demand(tmp_path: Path, toy_spec: ModelSpec, reader: L
     with torch.no_grad():
         loaded.ctc.project.bias += 1  # what was read from a file can be changed, and the file does not change with it
     assert torch.equal(load_checkpoint(tmp_path)[1].ctc.project.bias, reader.ctc.project.bias)
+
+
+def test_the_units_travel_with_the_model(tmp_path: Path, toy_spec: ModelSpec):
+    (tmp_path / "published.txt").write_text("<unk> 1\n▁A 2\n", encoding="utf-8")
+    units = {"kind": "units", "units": str(tmp_path / "published.txt"), "model": None}
+    spec = replace(toy_spec, tokenizer=units)
+    save_checkpoint(tmp_path / "model", spec, build_reader(spec).state_dict())
+    assert json.loads((tmp_path / "model" / SPEC_FILE).read_text())["tokenizer"] == units | {"units": "units.txt"}
+    loaded, reader = load_checkpoint((tmp_path / "model").rename(tmp_path / "elsewhere"))
+    assert tokenizer_from_dict(loaded.tokenizer).vocab == ["<blank>", "<unk>", "▁A", "<eos>"]
+    assert reader.ctc.project.out_features == 4
 
 
 @pytest.mark.parametrize("size", [0, 4, 100, -1])
