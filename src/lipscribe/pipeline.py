@@ -108,7 +108,7 @@ class Model:  # this file is longer than others on purpose: the whole way is rea
         decoder = spec.decoder is not None
         able = {"attention": decoder, "joint": decoder and spec.ctc}
         self.methods = tuple(method for method in METHODS if able.get(method, spec.ctc))
-        self.default_search = own_search(spec.ctc, decoder, spec.grammar)
+        self.default_search = own_search(spec.ctc, spec.decoder and spec.decoder.kind, spec.grammar)
         self.device = _device(device)
         self._detector: FaceDetector | None = None  # started with the first video
         self.reader = reader.to(self.device, memory_format=torch.channels_last).eval()
@@ -169,7 +169,7 @@ class Model:  # this file is longer than others on purpose: the whole way is rea
             ConfigError: The model lacks what the search needs.
         """
         if seen.ndim == 2:
-            options = options or own_search(True, False, self.spec.grammar)
+            options = options or own_search(True, None, self.spec.grammar)
             found = search(seen[None], None, self.tokenizer, options)[0]
         else:
             options = options or self.default_search

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lipscribe.models.packed import Linear
+
 NORM_EPS = 1e-12
 
 
@@ -44,13 +46,15 @@ class Attention(nn.Module):
         hidden: Size of the vectors, a multiple of `heads`.
         heads: Looks taken side by side.
         dropout: Share of the weights that is dropped in training.
+        looked: Size of what is looked at, None for the same.
     """
 
-    def __init__(self, hidden: int, heads: int, dropout: float):
+    def __init__(self, hidden: int, heads: int, dropout: float, looked: int | None = None):
         super().__init__()
         self.heads = heads
         self.dropout = dropout
-        self.linear_q, self.linear_k, self.linear_v, self.linear_out = (nn.Linear(hidden, hidden) for _ in range(4))
+        self.linear_q, self.linear_out = (Linear(hidden, hidden) for _ in range(2))
+        self.linear_k, self.linear_v = (Linear(looked or hidden, hidden) for _ in range(2))
 
     def look_at(self, x: Tensor) -> Looked:
         """The keys and values of (B, M, D)."""
@@ -76,8 +80,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, hidden: int, ff: int, dropout: float):
         super().__init__()
-        self.w_1 = nn.Linear(hidden, ff)
-        self.w_2 = nn.Linear(ff, hidden)
+        self.w_1 = Linear(hidden, ff)
+        self.w_2 = Linear(ff, hidden)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:

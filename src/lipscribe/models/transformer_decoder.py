@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lipscribe.models.frontend import frame_mask
+from lipscribe.models.packed import Linear
 from lipscribe.models.transformer import (
     NORM_EPS,
     Attention,
@@ -38,7 +39,7 @@ class TransformerDecoder(nn.Module):
     """Says what comes next, given the frames and what was said before.
 
     Args:
-        features: Size D of the encoder's states, the same as `hidden`.
+        features: Size D of the encoder's states.
         vocab_size: V of the tokenizer; its last id, `end`, is the symbol before the first token and after the last.
         hidden: Size of every layer, even and a multiple of `heads`.
         heads: Looks taken side by side.
@@ -49,12 +50,11 @@ class TransformerDecoder(nn.Module):
 
     def __init__(self, features: int, vocab_size: int, hidden: int, heads: int, ff: int, layers: int, dropout: float):
         super().__init__()
-        assert features == hidden, "the released decoders project no features: they want as many as they have units"
         self.end = vocab_size - 1
         self.embed = nn.Sequential(nn.Embedding(vocab_size, hidden))  # a sequence, so that its name is embed.0
-        self.decoders = nn.ModuleList(_Layer(hidden, heads, ff, dropout) for _ in range(layers))
+        self.decoders = nn.ModuleList(_Layer(features, hidden, heads, ff, dropout) for _ in range(layers))
         self.after_norm = nn.LayerNorm(hidden, NORM_EPS)
-        self.output_layer = nn.Linear(hidden, vocab_size)
+        self.output_layer = Linear(hidden, vocab_size)
         self.dropout = nn.Dropout(dropout)
 
     def remember(self, encoder_out: Tensor, lengths: Tensor) -> Frames:
@@ -149,10 +149,10 @@ class TransformerDecoder(nn.Module):
 
 
 class _Layer(nn.Module):
-    def __init__(self, hidden: int, heads: int, ff: int, dropout: float):
+    def __init__(self, features: int, hidden: int, heads: int, ff: int, dropout: float):
         super().__init__()
         self.self_attn = Attention(hidden, heads, dropout)
-        self.src_attn = Attention(hidden, heads, dropout)
+        self.src_attn = Attention(hidden, heads, dropout, looked=features)
         self.feed_forward = FeedForward(hidden, ff, dropout)
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(hidden, NORM_EPS) for _ in range(3))
         self.dropout = nn.Dropout(dropout)

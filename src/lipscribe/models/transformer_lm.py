@@ -5,9 +5,9 @@ It hears and says the same symbols as `TransformerDecoder`: its first and last i
 
 import math
 
-import torch
 from torch import Tensor, nn
 
+from lipscribe.models.packed import Linear
 from lipscribe.models.transformer import (
     NORM_EPS,
     Attention,
@@ -54,7 +54,7 @@ class TransformerLM(nn.Module):
         self.end = vocab_size - 1
         self.embed = nn.Embedding(vocab_size, embedding)
         self.encoder = _Encoder(embedding, hidden, heads, ff, layers, dropout, placed)
-        self.decoder = nn.Linear(hidden, vocab_size)
+        self.decoder = Linear(hidden, vocab_size)
 
     def start(self) -> History:
         """The state of one empty text."""

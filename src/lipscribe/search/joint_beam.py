@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lipscribe.search.attention import AttentionScorer, Finished, Scorer, readings
-from lipscribe.search.ctc_prefix import CTCPrefixScorer, Prefixes
+from lipscribe.search.ctc_prefix import CTCPrefixScorer
 from lipscribe.search.hypothesis import Hypothesis, silence
 from lipscribe.tokenizer import BLANK, Tokenizer
 
@@ -132,10 +132,8 @@ def _no_hope(best_by_length: dict[int, float], step: int) -> bool:
 
 def _best(scores: np.ndarray, number: int) -> np.ndarray:
     """Places of the greatest scores above -inf, greatest first."""
-    if number < len(scores):
-        places = np.argpartition(scores, len(scores) - number)[-number:]
-    else:
-        places = np.arange(len(scores))
+    number = min(number, len(scores))
+    places = np.argpartition(scores, len(scores) - number)[len(scores) - number :]
     places = places[np.argsort(-scores[places], kind="stable")]
     return places[scores[places] > -np.inf]
 
@@ -221,6 +219,6 @@ def joint_search(
 
 
 def _without_blanks(ended: Ended) -> Finished:
-    """Without what no text holds; the decoder, which never learned to say a blank, might yet, where CTC is not asked."""
+    """Without blanks, which no text holds: a decoder that CTC does not hold back might say one."""
     said = [(token, score) for token, score in zip(ended.tokens, ended.token_scores, strict=True) if token != BLANK]
     return Finished(tuple(token for token, _ in said), tuple(score for _, score in said), ended.score)
