@@ -16,7 +16,7 @@ class Server(ThreadingHTTPServer):
         break_after: Bytes after which it hangs up, one number for each of the next answers.
         lie: What it adds to the length of each file.
         codes: What it answers the next requests with, instead of the file.
-        log: Path and Range of each GET.
+        log, logins: Path and Range of each GET; and its Authorization.
     """
 
     def __init__(self) -> None:
@@ -27,6 +27,7 @@ class Server(ThreadingHTTPServer):
         self.break_after: list[int] = []
         self.codes: list[int] = []
         self.log: list[tuple[str, str | None]] = []
+        self.logins: list[str | None] = []
 
     @property
     def url(self) -> str:
@@ -44,6 +45,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.log.append((self.path, self.headers.get("Range")))
+        self.server.logins.append(self.headers.get("Authorization"))
         self.answer(head=False)
 
     def answer(self, head: bool) -> None:

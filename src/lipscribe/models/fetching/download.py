@@ -6,7 +6,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -37,7 +37,7 @@ class _BrokenOffError(Exception):
     """An attempt ended before the file did; another may go on."""
 
 
-def download(url: str, path: Path, progress: bool = True) -> None:
+def download(url: str, path: Path, progress: bool = True, headers: Mapping[str, str] | None = None) -> None:
     """Fetches a file to `path`, which is there at the end only if all of it came.
 
     What came of an attempt stays beside it as `.partial`, and is gone on from, now or in another process, if the server
@@ -45,6 +45,7 @@ def download(url: str, path: Path, progress: bool = True) -> None:
 
     Args:
         progress: Whether a bar is shown, on a terminal.
+        headers: To be sent along; a server that sends us elsewhere gets them passed on.
 
     Raises:
         LipscribeError: The server refuses, or cannot be reached, or breaks off again and again.
@@ -54,7 +55,7 @@ def download(url: str, path: Path, progress: bool = True) -> None:
     furthest = _size(partial)
     while True:
         try:
-            _attempt(url, partial, progress)
+            _attempt(url, partial, progress, headers or {})
             break
         except _BrokenOffError as error:
             attempts = 0 if _size(partial) > furthest else attempts + 1  # one that got further costs nothing
@@ -66,8 +67,8 @@ def download(url: str, path: Path, progress: bool = True) -> None:
     _version_file(partial).unlink(missing_ok=True)
 
 
-def _attempt(url: str, partial: Path, progress: bool) -> None:
-    with _ask(url, partial) as answer:
+def _attempt(url: str, partial: Path, progress: bool, headers: Mapping[str, str]) -> None:
+    with _ask(url, partial, headers) as answer:
         _version_file(partial).write_text(answer.version, encoding="utf-8")
         mode = "ab" if answer.start else "wb"
         bar = tqdm(
@@ -93,11 +94,11 @@ def _attempt(url: str, partial: Path, progress: bool) -> None:
 
 
 @contextlib.contextmanager
-def _ask(url: str, partial: Path) -> Iterator[_Answer]:
+def _ask(url: str, partial: Path, more: Mapping[str, str]) -> Iterator[_Answer]:
     start = _size(partial)
     version_file = _version_file(partial)
     version = version_file.read_text(encoding="utf-8") if version_file.is_file() else ""
-    headers = {"Accept-Encoding": "identity", "User-Agent": "lipscribe"}
+    headers = {"User-Agent": "lipscribe", **more, "Accept-Encoding": "identity"}
     if start and version:  # a part whose version nobody knows may be of another file
         headers |= {"Range": f"bytes={start}-", "If-Range": version}
     try:

@@ -1,16 +1,22 @@
-"""A file from a repository of the Hugging Face Hub, through its own library."""
+"""A file from a repository of the Hugging Face Hub.
+
+Its own library says where the file lies and what its sum is, and knows the user's login; it forgets what came of a
+download that was broken off (version 2.4), so that the bytes are fetched by ours.
+"""
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from lipscribe.errors import LipscribeError, MissingExtraError
+from lipscribe.models.fetching.download import download
 
 TIMEOUT = 30.0  # seconds for the hub to tell of a file
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def download_from_hub(repository: str, name: str, revision: str, folder: Path) -> str | None:
-    """Fetches a file into `folder`; what broke off is gone on from.
+    """Fetches a file into `folder`, if it is not there; what broke off is gone on from.
 
     The hub is the one of the environment variable HF_ENDPOINT, if there is one.
 
@@ -30,11 +36,8 @@ def download_from_hub(repository: str, name: str, revision: str, folder: Path) -
         ) from None
     where = f"{name} of huggingface.co/{repository}"
     try:
-        huggingface_hub.hf_hub_download(
-            repository, name, revision=revision, local_dir=folder, etag_timeout=TIMEOUT, library_name="lipscribe"
-        )
         address = huggingface_hub.hf_hub_url(repository, name, revision=revision)
-        told = huggingface_hub.get_hf_file_metadata(address, timeout=TIMEOUT).etag
+        found = huggingface_hub.get_hf_file_metadata(address, timeout=TIMEOUT)
     except errors.GatedRepoError:
         raise LipscribeError(
             f"{where} is given only to those who asked its authors: ask on its page, then log in with `hf auth login`"
@@ -47,11 +50,13 @@ def download_from_hub(repository: str, name: str, revision: str, folder: Path) -
         if type(error).__module__.split(".")[0] not in ("requests", "httpx", "httpx2", "httpcore", "httpcore2"):
             raise
         raise _unreachable(where, error) from None
-    return told if told and _SHA256.fullmatch(told) else None
+    # Large files lie elsewhere, at an address that needs no login, and which is not to see it.
+    own = urlsplit(found.location).netloc == urlsplit(address).netloc
+    if not (folder / name).is_file():
+        download(found.location, folder / name, headers=huggingface_hub.utils.build_hf_headers() if own else None)
+    return found.etag if found.etag and _SHA256.fullmatch(found.etag) else None
 
 
 def _unreachable(where: str, error: Exception) -> LipscribeError:
     reason = " ".join(str(error.__cause__ or error).split())[:160]
-    return LipscribeError(
-        f"{where} could not be fetched ({reason}): check the network, the same command goes on from what came"
-    )
+    return LipscribeError(f"{where} could not be fetched ({reason}): check the network, and run the same command again")

@@ -6,6 +6,7 @@ import json
 import sys
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -130,10 +131,30 @@ def test_what_broke_off_is_gone_on_from(plain, server, weights):
     assert server.log == [("/model.pth", "bytes=20000-")]
 
 
-def test_what_broke_off_at_the_hub_comes_in_the_end(from_hub, server):
-    server.break_after = [10_000, 20_000]
+def test_what_broke_off_at_the_hub_is_gone_on_from(from_hub, server):
+    server.break_after = [10_000, 20_000, 0, 0]
+    with pytest.raises(LipscribeError, match="the same command goes on from there"):
+        pull_model(from_hub, say=str)
+    server.log.clear()
     pull_model(from_hub, say=str)
     assert find_model("toy")
+    files = [line for line in server.log if line[0].endswith((".json", ".pth"))]
+    assert files == [("/some/model/resolve/main/model.pth", "bytes=20000-")]
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_the_login_is_for_the_hub_alone(elsewhere, from_hub, server, weights, monkeypatch, tmp_path):
+    import huggingface_hub
+
+    server.files["/elsewhere/model.pth"] = weights
+    there = f"http://localhost:{server.server_port}/elsewhere/model.pth"
+    here = f"{server.url}/some/model/resolve/main/model.pth"
+    found = SimpleNamespace(location=there if elsewhere else here, etag=None)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda *args, **kwargs: found)
+    monkeypatch.setattr(huggingface_hub.utils, "build_hf_headers", lambda: {"authorization": "Bearer secret"})
+    assert hub.download_from_hub("some/model", "model.pth", "main", tmp_path) is None
+    assert (tmp_path / "model.pth").read_bytes() == weights
+    assert server.logins == ([None] if elsewhere else ["Bearer secret"])
 
 
 def test_the_hub_has_no_such_file(from_hub, server):

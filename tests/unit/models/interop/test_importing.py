@@ -179,7 +179,7 @@ def test_a_vocabulary_that_is_not_the_models(wrong, cache, state, units, tmp_pat
         config, message = CONFIG | {"char_list": CONFIG["char_list"][:5]}, "char_list in model.json has 5 names"
     elif wrong == "lines":
         (tmp_path / "u.txt").write_text("hello")
-        given, message = tmp_path / "u.txt", "holds no units"
+        given, message = tmp_path / "u.txt", "wanted a unit and its id"
     tokenizer = None
     if wrong == "no model":
         given, tokenizer, message = units, tmp_path / "absent.model", "no tokenizer .*absent.model"
