@@ -1,0 +1,62 @@
+"""A file from a repository of the Hugging Face Hub.
+
+Its own library says where the file lies and what its sum is, and knows the user's login; it forgets what came of a
+download that was broken off (version 2.4), so that the bytes are fetched by ours.
+"""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lipscribe.errors import LipscribeError, MissingExtraError
+from lipscribe.models.fetching.download import download
+
+TIMEOUT = 30.0  # seconds for the hub to tell of a file
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def download_from_hub(repository: str, name: str, revision: str, folder: Path) -> str | None:
+    """Fetches a file into `folder`, if it is not there; what broke off is gone on from.
+
+    The hub is the one of the environment variable HF_ENDPOINT, if there is one.
+
+    Returns:
+        The SHA-256 that the hub tells of the file, None where it tells none (it does for large files).
+
+    Raises:
+        MissingExtraError: The library is not installed.
+        LipscribeError: The repository or the file is not there, or the hub cannot be reached.
+    """
+    try:
+        import huggingface_hub
+        from huggingface_hub import errors
+    except ImportError:
+        raise MissingExtraError(
+            "models of the Hugging Face Hub need its library: pip install 'lipscribe[hub]'"
+        ) from None
+    where = f"{name} of huggingface.co/{repository}"
+    try:
+        address = huggingface_hub.hf_hub_url(repository, name, revision=revision)
+        found = huggingface_hub.get_hf_file_metadata(address, timeout=TIMEOUT)
+    except errors.GatedRepoError:
+        raise LipscribeError(
+            f"{where} is given only to those who asked its authors: ask on its page, then log in with `hf auth login`"
+        ) from None
+    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError):
+        raise LipscribeError(f"{where} is not to be had: it has moved or is not public any more") from None
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.FileMetadataError, OSError) as error:
+        raise _unreachable(where, error) from None
+    except Exception as error:  # its HTTP library differs by version (requests, httpx, httpx2), and so do its errors
+        if type(error).__module__.split(".")[0] not in ("requests", "httpx", "httpx2", "httpcore", "httpcore2"):
+            raise
+        raise _unreachable(where, error) from None
+    # Large files lie elsewhere, at an address that needs no login, and which is not to see it.
+    own = urlsplit(found.location).netloc == urlsplit(address).netloc
+    if not (folder / name).is_file():
+        download(found.location, folder / name, headers=huggingface_hub.utils.build_hf_headers() if own else None)
+    return found.etag if found.etag and _SHA256.fullmatch(found.etag) else None
+
+
+def _unreachable(where: str, error: Exception) -> LipscribeError:
+    reason = " ".join(str(error.__cause__ or error).split())[:160]
+    return LipscribeError(f"{where} could not be fetched ({reason}): check the network, and run the same command again")
