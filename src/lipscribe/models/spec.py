@@ -19,11 +19,18 @@ TOKENIZER_FILE = "tokenizer.model"  # of a SentencePiece tokenizer, whose record
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What the model eats: the middle of each mouth crop, (height, width) pixels, at `fps` frames a second."""
+    """What the model eats: the middle of each mouth crop, (height, width) pixels, at `fps` frames a second.
+
+    Attributes:
+        crop: How the mouth is cut out: as `crop_mouth` does, or as the Auto-AVSR models learned it.
+        normalisation: "frame" brings each frame to mean 0 and deviation 1; "fixed" is (grey / 255 - 0.421) / 0.165.
+    """
 
     height: int = within(48, 8, 96)
     width: int = within(80, 8, 96)
     fps: float = within(MODEL_FPS, 1, 240)
+    crop: Literal["lipscribe", "auto-avsr"] = "lipscribe"
+    normalisation: Literal["frame", "fixed"] = "frame"
 
 
 @dataclass(frozen=True)
