@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 INK, MUTED, FAINT, PAPER = "#1f2933", "#6b7785", "#dde3ea", "#ffffff"
 ACCENT = "#2563a8"
 GOOD, DOUBTFUL, BAD = "#2e8b57", "#c27c0e", "#c0392b"
+WARM = "#e4572e"  # what matters, over what is there in blue
 # What tells several things apart; the first is the one that matters. Okabe and Ito's colours, safe for colour-blind
 # eyes, in an order in which neighbours differ in lightness too.
 SERIES = (ACCENT, "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+SURE, UNSURE = 0.8, 0.5  # probabilities from which a word is shown as good, and below which as bad
 DPI = 120
 
 
@@ -66,6 +68,16 @@ class Page:
             # A script that the font lacks is drawn as boxes; the same text stands in the JSON beside the picture.
             warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
             self._figure.savefig(path, format="png")
+
+
+def rated_color(probability: float) -> str:
+    """The colour of a word by its probability, 0 to 1."""
+    return GOOD if probability >= SURE else BAD if probability < UNSURE else DOUBTFUL
+
+
+def rgb(color: str) -> tuple[int, ...]:
+    """One of the colours above as red, green and blue, 0 to 255."""
+    return tuple(bytes.fromhex(color[1:]))
 
 
 def wrapped(text: str, max_chars: int, indent: str = "") -> list[str]:

@@ -108,7 +108,7 @@ class Model:
         decoder = spec.decoder is not None
         able = {"attention": decoder, "joint": decoder and spec.ctc}
         self.methods = tuple(method for method in METHODS if able.get(method, spec.ctc))
-        self.default_search = own_search(spec.ctc, decoder, spec.grammar)
+        self.default_search = own_search(spec.ctc, spec.decoder and spec.decoder.kind, spec.grammar)
         self.device = _device(device)
         self.windows = LONG if spec.encoder.cell in ATTENDS_TO_ALL else SHORT
         self._detector: FaceDetector | None = None  # started with the first video
@@ -171,7 +171,7 @@ class Model:
             ConfigError: The model lacks what the search needs.
         """
         if seen.ndim == 2:
-            options = options or own_search(True, False, self.spec.grammar)
+            options = options or own_search(True, None, self.spec.grammar)
             found = search(seen[None], None, self.tokenizer, options)[0]
         else:
             options = options or self.default_search
@@ -213,7 +213,7 @@ class Model:
         runs = [run for track in chosen for run in track.runs()]
         warnings += crop_warnings(runs, self.spec.input.crop)
         segments, nbest = [], []
-        for run, seen in self._read_runs(watched.read("mouths"), runs):
+        for run, seen in self.see_runs(watched.read("mouths"), runs):
             speaker = f"face {run.id}" if face == "all" else None
             spoken, ranked = self._read(seen, run.start, options)
             segments += [replace(found, speaker=speaker) for found in spoken]
@@ -248,7 +248,7 @@ class Model:
             message = UPSIDE_DOWN
         raise NoFaceError(f"{source}: {message}" if isinstance(source, str | Path) else message)
 
-    def _read_runs(self, frames: Iterable[np.ndarray], runs: list[FaceTrack]) -> Iterator[tuple[FaceTrack, np.ndarray]]:
+    def see_runs(self, frames: Iterable[np.ndarray], runs: list[FaceTrack]) -> Iterator[tuple[FaceTrack, np.ndarray]]:
         """Each run with what `see` makes of it, as soon as it ends: one pass over the frames, however many runs."""
         windows: dict[int, Windows] = {}
         for i, crop in stream_all_crops(frames, runs, self.spec.input.crop):
@@ -262,6 +262,23 @@ class Model:
         self, seen: np.ndarray, first_frame: int, options: SearchOptions | None
     ) -> tuple[list[Segment], list[NBest]]:
         """What is said in a run, and where several readings were asked for, those of each of its pieces."""
+        fps, sentence_words = self.spec.input.fps, self._sentence_words(options)
+        segments, nbest = [], []
+        for start, stop, found in self.search_pieces(seen, options):
+            segments += to_transcript(found[0], fps, first_frame + start, sentence_words).segments
+            if options is not None and options.nbest > 1:
+                possible = (each for each in found if each.score > -np.inf)
+                texts = tuple(RankedText(h.text, round(h.score, 4), round(h.posterior, 4)) for h in possible)
+                begin, end = (frame_to_seconds(first_frame + frame, fps) for frame in (start, stop))
+                nbest.append(NBest(begin, end, texts))
+        return segments, nbest
+
+    def search_pieces(
+        self, seen: np.ndarray, options: SearchOptions | None = None
+    ) -> Iterator[tuple[int, int, list[Hypothesis]]]:
+        """Searches what `see` made of a run piece by piece: the piece's first frame, the one after its last, `search`'s
+        result.
+        """
         options = options or self.default_search
         silent, piece = seen, PIECE
         if seen.ndim == 3:  # the encoder's states; without CTC nothing tells pauses
@@ -271,17 +288,8 @@ class Model:
                 piece = self.windows.decoder_piece
             else:
                 seen = silent
-        fps, sentence_words = self.spec.input.fps, self._sentence_words(options)
-        segments, nbest = [], []
         for start, stop in cut_into_pieces(silent, piece):
-            found = self.search(seen[start:stop], options)
-            segments += to_transcript(found[0], fps, first_frame + start, sentence_words).segments
-            if options.nbest > 1:
-                possible = (each for each in found if each.score > -np.inf)
-                texts = tuple(RankedText(h.text, round(h.score, 4), round(h.posterior, 4)) for h in possible)
-                begin, end = (frame_to_seconds(first_frame + frame, fps) for frame in (start, stop))
-                nbest.append(NBest(begin, end, texts))
-        return segments, nbest
+            yield start, stop, self.search(seen[start:stop], options)
 
     def _sentence_words(self, options: SearchOptions | None) -> int | None:
         """How many words a sentence has, where the grammar says so."""

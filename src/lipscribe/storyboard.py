@@ -6,14 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lipscribe.figures import ACCENT, BAD, DOUBTFUL, FAINT, GOOD, INK, MUTED, Page, shortened
+from lipscribe.figures import ACCENT, FAINT, INK, MUTED, Page, rated_color, rgb, shortened
 from lipscribe.transcript import Transcript, Word
 from lipscribe.units import seconds_to_frame
 
 MAX_WORDS = 40  # more have no room on a page
 ROW_WORDS = 8
 CROPS_PER_WORD = 3
-SURE, UNSURE = 0.8, 0.5  # probabilities from which a word is shown as good, and below which as bad
 
 _CELL, _GAP, _MARGIN = 1.62, 0.14, 0.4  # inches
 _BAND = 0.14  # of the picture's height, under it, for the words
@@ -54,7 +53,7 @@ def draw_storyboard(
 
 
 def _draw_word(page: Page, left: float, top: float, word: Word, crops: np.ndarray) -> None:
-    color = GOOD if word.probability >= SURE else BAD if word.probability < UNSURE else DOUBTFUL
+    color = rated_color(word.probability)
     page.text(left, top, shortened(word.text, 14), size=13, weight="bold", color=INK)
     page.text(left + _CELL, top + 0.04, f"{word.probability:.0%}", size=9, color=color, ha="right")
     bar = page.axes(left, top + 0.3, _CELL, 0.06, bare=True)
@@ -96,11 +95,7 @@ def _write_words(band: np.ndarray, words: Sequence[Word], now: float) -> None:
         first -= 1
     x = gap
     for word, size in zip(words[first:], sizes[first:], strict=True):
-        color = _rgb(ACCENT) if word.start <= now < word.end else _rgb(INK)
+        color = rgb(ACCENT) if word.start <= now < word.end else rgb(INK)
         text = "".join(c if c.isascii() else "?" for c in word.text)  # what OpenCV's font has
         cv2.putText(band, text, (x, round(height * 0.66)), _FONT, scale, color, 1, cv2.LINE_AA)
         x += size + gap
-
-
-def _rgb(color: str) -> tuple[int, ...]:
-    return tuple(bytes.fromhex(color[1:]))

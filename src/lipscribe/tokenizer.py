@@ -15,6 +15,8 @@ BLANK = 0
 # blanks: what it hears before the first token, and says after the last.
 END = 0
 BLANK_NAME = "<blank>"
+END_NAME = "<eos>"  # the last token of a `UnitsTokenizer`
+SPACE_NAME = "<space>"  # what published vocabularies of characters call the space
 WORD_START = "\u2581"  # "▁", with which SentencePiece writes the space before a word
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz '"
 
@@ -183,15 +185,7 @@ class SentencePieceTokenizer:
 
     @cached_property
     def _processor(self) -> Any:
-        sentencepiece = _sentencepiece()
-        try:
-            processor = sentencepiece.SentencePieceProcessor()
-            processor.LoadFromSerializedProto(Path(self.model).read_bytes())
-        except OSError as error:
-            raise ConfigError(f"{self.model} cannot be read ({error.strerror}): give a SentencePiece model") from None
-        except RuntimeError:
-            raise ConfigError(f"{self.model} is no SentencePiece model: give one, or train it again") from None
-        return processor
+        return _load_sentencepiece(self.model)
 
     @cached_property
     def vocab(self) -> list[str]:
@@ -220,18 +214,86 @@ class SentencePieceTokenizer:
 
     def split_words(self, tokens: Sequence[int]) -> list[TokenWord]:
         """What begins at each "▁"."""
-        words, start, text = [], 0, ""
-        for idx, piece in enumerate([*_names(tokens, self.vocab), WORD_START]):
-            if piece.startswith(WORD_START):
-                if text:
-                    words.append(TokenWord(text, start, idx))
-                start, text = idx, ""
-            text += piece.removeprefix(WORD_START)
-        return words
+        return _join_pieces(_names(tokens, self.vocab))
 
     def to_dict(self) -> dict[str, Any]:
         """See `tokenizer_from_dict`."""
         return {"kind": "sentencepiece", "model": self.model}
+
+
+@dataclass(frozen=True)
+class UnitsTokenizer:
+    """The units of a published model: pieces or characters with the ids it was trained with, and `<eos>` as the last.
+
+    Its texts are upper case, ours lower. A unit with "▁" in front begins a word, and so does what follows "<space>".
+
+    Args:
+        units: Path of a text file, each line a unit and its id: 1, 2, 3 ... Unit 1 is `<unk>` in the published ones.
+        model: Path of the SentencePiece model that cuts a text into these units, which only `encode` needs, or None.
+    """
+
+    units: str
+    model: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.vocab) < 3:
+            raise ConfigError(f"{self.units} is empty: wanted a line for each unit")
+
+    @cached_property
+    def vocab(self) -> list[str]:
+        """The blank, the units, `<eos>`."""
+        try:
+            lines = Path(self.units).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{self.units} cannot be read ({error}): give a file of units and ids") from None
+        names = [line.removesuffix(f" {idx}") for idx, line in enumerate(lines, start=1)]
+        for idx, line in enumerate(lines, start=1):
+            if names[idx - 1] in ("", line):
+                raise ConfigError(f"line {idx} of {self.units} is {line!r}: wanted a unit and its id, {idx}")
+        _refuse_repeats(self.units, names)
+        return [BLANK_NAME, *names, END_NAME]
+
+    @property
+    def end(self) -> int:
+        """The id of `<eos>`, which a decoder hears first and says last: the last one."""
+        return len(self.vocab) - 1
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {name: idx for idx, name in enumerate(self.vocab)}
+
+    @cached_property
+    def _processor(self) -> Any:
+        return _load_sentencepiece(self.model)
+
+    @property
+    def separator(self) -> int | None:
+        """The token of "<space>", None where units themselves say that a word begins."""
+        return self._ids.get(SPACE_NAME)
+
+    def encode(self, text: str) -> list[int]:
+        """The likeliest units of `text` in upper case; `<unk>` for what is none of them."""
+        text = " ".join(text.upper().split())
+        if self.model is not None:
+            pieces = self._processor.encode(text, out_type=str)
+        elif self.separator is not None:
+            pieces = [SPACE_NAME if char == " " else char for char in text]
+        else:
+            raise ConfigError(f"{self.units} came without its SentencePiece model, which cuts words into units")
+        return [self._ids.get(piece, 1) for piece in pieces]
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The words in lower case, joined by single spaces; `<eos>` says nothing."""
+        return " ".join(word.text for word in self.split_words(tokens))
+
+    def split_words(self, tokens: Sequence[int]) -> list[TokenWord]:
+        """What begins at each "▁"."""
+        unsaid = {END_NAME: "", SPACE_NAME: WORD_START}
+        return _join_pieces([unsaid.get(name, name.lower()) for name in _names(tokens, self.vocab)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """See `tokenizer_from_dict`."""
+        return {"kind": "units", "units": self.units, "model": self.model}
 
 
 def train_sentencepiece(texts: Iterable[str], vocab_size: int, path: Path | str) -> SentencePieceTokenizer:
@@ -271,10 +333,34 @@ def _sentencepiece() -> Any:
     return sentencepiece
 
 
-_KINDS: dict[str, tuple[type, str]] = {  # kind: class, the one field of its description
-    "characters": (CharacterTokenizer, "characters"),
-    "words": (WordTokenizer, "words"),
-    "sentencepiece": (SentencePieceTokenizer, "model"),
+def _load_sentencepiece(model: str) -> Any:
+    sentencepiece = _sentencepiece()
+    try:
+        processor = sentencepiece.SentencePieceProcessor()
+        processor.LoadFromSerializedProto(Path(model).read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{model} cannot be read ({error.strerror}): give a SentencePiece model") from None
+    except RuntimeError:
+        raise ConfigError(f"{model} is no SentencePiece model: give one, or train it again") from None
+    return processor
+
+
+def _join_pieces(pieces: Sequence[str]) -> list[TokenWord]:
+    words, start, text = [], 0, ""
+    for idx, piece in enumerate([*pieces, WORD_START]):
+        if piece.startswith(WORD_START):
+            if text:
+                words.append(TokenWord(text, start, idx))
+            start, text = idx, ""
+        text += piece.removeprefix(WORD_START)
+    return words
+
+
+_KINDS: dict[str, tuple[type, dict[str, Any]]] = {  # kind: class, the fields of its description and their types
+    "characters": (CharacterTokenizer, {"characters": str | list | tuple}),
+    "words": (WordTokenizer, {"words": str | list | tuple}),
+    "sentencepiece": (SentencePieceTokenizer, {"model": str}),
+    "units": (UnitsTokenizer, {"units": str, "model": str | None}),
 }
 
 
@@ -287,12 +373,14 @@ def tokenizer_from_dict(spec: dict[str, Any]) -> Tokenizer:
     kind = spec.get("kind") if isinstance(spec, dict) else None
     if not isinstance(kind, str) or kind not in _KINDS:
         raise ConfigError(f"tokenizer kind {kind!r} is unknown: choose one of {', '.join(_KINDS)}")
-    tokenizer_class, field = _KINDS[kind]
-    if set(spec) != {"kind", field}:
-        raise ConfigError(f"tokenizer of kind {kind!r} has fields {sorted(spec)}: want 'kind' and {field!r}")
-    if not isinstance(spec[field], str if kind == "sentencepiece" else str | list | tuple):
-        raise ConfigError(f"tokenizer field {field!r} is {spec[field]!r}: want a string or a list of strings")
-    return tokenizer_class(spec[field])
+    tokenizer_class, fields = _KINDS[kind]
+    if set(spec) != {"kind", *fields}:
+        wanted = " and ".join(map(repr, ("kind", *fields)))
+        raise ConfigError(f"tokenizer of kind {kind!r} has fields {sorted(spec)}: want {wanted}")
+    for field, types in fields.items():
+        if not isinstance(spec[field], types):
+            raise ConfigError(f"tokenizer field {field!r} is {spec[field]!r}: want a string or a list of strings")
+    return tokenizer_class(*(spec[field] for field in fields))
 
 
 def _names(tokens: Sequence[int], vocab: list[str]) -> list[str]:

@@ -66,6 +66,7 @@ class AugmentConfig:
         cutout: Chance of covering a rectangle of up to half the height and width throughout the clip.
         brightness: Largest gamma change, as a share; contrast changes with it.
         noise: Largest deviation of added noise, in units of the normalised picture.
+        splice: Chance of each word to be exchanged for one of another clip (see `data.splice`); needs word times.
     """
 
     rotation: float = within(7.0, 0, 180)
@@ -79,6 +80,7 @@ class AugmentConfig:
     cutout: float = within(0.5, 0, 1)
     brightness: float = within(0.3, 0, 0.9)
     noise: float = within(0.1, 0, 10)
+    splice: float = within(0.0, 0, 1)
 
 
 class Augment:

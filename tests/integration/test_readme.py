@@ -25,7 +25,18 @@ def test_python_blocks_run(grid_root: Path, tmp_path: Path, monkeypatch: pytest.
 def test_every_command_and_flag_exists():
     shown = re.findall(r"lipscribe (\w+)([^`\n|#]*)", README)
     commands = {name for name, _ in shown if name in {c.callback.__name__ for c in app.registered_commands}}
-    assert commands == {"transcribe", "inspect", "prepare", "train", "evaluate", "calibrate", "models", "talk", "demo"}
+    assert commands == {
+        "transcribe",
+        "inspect",
+        "prepare",
+        "train",
+        "evaluate",
+        "calibrate",
+        "models",
+        "talk",
+        "demo",
+        "explain",
+    }
     for name, rest in shown:
         if name in commands:
             known = CliRunner().invoke(app, [name, "--help"], terminal_width=200).stdout

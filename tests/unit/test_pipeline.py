@@ -55,7 +55,7 @@ def test_the_windows_of_a_run_go_with_it(model, monkeypatch):
     monkeypatch.setattr(pipeline, "Windows", counted)
     runs = [face_at(30, 30, 4, start, 0, 200) for start in range(0, 200, 4)]
     most = 0
-    for _ in model._read_runs(np.zeros((200, 64, 64, 3), np.uint8), runs):
+    for _ in model.see_runs(np.zeros((200, 64, 64, 3), np.uint8), runs):
         most = max(most, len(alive))
     assert most <= 1
 

@@ -1,9 +1,11 @@
 import json
+from pathlib import Path
 
 import pytest
+from auto_avsr_golden import GOLDEN, needs_golden
 
 from lipscribe.errors import ConfigError, LipscribeError
-from lipscribe.tokenizer import CharacterTokenizer, TokenWord, WordTokenizer, tokenizer_from_dict
+from lipscribe.tokenizer import CharacterTokenizer, TokenWord, UnitsTokenizer, WordTokenizer, tokenizer_from_dict
 
 CHARACTERS = CharacterTokenizer()
 WORDS = WordTokenizer(["set", "white", "in", "a", "two"])
@@ -88,3 +90,64 @@ def test_text_outside_the_vocabulary_is_named():
 def test_bad_vocabularies(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def write_units(folder: Path, *units: str) -> str:
+    path = folder / "units.txt"
+    path.write_text("".join(f"{unit} {i}\n" for i, unit in enumerate(units, start=1)), encoding="utf-8")
+    return str(path)
+
+
+def test_units_are_read_with_their_ids_and_words_begin_where_they_say(tmp_path: Path):
+    tokenizer = UnitsTokenizer(write_units(tmp_path, "<unk>", "'", "S", "▁", "▁IT", "▁NO", "W"))
+    assert tokenizer.vocab == ["<blank>", "<unk>", "'", "S", "▁", "▁IT", "▁NO", "W", "<eos>"]
+    assert (tokenizer.end, tokenizer.separator) == (8, None)
+    tokens = [5, 2, 3, 4, 6, 7, 8]
+    assert tokenizer.split_words(tokens) == [TokenWord("it's", 0, 3), TokenWord("now", 4, 7)]
+    assert tokenizer.decode(tokens) == "it's now"
+    assert tokenizer.decode([4, 8]) == tokenizer.decode([]) == ""
+    assert tokenizer_from_dict(json.loads(json.dumps(tokenizer.to_dict()))) == tokenizer
+    with pytest.raises(ConfigError, match=r"units.txt came without its SentencePiece model, which cuts words"):
+        tokenizer.encode("it's")
+
+
+def test_units_that_are_characters_need_no_model(tmp_path: Path):
+    tokenizer = UnitsTokenizer(write_units(tmp_path, "<unk>", "<space>", "A", "B"))
+    assert tokenizer.separator == 2
+    assert tokenizer.encode(" ab  Bé\n") == [3, 4, 2, 4, 1]
+    assert tokenizer.decode([2, 3, 4, 2, 4, 5]) == "ab b"
+    assert tokenizer.split_words([3, 2, 4]) == [TokenWord("a", 0, 1), TokenWord("b", 1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "units.txt is empty: wanted a line for each unit"),
+        ("A 1\nB 3\n", "line 2 of .*units.txt is 'B 3': wanted a unit and its id, 2"),
+        ("A 1\nB\n", "line 2 of .*units.txt is 'B'"),
+        ("A 1\nA 2\n", r"units.txt holds 'A' more than once"),
+    ],
+)
+def test_units_that_are_none(tmp_path: Path, text: str, message: str):
+    path = tmp_path / "units.txt"
+    with pytest.raises(ConfigError, match=r"units.txt cannot be read"):
+        UnitsTokenizer(str(path))
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        UnitsTokenizer(str(path))
+
+
+@needs_golden
+def test_the_units_of_the_published_model():
+    pytest.importorskip("sentencepiece", reason="needs the extra sentencepiece")
+    units, model = (str(GOLDEN / name) for name in ("unigram5000_units.txt", "unigram5000.model"))
+    tokenizer = UnitsTokenizer(units, model)
+    assert len(tokenizer.vocab) == 5049
+    assert (tokenizer.vocab[1], tokenizer.vocab[5047], tokenizer.end) == ("<unk>", "▁ZOO", 5048)
+    for text in ("hello world i don't know", "the zoo", "lipreading", "4 o'clock"):
+        tokens = tokenizer.encode(text.title())
+        assert 1 not in tokens
+        assert tokenizer.decode([*tokens, tokenizer.end]) == text
+        assert " ".join(word.text for word in tokenizer.split_words(tokens)) == text
+    assert 1 in tokenizer.encode("a 9 é")
+    assert tokenizer_from_dict(tokenizer.to_dict()) == tokenizer

@@ -86,7 +86,7 @@ def _by_method(reader, search: str, given: dict):
     if search == "auto":
         return replace(reader.default_search, **given)
     if search == "grammar":
-        own = own_search(True, False, reader.spec.grammar)
+        own = own_search(True, None, reader.spec.grammar)
         if own.grammar is None:
             raise ConfigError(f"model {reader.name} has no grammar: give --grammar FILE, or --search beam or greedy")
         return replace(own, **given)

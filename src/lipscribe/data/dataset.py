@@ -1,6 +1,7 @@
 """Shards -> training batches, streamed in an order that depends on the seed and the epoch alone."""
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,10 +12,13 @@ from torch import Tensor
 
 from lipscribe.data.manifest import Clip
 from lipscribe.data.shards import PreparedClip, find_shards, read_shard
+from lipscribe.data.splice import splice
 from lipscribe.errors import LipscribeError, ManifestError
 from lipscribe.tokenizer import Tokenizer
 from lipscribe.transforms import Augment, Normalisation, crops_to_video
 from lipscribe.units import MODEL_FPS
+
+DONORS = 300  # clips before this one that a spliced clip may take words from
 
 
 @dataclass(frozen=True)
@@ -101,10 +105,12 @@ class ShardDataset:
         the others would wait for them for ever.
         """
         samples: list[Sample] = []
+        donors: deque[PreparedClip] = deque(maxlen=DONORS)  # the same for every process
         numbered = enumerate(self._order(epoch))
         while len(share := list(islice(numbered, world_size))) == world_size:
             number, prepared = share[rank]
-            samples.append(self._sample(prepared, np.random.default_rng([self.seed, epoch, number])))
+            samples.append(self._sample(prepared, donors, np.random.default_rng([self.seed, epoch, number])))
+            donors.extend(clip for _, clip in share)
             if len(samples) == batch_size:
                 yield collate(samples)
                 samples = []
@@ -153,7 +159,9 @@ class ShardDataset:
             self.cache[shard] = list(read_shard(shard))
         yield from self.cache[shard]
 
-    def _sample(self, prepared: PreparedClip, rng: np.random.Generator) -> Sample:
+    def _sample(self, prepared: PreparedClip, donors: Sequence[PreparedClip], rng: np.random.Generator) -> Sample:
+        if self.augment and self.augment.config.splice:
+            prepared = splice(prepared, donors, self.augment.config.splice, rng)
         clip = prepared.clip
         if self.augment is None:
             video = crops_to_video(prepared.crops, self.height, self.width, self.normalisation)

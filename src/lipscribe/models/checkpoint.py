@@ -1,12 +1,14 @@
-"""A model on disk: a folder with `spec.json` and `model.safetensors`, and `tokenizer.model` where its tokens are
-SentencePiece's.
+"""A model on disk: a folder with `spec.json` and `model.safetensors`, and the files of its tokenizer where it has some.
 
-Nothing is ever unpickled. The weights are stored as float16: half the size, and no word read differently (see
-docs/results.md).
+Nothing is ever unpickled. The weights that we train are stored as float16: half the size, and no word read differently
+(see docs/results.md).
 """
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import chain
+from math import prod
 from pathlib import Path
 
 import torch
@@ -15,36 +17,50 @@ from torch import Tensor
 from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
 from lipscribe.models.reader import LipReader
-from lipscribe.models.spec import SPEC_FILE, TOKENIZER_FILE, WEIGHTS_FILE, ModelSpec, load_spec
+from lipscribe.models.spec import SPEC_FILE, TOKENIZER_FILES, WEIGHTS_FILE, ModelSpec, load_spec
 from lipscribe.typed import to_dict
 
+STORED = {torch.float16: "F16", torch.float32: "F32", torch.int64: "I64"}  # as safetensors calls them
 
-def save_checkpoint(folder: Path | str, spec: ModelSpec, state_dict: dict[str, Tensor]) -> None:
-    """Writes a model folder; each file is complete or not there at all."""
+
+def save_checkpoint(
+    folder: Path | str, spec: ModelSpec, state_dict: Mapping[str, Tensor], dtype: torch.dtype = torch.float16
+) -> None:
+    """Writes a model folder; each file is complete or not there at all.
+
+    Args:
+        state_dict: The weights, under the names that `build_reader(spec)` has for them. They are taken one at a time.
+        dtype: What floating-point weights are stored as: float16 or float32.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if spec.tokenizer["kind"] == "sentencepiece":  # its model goes with ours
-        _replace(folder / TOKENIZER_FILE, Path(spec.tokenizer["model"]).read_bytes())
-    half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state_dict.items()}
-    _replace(folder / WEIGHTS_FILE, safetensors_bytes(half))
+    for field, name in TOKENIZER_FILES.items():
+        if isinstance(path := spec.tokenizer.get(field), str):
+            _replace(folder / name, [Path(path).read_bytes()])
+    save_weights(folder / WEIGHTS_FILE, state_dict, dtype)
     save_spec(folder, spec)
 
 
 def save_spec(folder: Path | str, spec: ModelSpec) -> None:
     """Writes a model's spec alone, complete or not at all. OSError where that can't be done."""
-    if spec.tokenizer["kind"] == "sentencepiece":  # whose model lies beside the spec
-        spec = replace(spec, tokenizer={**spec.tokenizer, "model": TOKENIZER_FILE})
-    _replace(Path(folder) / SPEC_FILE, (json.dumps(to_dict(spec), indent=2) + "\n").encode())
+    # The tokenizer's files lie beside the spec.
+    beside = {field: name for field, name in TOKENIZER_FILES.items() if isinstance(spec.tokenizer.get(field), str)}
+    spec = replace(spec, tokenizer=spec.tokenizer | beside)
+    _replace(Path(folder) / SPEC_FILE, [(json.dumps(to_dict(spec), indent=2) + "\n").encode()])
 
 
 def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
     """Reads a model folder; the network comes back in float32 and in eval mode.
 
+    Weights stored in float32 stay in the file, and are read from it as they are used (memory-mapped): a network of
+    1 GB is there at once, and in memory only once.
+
     Raises:
         CheckpointError: Something is missing or damaged, or the weights are not those of the spec.
     """
     spec, weights = load_spec(folder), _load_weights(folder)
-    reader = build_reader(spec)
+    with torch.device("meta"):  # sizes without memory: no weight is drawn that is replaced at once
+        reader = build_reader(spec)
     wanted = reader.state_dict()
     wrong = [name for name in wanted if name not in weights or weights[name].shape != wanted[name].shape]
     wrong += [name for name in weights if name not in wanted]
@@ -53,7 +69,7 @@ def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
             f"{Path(folder) / WEIGHTS_FILE} does not fit its {SPEC_FILE} ({len(wrong)} tensors, first {wrong[0]}): "
             "copy both again"
         )
-    reader.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()})
+    reader.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()}, assign=True)
     return spec, reader.eval()
 
 
@@ -90,29 +106,31 @@ def _load_weights(folder: Path | str) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is damaged ({error}): copy or train the model again") from None
 
 
-def safetensors_bytes(tensors: dict[str, Tensor]) -> bytes:
-    """The safetensors format: 8 bytes of header length, a JSON header, the raw tensors.
+def save_weights(path: Path | str, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> None:
+    """Writes tensors one at a time as safetensors: 8 bytes of header length, a JSON header, the raw tensors.
 
     Written here in a few lines, since training has to run where only torch, numpy and Lightning are installed; reading
     what somebody else wrote is left to the library, which checks it.
+
+    Args:
+        dtype: What floating-point tensors are converted to, None for nothing.
     """
-    names = {torch.float16: "F16", torch.float32: "F32", torch.int64: "I64"}
-    header, blobs, offset = {}, [], 0
-    for name, tensor in sorted(tensors.items()):
-        blob = tensor.detach().cpu().numpy().tobytes()  # in C order, whatever the layout in memory
-        header[name] = {
-            "dtype": names[tensor.dtype],
-            "shape": list(tensor.shape),
-            "data_offsets": [offset, offset + len(blob)],
-        }
-        blobs.append(blob)
-        offset += len(blob)
+    header, offset = {}, 0
+    stored = {name: dtype if dtype and t.is_floating_point() else t.dtype for name, t in sorted(tensors.items())}
+    for name, kind in stored.items():
+        shape = list(tensors[name].shape)
+        end = offset + prod(shape) * kind.itemsize
+        header[name] = {"dtype": STORED[kind], "shape": shape, "data_offsets": [offset, end]}
+        offset = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + b"".join(blobs)
+    # In C order, whatever the layout in memory.
+    blobs = (tensors[name].detach().cpu().to(kind).numpy().tobytes() for name, kind in stored.items())
+    _replace(Path(path), chain([len(text).to_bytes(8, "little"), text], blobs))
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, parts: Iterable[bytes]) -> None:
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
+    with partial.open("wb") as file:
+        file.writelines(parts)
     partial.replace(path)

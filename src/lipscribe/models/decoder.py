@@ -51,6 +51,7 @@ class AttentionDecoder(nn.Module):
 
     def __init__(self, features: int, vocab_size: int, hidden: int, layers: int, location_frames: int, dropout: float):
         super().__init__()
+        self.end = END
         self.embedding = nn.Embedding(vocab_size, hidden)
         self.rnn = nn.LSTM(hidden + features, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
         self.query = nn.Linear(hidden, hidden)
@@ -94,6 +95,20 @@ class AttentionDecoder(nn.Module):
         combined = self.combine(torch.cat([out, context.to(out)], dim=-1)).tanh()
         log_probs = self.project(self.dropout(combined)).float().log_softmax(-1)
         return log_probs, DecoderState(hidden.float(), cell.float(), context.float(), attended)
+
+    def select(self, state: DecoderState, places: Tensor) -> DecoderState:
+        """The state of the sentences at the (M,) int64 places."""
+        return DecoderState(
+            state.hidden[:, places], state.cell[:, places], state.context[places], state.attended[places]
+        )
+
+    def attention(self, tokens: Tensor, memory: Memory) -> Tensor:
+        """(U,) int64 -> (U, T) float32: how much each token of one sentence looks at each frame."""
+        state, rows = self.start(memory), [memory.values.new_zeros(0, memory.values.shape[1], dtype=torch.float32)]
+        for heard in torch.cat([tokens.new_tensor([END]), tokens])[:-1]:
+            _, state = self.step(heard[None], state, memory)
+            rows.append(state.attended)
+        return torch.cat(rows)
 
     def _attend(self, out: Tensor, last: Tensor, memory: Memory) -> Tensor:
         """(N, H) and the last weights (N, T) -> new weights (N, T) float32, by additive attention."""

@@ -3,6 +3,8 @@
 Shapes: B batch, T frames, C channels, H W pixels, D features.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -28,18 +30,25 @@ class PerFrame(nn.Module):
 
     def forward(self, video: Tensor, video_lengths: Tensor | None = None) -> Tensor:
         """(B, T, C, H, W) and optionally (B,) int64 valid frames -> (B, T, ...): what `net` makes of each frame."""
-        batch, num_frames = video.shape[:2]
-        if self.neighbours > 1:
-            every = torch.full((batch,), num_frames) if video_lengths is None else video_lengths
-            video = stack_neighbours(video, every, self.neighbours)
-        if video_lengths is None:
-            out = self.net(video.flatten(0, 1))  # (B*T, ...)
-            return out.unflatten(0, (batch, num_frames))
-        valid = frame_mask(video_lengths, num_frames)  # (B, T)
-        out = self.net(video[valid])  # (sum of lengths, ...)
-        unfolded = out.new_zeros(batch, num_frames, *out.shape[1:])
-        unfolded[valid] = out
-        return unfolded
+        return per_frame(self.net, video, video_lengths, self.neighbours)
+
+
+def per_frame(
+    net: Callable[[Tensor], Tensor], video: Tensor, video_lengths: Tensor | None = None, neighbours: int = 1
+) -> Tensor:
+    """(B, T, C, H, W) -> (B, T, ...): see `PerFrame`, which is this as a module."""
+    batch, num_frames = video.shape[:2]
+    if neighbours > 1:
+        every = torch.full((batch,), num_frames) if video_lengths is None else video_lengths
+        video = stack_neighbours(video, every, neighbours)
+    if video_lengths is None:
+        out = net(video.flatten(0, 1))  # (B*T, ...)
+        return out.unflatten(0, (batch, num_frames))
+    valid = frame_mask(video_lengths, num_frames)  # (B, T)
+    out = net(video[valid])  # (sum of lengths, ...)
+    unfolded = out.new_zeros(batch, num_frames, *out.shape[1:])
+    unfolded[valid] = out
+    return unfolded
 
 
 class ConvFrontend(nn.Module):

@@ -1,13 +1,34 @@
-"""A decoder as the searches see it: numbers in, numbers out (`lipscribe.search.attention.AttentionScorer`)."""
+"""Decoders and token models as the searches see them: numbers in, numbers out (`lipscribe.search.attention`)."""
+
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lipscribe.models.decoder import AttentionDecoder, DecoderState
-from lipscribe.tokenizer import END
+from lipscribe.models.transformer import History
+from lipscribe.models.transformer_lm import TransformerLM
 
-States = list[DecoderState]  # of each look
+
+class Decoder(Protocol):
+    """What `AttentionDecoder` and `TransformerDecoder` have in common."""
+
+    end: int
+
+    def remember(self, encoder_out: Tensor, lengths: Tensor) -> Any:
+        """What `step` attends to."""
+
+    def start(self, memory: Any) -> Any:
+        """The state of empty sentences."""
+
+    def step(self, heard: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
+        """(N,) last tokens -> (N, V) log-probabilities of the next, and the new state."""
+
+    def select(self, state: Any, places: Tensor) -> Any:
+        """The states of the sentences at `places`."""
+
+    def attention(self, tokens: Tensor, memory: Any) -> Tensor:
+        """(U,) -> (U, T): how much each token looks at each frame."""
 
 
 class DecoderScorer:
@@ -16,41 +37,70 @@ class DecoderScorer:
     Args:
         decoder: In eval mode.
         encoder_out: (looks, T, D) float32, T at least 1: the clip as it is, and mirrored where the model wants that.
+
+    Attributes:
+        end: The id that every sentence hears first, and ends with.
     """
 
-    def __init__(self, decoder: AttentionDecoder, encoder_out: Tensor):
+    def __init__(self, decoder: Decoder, encoder_out: Tensor):
         self.decoder = decoder
+        self.end = decoder.end
+        self.device = encoder_out.device
         lengths = torch.tensor([encoder_out.shape[1]])
         with torch.inference_mode():
             self.memories = [decoder.remember(look[None], lengths) for look in encoder_out]
 
     @torch.inference_mode()
-    def start(self) -> States:
-        """The state of one empty sentence, before it hears `END`."""
+    def start(self) -> list[Any]:
+        """The state of one empty sentence, before it hears `end`; of each look."""
         return [self.decoder.start(memory) for memory in self.memories]
 
     @torch.inference_mode()
-    def step(self, tokens: np.ndarray, state: States) -> tuple[np.ndarray, States]:
+    def step(self, tokens: np.ndarray, state: list[Any]) -> tuple[np.ndarray, list[Any]]:
         """(N,) int64 last tokens -> (N, V) float64 log-probabilities of what is next, and the new state."""
-        heard = torch.from_numpy(tokens).to(self.memories[0].values.device)
+        heard = torch.from_numpy(tokens).to(self.device)
         steps = [self.decoder.step(heard, one, memory) for one, memory in zip(state, self.memories, strict=True)]
-        log_probs = torch.stack([log_probs for log_probs, _ in steps]).double().mean(0).log_softmax(-1)
+        log_probs = steps[0][0].double()
+        if len(steps) > 1:
+            log_probs = torch.stack([log_probs for log_probs, _ in steps]).double().mean(0).log_softmax(-1)
         return log_probs.cpu().numpy(), [new for _, new in steps]
 
     @torch.inference_mode()
-    def select(self, state: States, chosen: np.ndarray) -> States:
+    def select(self, state: list[Any], chosen: np.ndarray) -> list[Any]:
         """The states of the sentences at the (M,) int64 places `chosen`."""
-        places = torch.from_numpy(chosen).to(self.memories[0].values.device)
-        return [
-            DecoderState(one.hidden[:, places], one.cell[:, places], one.context[places], one.attended[places])
-            for one in state
-        ]
+        places = torch.from_numpy(chosen).to(self.device)
+        return [self.decoder.select(one, places) for one in state]
 
     @torch.inference_mode()
     def attention(self, tokens: tuple[int, ...]) -> np.ndarray:
         """(U, T) float64: how much each of U tokens looks at each frame; a row sums to 1."""
-        state, rows = self.start(), []
-        for heard in (END, *tokens[:-1]):
-            _, state = self.step(np.array([heard]), state)
-            rows.append(torch.stack([one.attended[0] for one in state]).double().mean(0).cpu().numpy())
-        return np.stack(rows[: len(tokens)]) if tokens else np.zeros((0, self.memories[0].values.shape[1]))
+        said = torch.tensor(tokens, dtype=torch.int64, device=self.device)
+        looks = [self.decoder.attention(said, memory) for memory in self.memories]
+        return torch.stack(looks).double().mean(0).cpu().numpy()
+
+
+class LMScorer:
+    """Scores texts by a model of tokens.
+
+    Args:
+        lm: In eval mode.
+    """
+
+    def __init__(self, lm: TransformerLM):
+        self.lm = lm
+
+    @torch.inference_mode()
+    def start(self) -> History:
+        """The state of one empty text, before it hears the model's `end`."""
+        return self.lm.start()
+
+    @torch.inference_mode()
+    def step(self, tokens: np.ndarray, state: History) -> tuple[np.ndarray, History]:
+        """(N,) int64 last tokens -> (N, V) float64 log-probabilities of what is next, and the new state."""
+        log_probs, state = self.lm.step(torch.from_numpy(tokens).to(state.visible.device), state)
+        return log_probs.double().cpu().numpy(), state
+
+    @torch.inference_mode()
+    def select(self, state: History, chosen: np.ndarray) -> History:
+        """The states of the texts at the (M,) int64 places `chosen`."""
+        return self.lm.select(state, torch.from_numpy(chosen).to(state.visible.device))

@@ -14,7 +14,8 @@ from lipscribe.units import MODEL_FPS
 
 SPEC_FILE = "spec.json"
 WEIGHTS_FILE = "model.safetensors"
-TOKENIZER_FILE = "tokenizer.model"  # of a SentencePiece tokenizer, whose record names it
+# The files that a tokenizer's record names, by its field, and what they are called beside the spec.
+TOKENIZER_FILES = {"model": "tokenizer.model", "units": "units.txt"}
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,12 @@ class FrontendSpec:
     """What looks at the frames.
 
     Attributes:
-        kind: "conv" is a `ConvFrontend`, "resnet18" a `ResNetFrontend`, "lipnet" a `LipNetFrontend`.
-        channels: Of each convolution (conv, three for lipnet), or of each of the four stages (resnet18).
-        stem_frames: Of conv and resnet18; 1 is the 2D network of the founding program. LipNet's layers see 3 each.
-        pooling, features: Of conv and resnet18; lipnet flattens, and hands the flattened maps on as they are.
+        kind: "conv" is a `ConvFrontend`, "resnet18" a `ResNetFrontend`, "lipnet" a `LipNetFrontend`, "auto-avsr" an
+            `AutoAVSRFrontend`.
+        channels: Of each convolution (conv, three for lipnet), or of each of the four stages (resnet18, auto-avsr).
+        stem_frames: 1 is the 2D network of the founding program. LipNet's layers see 3 each.
+        pooling, features: Of conv and resnet18; lipnet flattens, auto-avsr averages, and both hand on what that gives.
+        activation: Of auto-avsr; all others have ReLU.
     """
 
     channels: tuple[int, ...] = within((32, 64, 96, 128), 1)
@@ -49,16 +52,20 @@ class FrontendSpec:
     pooling: Literal["flatten", "average"] = "flatten"
     features: int = within(256, 1)
     dropout: float = within(0.0, 0, 0.95)
-    kind: Literal["conv", "resnet18", "lipnet"] = "conv"
+    kind: Literal["conv", "resnet18", "lipnet", "auto-avsr"] = "conv"
+    activation: Literal["relu", "swish", "prelu"] = "relu"
 
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""
         faults = [] if self.stem_frames % 2 else [f"stem_frames is {self.stem_frames}, wanted an odd number"]
-        wanted = {"conv": len(self.channels), "resnet18": 4, "lipnet": 3}[self.kind]
+        wanted = {"conv": len(self.channels), "resnet18": 4, "lipnet": 3, "auto-avsr": 4}[self.kind]
         if len(self.channels) != wanted or not self.channels:
             faults.append(f"channels has {len(self.channels)} numbers, wanted {wanted or 'some'} for {self.kind}")
-        if self.kind == "lipnet" and self.pooling != "flatten":
-            faults.append(f"pooling is {self.pooling}, wanted flatten for lipnet")
+        pooling = {"lipnet": "flatten", "auto-avsr": "average"}.get(self.kind, self.pooling)
+        if self.pooling != pooling:
+            faults.append(f"pooling is {self.pooling}, wanted {pooling} for {self.kind}")
+        if self.activation != "relu" and self.kind != "auto-avsr":
+            faults.append(f"activation is {self.activation}, wanted relu for {self.kind}")
         return faults
 
 
@@ -67,29 +74,39 @@ class EncoderSpec:
     """What reads the sequence.
 
     Attributes:
-        cell: "lstm" and "gru" are a `RecurrentEncoder`, "tcn" a `TCNEncoder`, "conformer" a `ConformerEncoder`; "none"
-            reads no sequence: each frame is told by itself, with what the frontend sees of its neighbours.
+        cell: "lstm" and "gru" are a `RecurrentEncoder`, "tcn" a `TCNEncoder`, "conformer" a `ConformerEncoder`,
+            "rel-conformer" the published one of Auto-AVSR (`RelConformerEncoder`); "none" reads no sequence: each frame
+            is told by itself, with what the frontend sees of its neighbours.
         hidden, layers, dropout: See there.
         bidirectional: Of lstm and gru; the others always look both ways.
-        kernel: Frames of each convolution, of tcn and conformer.
-        heads: Of a conformer's self-attention.
+        kernel: Frames of each convolution, of tcn and the conformers.
+        heads: Of the conformers' self-attention.
+        ff: Of rel-conformer: units of each feed-forward, 0 is four times `hidden`.
+        positions: Of rel-conformer: see there.
     """
 
-    cell: Literal["lstm", "gru", "tcn", "conformer", "none"] = "lstm"
+    cell: Literal["lstm", "gru", "tcn", "conformer", "rel-conformer", "none"] = "lstm"
     hidden: int = within(256, 1)
     layers: int = within(2, 1, 16)
     bidirectional: bool = True
     dropout: float = within(0.0, 0, 0.95)
     kernel: int = within(5, 1, 63)
     heads: int = within(4, 1)
+    ff: int = within(0, 0)
+    positions: Literal["latest", "legacy"] = "latest"
 
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""
         faults = []
         if self.kernel % 2 == 0:
             faults.append(f"kernel is {self.kernel}, wanted an odd number")
-        if self.cell == "conformer" and self.hidden % (2 * self.heads):
+        if self.cell in ("conformer", "rel-conformer") and self.hidden % (2 * self.heads):
             faults.append(f"hidden is {self.hidden}, wanted a multiple of {2 * self.heads}, twice the heads")
+        if self.cell != "rel-conformer":
+            if self.ff:
+                faults.append(f"ff is {self.ff}, wanted 0 for {self.cell}")
+            if self.positions != "latest":
+                faults.append(f"positions is {self.positions}, wanted latest for {self.cell}")
         if self.cell not in ("lstm", "gru") and not self.bidirectional:
             faults.append(f"bidirectional is false, but {self.cell} reads no direction: wanted true, or lstm or gru")
         return faults
@@ -97,18 +114,39 @@ class EncoderSpec:
 
 @dataclass(frozen=True)
 class DecoderSpec:
-    """See `AttentionDecoder`."""
+    """What spells the sentence.
+
+    Attributes:
+        kind: "lstm" is an `AttentionDecoder`, "transformer" a `TransformerDecoder`.
+        hidden, layers, dropout: See there.
+        location_frames: Of lstm.
+        heads: Of transformer.
+        ff: Of transformer: units of each feed-forward, 0 is four times `hidden`.
+    """
 
     hidden: int = within(256, 1)
     layers: int = within(1, 1, 16)
     location_frames: int = within(0, 0, 201)
     dropout: float = within(0.0, 0, 0.95)
+    kind: Literal["lstm", "transformer"] = "lstm"
+    heads: int = within(4, 1)
+    ff: int = within(0, 0)
 
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""
-        if self.location_frames and self.location_frames % 2 == 0:
-            return [f"location_frames is {self.location_frames}, wanted 0 or an odd number"]
-        return []
+        if self.kind == "lstm":
+            faults = [f"ff is {self.ff}, wanted 0 for lstm"] if self.ff else []
+            if self.location_frames and self.location_frames % 2 == 0:
+                faults.append(f"location_frames is {self.location_frames}, wanted 0 or an odd number")
+            return faults
+        faults = []
+        if self.location_frames:
+            faults.append(f"location_frames is {self.location_frames}, wanted 0 for transformer")
+        if self.hidden % 2 or self.hidden % self.heads:
+            faults.append(
+                f"hidden is {self.hidden}, wanted an even number that is a multiple of {self.heads}, the heads"
+            )
+        return faults
 
 
 @dataclass(frozen=True)
@@ -162,6 +200,8 @@ class ModelSpec:
             faults.append(str(error))
         if not self.ctc and self.decoder is None:
             faults.append("ctc is false and decoder is null, wanted one of them or both")
+        if self.decoder and self.decoder.kind == "transformer" and self.tokenizer.get("kind") != "units":
+            faults.append('decoder.kind is transformer, wanted a tokenizer of kind "units", whose last token is <eos>')
         if self.frontend.kind == "lipnet" and min(self.input.height, self.input.width) < 16:
             size = f"{self.input.height} x {self.input.width}"
             faults.append(f"input is {size} pixels, wanted at least 16 x 16 for a lipnet frontend")
@@ -184,6 +224,7 @@ def load_spec(folder: Path | str) -> ModelSpec:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}): copy or train the model again") from None
     tokenizer = data.get("tokenizer") if isinstance(data, dict) else None
-    if isinstance(tokenizer, dict) and isinstance(tokenizer.get("model"), str):  # SentencePiece's, beside the spec
-        tokenizer["model"] = str(Path(folder) / tokenizer["model"])
+    for field in TOKENIZER_FILES:
+        if isinstance(tokenizer, dict) and isinstance(tokenizer.get(field), str):
+            tokenizer[field] = str(Path(folder) / tokenizer[field])
     return from_dict(ModelSpec, data, str(path), CheckpointError)

@@ -1,7 +1,7 @@
 """When each token of a known sentence was said, and how sure the network was of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -21,12 +21,15 @@ class Alignment:
         probabilities: of each token, 0 to 1: see `align`.
         score: natural log of the best path's probability.
         log_total: natural log of the sequence's probability, summed over its alignments: minus the CTC loss.
+        seen: (T, U) float64, the network's probability of each token in each frame, times the share of the alignments
+            that show the token there.
     """
 
     spans: tuple[Span, ...]
     probabilities: tuple[float, ...]
     score: float
     log_total: float
+    seen: np.ndarray = field(repr=False, compare=False)
 
 
 def align(log_probs: np.ndarray, tokens: Sequence[int]) -> Alignment:
@@ -59,7 +62,7 @@ def align(log_probs: np.ndarray, tokens: Sequence[int]) -> Alignment:
             "and one between equal tokens"
         )
     if num_frames == 0:
-        return Alignment((), (), 0.0, 0.0)
+        return Alignment((), (), 0.0, 0.0, np.zeros((0, len(tokens))))
     lattice = linear_lattice(tokens)
     emissions = lattice.emissions(np.asarray(log_probs, dtype=np.float64))
     path, score = lattice.best_path(emissions)
@@ -69,10 +72,10 @@ def align(log_probs: np.ndarray, tokens: Sequence[int]) -> Alignment:
     log_total = float(np.logaddexp.reduce(alpha[-1] + lattice.ends))
     spoken = lattice.tokens != BLANK
     occupancy = np.exp(alpha + beta - log_total)[:, spoken]  # (T, U)
-    weighted = (occupancy * np.exp(emissions[:, spoken])).sum(axis=0)
-    probabilities = np.clip(weighted / occupancy.sum(axis=0), 0.0, 1.0)
+    seen = occupancy * np.exp(emissions[:, spoken])
+    probabilities = np.clip(seen.sum(axis=0) / occupancy.sum(axis=0), 0.0, 1.0)
     spans = tuple(span for _, span in lattice.runs(path))
-    return Alignment(spans, tuple(probabilities.tolist()), score, log_total)
+    return Alignment(spans, tuple(probabilities.tolist()), score, log_total, seen)
 
 
 def aligned_hypothesis(

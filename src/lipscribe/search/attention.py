@@ -133,6 +133,17 @@ def attention_search(
     if log_probs is not None:
         weighted = [(scorer, 1 - ctc_weight), (CTCPrefixScorer(log_probs), ctc_weight)]
     found = beam_search(weighted, beam_size, num_frames)
+    return readings(found, scorer, tokenizer, nbest, log_probs)
+
+
+def readings(
+    found: Sequence[Finished],
+    scorer: AttentionScorer,
+    tokenizer: Tokenizer,
+    nbest: int,
+    log_probs: np.ndarray | None,
+) -> list[Hypothesis]:
+    """The first of the sentences that a search found, best first, as hypotheses; see `attention_search`."""
     if not found:
         return [silence(score=-np.inf, posterior=0.0)]
     mass = np.logaddexp.reduce([one.score for one in found])

@@ -6,71 +6,127 @@ import numpy as np
 
 from lipscribe.tokenizer import BLANK, END
 
+# Stands for the log of 0 in running sums of logs, out of which -inf would come as no number: far below what any path
+# through a clip comes to, and near enough to 0 that float64 keeps the digits of what is added to it.
+_NEVER = -1e7
+_RULED_OUT = _NEVER / 10  # a sum of logs below this went through `_NEVER`
 
-class _Prefixes(NamedTuple):
+
+class Prefixes(NamedTuple):
     """CTC's view of N prefixes: log mass (N, T + 1) of the paths that spell a prefix in so many frames."""
 
     token: np.ndarray  # and end in its last token
     blank: np.ndarray  # and end in a blank
-    last: np.ndarray  # (N,) the last token, END for the empty prefix
+    last: np.ndarray  # (N,) the last token, the end symbol for the empty prefix
+    mass: np.ndarray  # (N,) log mass of all paths through the clip whose text begins with the prefix
+
+    @property
+    def total(self) -> np.ndarray:
+        """(N, T + 1): however they end."""
+        return np.logaddexp(self.token, self.blank)
 
 
 class CTCPrefixScorer:
     """Scores a prefix by the mass of all CTC paths whose text begins with it (Graves, 2008; Watanabe et al., 2017).
 
-    It is a `Scorer` of `lipscribe.search.attention`.
+    It is a `Scorer` of `lipscribe.search.attention`. No step loops over sentences, tokens or frames in Python: where a
+    sentence enters its next token is one matrix product with the frames' probabilities, and the two recursions over
+    frames, being linear, are running sums.
 
     Args:
         log_probs: (T, V) float64 natural-log probabilities, blank first, T at least 1.
+        end: The id that stands for a sentence's end. Where it is not the blank's, no sentence goes on with a blank.
     """
 
-    def __init__(self, log_probs: np.ndarray):
+    def __init__(self, log_probs: np.ndarray, end: int = END):
         self.log_probs = log_probs
+        self.end = end
+        self._probs = np.ascontiguousarray(np.exp(log_probs).T)  # (V, T)
+        self._blanks = np.cumsum(np.maximum(log_probs[:, BLANK], _NEVER))  # (T,)
 
-    def start(self) -> _Prefixes | None:
+    def start(self) -> None:
         """Nothing is heard yet."""
-        return None
 
-    def step(self, tokens: np.ndarray, state: _Prefixes | None) -> tuple[np.ndarray, _Prefixes]:
+    def step(self, tokens: np.ndarray, state: Prefixes | None) -> tuple[np.ndarray, Prefixes]:
         """See `Scorer.step`: log of the share of each prefix's mass that goes on with a token, or ends."""
-        state = self._nothing_said() if state is None else self._extend(tokens, state)
-        total = np.logaddexp(state.token, state.blank)  # (N, T + 1)
-        enters = self._entering(state, total)  # (N, V, T)
-        mass = _log_sum(enters + self.log_probs.T)  # (N, V): of the paths that spell the prefix and then the token
-        mass[:, END] = total[:, -1]
-        whole = _log_sum(mass)[:, None]
-        with np.errstate(invalid="ignore"):
-            return np.where(whole > -np.inf, np.minimum(mass - whole, 0.0), -np.inf), state
+        state = self.extend(tokens, state)
+        return self.shares(state), state
 
-    def select(self, state: _Prefixes, chosen: np.ndarray) -> _Prefixes:
+    def select(self, state: Prefixes, chosen: np.ndarray) -> Prefixes:
         """See `Scorer.select`."""
-        return _Prefixes(state.token[chosen], state.blank[chosen], state.last[chosen])
+        return Prefixes(*(part[chosen] for part in state))
 
-    def _nothing_said(self) -> _Prefixes:
-        blank = np.concatenate([[0.0], np.cumsum(self.log_probs[:, BLANK])])[None]
-        return _Prefixes(np.full_like(blank, -np.inf), blank, np.array([END]))
+    def extend(self, tokens: np.ndarray, state: Prefixes | None) -> Prefixes:
+        """Each prefix with one more token; None is before the end symbol that every sentence hears first.
 
-    def _entering(self, state: _Prefixes, total: np.ndarray) -> np.ndarray:
-        """(N, V, T) log mass of the paths that have spelt the prefix before a frame, from where a token may begin."""
-        enters = np.repeat(total[:, None, :-1], self.log_probs.shape[1], axis=1)
-        spoken = np.flatnonzero(state.last != END)
-        enters[spoken, state.last[spoken]] = state.blank[spoken, :-1]  # the same token again only after a blank
-        return enters
-
-    def _extend(self, tokens: np.ndarray, state: _Prefixes) -> _Prefixes:
-        """Each prefix with one more token."""
+        Args:
+            tokens: (N,) int64.
+            state: Of N prefixes.
+        """
+        if state is None:
+            blank = np.tile(np.concatenate([[0.0], _or_never(self._blanks)]), (len(tokens), 1))
+            return Prefixes(np.full_like(blank, -np.inf), blank, np.asarray(tokens), np.zeros(len(tokens)))
         repeats = (tokens == state.last)[:, None]
-        enters = np.where(repeats, state.blank, np.logaddexp(state.token, state.blank))[:, :-1]  # (N, T)
-        token, blank = np.full_like(state.token, -np.inf), np.full_like(state.blank, -np.inf)
-        for t, frame in enumerate(self.log_probs):
-            token[:, t + 1] = np.logaddexp(token[:, t], enters[:, t]) + frame[tokens]
-            blank[:, t + 1] = np.logaddexp(token[:, t], blank[:, t]) + frame[BLANK]
-        return _Prefixes(token, blank, tokens)
+        enters = np.where(repeats, state.blank, state.total)[:, :-1]  # (N, T): the same token only after a blank
+        emitted = self.log_probs.T[tokens]  # (N, T)
+        nothing = np.full((len(tokens), 1), -np.inf)
+        mass = _log_sum(enters + emitted)
+        token = np.hstack([nothing, _recursion(enters + emitted, np.cumsum(np.maximum(emitted, _NEVER), axis=1))])
+        blank = np.hstack([nothing, _recursion(token[:, :-1] + self.log_probs[:, BLANK], self._blanks)])
+        return Prefixes(token, blank, np.asarray(tokens), mass)
+
+    def shares(self, state: Prefixes, candidates: np.ndarray | None = None) -> np.ndarray:
+        """Log of the share of each prefix's mass that goes on with a candidate, or ends, where the end is one.
+
+        Args:
+            state: Of N prefixes.
+            candidates: (N, K) int64 ids; None is all V in order.
+
+        Returns:
+            (N, K) float64, at most 0; -inf for what is impossible.
+        """
+        total = state.total  # (N, T + 1)
+        largest = _finite(total[:, :-1].max(axis=1, keepdims=True))
+        enters = np.exp(total[:, :-1] - largest)
+        if candidates is None:
+            entered, candidates = enters @ self._probs.T, np.arange(len(self._probs))[None]
+        else:
+            ids, places = np.unique(candidates, return_inverse=True)
+            entered = np.take_along_axis(enters @ self._probs[ids].T, places.reshape(candidates.shape), axis=1)
+        again = _log_sum(state.blank[:, :-1] + self.log_probs.T[state.last])[:, None]
+        with np.errstate(divide="ignore"):
+            mass = np.log(entered) + largest
+        mass = np.where(candidates == state.last[:, None], again, mass)
+        if self.end != BLANK:
+            mass = np.where(candidates == BLANK, -np.inf, mass)
+        mass = np.where(candidates == self.end, total[:, -1:], mass)
+        known = state.mass[:, None] > -np.inf
+        return np.where(known, np.minimum(mass - np.where(known, state.mass[:, None], 0.0), 0.0), -np.inf)
+
+
+def _recursion(entering: np.ndarray, stays: np.ndarray) -> np.ndarray:
+    """Logs of x[t] = entering[t] + p[t] * x[t - 1] along the last axis, for all t at once.
+
+    As x[t] / (p[0] ... p[t]) is a running sum of entering[t] / (p[0] ... p[t]), whose terms are positive, nothing
+    cancels.
+
+    Args:
+        entering: (N, T) logs, -inf allowed.
+        stays: (N, T) or (T,) running sum of the logs of p, finite.
+    """
+    return _or_never(np.logaddexp.accumulate(entering - stays, axis=1) + stays)
+
+
+def _or_never(sums: np.ndarray) -> np.ndarray:
+    return np.where(sums < _RULED_OUT, -np.inf, sums)
+
+
+def _finite(largest: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(largest), largest, 0.0)
 
 
 def _log_sum(terms: np.ndarray) -> np.ndarray:
     """Log of the sum of exponentials over the last axis."""
-    largest = terms.max(axis=-1, keepdims=True)
-    largest = np.where(np.isfinite(largest), largest, 0.0)
+    largest = _finite(terms.max(axis=-1, keepdims=True))
     with np.errstate(divide="ignore"):
         return np.log(np.exp(terms - largest).sum(axis=-1)) + largest[..., 0]

@@ -85,7 +85,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
                 losses["ctc"] = ctc_loss(log_probs, batch)
                 losses["frame"] = frame_loss(log_probs, batch, optim.label_smoothing)
             if expected is not None:  # (B, U + 1, V)
-                losses["attention"] = attention_loss(expected, batch, optim.label_smoothing)
+                losses["attention"] = attention_loss(expected, batch, optim.label_smoothing, model.decoder.end)
             losses["loss"] = sum(weights[name] * loss for name, loss in losses.items())
             fabric.backward(losses["loss"])
             fabric.clip_gradients(model, optimizer, max_norm=optim.clip_norm)

@@ -41,16 +41,17 @@ def frame_loss(log_probs: Tensor, batch: Batch, label_smoothing: float) -> Tenso
     )
 
 
-def attention_loss(expected: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
+def attention_loss(expected: Tensor, batch: Batch, label_smoothing: float, end: int = END) -> Tensor:
     """Cross-entropy of what the decoder expects with the tokens of each sentence, and with its end after the last.
 
     Args:
         expected: (B, U + 1, V) float32, see `AttentionDecoder.forward`.
+        end: The decoder's symbol for a sentence's end.
 
     Returns:
         () float32, the mean over all tokens of the batch, ends included.
     """
     places = torch.arange(expected.shape[1], device=expected.device)
     lengths = batch.target_lengths[:, None]
-    wanted = F.pad(batch.targets, (0, 1)).masked_fill(places == lengths, END).masked_fill(places > lengths, -1)
+    wanted = F.pad(batch.targets, (0, 1)).masked_fill(places == lengths, end).masked_fill(places > lengths, -1)
     return F.cross_entropy(expected.flatten(0, 1), wanted.flatten(), ignore_index=-1, label_smoothing=label_smoothing)

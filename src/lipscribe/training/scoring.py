@@ -33,7 +33,7 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
     tokenizer = tokenizer_from_dict(spec.tokenizer)
     methods = {"dev_greedy_wer": SearchOptions(method="greedy")} if spec.ctc else {}
     if spec.decoder or spec.grammar:
-        own = own_search(spec.ctc, spec.decoder is not None, spec.grammar)
+        own = own_search(spec.ctc, spec.decoder and spec.decoder.kind, spec.grammar)
         methods["dev_wer"] = replace(own, beam_size=BEAM_SIZE)
     references, hypotheses, losses = [], defaultdict(list), defaultdict(list)
     for batch in batches:
@@ -44,7 +44,7 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
             losses["dev_ctc"].append(ctc_loss(log_probs, batch).item())
             log_probs = log_probs.cpu()
         if expected is not None:
-            losses["dev_attention"].append(attention_loss(expected, batch, label_smoothing=0.0).item())
+            losses["dev_attention"].append(attention_loss(expected, batch, 0.0, model.decoder.end).item())
         references += [clip.text for clip in batch.clips]
         for name, options in methods.items():
             found = search(log_probs, batch.video_lengths.cpu(), tokenizer, options, scorers)

@@ -10,9 +10,10 @@ import torch
 
 from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
-from lipscribe.models.checkpoint import load_checkpoint, safetensors_bytes, save_checkpoint, start_from
+from lipscribe.models.checkpoint import load_checkpoint, save_checkpoint, save_weights, start_from
 from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import SPEC_FILE, WEIGHTS_FILE, ModelSpec
+from lipscribe.tokenizer import tokenizer_from_dict
 
 
 @pytest.fixture
@@ -44,8 +45,9 @@ def test_what_is_saved_again_is_the_same_file(saved: Path, tmp_path: Path):
     assert (tmp_path / "again" / WEIGHTS_FILE).read_bytes() == (saved / WEIGHTS_FILE).read_bytes()
 
 
-def test_the_safetensors_library_reads_our_bytes():
-    load = pytest.importorskip("safetensors.torch").load
+@pytest.mark.parametrize("dtype", [None, torch.float16, torch.float32])
+def test_the_safetensors_library_reads_our_files(tmp_path: Path, dtype: torch.dtype | None):
+    load_file = pytest.importorskip("safetensors.torch").load_file
     tensors = {
         "b": torch.randn(3, 4),
         "a": torch.randn(2, 3, 4, 5).half().to(memory_format=torch.channels_last),
@@ -54,11 +56,37 @@ def test_the_safetensors_library_reads_our_bytes():
         "empty": torch.zeros(0, 3),
         "ünï": torch.arange(5),
     }
-    loaded = load(safetensors_bytes(tensors))
+    save_weights(tmp_path / "some.safetensors", tensors, dtype)
+    loaded = load_file(tmp_path / "some.safetensors")
     assert set(loaded) == set(tensors)
     for name, tensor in tensors.items():
+        if dtype and tensor.is_floating_point():
+            tensor = tensor.to(dtype)
         assert loaded[name].dtype == tensor.dtype
         assert torch.equal(loaded[name], tensor)
+
+
+def test_full_precision_on_demand(tmp_path: Path, toy_spec: ModelSpec, reader: LipReader):
+    save_checkpoint(tmp_path, toy_spec, reader.state_dict(), torch.float32)
+    _, loaded = load_checkpoint(tmp_path)
+    for name, tensor in loaded.state_dict().items():
+        assert torch.equal(tensor, reader.state_dict()[name])
+    video, lengths = torch.randn(1, 5, 1, 32, 48), torch.tensor([5])
+    assert torch.equal(loaded(video, lengths), reader.eval()(video, lengths))
+    with torch.no_grad():
+        loaded.ctc.project.bias += 1  # what was read from a file can be changed, and the file does not change with it
+    assert torch.equal(load_checkpoint(tmp_path)[1].ctc.project.bias, reader.ctc.project.bias)
+
+
+def test_the_units_travel_with_the_model(tmp_path: Path, toy_spec: ModelSpec):
+    (tmp_path / "published.txt").write_text("<unk> 1\n▁A 2\n", encoding="utf-8")
+    units = {"kind": "units", "units": str(tmp_path / "published.txt"), "model": None}
+    spec = replace(toy_spec, tokenizer=units)
+    save_checkpoint(tmp_path / "model", spec, build_reader(spec).state_dict())
+    assert json.loads((tmp_path / "model" / SPEC_FILE).read_text())["tokenizer"] == units | {"units": "units.txt"}
+    loaded, reader = load_checkpoint((tmp_path / "model").rename(tmp_path / "elsewhere"))
+    assert tokenizer_from_dict(loaded.tokenizer).vocab == ["<blank>", "<unk>", "▁A", "<eos>"]
+    assert reader.ctc.project.out_features == 4
 
 
 @pytest.mark.parametrize("size", [0, 4, 100, -1])

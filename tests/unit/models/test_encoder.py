@@ -6,6 +6,7 @@ from torch import nn
 
 from lipscribe.models.conformer import ConformerEncoder, RelativeSelfAttention, by_key, distance_encoding
 from lipscribe.models.encoder import NoEncoder, RecurrentEncoder
+from lipscribe.models.rel_conformer import RelConformerEncoder
 from lipscribe.models.tcn import TCNEncoder
 
 LENGTHS = torch.tensor([9, 1, 5])
@@ -13,6 +14,8 @@ ENCODERS = {
     "lstm": lambda: RecurrentEncoder("lstm", features=6, hidden=4, layers=2, bidirectional=True, dropout=0.2),
     "tcn": lambda: TCNEncoder(features=6, hidden=5, layers=2, kernel=3, dropout=0.2),
     "conformer": lambda: ConformerEncoder(features=6, hidden=8, layers=2, heads=2, kernel=3, dropout=0.2),
+    "rel-conformer": lambda: RelConformerEncoder(features=6, hidden=8, ff=12, layers=2, heads=2, kernel=3, dropout=0.2),
+    "legacy": lambda: RelConformerEncoder(6, hidden=8, ff=12, layers=2, heads=2, kernel=3, positions="legacy"),
     "none": lambda: NoEncoder(features=6, dropout=0.2),
 }
 

@@ -15,7 +15,7 @@ KINDS = [
     pytest.param(*kind, id="-".join(map(str, kind)))
     for kind in [
         *product((1, 5), ("flatten", "average"), ("lstm", "gru"), (False, True)),
-        *product((5,), ("flatten",), ("tcn", "conformer", "none"), (True,)),
+        *product((5,), ("flatten",), ("tcn", "conformer", "rel-conformer", "none"), (True,)),
     ]
 ]
 
@@ -28,7 +28,7 @@ def spec_of(
         tokenizer={"kind": "words", "words": ["a", "b", "c"]},
         input=InputSpec(16, 24),
         frontend=FrontendSpec((4, 6), stem_frames, pooling, features=10, dropout=0.3),
-        encoder=EncoderSpec(cell, 8 if cell == "conformer" else 7, 2, bidirectional, dropout=0.3, kernel=3, heads=2),
+        encoder=EncoderSpec(cell, 8 if "conformer" in cell else 7, 2, bidirectional, dropout=0.3, kernel=3, heads=2),
     )
 
 
@@ -72,6 +72,8 @@ def test_a_clip_reads_the_same_alone_and_padded_in_a_batch(stem_frames, pooling,
         FrontendSpec((4, 6, 6, 8), 5, "average", features=10, kind="resnet18"),
         FrontendSpec((4, 6, 6, 8), 1, "flatten", features=10, kind="resnet18"),
         FrontendSpec((4, 6, 8), dropout=0.3, kind="lipnet"),
+        FrontendSpec((4, 6, 6, 8), 5, "average", kind="auto-avsr", activation="prelu"),
+        FrontendSpec((4, 6, 6, 8), 3, "average", dropout=0.3, kind="auto-avsr", activation="swish"),
     ],
     ids=lambda frontend: frontend.kind,
 )

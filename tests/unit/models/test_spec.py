@@ -45,7 +45,10 @@ def test_round_trip(tmp_path: Path):
         ),
         ({"tokenizer": {"kind": "words", "words": []}}, "words holds nothing"),
         ({"frontend": {"stem_frames": 4}}, "frontend: stem_frames is 4, wanted an odd number"),
-        ({"encoder": {"cell": "rnn"}}, "encoder.cell is 'rnn', wanted one of lstm, gru, tcn, conformer, none"),
+        (
+            {"encoder": {"cell": "rnn"}},
+            "encoder.cell is 'rnn', wanted one of lstm, gru, tcn, conformer, rel-conformer, none",
+        ),
         (
             {"frontend": {"kind": "resnet18", "channels": [8, 8]}},
             "frontend: channels has 2 numbers, wanted 4 for resnet18",
@@ -70,6 +73,28 @@ def test_round_trip(tmp_path: Path):
             {"encoder": {"cell": "tcn", "bidirectional": False}},
             "encoder: bidirectional is false, but tcn reads no direction: wanted true, or lstm or gru",
         ),
+        (
+            {"encoder": {"cell": "rel-conformer", "hidden": 20, "heads": 4}},
+            "encoder: hidden is 20, wanted a multiple of 8, twice the heads",
+        ),
+        ({"encoder": {"ff": 9}}, "encoder: ff is 9, wanted 0 for lstm"),
+        ({"encoder": {"positions": "legacy"}}, "encoder: positions is legacy, wanted latest for lstm"),
+        (
+            {"frontend": {"kind": "auto-avsr", "channels": [8, 8, 8], "pooling": "average"}},
+            "frontend: channels has 3 numbers, wanted 4 for auto-avsr",
+        ),
+        (
+            {"frontend": {"kind": "auto-avsr", "channels": [8, 8, 8, 8]}},
+            "frontend: pooling is flatten, wanted average for auto-avsr",
+        ),
+        ({"frontend": {"activation": "swish"}}, "frontend: activation is swish, wanted relu for conv"),
+        ({"decoder": {"ff": 9}}, "decoder: ff is 9, wanted 0 for lstm"),
+        (
+            {"decoder": {"kind": "transformer"}},
+            'decoder.kind is transformer, wanted a tokenizer of kind "units", whose last token is <eos>',
+        ),
+        ({"input": {"crop": "other"}}, "input.crop is 'other', wanted one of lipscribe, auto-avsr"),
+        ({"input": {"normalisation": "none"}}, "input.normalisation is 'none', wanted one of frame, fixed"),
         ({"input": {"height": 200}}, "input.height is 200, wanted 8 to 96"),
         ({"format_version": 2}, "format_version is 2, wanted 1 to 1"),
         ({"card": {"scores": {"dev_wer": "low"}}}, "card.scores.dev_wer is 'low', wanted a number"),
@@ -86,6 +111,24 @@ def test_a_wrong_spec_is_refused(tmp_path: Path, change: dict[str, Any], message
 def test_the_bundled_model_loads_though_its_spec_is_older_than_some_fields():
     spec = load_spec(find_model(DEFAULT_MODEL))
     assert (spec.encoder.cell, spec.frontend.channels) == ("lstm", (24, 48, 96, 128))
+
+
+@pytest.mark.parametrize(
+    ("decoder", "message"),
+    [
+        ({"location_frames": 3}, "decoder: location_frames is 3, wanted 0 for transformer"),
+        ({"hidden": 9, "heads": 3}, "decoder: hidden is 9, wanted an even number that is a multiple of 3, the heads"),
+        ({"hidden": 10}, "decoder: hidden is 10, wanted an even number that is a multiple of 4, the heads"),
+    ],
+)
+def test_a_wrong_transformer(tmp_path: Path, decoder: dict[str, Any], message: str):
+    (tmp_path / "units.txt").write_text("A 1\n")
+    units = {"tokenizer": {"kind": "units", "units": "units.txt", "model": None}, "grammar": None}
+    record = RECORD | units | {"decoder": {"kind": "transformer"}}
+    spec = load_spec(write_spec(tmp_path, json.dumps(record)))
+    assert spec.tokenizer["units"] == str(tmp_path / "units.txt")
+    with pytest.raises(CheckpointError, match=rf"spec.json: 1 fault: {message}"):
+        load_spec(write_spec(tmp_path, json.dumps(record | {"decoder": {"kind": "transformer"} | decoder})))
 
 
 def test_a_damaged_spec(tmp_path: Path):

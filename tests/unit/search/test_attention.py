@@ -203,10 +203,10 @@ def test_a_decoders_words_know_what_else_they_might_have_been(method: str, rando
 
 
 def test_each_model_has_its_own_search():
-    assert own_search(ctc=True, decoder=False, grammar=None) == SearchOptions("beam")
-    assert own_search(ctc=True, decoder=False, grammar=(("a",),)).method == "grammar"
-    assert own_search(ctc=True, decoder=True, grammar=(("a",),)).method == "joint"
-    assert own_search(ctc=False, decoder=True, grammar=None).method == "attention"
+    assert own_search(ctc=True, decoder=None, grammar=None) == SearchOptions("beam")
+    assert own_search(ctc=True, decoder=None, grammar=(("a",),)).method == "grammar"
+    assert own_search(ctc=True, decoder="lstm", grammar=(("a",),)).method == "joint"
+    assert own_search(ctc=False, decoder="lstm", grammar=None).method == "attention"
 
 
 @pytest.mark.parametrize(

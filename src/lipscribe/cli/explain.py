@@ -1,0 +1,65 @@
+"""`lipscribe explain`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def explain(
+    video: Annotated[Path, typer.Argument(help="A video file.", show_default=False)],
+    model: Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.")] = "grid-s1",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for what is made.")] = Path("explain"),
+    face: Annotated[str, typer.Option(help="Whom to read: moving, largest, all, or a face's id.")] = "moving",
+    start: Annotated[float, typer.Option(help="Where in the video to begin, in seconds.", min=0)] = 0.0,
+    seconds: Annotated[float, typer.Option(help="How much of a long video to explain, in seconds.", min=0.1)] = 15.0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> int:
+    """Show where in the face and when the model looked for each word: a picture, a film and the figures as JSON.
+
+    Examples:
+      lipscribe explain clip.mpg
+
+      lipscribe explain long.mp4 --start 60 --seconds 10 --output explain/
+    """
+    from lipscribe.cli.files import result_folder
+    from lipscribe.explain import explain_video, write_explanation
+    from lipscribe.pipeline import load_model
+
+    result_folder(output)
+    explanation = explain_video(
+        video, load_model(model, device), face=face, start=start, seconds=seconds, progress=True
+    )
+    for warning in explanation.warnings:
+        print(f"warning: {video}: {warning}", file=sys.stderr)
+    print(_summary(explanation))
+    paths = write_explanation(explanation, output)
+    if explanation.until is not None:
+        print(f"note: the video goes on: --start {explanation.until:g} explains what follows", file=sys.stderr)
+    kinds = {".png": "picture", ".mp4": "film", ".json": "figures"}
+    print()
+    for path in paths:
+        print(f"{kinds[path.suffix]:8s}  {path}")
+    return 0
+
+
+def _summary(explanation) -> str:
+    longest = max(len("word"), *(len(word.word.text) for word in explanation.words))
+    lines = [
+        f"read: {' '.join(word.word.text for word in explanation.words)}",
+        "",
+        f"{'word':{longest}s}   {'said':17s}  prob.   {'half of what spoke for it':26s}  on the lips",
+    ]
+    for word in explanation.words:
+        said = f"{word.word.start:5.2f} to {word.word.end:5.2f} s"
+        half = f"{word.half[0]:5.2f} to {word.half[1]:5.2f} s"
+        num_frames = round((word.half[1] - word.half[0]) * explanation.fps)
+        frames = f"({num_frames} frame{'' if num_frames == 1 else 's'})"
+        lines.append(
+            f"{word.word.text:{longest}s}  {said:18s} {word.word.probability:5.0%}   {half:16s} {frames:11s} "
+            f"{word.lips_share:9.0%}"
+        )
+    area = sum(stretch.lips_area for stretch in explanation.stretches) / len(explanation.stretches)
+    lines.append(f"\nThe lips and what is between them take {area:.0%} of what the model sees.")
+    return "\n".join(lines)

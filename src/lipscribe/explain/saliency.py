@@ -1,0 +1,145 @@
+"""Which pixels of which frames spoke for each word: integrated gradients from a still mouth.
+
+Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017, arXiv 1703.01365.
+
+The network's log-probability of a word is followed along the straight line from a mouth that does not move (the mean of
+the crops, in every frame) to the real crops. What each pixel contributes on the way adds up to the whole rise. A still
+mouth is read as nothing, so what remains is what the *movement* says.
+
+Measured on one clip of each bundled model (six words each): the 5 % of the pixels that are called most important are
+replaced, and the word's log-probability falls by
+
+    ranked by                                         still mouth put in    grey put in
+    integrated gradients from a still mouth                          5.7            1.9
+    integrated gradients from a grey picture                         3.0            3.0
+    SmoothGrad (Smilkov et al., 2017)                                0.7            0.7
+    chance                                                           0.0            0.0
+
+Each baseline does best on its own replacement, and both beat the gradient alone; what is asked here is what the movement
+says, so the still mouth it is. Only what spoke *for* a word is kept: smoothed with its sign, then cut at 0.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from lipscribe.models.scorer import DecoderScorer
+from lipscribe.pipeline import Model
+from lipscribe.search import Span, align
+from lipscribe.tokenizer import TokenWord
+from lipscribe.transforms import crops_to_video
+
+STEPS = 16  # places on the line at which the gradient is taken
+NOTHING = 1e-3  # a rise of the log-probability that is no more than rounding
+SMOOTH_PX, SMOOTH_FRAMES = 2.0, 0.7  # sigmas: single pixels are noise (the network halves the picture four times)
+
+
+class Evidence(NamedTuple):
+    """What spoke for each of the W words of a stretch of T frames.
+
+    Attributes:
+        saliency: (W, T, H, W) float32 of the model's input, at least 0; a word's sum is 1, or 0 where nothing spoke.
+        ctc: (W, T), the CTC head's probability of the word in each frame where the alignments have it; None without.
+        attention: (W, T), how much the decoder looked at each frame for the word, a row sums to 1; None without.
+    """
+
+    saliency: np.ndarray
+    ctc: np.ndarray | None
+    attention: np.ndarray | None
+
+
+def find_evidence(
+    model: Model,
+    crops: np.ndarray,
+    part: slice,
+    tokens: Sequence[int],
+    spans: Sequence[Span],
+    words: Sequence[TokenWord],
+    progress: bool = False,
+) -> Evidence:
+    """Explains a sentence that was read.
+
+    Args:
+        crops: (T, 96, 96) uint8: the frames that the network saw.
+        part: Those of them that the words were read from.
+        tokens: The sentence.
+        spans: Frames of each token, counted from the part's beginning.
+        words: Its words, as places in `tokens`.
+        progress: Show a bar on stderr, where that is a terminal.
+
+    Returns:
+        `saliency` of all T frames, `ctc` and `attention` of those in `part`.
+    """
+    size = model.spec.input
+    video = crops_to_video(crops, size.height, size.width, size.normalisation).to(model.device)  # (T, 1, H, W)
+    still = video.mean(0, keepdim=True).expand_as(video)
+    total = torch.zeros(len(words), *video.shape, device=video.device)
+    hidden = None if progress else True
+    # CuDNN's recurrent layers know no gradients in eval mode, and train mode would bring the dropout.
+    with torch.backends.cudnn.flags(enabled=False):
+        for step in tqdm(range(STEPS), desc="explaining", leave=False, disable=hidden):
+            point = (still + (video - still) * ((step + 0.5) / STEPS)).requires_grad_()
+            scores = _scores(model, point, part, tokens, spans, words)
+            for i, score in enumerate(scores):
+                total[i] += torch.autograd.grad(score, point, retain_graph=i + 1 < len(scores))[0]
+    contribution = (total / STEPS * (video - still))[:, :, 0].cpu().numpy()  # (W, T, H, W)
+    return Evidence(np.stack([_shares(one) for one in contribution]), *_alignment(model, video, part, tokens, words))
+
+
+def _looks(model: Model, video: Tensor, part: slice) -> Tensor:
+    """Encoder states (looks, T', D) of the part, with gradients, as `Model` makes them without."""
+    looks = torch.stack([video, video.flip(-1)] if model.spec.flip_average else [video])
+    return model.reader.encode(looks, torch.full((len(looks),), len(video)))[:, part]
+
+
+def _scores(
+    model: Model,
+    video: Tensor,
+    part: slice,
+    tokens: Sequence[int],
+    spans: Sequence[Span],
+    words: Sequence[TokenWord],
+) -> list[Tensor]:
+    """Log-probability of each word: the decoder's after the words before it, or CTC's mean over each token's frames."""
+    states = _looks(model, video, part)
+    if model.reader.decoder is not None:
+        looks, num_frames = states.shape[:2]
+        targets = torch.tensor([list(tokens)] * looks, device=states.device)
+        expected = model.reader.decoder(states, torch.full((looks,), num_frames), targets).mean(0).log_softmax(-1)
+        each = [expected[u, token] for u, token in enumerate(tokens)]
+    else:
+        log_probs = model.reader.ctc(states).mean(0).log_softmax(-1)
+        each = [log_probs[span.start : span.end, token].mean() for token, span in zip(tokens, spans, strict=True)]
+    return [torch.stack(each[word.start : word.stop]).sum() for word in words]
+
+
+@torch.inference_mode()
+def _alignment(
+    model: Model, video: Tensor, part: slice, tokens: Sequence[int], words: Sequence[TokenWord]
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    states = _looks(model, video, part)
+    ctc = attention = None
+    if model.reader.ctc is not None:
+        seen = align(model.reader.ctc(states).mean(0).log_softmax(-1).cpu().numpy(), tokens).seen
+        ctc = np.stack([seen[:, word.start : word.stop].sum(1) for word in words])
+    if model.reader.decoder is not None:
+        looked = DecoderScorer(model.reader.decoder, states).attention(tuple(tokens))
+        attention = np.stack([looked[word.start : word.stop].mean(0) for word in words])
+    return ctc, attention
+
+
+def _shares(contribution: np.ndarray) -> np.ndarray:
+    """Contributions (T, H, W), of either sign -> smoothed, what spoke for the word, as shares of its sum."""
+    spatial = np.stack([cv2.GaussianBlur(frame, (0, 0), SMOOTH_PX) for frame in contribution])
+    reach = int(3 * SMOOTH_FRAMES)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / SMOOTH_FRAMES) ** 2)
+    padded = np.pad(spatial, ((reach, reach), (0, 0), (0, 0)))
+    smoothed = sum(weight * padded[i : i + len(spatial)] for i, weight in enumerate(kernel / kernel.sum()))
+    spoke_for = np.clip(smoothed, 0, None)
+    total = spoke_for.sum()
+    return (spoke_for / total if total > NOTHING else np.zeros_like(spoke_for)).astype(np.float32)
