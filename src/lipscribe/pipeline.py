@@ -5,14 +5,14 @@ Each station can be used alone, and takes what the one before gives:
     frames = Video("clip.mpg")                                # frames at the model's rate
     tracks = track_faces(frames)                              # one track a face
     run = choose_faces(tracks)[0].runs()[0]                   # a stretch in which the face is there
-    crops = crop_mouth(frames, run)                           # (T, 96, 96)
+    crops = crop_mouth(frames, run, model.spec.input.crop)    # (T, 96, 96)
     seen = model.see(crops)                                   # (T, V), or (T, looks, D) for a decoder
     hypothesis = model.search(seen)[0]                        # text, words, probabilities
     transcript = to_transcript(hypothesis, model.spec.input.fps)
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from lipscribe.models.reader import LipReader
 from lipscribe.models.registry import DEFAULT_MODEL, find_model
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
-from lipscribe.mouth import CROP_SIZE, stream_all_crops
+from lipscribe.mouth import CROP_SIZE, crop_warnings, stream_all_crops
 from lipscribe.search import BY_DECODER, METHODS, Hypothesis, SearchOptions, own_search, search
 from lipscribe.search.confidence import calibrated
 from lipscribe.tokenizer import tokenizer_from_dict
@@ -38,11 +38,9 @@ from lipscribe.transcript import Alternative, NBest, RankedText, Segment, Transc
 from lipscribe.transforms import crops_to_video
 from lipscribe.units import Seconds, frame_to_seconds
 from lipscribe.video import Video
+from lipscribe.windows import LONG, PIECE, SHORT, Windows, cut_into_pieces, see_in_windows
 
-WINDOW = 150  # frames read at once: 6 s; a longer run is read in windows, in bounded memory
-CONTEXT = 50  # frames beyond each side of a window that the network sees and whose output is thrown away
-PIECE = 1500  # frames searched at once: 60 s; longer runs are cut where nobody speaks, so memory is bounded here too
-DECODER_PIECE = 150  # the same for a decoder, 6 s: what it attends to has to be about as long as what it learned from
+ATTENDS_TO_ALL = ("rel-conformer",)  # encoders that are read in the long windows
 SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment
 LONG_PRESENT = 0.3  # share of a shot's frames for which somebody has to be there to be worth a word
 LOW_COVERAGE = 0.8  # below this share of frames with a face, the user is warned
@@ -58,7 +56,8 @@ def transcribe(
     """Reads the words from a video, by the picture alone.
 
     Args:
-        source: A video file; frames (T, H, W, 3) uint8 RGB or mouth crops (T, 96, 96) uint8, both at the model's rate.
+        source: A video file; frames (T, H, W, 3) uint8 RGB or mouth crops (T, 96, 96) uint8 of the
+            model's kind (`crop_mouth`), both at its rate.
         model: A model's name or folder, or a loaded model, which saves loading it again.
         face: Whom to read: "moving" (in each shot the mouth that moves most), "largest", a track's id, or "all".
         progress: Show bars on stderr, where that is a terminal.
@@ -89,7 +88,7 @@ def load_model(name: str | Path = DEFAULT_MODEL, device: str = "auto") -> "Model
     return Model(spec, reader, device)
 
 
-class Model:  # this file is longer than others on purpose: the whole way is read in one place
+class Model:
     """A loaded lip reader.
 
     Attributes:
@@ -97,6 +96,7 @@ class Model:  # this file is longer than others on purpose: the whole way is rea
         name: The spec's name.
         tokenizer: Between its output and text.
         methods: The searches that it can do.
+        windows: In what lengths it reads long runs.
         default_search: By its decoder where it has one, by the grammar where the spec has one (a closed-vocabulary
             model), else a CTC beam; see `own_search`.
     """
@@ -110,6 +110,7 @@ class Model:  # this file is longer than others on purpose: the whole way is rea
         self.methods = tuple(method for method in METHODS if able.get(method, spec.ctc))
         self.default_search = own_search(spec.ctc, spec.decoder and spec.decoder.kind, spec.grammar)
         self.device = _device(device)
+        self.windows = LONG if spec.encoder.cell in ATTENDS_TO_ALL else SHORT
         self._detector: FaceDetector | None = None  # started with the first video
         self.reader = reader.to(self.device, memory_format=torch.channels_last).eval()
 
@@ -141,7 +142,8 @@ class Model:  # this file is longer than others on purpose: the whole way is rea
         looks = 2 if self.spec.flip_average else 1
         if not len(crops):
             return torch.zeros(looks, 0, self.reader.encoder.out_features, device=self.device)
-        video = crops_to_video(crops, self.spec.input.height, self.spec.input.width).to(self.device)  # (T, 1, H, W)
+        size = self.spec.input
+        video = crops_to_video(crops, size.height, size.width, size.normalisation).to(self.device)  # (T, 1, H, W)
         length = torch.tensor([len(video)])
         # One after the other: side by side they would need twice the memory and as much time.
         return torch.cat([self.reader.encode(look[None], length) for look in (video, video.flip(-1))[:looks]])
@@ -183,7 +185,7 @@ class Model:  # this file is longer than others on purpose: the whole way is rea
 
     def stream_log_probs(self, crops: Iterable[np.ndarray]) -> np.ndarray:
         """Crops one by one, (96, 96) uint8 -> (T, V) float32, reading long runs in overlapping windows."""
-        return _stream(self.log_probs, crops)
+        return see_in_windows(self.log_probs, crops, self.windows)
 
     def transcribe(
         self,
@@ -197,7 +199,7 @@ class Model:  # this file is longer than others on purpose: the whole way is rea
         fps = self.spec.input.fps
         if isinstance(source, np.ndarray) and source.ndim == 3:
             _check_crops(source)
-            segments, nbest = self._read(_stream(self.see, source), 0, options)
+            segments, nbest = self._read(see_in_windows(self.see, source, self.windows), 0, options)
             duration = frame_to_seconds(len(source), fps)
             return Transcript(tuple(segments), model=self.name, duration=duration, nbest=tuple(nbest))
         frames = Video(source, fps) if isinstance(source, str | Path) else source
@@ -209,6 +211,7 @@ class Model:  # this file is longer than others on purpose: the whole way is rea
         warnings = list(getattr(frames, "warnings", []))
         chosen = self._choose(source, watched, tracks, face)
         runs = [run for track in chosen for run in track.runs()]
+        warnings += crop_warnings(runs, self.spec.input.crop)
         segments, nbest = [], []
         for run, seen in self.see_runs(watched.read("mouths"), runs):
             speaker = f"face {run.id}" if face == "all" else None
@@ -247,10 +250,10 @@ class Model:  # this file is longer than others on purpose: the whole way is rea
 
     def see_runs(self, frames: Iterable[np.ndarray], runs: list[FaceTrack]) -> Iterator[tuple[FaceTrack, np.ndarray]]:
         """Each run with what `see` makes of it, as soon as it ends: one pass over the frames, however many runs."""
-        windows: dict[int, _Windows] = {}
-        for i, crop in stream_all_crops(frames, runs):
+        windows: dict[int, Windows] = {}
+        for i, crop in stream_all_crops(frames, runs, self.spec.input.crop):
             if i not in windows:
-                windows[i] = _Windows(self.see)
+                windows[i] = Windows(self.see, self.windows)
             windows[i].add(crop)
             if windows[i].num_frames == runs[i].stop - runs[i].start:
                 yield runs[i], windows.pop(i).finish()
@@ -282,10 +285,10 @@ class Model:  # this file is longer than others on purpose: the whole way is rea
             states = torch.from_numpy(seen).transpose(0, 1).to(self.device)
             silent = self._ctc(states) if self.spec.ctc else np.zeros((len(seen), 1))
             if options.method in BY_DECODER:  # which has learned sentences by the piece
-                piece = DECODER_PIECE
+                piece = self.windows.decoder_piece
             else:
                 seen = silent
-        for start, stop in _pieces(silent, piece):
+        for start, stop in cut_into_pieces(silent, piece):
             yield start, stop, self.search(seen[start:stop], options)
 
     def _sentence_words(self, options: SearchOptions | None) -> int | None:
@@ -322,74 +325,6 @@ def to_transcript(
     return Transcript(
         tuple(Segment(" ".join(w.text for w in group), group[0].start, group[-1].end, tuple(group)) for group in groups)
     )
-
-
-def _stream(see: Callable[[np.ndarray], np.ndarray], crops: Iterable[np.ndarray]) -> np.ndarray:
-    """Crops one by one, (96, 96) uint8 -> what `see` makes of them all, a row a frame."""
-    windows = _Windows(see)
-    for crop in crops:
-        windows.add(crop)
-    return windows.finish()
-
-
-class _Windows:
-    """Reads a run in windows as its crops come in; each window sees `CONTEXT` frames more on either side.
-
-    What stays from window to window lies in two arrays. As many small ones, each allocated beside the network's own
-    memory, it would keep the allocator from using that again: a quarter of a GB in half an hour of video.
-    """
-
-    def __init__(self, see: Callable[[np.ndarray], np.ndarray]):
-        self.num_frames = 0
-        self._see = see
-        self._crops = np.empty((CONTEXT + WINDOW + CONTEXT, CROP_SIZE, CROP_SIZE), np.uint8)
-        self._num_held = 0  # of the crops
-        self._before = 0  # frames of context at the beginning of what is held
-        self._out: np.ndarray | None = None  # a row a frame, and room for more
-        self._num_read = 0
-
-    def add(self, crop: np.ndarray) -> None:
-        """Takes one crop (96, 96) uint8."""
-        if self._num_held == self._before + WINDOW + CONTEXT:
-            self._read(WINDOW)
-        self._crops[self._num_held] = crop
-        self._num_held += 1
-        self.num_frames += 1
-
-    def finish(self) -> np.ndarray:
-        """What was seen of all crops, a row a frame."""
-        if self._num_held > self._before or not self._num_read:
-            self._read(self._num_held - self._before)
-        return self._out[: self._num_read]
-
-    def _read(self, keep: int) -> None:
-        end = self._before + keep
-        self._store(self._see(self._crops[: self._num_held])[self._before : end])
-        self._before = min(CONTEXT, end)
-        first = end - self._before
-        self._crops[: self._num_held - first] = self._crops[first : self._num_held]
-        self._num_held -= first
-
-    def _store(self, seen: np.ndarray) -> None:
-        stop = self._num_read + len(seen)
-        if self._out is None:
-            self._out = np.empty((stop, *seen.shape[1:]), seen.dtype)
-        elif stop > len(self._out):
-            self._out = np.concatenate([self._out, np.empty_like(self._out), seen])  # twice the room, and more
-        self._out[self._num_read : stop] = seen
-        self._num_read = stop
-
-
-def _pieces(log_probs: np.ndarray, piece: int = PIECE) -> Iterator[tuple[int, int]]:
-    """Cuts a long run (T, V) into pieces of at most `piece` frames, each cut at the stillest half second there is."""
-    start = 0
-    while len(log_probs) - start > piece:
-        silence = np.exp(log_probs[start + piece // 2 : start + piece, 0])
-        stillest = np.argmax(np.convolve(silence, np.ones(13), mode="same"))
-        stop = start + piece // 2 + int(stillest)
-        yield start, stop
-        start = stop
-    yield start, len(log_probs)
 
 
 class _Watched:

@@ -3,7 +3,9 @@
 Needs torch and numpy only: training from prepared crops runs where nothing else is installed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,20 +13,26 @@ from torch import Tensor
 
 from lipscribe.typed import within
 
+FIXED_MEAN, FIXED_DEVIATION = 0.421, 0.165  # of the greys 0 to 1 that the Auto-AVSR models were trained on
 
-def crops_to_video(crops: np.ndarray, height: int, width: int) -> Tensor:
+Normalisation = Literal["frame", "fixed"]
+
+
+def crops_to_video(crops: np.ndarray, height: int, width: int, normalisation: Normalisation = "frame") -> Tensor:
     """Cuts the middle of the crops and normalises it.
 
     Args:
         crops: (T, 96, 96) uint8.
+        normalisation: "frame" gives each frame mean 0 and deviation 1, and so takes out flicker; "fixed" does the same
+            to all greys, with the mean and deviation of Auto-AVSR's training clips.
 
     Returns:
-        (T, 1, height, width) float32, each frame with mean 0 and deviation 1. Each frame by itself, so that a frame's
-        input depends on no other: a long video read in windows gets the same numbers, and flicker is taken out.
+        (T, 1, height, width) float32. Each frame by itself, so that a frame's input depends on no other: a long video
+        read in windows gets the same numbers.
     """
     top, left = (crops.shape[1] - height) // 2, (crops.shape[2] - width) // 2
     middle = crops[:, top : top + height, left : left + width]
-    return normalise_frames(torch.from_numpy(np.ascontiguousarray(middle)).float()[:, None])
+    return NORMALISE[normalisation](torch.from_numpy(np.ascontiguousarray(middle)).float()[:, None])
 
 
 def normalise_frames(video: Tensor) -> Tensor:
@@ -32,6 +40,14 @@ def normalise_frames(video: Tensor) -> Tensor:
     mean = video.mean((-2, -1), keepdim=True)
     deviation = video.std((-2, -1), keepdim=True, unbiased=False)
     return (video - mean) / deviation.clamp(min=1.0)
+
+
+def normalise_fixed(video: Tensor) -> Tensor:
+    """(T, 1, H, W) greys 0 to 255 -> the same with mean 0 and deviation 1 over Auto-AVSR's training clips."""
+    return (video / 255 - FIXED_MEAN) / FIXED_DEVIATION
+
+
+NORMALISE: dict[Normalisation, Callable[[Tensor], Tensor]] = {"frame": normalise_frames, "fixed": normalise_fixed}
 
 
 @dataclass(frozen=True)
@@ -70,8 +86,9 @@ class AugmentConfig:
 class Augment:
     """Crops -> varied model input, with the times of the frames that came out."""
 
-    def __init__(self, config: AugmentConfig, height: int, width: int):
+    def __init__(self, config: AugmentConfig, height: int, width: int, normalisation: Normalisation = "frame"):
         self.config = config
+        self.normalise = NORMALISE[normalisation]
         self.height = height
         self.width = width
 
@@ -99,7 +116,7 @@ class Augment:
             padding_mode="border",
             align_corners=False,
         )
-        video = normalise_frames(video)
+        video = self.normalise(video)
         noise = torch.randn(video.shape, generator=torch.Generator().manual_seed(int(rng.integers(2**62))))
         video = video.add(noise, alpha=rng.uniform(0, self.config.noise))
         self._cover(video, rng)

@@ -10,8 +10,8 @@ import pytest
 from lipscribe.data.corpora.grid import SLOT_NAMES, SLOTS
 from lipscribe.data.manifest import Clip
 from lipscribe.data.shards import PreparedClip, write_shard
-from lipscribe.errors import LipscribeError, ManifestError, VideoError
-from lipscribe.evaluation import evaluate_prepared, evaluate_videos, write_evaluation
+from lipscribe.errors import ConfigError, LipscribeError, ManifestError, VideoError
+from lipscribe.evaluation import calibrate_prepared, evaluate_prepared, evaluate_videos, write_evaluation
 from lipscribe.evaluation.scores import (
     Reading,
     calibrate,
@@ -36,7 +36,7 @@ class ScriptedModel:
     methods = ("greedy", "beam", "grammar")
 
     def __init__(self, grammar=None):
-        self.spec = SimpleNamespace(grammar=grammar, input=SimpleNamespace(fps=25.0))
+        self.spec = SimpleNamespace(grammar=grammar, input=SimpleNamespace(fps=25.0, crop="lipscribe"))
         self.tokenizer = WordTokenizer(WORDS)
         self.default_search = SearchOptions()
         self.num_looks = 0
@@ -148,6 +148,14 @@ def test_damaged_status_is_named(tmp_path):
     (tmp_path / "status.jsonl").write_text('{"id": "a"}')
     with pytest.raises(ManifestError, match=r"status\.jsonl is damaged .*prepare"):
         evaluate_prepared(ScriptedModel(), tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("measure", [evaluate_prepared, calibrate_prepared])
+def test_crops_of_another_kind_are_refused(tmp_path, measure):
+    write_shard(tmp_path / "dev-000000.tar", [prepared("a", "red", "red")])
+    (tmp_path / "prepare.json").write_text('{"crop": "auto-avsr"}')
+    with pytest.raises(ConfigError, match="holds auto-avsr crops, but the model reads lipscribe crops"):
+        measure(ScriptedModel(), tmp_path)
 
 
 def test_empty_split_is_refused(tmp_path):

@@ -20,7 +20,7 @@ from lipscribe.faces import FaceTrack
 from lipscribe.models.builders import build_reader
 from lipscribe.models.spec import DecoderSpec, EncoderSpec, FrontendSpec, ModelSpec
 from lipscribe.mouth import REFERENCE_FACE, STABLE_POINTS
-from lipscribe.pipeline import CONTEXT, Model
+from lipscribe.pipeline import Model
 from lipscribe.search import Span
 from lipscribe.tokenizer import TokenWord
 from lipscribe.video import Video, probe_video, save_video
@@ -207,7 +207,7 @@ def test_stretches_of_a_long_run_are_those_of_the_transcript(monkeypatch: pytest
     stretches = list(read_stretches(model, [], [face(2000)]))
     assert [round(word.start * 25) for stretch in stretches for word in stretch.words] == list(spoken)
     for stretch in stretches:
-        assert stretch.num_frames <= MAX_FRAMES + 2 * CONTEXT
+        assert stretch.num_frames <= MAX_FRAMES + 2 * model.windows.context
         assert 0 <= stretch.seen.start <= stretch.shown.start < stretch.shown.end <= stretch.seen.end <= 2000
         for word, span in zip(stretch.words, stretch.spans, strict=True):
             assert stretch.first_frame + span.start == round(word.start * 25)

@@ -1,6 +1,5 @@
 """The stations in order."""
 
-import tracemalloc
 import weakref
 from dataclasses import replace
 
@@ -13,11 +12,12 @@ from lipscribe import pipeline
 from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceTrack
 from lipscribe.models.builders import build_reader
-from lipscribe.models.spec import Card, DecoderSpec, EncoderSpec, FrontendSpec, ModelSpec
-from lipscribe.mouth import REFERENCE_FACE, STABLE_POINTS
-from lipscribe.pipeline import CONTEXT, WINDOW, Model, to_transcript
+from lipscribe.models.spec import Card, DecoderSpec, EncoderSpec, FrontendSpec, InputSpec, ModelSpec
+from lipscribe.mouth import REFERENCE_FACE, STABLE_POINTS, crop_mouth
+from lipscribe.pipeline import Model, to_transcript
 from lipscribe.search import SearchOptions
 from lipscribe.search.hypothesis import Hypothesis, WordSpan
+from lipscribe.windows import LONG, SHORT, see_in_windows
 
 SPEC = ModelSpec(
     name="tiny",
@@ -44,74 +44,20 @@ def hypothesis(*words: tuple[str, int, int]) -> Hypothesis:
     return Hypothesis((), " ".join(w.text for w in spans), 0.0, 1.0, (), spans)
 
 
-@pytest.mark.parametrize(
-    "num_frames", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, WINDOW + CONTEXT, WINDOW + CONTEXT + 1, 3 * WINDOW + 7]
-)
-def test_windows_keep_every_frame_once_and_show_what_is_around(model, monkeypatch, num_frames):
-    seen = []
-
-    def log_probs(window: np.ndarray) -> np.ndarray:
-        seen.append(len(window))
-        return window[:, 0, :1].astype(np.float32)
-
-    monkeypatch.setattr(model, "log_probs", log_probs)
-    out = model.stream_log_probs(iter(crops(num_frames)))
-    np.testing.assert_array_equal(out[:, 0], np.arange(num_frames) % 251)
-    assert max(seen) <= WINDOW + 2 * CONTEXT
-
-
-def test_inner_windows_have_context_on_both_sides(model, monkeypatch):
-    seen = []
-    monkeypatch.setattr(model, "log_probs", lambda window: (seen.append(window[[0, -1], 0, 0]), window[:, 0, :1])[1])
-    model.stream_log_probs(crops(3 * WINDOW))
-    first, last = 0, 3 * WINDOW - 1
-    wanted = [(first, WINDOW + CONTEXT - 1), (WINDOW - CONTEXT, 2 * WINDOW + CONTEXT - 1), (2 * WINDOW - CONTEXT, last)]
-    assert [tuple(ends) for ends in seen] == [(start % 251, end % 251) for start, end in wanted]
-
-
-def test_what_stays_of_a_window_is_not_scattered_over_the_memory(model, monkeypatch):
-    # Small arrays kept from each window pin the freed memory of the network between them: 600 MB in an hour.
-    monkeypatch.setattr(model, "log_probs", lambda window: np.zeros((len(window), 52), np.float32))
-    windows = pipeline._Windows(model.log_probs)
-    crop = np.zeros((96, 96), np.uint8)
-    for _ in range(3 * WINDOW):
-        windows.add(crop)
-    tracemalloc.start()
-    for _ in range(40 * WINDOW):
-        windows.add(crop)
-    kept = [trace.size for trace in tracemalloc.take_snapshot().traces if trace.size > 5000]
-    tracemalloc.stop()
-    assert len(kept) <= 2, kept
-    assert windows.finish().shape == (43 * WINDOW, 52)
-
-
 def test_the_windows_of_a_run_go_with_it(model, monkeypatch):
     alive = weakref.WeakSet()
-    made = pipeline._Windows
+    made = pipeline.Windows
 
     def counted(*args):
         alive.add(window := made(*args))
         return window
 
-    monkeypatch.setattr(pipeline, "_Windows", counted)
+    monkeypatch.setattr(pipeline, "Windows", counted)
     runs = [face_at(30, 30, 4, start, 0, 200) for start in range(0, 200, 4)]
     most = 0
     for _ in model.see_runs(np.zeros((200, 64, 64, 3), np.uint8), runs):
         most = max(most, len(alive))
     assert most <= 1
-
-
-def test_long_runs_are_cut_where_nobody_speaks():
-    log_probs = np.log(np.full((4000, 2), [0.1, 0.9]))
-    log_probs[1180:1220] = np.log([0.9, 0.1])
-    log_probs[2480:2500] = np.log([0.9, 0.1])
-    pieces = list(pipeline._pieces(log_probs))
-    cuts = [stop for _, stop in pieces]
-    assert [start for start, _ in pieces] == [0, *cuts[:-1]]
-    assert 1180 <= cuts[0] < 1220
-    assert 2480 <= cuts[1] < 2500
-    assert cuts[-1] == 4000
-    assert max(stop - start for start, stop in pieces) <= pipeline.PIECE
 
 
 def test_log_probs_are_log_probabilities(model):
@@ -126,6 +72,50 @@ def test_averaging_the_mirrored_look_makes_mirror_images_equal():
     model = Model(spec, build_reader(spec))
     picture = np.random.default_rng(0).integers(0, 255, (4, 96, 96), dtype=np.uint8)
     np.testing.assert_allclose(model.log_probs(picture), model.log_probs(picture[:, :, ::-1].copy()), atol=1e-5)
+
+
+def test_fixed_normalisation_reaches_the_network_and_its_mirror_image(monkeypatch):
+    spec = replace(SPEC, input=InputSpec(88, 88, normalisation="fixed"), flip_average=True)
+    model, looks = Model(spec, build_reader(spec)), []
+    encode = model.reader.encode
+    monkeypatch.setattr(model.reader, "encode", lambda video, lengths: looks.append(video) or encode(video, lengths))
+    picture = np.random.default_rng(0).integers(0, 255, (4, 96, 96), dtype=np.uint8)
+    there = model.log_probs(picture)
+    wanted = (picture[:, 4:92, 4:92] / 255 - 0.421) / 0.165
+    np.testing.assert_allclose(looks[0][0, :, 0], wanted, atol=1e-5)
+    np.testing.assert_allclose(looks[1][0, :, 0], wanted[:, :, ::-1], atol=1e-5)
+    np.testing.assert_allclose(model.log_probs(picture[:, :, ::-1].copy()), there, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["lipscribe", "auto-avsr"])
+def test_a_model_gets_the_crops_that_it_was_trained_on(kind: str, monkeypatch):
+    spec = replace(SPEC, input=InputSpec(crop=kind))
+    model, got = Model(spec, build_reader(spec)), []
+    frames = np.random.default_rng(0).integers(0, 255, (5, 240, 400, 3), dtype=np.uint8)
+    track = face_at(100, 100, 5, 0, 0, 5)
+    monkeypatch.setattr(pipeline, "track_faces", lambda frames, fps, detector: [track])
+    see = model.see
+    monkeypatch.setattr(model, "see", lambda crops: got.append(crops.copy()) or see(crops))
+    model.transcribe(frames)
+    np.testing.assert_array_equal(got[0], crop_mouth(frames, track, kind))
+    other = "auto-avsr" if kind == "lipscribe" else "lipscribe"
+    assert (got[0] != crop_mouth(frames, track, other)).mean() > 0.5
+
+
+def test_what_is_odd_about_crops_is_told(monkeypatch):
+    spec = replace(SPEC, input=InputSpec(crop="auto-avsr"))
+    track = face_at(100, 100, 5, 0, 0, 5)
+    track.landmarks[:, 15:55] += 300
+    monkeypatch.setattr(pipeline, "track_faces", lambda frames, fps, detector: [track])
+    warnings = Model(spec, build_reader(spec)).transcribe(np.zeros((5, 240, 400, 3), np.uint8)).warnings
+    assert any("the mouth lies beside its crop in 5 frames" in warning for warning in warnings)
+
+
+def test_an_encoder_that_attends_to_all_is_read_in_long_windows():
+    reader = build_reader(SPEC)
+    assert Model(SPEC, reader).windows is SHORT
+    spec = replace(SPEC, encoder=replace(SPEC.encoder, cell="rel-conformer"))
+    assert Model(spec, reader).windows is LONG
 
 
 def with_decoder(ctc: bool = True, flip_average: bool = False) -> Model:
@@ -154,8 +144,8 @@ def test_a_model_with_a_decoder_is_read_by_it(flip_average: bool):
 def test_what_a_decoder_reads_is_the_same_in_windows():
     spec = replace(SPEC, encoder=EncoderSpec("none"), decoder=DecoderSpec(hidden=4))  # sees two frames to either side
     model = Model(spec, build_reader(spec))
-    picture = np.random.default_rng(0).integers(0, 255, (WINDOW + 2 * CONTEXT, 96, 96), dtype=np.uint8)
-    np.testing.assert_allclose(pipeline._stream(model.see, picture), model.see(picture), atol=1e-5)
+    picture = np.random.default_rng(0).integers(0, 255, (SHORT.window + 2 * SHORT.context, 96, 96), dtype=np.uint8)
+    np.testing.assert_allclose(see_in_windows(model.see, picture), model.see(picture), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +170,7 @@ def test_without_ctc_there_are_no_log_probs_and_a_decoder_reads_all_the_same():
     with pytest.raises(ConfigError, match="no CTC head"):
         model.log_probs(crops(3))
     assert model.default_search.method == "attention"
-    model.transcribe(crops(pipeline.DECODER_PIECE + 60))
+    model.transcribe(crops(SHORT.decoder_piece + 60))
 
 
 @pytest.mark.parametrize(("method", "lengths"), [("joint", 2), ("attention", 2), ("beam", 1)])
@@ -192,8 +182,8 @@ def test_only_what_a_decoder_reads_is_cut_into_short_pieces(method: str, lengths
         return [hypothesis()]
 
     monkeypatch.setattr(model, "search", search)
-    model.transcribe(crops(pipeline.DECODER_PIECE + 60), options=SearchOptions(method))
-    assert (len(pieces), sum(pieces)) == (lengths, pipeline.DECODER_PIECE + 60)
+    model.transcribe(crops(SHORT.decoder_piece + 60), options=SearchOptions(method))
+    assert (len(pieces), sum(pieces)) == (lengths, SHORT.decoder_piece + 60)
 
 
 def test_the_temperature_of_a_decoders_search_is_applied():

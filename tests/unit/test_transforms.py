@@ -64,6 +64,26 @@ def test_the_middle_is_cut_out_and_each_frame_normalised_by_itself():
     assert torch.equal(crops_to_video(crops[2:3], HEIGHT, WIDTH)[0], video[2])
 
 
+def test_fixed_normalisation_is_the_same_for_all_greys():
+    crops = smooth_crops(3)
+    video = crops_to_video(crops, 88, 88, "fixed")
+    assert (video.shape, video.dtype) == ((3, 1, 88, 88), torch.float32)
+    np.testing.assert_allclose(video[:, 0], (crops[:, 4:92, 4:92] / 255 - 0.421) / 0.165, atol=1e-5)
+    assert torch.equal(crops_to_video(crops[:1], 88, 88, "fixed")[0], video[0])
+
+
+def test_augmentation_follows_the_normalisation():
+    crops = smooth_crops(3)
+    plain = crops_to_video(crops, HEIGHT, WIDTH, "fixed")
+    video, _ = Augment(AugmentConfig(**OFF), HEIGHT, WIDTH, "fixed")(crops, (0, 3), rng_of(0))
+    torch.testing.assert_close(video, plain, atol=2e-4, rtol=0)
+    for seed in range(10):
+        video, _ = Augment(AugmentConfig(**OFF | {"cutout": 1.0}), HEIGHT, WIDTH, "fixed")(crops, (0, 3), rng_of(seed))
+        covered = (video == 0).all(0)[0]  # 0 is the mean grey here too
+        assert covered.sum() >= 16
+        torch.testing.assert_close(video[:, 0, ~covered], plain[:, 0, ~covered], atol=2e-4, rtol=0)
+
+
 def test_an_even_frame_becomes_zeros():
     assert not normalise_frames(torch.full((2, 1, 8, 8), 77.0)).any()
 

@@ -50,7 +50,8 @@ def demo(
     run = choose_faces(track_faces(frames))[0].runs()[0]
     save_video(captioned, caption_frames(frames, transcript.words, frames.fps), frames.fps)
     try:
-        draw_storyboard(crop_mouth(frames, run), transcript, frames.fps, storyboard, run.start, clip.text)
+        crops = crop_mouth(frames, run, reader.spec.input.crop)
+        draw_storyboard(crops, transcript, frames.fps, storyboard, run.start, clip.text)
     except OSError as error:
         raise LipscribeError(f"{storyboard} cannot be written ({error.strerror}): give another --output") from None
     (counts,) = word_errors(normalise(clip.text), normalise(transcript.text))

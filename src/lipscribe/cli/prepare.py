@@ -14,11 +14,19 @@ class Corpus(StrEnum):  # noqa: D101
     manifest = "manifest"
 
 
+class Crop(StrEnum):  # noqa: D101
+    lipscribe = "lipscribe"
+    auto_avsr = "auto-avsr"
+
+
 def prepare(
     corpus: Annotated[Corpus, typer.Argument(help="grid, or manifest for clips of your own.", show_default=False)],
     root: Annotated[Path, typer.Option(help="The corpus's folder; for manifest, the JSONL file.", show_default=False)],
     output: Annotated[Path, typer.Option(help="Folder for the prepared clips.")] = Path("prepared"),
     compact: Annotated[bool, typer.Option("--compact", help="Grey H.264 instead of lossless: far smaller.")] = False,
+    crop: Annotated[Crop, typer.Option(help="Lipscribe's own crops, or those that Auto-AVSR models read.")] = (
+        Crop.lipscribe
+    ),
     workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core", min=1)] = None,
 ) -> int:
     """Cut the mouths out of a corpus, for training and evaluation. Interrupted, it goes on where it stopped.
@@ -33,7 +41,7 @@ def prepare(
     from lipscribe.data.prepare import prepare as prepare_clips
 
     clips, left_out = prepare_grid(root) if corpus is Corpus.grid else (load_manifest(root), {})
-    statuses = prepare_clips(clips, output, "compact" if compact else "lossless", workers)
+    statuses = prepare_clips(clips, output, "compact" if compact else "lossless", workers, crop.value)
     skipped = [status for status in statuses if status.status != "ok"]
     for status in statuses:
         if status.reason:

@@ -15,7 +15,7 @@ from lipscribe.data.shards import PreparedClip, find_shards, read_shard
 from lipscribe.data.splice import splice
 from lipscribe.errors import LipscribeError, ManifestError
 from lipscribe.tokenizer import Tokenizer
-from lipscribe.transforms import Augment, crops_to_video
+from lipscribe.transforms import Augment, Normalisation, crops_to_video
 from lipscribe.units import MODEL_FPS
 
 DONORS = 300  # clips before this one that a spliced clip may take words from
@@ -65,7 +65,7 @@ class ShardDataset:
             curves); None is all. A folder alone means all of it.
         split: "train", "dev" or "test".
         tokenizer: Turns text into targets.
-        height, width: Model input, pixels.
+        height, width, normalisation: Of the model's input (`augment` has its own).
         augment: Varies the clips; None leaves them as they are and in order.
         cache: Keep the decoded crops in memory after the first pass; an epoch of GRID's 800 clips is 550 MB.
         shuffle_buffer: How many clips are held to shuffle among; shards themselves are read from front to end.
@@ -82,12 +82,13 @@ class ShardDataset:
         cache: bool = True,
         shuffle_buffer: int = 2000,
         seed: int = 0,
+        normalisation: Normalisation = "frame",
     ):
         limits = folders if isinstance(folders, Mapping) else {str(folders): None}
         self.limits = {folder: limit for folder, limit in limits.items() if limit is not None}
         self.shards = [shard for folder in limits for shard in find_shards(folder, split)]
         self.tokenizer = tokenizer
-        self.height, self.width = height, width
+        self.height, self.width, self.normalisation = height, width, normalisation
         self.augment = augment
         self.cache: dict[Path, list[PreparedClip]] | None = {} if cache else None
         self.shuffle_buffer = shuffle_buffer
@@ -163,7 +164,7 @@ class ShardDataset:
             prepared = splice(prepared, donors, self.augment.config.splice, rng)
         clip = prepared.clip
         if self.augment is None:
-            video = crops_to_video(prepared.crops, self.height, self.width)
+            video = crops_to_video(prepared.crops, self.height, self.width, self.normalisation)
             times = np.arange(len(video), dtype=float)
         else:
             words = clip.words

@@ -7,18 +7,18 @@ A prepared folder holds shards `<split>-000000.tar`, beside each a `.jsonl` with
 import functools
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from lipscribe.data.manifest import Clip, save_manifest
-from lipscribe.data.shards import Codec, PreparedClip, clip_members, write_members
+from lipscribe.data.shards import PREPARE_FILE, Codec, PreparedClip, clip_members, write_members
 from lipscribe.errors import LipscribeError, ManifestError, NoFaceError
 from lipscribe.faces import FaceDetector, choose_faces, load_face_detector, track_faces
 from lipscribe.faces.landmarks import mouth_width
-from lipscribe.mouth import crop_mouth
+from lipscribe.mouth import CropKind, crop_mouth, crop_warnings
 from lipscribe.processes import Processes
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
 from lipscribe.video import Video
@@ -49,10 +49,16 @@ class ClipStatus:
     mouth_width_px: float = 0.0
 
 
-def prepare_clip(clip: Clip) -> tuple[PreparedClip, ClipStatus]:
+Outcome = tuple[list[tuple[str, bytes]], ClipStatus]  # the members of a shard, and what became of the clip
+
+
+def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip, ClipStatus]:
     """Cuts the mouth of the person speaking out of one clip.
 
     The crops begin where the face does; the clip's word times are moved along.
+
+    Args:
+        crop: The kind of crops.
 
     Raises:
         LipscribeError: The video cannot be read, or no face is there while the words are said.
@@ -74,12 +80,12 @@ def prepare_clip(clip: Clip) -> tuple[PreparedClip, ClipStatus]:
         clip.id,
         clip.split,
         "ok",
-        "; ".join(video.warnings),
+        "; ".join([*video.warnings, *crop_warnings([run], crop)]),
         run.stop - run.start,
         round(track.coverage, 3),
         round(float(mouth_width(run.landmarks).mean()), 1),
     )
-    return PreparedClip(replace(clip, words=words), crop_mouth(video, run)), status
+    return PreparedClip(replace(clip, words=words), crop_mouth(video, run, crop)), status
 
 
 @functools.cache
@@ -101,7 +107,11 @@ def _check_words(clip: Clip, start: Seconds, stop: Seconds, duration: Seconds, c
 
 
 def prepare(
-    clips: list[Clip], output: Path | str, codec: Codec = "lossless", workers: int | None = None
+    clips: list[Clip],
+    output: Path | str,
+    codec: Codec = "lossless",
+    workers: int | None = None,
+    crop: CropKind = "lipscribe",
 ) -> list[ClipStatus]:
     """Prepares a corpus; what an earlier, interrupted call has finished is not done again.
 
@@ -110,15 +120,16 @@ def prepare(
         output: The folder for the shards.
         codec: "lossless", or "compact" (grey H.264, about a tenth of the size).
         workers: Processes; None is one a core.
+        crop: The kind of crops, that of the models which are to read them (`spec.input.crop`).
 
     Returns:
         The status of every clip, in the order of the shards.
 
     Raises:
-        ManifestError: The folder holds other clips or another codec, or cannot be written.
+        ManifestError: The folder holds other clips, another codec or another kind of crops, or cannot be written.
     """
     output = Path(output)
-    _claim(output, clips, codec)
+    _claim(output, clips, codec, crop)
     shards = list(_plan(clips))
     statuses: list[ClipStatus] = []
     with tqdm(total=len(clips), desc="prepare", unit="clip", disable=None) as bar, Processes(workers) as pool:
@@ -127,7 +138,8 @@ def prepare(
             if shard.exists() and done.exists():
                 bar.update(len(members))
             else:
-                _prepare_shard(shard, done, members, codec, pool, bar)
+                work = functools.partial(_work, codec=codec, crop=crop)
+                _prepare_shard(shard, done, members, work, pool, bar)
             statuses += [ClipStatus(**json.loads(line)) for line in done.read_text(encoding="utf-8").splitlines()]
     kept = {status.id for status in statuses if status.status == "ok"}
     save_manifest(
@@ -144,31 +156,34 @@ def _plan(clips: list[Clip]) -> Iterator[tuple[str, list[Clip]]]:
             yield f"{split}-{number:06d}", members[first : first + CLIPS_PER_SHARD]
 
 
-def _claim(output: Path, clips: list[Clip], codec: Codec) -> None:
+def _claim(output: Path, clips: list[Clip], codec: Codec, crop: CropKind) -> None:
     """Marks the folder with what goes into it, and refuses to mix two preparations."""
     ids = "\n".join(f"{clip.split} {clip.id} {clip.text}" for clip in clips)
-    wanted = {"codec": codec, "clips": len(clips), "checksum": zlib.crc32(ids.encode())}
-    path = output / "prepare.json"
+    wanted = {"codec": codec, "clips": len(clips), "checksum": zlib.crc32(ids.encode()), "crop": crop}
+    path = output / PREPARE_FILE
     try:
         output.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = {"crop": "lipscribe"} | json.loads(path.read_text(encoding="utf-8"))  # the only kind once
             if found != wanted:
                 raise ManifestError(
-                    f"{output} was prepared from {found.get('clips')} clips ({found.get('codec')}), now it would be "
-                    f"{len(clips)} ({codec}): give another --output, or delete the folder"
+                    f"{output} was prepared from {found.get('clips')} clips ({found.get('codec')}, {found['crop']} "
+                    f"crops), now it would be {len(clips)} ({codec}, {crop} crops): give another --output, or delete "
+                    "the folder"
                 )
         else:
             write_whole(path, json.dumps(wanted))
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise ManifestError(f"{output} cannot be used ({error}): give another --output") from None
 
 
-def _prepare_shard(path: Path, done: Path, clips: list[Clip], codec: Codec, workers: Processes, bar: tqdm) -> None:
+def _prepare_shard(
+    path: Path, done: Path, clips: list[Clip], work: Callable[[Clip], Outcome], workers: Processes, bar: tqdm
+) -> None:
     statuses: list[ClipStatus] = []
 
     def members() -> Iterator[tuple[str, bytes]]:
-        for encoded, status in workers.outcomes(functools.partial(_work, codec=codec), clips, _crashed):
+        for encoded, status in workers.outcomes(work, clips, _crashed):
             bar.update()
             statuses.append(status)
             yield from encoded
@@ -177,12 +192,9 @@ def _prepare_shard(path: Path, done: Path, clips: list[Clip], codec: Codec, work
     _write_lines(done, statuses)
 
 
-Outcome = tuple[list[tuple[str, bytes]], ClipStatus]
-
-
-def _work(clip: Clip, codec: Codec) -> Outcome:
+def _work(clip: Clip, codec: Codec, crop: CropKind) -> Outcome:
     try:
-        prepared, status = prepare_clip(clip)
+        prepared, status = prepare_clip(clip, crop)
     except LipscribeError as error:
         return [], ClipStatus(clip.id, clip.split, "skipped", str(error))
     return clip_members(prepared, codec), status

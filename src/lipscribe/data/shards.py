@@ -20,13 +20,14 @@ from typing import Literal
 import numpy as np
 
 from lipscribe.data.manifest import Clip
-from lipscribe.errors import ManifestError, MissingExtraError
+from lipscribe.errors import ConfigError, ManifestError, MissingExtraError
 from lipscribe.typed import from_dict, to_dict
 
 Codec = Literal["lossless", "compact"]
 # What reading damaged bytes raises, in the words of tarfile, zipfile, zlib, json, numpy and PyAV (see _from_mp4).
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, NotImplementedError)
 _DAMAGE += (tarfile.TarError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
+PREPARE_FILE = "prepare.json"  # in a prepared folder: what it was made of, and how
 COMPACT_CRF = 15  # H.264 quality; measured not to change what is read (docs/results.md)
 
 
@@ -109,6 +110,28 @@ def find_shards(folder: Path | str, split: str) -> list[Path]:
         have = f"it has {', '.join(there)}" if there else "it holds no shards: run `lipscribe prepare` first"
         raise ManifestError(f"{folder} has no split {split!r}: {have}")
     return shards
+
+
+def check_crop(folder: Path | str, wanted: str) -> None:
+    """Checks that a prepared folder holds the kind of crops that a model reads, `spec.input.crop`.
+
+    A folder that does not say it holds Lipscribe's own: it is older than the choice.
+
+    Raises:
+        ConfigError: It holds another kind.
+        ManifestError: Its record is damaged.
+    """
+    path = Path(folder) / PREPARE_FILE
+    try:
+        record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        found = record.get("crop", "lipscribe")
+    except (OSError, ValueError, AttributeError) as error:
+        raise ManifestError(f"{path} is damaged ({error}): prepare the clips again") from None
+    if found != wanted:
+        raise ConfigError(
+            f"{folder} holds {found} crops, but the model reads {wanted} crops (input.crop of its spec): "
+            f"want a folder made by `lipscribe prepare --crop {wanted}`"
+        )
 
 
 def _to_npz(crops: np.ndarray) -> bytes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from lipscribe.data.manifest import Clip
-from lipscribe.data.shards import PreparedClip, find_shards, read_shard
+from lipscribe.data.shards import PreparedClip, check_crop, find_shards, read_shard
 from lipscribe.errors import LipscribeError, ManifestError
 from lipscribe.evaluation.report import format_markdown
 from lipscribe.evaluation.scores import (
@@ -56,13 +56,14 @@ def evaluate_prepared(
 
     Raises:
         ManifestError: The folder has no such split, or is damaged.
+        ConfigError: Its crops are of another kind than the model's.
     """
     main = options or model.default_search
     methods = _methods(model, main)
     readings: dict[str, list[Reading]] = {name: [] for name in methods}
     seconds = dict.fromkeys(methods, 0.0)
     video_seconds: Seconds = 0.0
-    shards = find_shards(folder, split)
+    shards = _shards(model, folder, split)
     clips = (prepared for shard in shards for prepared in read_shard(shard))
     for prepared in _with_progress(clips, split, progress):
         video_seconds += frame_to_seconds(len(prepared.crops), model.spec.input.fps)
@@ -83,13 +84,15 @@ def calibrate_prepared(
 
     Raises:
         ManifestError: The folder has no such split, or is damaged.
+        ConfigError: Its crops are of another kind than the model's.
         LipscribeError: Too few words were read.
     """
     options = options or model.default_search
+    shards = _shards(model, folder, split)
     uncalibrated = model.uncalibrated()
     readings = [
         reading
-        for shard in find_shards(folder, split)
+        for shard in shards
         for prepared in _with_progress(read_shard(shard), split, progress)
         for _, reading, _ in _read_prepared(uncalibrated, prepared, {options.method: options})
     ]
@@ -153,6 +156,12 @@ def write_evaluation(evaluation: Evaluation, folder: Path | str) -> list[Path]:
     except OSError as error:
         raise LipscribeError(f"{folder} cannot be written ({error.strerror}): give another folder") from None
     return [data, report, page]
+
+
+def _shards(model: "Model", folder: Path | str, split: str) -> list[Path]:
+    shards = find_shards(folder, split)
+    check_crop(folder, model.spec.input.crop)
+    return shards
 
 
 def _methods(model: "Model", main: SearchOptions) -> dict[str, SearchOptions]:

@@ -21,10 +21,11 @@ from lipscribe.explain.stretches import Stretch, collect_crops, read_stretches
 from lipscribe.faces import choose_faces, track_faces
 from lipscribe.faces import landmarks as lm
 from lipscribe.mouth import alignment
-from lipscribe.pipeline import PIECE, Model
+from lipscribe.pipeline import Model
 from lipscribe.transcript import Word
 from lipscribe.units import Seconds, frame_to_seconds
 from lipscribe.video import Video, save_video
+from lipscribe.windows import PIECE
 
 MAX_SECONDS: Seconds = 15.0  # explained at once: a gradient for each word takes far longer than reading it
 HALF = 0.5  # of a word's saliency: what the shortest frames that hold so much are called
@@ -177,7 +178,7 @@ def explain_video(
         raise LipscribeError(f"{path}: no word was read{where}, so there is nothing to explain: {remedy}")
     explained = [
         _explain(model, stretch, crops, frame, progress)
-        for stretch, crops, frame in collect_crops(islice(video, limit), chosen)
+        for stretch, crops, frame in collect_crops(islice(video, limit), chosen, model.spec.input.crop)
     ]
     later = any(stretch.words[0].start >= end for stretch in stretches)
     goes_on = later or (video.info.duration is not None and video.info.duration > end + PIECE / fps)

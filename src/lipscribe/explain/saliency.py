@@ -75,7 +75,8 @@ def find_evidence(
     Returns:
         `saliency` of all T frames, `ctc` and `attention` of those in `part`.
     """
-    video = crops_to_video(crops, model.spec.input.height, model.spec.input.width).to(model.device)  # (T, 1, H, W)
+    size = model.spec.input
+    video = crops_to_video(crops, size.height, size.width, size.normalisation).to(model.device)  # (T, 1, H, W)
     still = video.mean(0, keepdim=True).expand_as(video)
     total = torch.zeros(len(words), *video.shape, device=video.device)
     hidden = None if progress else True

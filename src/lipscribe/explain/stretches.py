@@ -7,13 +7,14 @@ from itertools import pairwise
 import numpy as np
 
 from lipscribe.faces import FaceTrack
-from lipscribe.mouth import stream_all_crops
-from lipscribe.pipeline import CONTEXT, DECODER_PIECE, Model, to_transcript
+from lipscribe.mouth import CropKind, stream_all_crops
+from lipscribe.pipeline import Model, to_transcript
 from lipscribe.search import Hypothesis, Span
 from lipscribe.tokenizer import TokenWord
 from lipscribe.transcript import Word
+from lipscribe.windows import SHORT, WindowSizes
 
-MAX_FRAMES = DECODER_PIECE  # of the words of one stretch: 6 s, as a decoder reads them
+MAX_FRAMES = SHORT.decoder_piece  # of the words of one stretch that no decoder read: 6 s
 MAX_WORDS = 12  # of one stretch, which become the rows of a page
 
 
@@ -69,16 +70,19 @@ def _cut(model: Model, run: FaceTrack, piece: Span, hypothesis: Hypothesis) -> I
     places = model.tokenizer.split_words(hypothesis.tokens)
     spans = [Span(piece.start + span.start, piece.start + span.end) for span in hypothesis.spans]
     if model.reader.decoder is not None:
-        yield _stretch(run, piece, spoken, hypothesis.tokens, spans, places)
+        yield _stretch(model.windows, run, piece, spoken, hypothesis.tokens, spans, places)
         return
     extents = [Span(spans[place.start].start, spans[place.stop - 1].end) for place in places]
-    groups = group_words(extents)
+    groups, context = group_words(extents), model.windows.context
     middles = [(extents[left.stop - 1].end + extents[right.start].start) // 2 for left, right in pairwise(groups)]
     for group, start, end in zip(groups, [piece.start, *middles], [*middles, piece.end], strict=True):
         first, last = places[group.start].start, places[group.stop - 1].stop
-        shown = Span(max(start, extents[group.start].start - CONTEXT), min(end, extents[group.stop - 1].end + CONTEXT))
+        first_word, last_word = extents[group.start], extents[group.stop - 1]
+        shown = Span(max(start, first_word.start - context), min(end, last_word.end + context))
         moved = [TokenWord(word.text, word.start - first, word.stop - first) for word in places[group]]
-        yield _stretch(run, shown, spoken[group], hypothesis.tokens[first:last], spans[first:last], moved)
+        yield _stretch(
+            model.windows, run, shown, spoken[group], hypothesis.tokens[first:last], spans[first:last], moved
+        )
 
 
 def group_words(extents: Sequence[Span]) -> list[slice]:
@@ -95,6 +99,7 @@ def group_words(extents: Sequence[Span]) -> list[slice]:
 
 
 def _stretch(
+    sizes: WindowSizes,
     run: FaceTrack,
     shown: Span,
     words: Sequence[Word],
@@ -103,15 +108,15 @@ def _stretch(
     places: Sequence[TokenWord],
 ) -> Stretch:
     num_frames = run.stop - run.start
-    seen = Span(max(0, shown.start - CONTEXT), min(num_frames, shown.end + CONTEXT))
-    if num_frames <= MAX_FRAMES + CONTEXT:  # the reader saw it all at once
+    seen = Span(max(0, shown.start - sizes.context), min(num_frames, shown.end + sizes.context))
+    if num_frames <= sizes.window + sizes.context:  # the reader saw it all at once
         seen = Span(0, num_frames)
     own = tuple(Span(span.start - shown.start, span.end - shown.start) for span in spans)
     return Stretch(run, seen, shown, tuple(words), tuple(tokens), own, tuple(places))
 
 
 def collect_crops(
-    frames: Iterable[np.ndarray], stretches: Sequence[Stretch]
+    frames: Iterable[np.ndarray], stretches: Sequence[Stretch], kind: CropKind = "lipscribe"
 ) -> Iterator[tuple[Stretch, np.ndarray, np.ndarray]]:
     """Each stretch with the crops (T, 96, 96) uint8 of its `seen`, and the picture in its middle (H, W, 3) uint8.
 
@@ -129,7 +134,7 @@ def collect_crops(
 
     crops: dict[int, list[np.ndarray]] = {id(stretch): [] for stretch in stretches}
     pictures: dict[int, np.ndarray] = {}
-    for i, crop in stream_all_crops(watched(), runs):
+    for i, crop in stream_all_crops(watched(), runs, kind):
         frame_idx, frame = latest[0]
         for stretch in [stretch for stretch in waiting if places[id(stretch.run)] == i]:
             at = frame_idx - stretch.run.start

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from lipscribe.data.dataset import ShardDataset
+from lipscribe.data.shards import check_crop
 from lipscribe.errors import CheckpointError, ConfigError
 from lipscribe.models.builders import build_reader
 from lipscribe.models.checkpoint import save_checkpoint, start_from
@@ -42,7 +43,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         The folder of the final model, `<output>/last`; `<output>/best` is the one with the fewest errors on dev.
 
     Raises:
-        ConfigError: The folder holds another run, or nothing to resume.
+        ConfigError: The folder holds another run, or nothing to resume; the clips' crops are not the model's kind.
         ManifestError: The prepared clips are missing or damaged.
     """
     output = Path(config.output)
@@ -137,9 +138,10 @@ def _datasets(config: TrainConfig) -> tuple[ShardDataset, ShardDataset]:
         "tokenizer": tokenizer_from_dict(config.model.tokenizer),
         "height": size.height,
         "width": size.width,
+        "normalisation": size.normalisation,
         "cache": data.cache,
     }
-    augment = Augment(config.augment, size.height, size.width)
+    augment = Augment(config.augment, size.height, size.width, size.normalisation)
     train_set = ShardDataset(
         {data.folder: data.limit} | dict.fromkeys(data.also, data.also_limit),
         data.train_split,
@@ -147,6 +149,8 @@ def _datasets(config: TrainConfig) -> tuple[ShardDataset, ShardDataset]:
         seed=config.seed,
         **common,
     )
+    for folder in (data.folder, *data.also):
+        check_crop(folder, size.crop)
     return train_set, ShardDataset({data.folder: None}, data.dev_split, **common)
 
 

@@ -27,7 +27,7 @@ from lipscribe.faces.landmarks import NUM_LANDMARKS
 HERE = Path(__file__).parent
 
 
-def drawn_in_worker(clip: Clip, codec: str):
+def drawn_in_worker(clip: Clip, codec: str, crop: str):
     """Takes the place of `_work` in the worker processes: the clip's path says what happens to it."""
     path = Path(clip.path)
     with (path.parent / "worked.txt").open("a") as log:
@@ -180,13 +180,30 @@ def test_a_folder_holds_one_preparation(tmp_path: Path):
     clips, output = clips_in(tmp_path / "in", 1), tmp_path / "out"
     prepare(clips, output, workers=1)
     with pytest.raises(
-        ManifestError, match=r"was prepared from 2 clips \(lossless\), now it would be 2 \(compact\): give another"
+        ManifestError,
+        match=r"from 2 clips \(lossless, lipscribe crops\), now it would be 2 \(compact, lipscribe crops\): give an",
     ):
         prepare(clips, output, "compact")
-    with pytest.raises(ManifestError, match=r"from 2 clips \(lossless\), now it would be 1 "):
+    with pytest.raises(ManifestError, match=r"from 2 clips \(lossless, lipscribe crops\), now it would be 1 "):
         prepare(clips[:1], output)
     with pytest.raises(ManifestError, match="give another --output, or delete the folder"):
         prepare([replace(clips[0], text="other"), clips[1]], output)
+    with pytest.raises(ManifestError, match=r"now it would be 2 \(lossless, auto-avsr crops\)"):
+        prepare(clips, output, crop="auto-avsr")
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_folder_says_what_crops_it_holds_and_an_older_one_holds_our_own(tmp_path: Path):
+    clips, output = clips_in(tmp_path / "in", 1), tmp_path / "out"
+    prepare(clips, output, workers=1, crop="auto-avsr")
+    record = json.loads((output / "prepare.json").read_text())
+    assert record.pop("crop") == "auto-avsr"
+    (output / "prepare.json").write_text(json.dumps(record))  # as it was before there were two kinds
+    worked(tmp_path / "in")
+    prepare(clips, output, workers=1)
+    assert worked(tmp_path / "in") == []
+    with pytest.raises(ManifestError, match="lipscribe crops"):
+        prepare(clips, output, crop="auto-avsr")
 
 
 @pytest.mark.parametrize("content", ["{", "[]"])
@@ -260,6 +277,16 @@ def test_a_face_all_the_way(plant: Callable[..., None]):
     assert times_of(prepared) == [(0.5, 1.0), (1.0, 2.0)]
     assert status == ClipStatus("a", "train", "ok", "source fps is low", 75, 1.0, status.mouth_width_px)
     assert status.mouth_width_px > 0
+
+
+def test_the_crops_are_of_the_kind_asked_for(plant: Callable[..., None], monkeypatch: pytest.MonkeyPatch):
+    plant(75, (0, 75))
+    monkeypatch.setattr(lipscribe.data.prepare, "crop_warnings", lambda tracks, kind: [f"{len(tracks)} {kind}"])
+    cut = {"lipscribe": np.zeros((75, 96, 96), np.uint8), "auto-avsr": np.ones((75, 96, 96), np.uint8)}
+    monkeypatch.setattr(lipscribe.data.prepare, "crop_mouth", lambda frames, run, kind: cut[kind])
+    prepared, status = prepare_clip(clip_of((0.5, 1.0)), "auto-avsr")
+    assert prepared.crops is cut["auto-avsr"]
+    assert status.reason == "1 auto-avsr"
 
 
 def test_word_times_move_with_a_face_that_comes_late(plant: Callable[..., None]):

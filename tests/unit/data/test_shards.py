@@ -9,8 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipscribe.data.shards import PreparedClip, clip_members, find_shards, read_shard, write_members, write_shard
-from lipscribe.errors import ManifestError, MissingExtraError
+from lipscribe.data.shards import (
+    PreparedClip,
+    check_crop,
+    clip_members,
+    find_shards,
+    read_shard,
+    write_members,
+    write_shard,
+)
+from lipscribe.errors import ConfigError, ManifestError, MissingExtraError
 
 DrawClip = Callable[..., PreparedClip]
 
@@ -136,6 +144,29 @@ def test_a_record_without_crops_is_refused(tmp_path: Path, clips: list[PreparedC
     write_members(tmp_path / "a.tar", members[keep])
     with pytest.raises(ManifestError):
         list(read_shard(tmp_path / "a.tar"))
+
+
+def test_a_folder_of_other_crops_than_the_models_is_refused(tmp_path: Path):
+    check_crop(tmp_path, "lipscribe")  # shards from elsewhere
+    (tmp_path / "prepare.json").write_text('{"codec": "lossless"}')  # older than the choice
+    check_crop(tmp_path, "lipscribe")
+    with pytest.raises(
+        ConfigError,
+        match=r"holds lipscribe crops, but the model reads auto-avsr crops \(input.crop of its spec\): "
+        r"want a folder made by `lipscribe prepare --crop auto-avsr`$",
+    ):
+        check_crop(tmp_path, "auto-avsr")
+    (tmp_path / "prepare.json").write_text('{"crop": "auto-avsr"}')
+    check_crop(tmp_path, "auto-avsr")
+    with pytest.raises(ConfigError, match="holds auto-avsr crops"):
+        check_crop(tmp_path, "lipscribe")
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_damaged_record_of_the_crops(tmp_path: Path, content: str):
+    (tmp_path / "prepare.json").write_text(content)
+    with pytest.raises(ManifestError, match=r"prepare.json is damaged \(.*\): prepare the clips again"):
+        check_crop(tmp_path, "lipscribe")
 
 
 def test_missing_shard(tmp_path: Path):

@@ -1,6 +1,7 @@
 """Training: a run is decided by its config alone, however often it is interrupted."""
 
 import csv
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from lipscribe.models.checkpoint import load_checkpoint
 from lipscribe.training import loop
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.loop import RESUME_FILE, train
+from lipscribe.transforms import crops_to_video, normalise_fixed
 
 MakeConfig = Callable[..., TrainConfig]
 
@@ -191,6 +193,33 @@ def test_a_folder_that_holds_a_run(straight: Path, toy_config: MakeConfig):
         train(toy_config(straight))
     with pytest.raises(ConfigError, match=r"config.yaml differs from the config given: resume with the same settings"):
         train(toy_config(straight, seed=9), resume=True)
+
+
+@pytest.mark.parametrize("place", ["folder", "also"])
+def test_clips_with_other_crops_than_the_models_are_not_trained_on(
+    toy_config: MakeConfig, prepared: Path, tmp_path: Path, place: str
+):
+    other = tmp_path / "other"
+    shutil.copytree(prepared, other)
+    (other / "prepare.json").write_text('{"crop": "auto-avsr"}')
+    config = toy_config(tmp_path / "run", data={place: str(other) if place == "folder" else [str(other)]})
+    with pytest.raises(ConfigError, match=r"other holds auto-avsr crops, but the model reads lipscribe crops"):
+        train(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_reads_other_crops_with_fixed_normalisation_is_trained_on_them(
+    toy_config: MakeConfig, prepared: Path, tmp_path: Path
+):
+    shutil.copytree(prepared, tmp_path / "other")
+    (tmp_path / "other" / "prepare.json").write_text('{"crop": "auto-avsr"}')
+    model = {"input": {"height": 32, "width": 48, "crop": "auto-avsr", "normalisation": "fixed"}}
+    config = toy_config(tmp_path / "run", data={"folder": str(tmp_path / "other")}, model=model)
+    train_set, dev_set = loop._datasets(config)
+    assert train_set.augment.normalise is normalise_fixed
+    (batch,) = dev_set.batches(4)
+    crops = next(read_shard(dev_set.shards[0])).crops
+    torch.testing.assert_close(batch.video[0, : len(crops)], crops_to_video(crops, 32, 48, "fixed"))
 
 
 def test_nothing_to_resume(toy_config: MakeConfig, tmp_path: Path):

@@ -1,18 +1,15 @@
-"""Frames and landmarks -> mouth crops: the face is laid on a reference face, and the mouth is cut out.
+"""Lipscribe's own crops: the face is laid on a reference face, and the mouth is cut out.
 
 Rotation and size come from the points that speech does not move (eye corners, nose); the place of the crop comes from
 the mouth itself, smoothed so slowly that it follows the head and not the speech. So the crop stays upright whatever
 the head's roll and size, and inside it only the mouth moves.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-
 import numpy as np
 
-from lipscribe.faces import FaceTrack
 from lipscribe.faces import landmarks as lm
+from lipscribe.mouth.sampling import CROP_SIZE, FEW_PIXELS, averaged, in_grey, scale_of
 
-CROP_SIZE = 96  # px
 EYE_DISTANCE = 60.0  # px between the eyes' centres in the aligned picture; a mouth at rest is then about 50 px wide
 
 STABLE_POINTS = [
@@ -32,41 +29,6 @@ ALIGN_SIGMA = 2.0  # frames: takes out the detector's jitter and keeps the head'
 MOUTH_SIGMA = 10.0  # frames: slower than any word
 SMOOTH_REACH = 3  # sigmas to either side
 BLOCK = 3000  # frames aligned at once, since an hour at once would need 100 MB for a moment
-
-
-def crop_mouth(frames: Iterable[np.ndarray], track: FaceTrack) -> np.ndarray:
-    """Cuts the mouth of one tracked face out of every frame of its track.
-
-    Args:
-        frames: The frames that the track was found in, (T_video, H, W, 3) uint8 RGB, from the first on.
-        track: One run of a face: no landmark may be NaN (`FaceTrack.runs` gives such runs).
-
-    Returns:
-        crops (T, 96, 96) uint8 grey, one for each frame of the track. Beyond the picture its outermost pixels go on.
-    """
-    crops = list(stream_crops(frames, track))
-    return np.stack(crops) if crops else np.zeros((0, CROP_SIZE, CROP_SIZE), np.uint8)
-
-
-def stream_crops(frames: Iterable[np.ndarray], track: FaceTrack) -> Iterator[np.ndarray]:
-    """`crop_mouth`, one crop (96, 96) uint8 at a time, for videos that do not fit in memory."""
-    for _, crop in stream_all_crops(frames, [track]):
-        yield crop
-
-
-def stream_all_crops(frames: Iterable[np.ndarray], tracks: Sequence[FaceTrack]) -> Iterator[tuple[int, np.ndarray]]:
-    """The crops of many runs in one pass over the frames: (index of the run, crop (96, 96) uint8), frame by frame."""
-    waiting = sorted(range(len(tracks)), key=lambda i: tracks[i].start, reverse=True)
-    active: dict[int, np.ndarray] = {}
-    for frame_idx, frame in enumerate(frames):
-        while waiting and tracks[waiting[-1]].start <= frame_idx:
-            i = waiting.pop()
-            active[i] = alignment(tracks[i].landmarks)
-        for i, transforms in active.items():
-            yield i, warp_mouth(frame, transforms[frame_idx - tracks[i].start])
-        active = {i: transforms for i, transforms in active.items() if tracks[i].stop > frame_idx + 1}
-        if not waiting and not active:
-            return
 
 
 def alignment(landmarks: np.ndarray) -> np.ndarray:
@@ -107,15 +69,9 @@ def warp_mouth(frame: np.ndarray, transform: np.ndarray) -> np.ndarray:
     """Applies one matrix of `alignment` to a frame (H, W, 3) uint8 RGB or (H, W) grey -> crop (96, 96) uint8."""
     import cv2
 
-    scale = np.hypot(transform[0, 0], transform[1, 0])
-    if scale < 0.5:
-        # Far fewer pixels come out than go in: average before sampling, on the part of the picture that is needed.
+    if scale_of(transform) < FEW_PIXELS:  # only the part of the picture that is needed is averaged
         frame, transform = _cut_around_crop(frame, transform)
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) if frame.ndim == 3 else frame
-    while scale < 0.5 and min(grey.shape) > 1:
-        grey = cv2.pyrDown(grey)
-        transform = transform * [[2, 2, 1]]
-        scale *= 2
+    grey, transform = averaged(in_grey(frame), transform)
     # Beyond the picture its edge goes on: with a fifth of the crop black, half the words are lost (docs/results.md).
     return cv2.warpAffine(grey, transform, (CROP_SIZE, CROP_SIZE), borderMode=cv2.BORDER_REPLICATE)
 

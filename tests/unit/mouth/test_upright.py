@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-import lipscribe.mouth
+import lipscribe.mouth.upright
 from lipscribe.faces import FaceTrack
 from lipscribe.faces import landmarks as lm
 from lipscribe.mouth import CROP_SIZE, REFERENCE_FACE, STABLE_POINTS, alignment, crop_mouth, stream_crops
@@ -135,12 +135,12 @@ def test_a_long_track_is_aligned_block_by_block_to_the_same_numbers(monkeypatch)
     rng = np.random.default_rng(0)
     track = (face_landmarks() + rng.normal(0, 1, (500, lm.NUM_LANDMARKS, 2)) + 200).astype(np.float32)
     whole = alignment(track)
-    monkeypatch.setattr(lipscribe.mouth, "BLOCK", 70)
+    monkeypatch.setattr(lipscribe.mouth.upright, "BLOCK", 70)
     np.testing.assert_array_equal(alignment(track), whole)
 
 
 def test_memory_of_aligning_does_not_grow_with_the_track():
-    track = np.tile(face_landmarks().astype(np.float32) + 200, (20 * lipscribe.mouth.BLOCK, 1, 1))
+    track = np.tile(face_landmarks().astype(np.float32) + 200, (20 * lipscribe.mouth.upright.BLOCK, 1, 1))
     tracemalloc.start()
     transforms = alignment(track)
     _, peak = tracemalloc.get_traced_memory()
