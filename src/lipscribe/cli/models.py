@@ -36,13 +36,14 @@ def models(
     from rich.table import Table
 
     console = Console()
-    for title, some in (("", rows), ("\nTo fetch, with `lipscribe models pull NAME`:", published)):
+    for title, some in (("", rows), ("\nTo fetch, with `lipscribe models pull NAME` (WER as published):", published)):
         if not some:
             continue
         table = Table(box=None, pad_edge=False, header_style="bold")
-        told = ("language", "published WER") if title else ("vocabulary", "dev WER")
+        told = ("language", "WER") if title else ("vocabulary", "dev WER")
         for heading in ("model", "reads", *told, "size", "licence"):
-            table.add_column(heading, overflow="fold")
+            short = heading in ("model", "size", *told)  # these are not broken: names are typed again
+            table.add_column(heading, no_wrap=short, overflow="fold")
         for row in some:
             table.add_row(row["name"], row["reads"], row["vocabulary"], row["wer"], row["size"], row["licence"])
         if title:
