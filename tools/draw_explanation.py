@@ -10,7 +10,7 @@ from lipscribe.explain import explain_video, write_explanation
 from lipscribe.pipeline import load_model
 from lipscribe.talker import Talker
 
-MAX_COLORS = 200  # a third of the size, and looks the same
+MAX_COLORS = 256  # a third of the size
 
 
 def main(path: Path) -> None:
@@ -20,7 +20,7 @@ def main(path: Path) -> None:
         page = write_explanation(explain_video(clip, load_model("talkers")), folder)[0]
         picture = Image.open(page).convert("RGB")
         smaller = picture.resize((picture.width * 3 // 4, picture.height * 3 // 4), Image.Resampling.LANCZOS)
-        smaller.quantize(MAX_COLORS).save(path, optimize=True)
+        smaller.quantize(MAX_COLORS, kmeans=3).save(path, optimize=True)
 
 
 if __name__ == "__main__":

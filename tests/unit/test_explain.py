@@ -63,6 +63,12 @@ def planted() -> Model:
     return Model(SPEC, PlantedReader())
 
 
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted readers are nearly straight along the way, so that few steps are enough."""
+    monkeypatch.setattr("lipscribe.explain.saliency.STEPS", 8)
+
+
 def tiny(**changes) -> Model:
     torch.manual_seed(0)
     spec = replace(SPEC, **changes)
