@@ -1,6 +1,6 @@
 """The mean of several models' weights, all trained on from the first: `python tools/average_models.py A B C -o OUT`.
 
-Wortsman et al., "Model soups", ICML 2022: what was trained from the same weights lies in one valley, and its middle errs
+Wortsman et al., "Model soups", ICML 2022: what was trained from the same weights lies in one valley, whose middle errs
 less than its edges. The spec is that of the last.
 """
 

@@ -69,6 +69,7 @@ class ShardDataset:
         augment: Varies the clips; None leaves them as they are and in order.
         cache: Keep the decoded crops in memory after the first pass; an epoch of GRID's 800 clips is 550 MB.
         shuffle_buffer: How many clips are held to shuffle among; shards themselves are read from front to end.
+        margin: See `frame_tokens`.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class ShardDataset:
         shuffle_buffer: int = 2000,
         seed: int = 0,
         normalisation: Normalisation = "frame",
+        margin: float = 0.0,
     ):
         limits = folders if isinstance(folders, Mapping) else {str(folders): None}
         self.limits = {folder: limit for folder, limit in limits.items() if limit is not None}
@@ -93,6 +95,7 @@ class ShardDataset:
         self.cache: dict[Path, list[PreparedClip]] | None = {} if cache else None
         self.shuffle_buffer = shuffle_buffer
         self.seed = seed
+        self.margin = margin
 
     def __len__(self) -> int:
         """Clips in an epoch; counting them reads every shard once."""
@@ -171,15 +174,19 @@ class ShardDataset:
             speech = (words[0].start * MODEL_FPS, words[-1].end * MODEL_FPS) if words else (0, len(prepared.crops))
             video, times = self.augment(prepared.crops, speech, rng)
         try:
-            return Sample(video, self.tokenizer.encode(clip.text), frame_tokens(clip, times, self.tokenizer), clip)
+            spoken = frame_tokens(clip, times, self.tokenizer, self.margin)
+            return Sample(video, self.tokenizer.encode(clip.text), spoken, clip)
         except LipscribeError as error:
             raise ManifestError(f"clip {clip.id}: {error}") from None
 
 
-def frame_tokens(clip: Clip, times: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
+def frame_tokens(clip: Clip, times: np.ndarray, tokenizer: Tokenizer, margin: float = 0.0) -> np.ndarray:
     """Which token is being said at each of `times` (frames of the clip): 0 in silence, -1 where nobody knows.
 
     Only a word that is one token has a known place in time; characters within a word have not.
+
+    Args:
+        margin: Frames to either side of where a word begins or ends in which nobody knows.
     """
     known = bool(clip.words)
     tokens = np.full(len(times), 0 if known else -1, np.int64)
@@ -187,6 +194,9 @@ def frame_tokens(clip: Clip, times: np.ndarray, tokenizer: Tokenizer) -> np.ndar
     for word in clip.words:
         ids = tokenizer.encode(word.text)
         tokens[(seconds >= word.start) & (seconds < word.end)] = ids[0] if len(ids) == 1 else -1
+    for word in clip.words if margin else ():
+        for bound in (word.start, word.end):
+            tokens[abs(seconds - bound) < margin / MODEL_FPS] = -1
     return tokens
 
 

@@ -50,6 +50,8 @@ class OptimConfig:
             `TrainConfig.trained_model`.
         frame_weight: Weight of the loss that asks each frame for the word being said (needs word times and a
             tokenizer of words) beside CTC's own, on whose output it works; 0 is CTC's alone.
+        frame_margin: Frames to either side of where a word begins or ends that the frame loss leaves to CTC. Word times
+            are good to about a frame, and the shortest words hardly last longer.
         label_smoothing: Share of the target of the frame loss and of the decoder's that is spread over all tokens.
         sampling: Chance that the decoder in training hears a draw of its own instead of the true token.
         precision: "bf16-mixed" halves the time on processors that know bfloat16, GPUs and CPUs alike.
@@ -64,6 +66,7 @@ class OptimConfig:
     average: float = within(0.998, 0, 0.99999)
     ctc_weight: float = within(1.0, 0, 1)
     frame_weight: float = within(1.0, 0)
+    frame_margin: float = within(0.0, 0, 10)
     label_smoothing: float = within(0.1, 0, 0.9)
     sampling: float = within(0.0, 0, 1)
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"

@@ -147,6 +147,7 @@ def _datasets(config: TrainConfig) -> tuple[ShardDataset, ShardDataset]:
         data.train_split,
         augment=augment,
         seed=config.seed,
+        margin=config.optim.frame_margin,
         **common,
     )
     for folder in (data.folder, *data.also):

@@ -123,6 +123,13 @@ def test_frame_tokens_are_the_words_at_their_times():
     assert frame_tokens(clip, np.array([1.4, 1.6, 3.4, 3.6]), TOKENIZER).tolist() == [0, 1, 1, 0]
 
 
+def test_frame_tokens_beside_a_boundary_are_left_open_by_a_margin():
+    clip = Clip("a", "a.mp4", "red blue", (WordTime("red", 0.08, 0.28), WordTime("blue", 0.28, 0.32)))
+    assert frame_tokens(clip, np.arange(10.0), TOKENIZER).tolist() == [0, 0, 1, 1, 1, 1, 1, 3, 0, 0]
+    # One frame to either side; of a word that lasts one frame nothing is left.
+    assert frame_tokens(clip, np.arange(10.0), TOKENIZER, 1).tolist() == [0, -1, -1, 1, 1, 1, -1, -1, -1, 0]
+
+
 def test_frame_tokens_are_unknown_without_word_times_and_within_words_of_several_tokens():
     clip = Clip("a", "a", "red", ())
     assert frame_tokens(clip, np.arange(3.0), TOKENIZER).tolist() == [-1, -1, -1]
