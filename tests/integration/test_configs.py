@@ -9,6 +9,7 @@ from lipscribe.data.corpora.grid import SLOTS
 from lipscribe.models.builders import build_reader
 from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.training.config import load_config
+from lipscribe.training.distilling import load_teacher
 from lipscribe.transforms import Augment
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -36,6 +37,13 @@ def test_the_bundled_models_config_knows_exactly_the_words_of_grid():
     model = load_config(CONFIGS[0].parent / "grid-s1.yaml").model
     assert model.grammar == SLOTS
     assert set(model.tokenizer["words"]) == {word for slot in SLOTS for word in slot}
+
+
+def test_the_student_is_small_and_fits_its_teacher():
+    config = load_config(CONFIGS[0].parent / "student.yaml")
+    teacher = load_teacher(config.teacher, config.trained_model, config.optim.distil_weight)
+    sizes = [sum(map(torch.numel, reader.parameters())) for reader in (build_reader(config.trained_model), teacher)]
+    assert 3 * sizes[0] < sizes[1] < 15e6
 
 
 def test_lipnet_has_as_many_weights_as_the_published_network():

@@ -15,6 +15,7 @@ from lipscribe.cli.demo import demo
 from lipscribe.cli.evaluate import evaluate
 from lipscribe.cli.explain import explain
 from lipscribe.cli.inspect import inspect
+from lipscribe.cli.label import label
 from lipscribe.cli.models import import_model, models, pull, remove
 from lipscribe.cli.prepare import prepare
 from lipscribe.cli.talk import talk
@@ -119,7 +120,7 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-for _command in (transcribe, inspect, explain, demo, talk, prepare, train, evaluate, calibrate):
+for _command in (transcribe, inspect, explain, demo, talk, prepare, label, train, evaluate, calibrate):
     app.command()(_guarded(_command))
 
 _models = typer.Typer(invoke_without_command=True)

@@ -5,7 +5,7 @@ Nothing is ever unpickled. The weights that we train are stored as float16: half
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import chain
 from math import prod
@@ -18,8 +18,11 @@ from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
 from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import SPEC_FILE, TOKENIZER_FILES, WEIGHTS_FILE, ModelSpec, load_spec
+from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.typed import to_dict
 
+# What has a row for each token: CTC's head, and what either decoder hears and says.
+BY_TOKEN = ("ctc.project.", *(f"decoder.{name}." for name in ("embedding", "project", "embed", "output_layer")))
 STORED = {torch.float16: "F16", torch.float32: "F32", torch.int64: "I64"}  # as safetensors calls them
 
 
@@ -73,21 +76,39 @@ def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
     return spec, reader.eval()
 
 
-def start_from(reader: LipReader, folder: Path | str) -> str:
-    """Gives a network the weights of a saved one, as far as their names and shapes agree: a head for other words stays.
+def start_from(reader: LipReader, folder: Path | str, spec: ModelSpec, whole: Collection[str] = ()) -> str:
+    """Gives a network the weights of a saved one, as far as their names and shapes agree.
+
+    What has a row for each token, of the heads, begins fresh where the vocabularies differ, be they equally large.
+
+    Args:
+        reader: What `build_reader(spec)` made.
+        whole: Parts, such as "frontend", of which everything has to come from there.
 
     Returns:
         What was taken and what was not, in a line.
 
     Raises:
-        CheckpointError: The model is missing or damaged, or nothing of it fits.
+        CheckpointError: The model is missing or damaged, nothing of it fits, or not all of the parts in `whole`.
     """
     weights, wanted = load_weights(folder), reader.state_dict()
-    fitting = {name: w for name, w in weights.items() if name in wanted and wanted[name].shape == w.shape}
+    vocabs = [tokenizer_from_dict(one.tokenizer).vocab for one in (spec, load_spec(folder))]
+    other_words = vocabs[0] != vocabs[1]
+    fitting = {
+        name: tensor
+        for name, tensor in weights.items()
+        if name in wanted and wanted[name].shape == tensor.shape and not (other_words and name.startswith(BY_TOKEN))
+    }
     if not any(weights[name].is_floating_point() for name in fitting):
         raise CheckpointError(f"no weights of {folder} fit this model: start from one of the same frontend and encoder")
-    reader.load_state_dict({name: w.to(wanted[name].dtype) for name, w in fitting.items()}, strict=False)
     fresh = [name for name in wanted if name not in fitting]
+    for part in whole:
+        if missing := [name for name in fresh if name.startswith(f"{part}.")]:
+            raise CheckpointError(
+                f"{folder} has not all of this {part} ({len(missing)} tensors, first {missing[0]}), and what begins "
+                f"fresh cannot be frozen: start from a model of the same {part}, or leave it out of freeze"
+            )
+    reader.load_state_dict(fitting, strict=False)  # tensor by tensor, whatever they are stored as: no copy of them all
     return f"started from {folder}: {len(fitting)} tensors" + (f"; fresh: {', '.join(fresh)}" if fresh else "")
 
 

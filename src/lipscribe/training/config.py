@@ -44,7 +44,8 @@ class OptimConfig:
         learning_rate: The peak of a one-cycle schedule (Smith and Topin, 2018) over all steps.
         warmup: Share of the steps that rise to the peak.
         clip_norm: Largest norm of a step's gradient.
-        average: Decay a step of the moving average of the weights, which is what is evaluated and saved; 0 is off.
+        average: Decay a step of the moving average of the weights, which is what is evaluated and saved. It is a second
+            copy of what is trained; 0 is off, and none is made.
         ctc_weight: Share of CTC in the loss, the rest being the attention decoder's (Watanabe et al., 2017). It decides
             what the model is made of: 1 is a CTC head alone, 0 a decoder alone, what lies between is both; see
             `TrainConfig.trained_model`.
@@ -54,6 +55,8 @@ class OptimConfig:
             are good to about a frame, and the shortest words hardly last longer.
         label_smoothing: Share of the target of the frame loss and of the decoder's that is spread over all tokens.
         sampling: Chance that the decoder in training hears a draw of its own instead of the true token.
+        distil_weight: The teacher's share of the loss, where there is one, the rest being the texts'; 1 is its alone.
+        distil_temperature: What its distributions and the model's are softened by; see `training.distilling`.
         precision: "bf16-mixed" halves the time on processors that know bfloat16, GPUs and CPUs alike.
     """
 
@@ -69,6 +72,8 @@ class OptimConfig:
     frame_margin: float = within(0.0, 0, 10)
     label_smoothing: float = within(0.1, 0, 0.9)
     sampling: float = within(0.0, 0, 1)
+    distil_weight: float = within(0.5, 0, 1)
+    distil_temperature: float = within(1.0, 0.1, 100)
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
 
 
@@ -78,7 +83,12 @@ class TrainConfig:
 
     Attributes:
         output: The run's folder: config, logs, `last.ckpt` to resume from, and the models `best/` and `last/`.
-        start_from: Folder of a model whose weights training begins with, as far as they fit; None is fresh weights.
+        start_from: Name or folder of a model whose weights training begins with, as far as they fit; None is fresh
+            weights. A head for other words begins fresh.
+        freeze: Parts of it that stay as they are, whatever is learned: they get no gradient, drop nothing, and keep the
+            statistics of their batches.
+        teacher: Name or folder of a model of the same input and the same tokens, whose distributions are learned beside
+            the texts; None is the texts alone.
         evaluate_every: Epochs between looks at the dev split.
         devices: Processes (GPUs) to train on.
     """
@@ -89,6 +99,8 @@ class TrainConfig:
     augment: AugmentConfig = AugmentConfig()
     optim: OptimConfig = OptimConfig()
     start_from: str | None = None
+    freeze: tuple[Literal["frontend", "encoder"], ...] = ()
+    teacher: str | None = None
     seed: int = within(1, 0)
     evaluate_every: int = within(2, 1)
     devices: int = within(1, 1)
@@ -105,6 +117,14 @@ class TrainConfig:
         faults = []
         if not self.model.ctc and self.optim.ctc_weight > 0:
             faults.append(f"model.ctc is false, but optim.ctc_weight is {self.optim.ctc_weight}, wanted 0")
+        if self.freeze and self.start_from is None:
+            faults.append("freeze without start_from keeps weights that never learned, wanted a model to start from")
+        if self.teacher is not None and self.optim.distil_weight == 0:
+            faults.append("optim.distil_weight is 0, so the teacher has no say, wanted more or no teacher")
+        if self.teacher is not None and self.optim.sampling > 0:
+            faults.append(
+                f"optim.sampling is {self.optim.sampling} with a teacher, wanted 0: both hear the true tokens"
+            )
         kind = self.model.tokenizer["kind"]
         if self.optim.frame_weight > 0 and self.optim.ctc_weight > 0 and kind != "words":
             faults.append(f"optim.frame_weight is above 0 with a tokenizer of {kind}, wanted 0 or one of words")

@@ -13,7 +13,6 @@ import yaml
 from lightning.fabric import Fabric
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from lipscribe.data.dataset import ShardDataset
@@ -21,8 +20,12 @@ from lipscribe.data.shards import check_crop
 from lipscribe.errors import CheckpointError, ConfigError
 from lipscribe.models.builders import build_reader
 from lipscribe.models.checkpoint import save_checkpoint, start_from
-from lipscribe.tokenizer import tokenizer_from_dict
+from lipscribe.models.registry import find_model
+from lipscribe.tokenizer import END, tokenizer_from_dict
+from lipscribe.training.average import MovingAverage
 from lipscribe.training.config import TrainConfig
+from lipscribe.training.distilling import distil_losses, load_teacher
+from lipscribe.training.freezing import freeze, set_training
 from lipscribe.training.logs import log_row, say, tensorboard
 from lipscribe.training.losses import attention_loss, ctc_loss, frame_loss
 from lipscribe.training.scoring import dev_scores
@@ -43,13 +46,16 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         The folder of the final model, `<output>/last`; `<output>/best` is the one with the fewest errors on dev.
 
     Raises:
-        ConfigError: The folder holds another run, or nothing to resume; the clips' crops are not the model's kind.
+        ConfigError: The folder holds another run, or nothing to resume; the clips' crops are not the model's kind;
+            or the teacher does not fit.
+        CheckpointError: The model to start from, the teacher or the state to resume from is missing or damaged.
         ManifestError: The prepared clips are missing or damaged.
     """
     output = Path(config.output)
     train_set, dev_set = _datasets(config)
-    _claim(output, config, resume)
     optim, spec = config.optim, config.trained_model
+    teacher = load_teacher(config.teacher, spec, optim.distil_weight) if config.teacher else None
+    _claim(output, config, resume)
     fabric = Fabric(accelerator="auto", devices=config.devices, precision=optim.precision, loggers=tensorboard(output))
     fabric.launch()
     steps_per_epoch = math.ceil(len(train_set) // fabric.world_size / optim.batch_size)
@@ -57,23 +63,30 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     fabric.seed_everything(config.seed, verbose=False)
     model = build_reader(spec)
     if config.start_from:
-        say(start_from(model, config.start_from))
+        say(start_from(model, find_model(config.start_from), spec, whole=config.freeze))
     model = model.to(memory_format=torch.channels_last)  # faster convolutions, on CPU and GPU alike
-    optimizer = torch.optim.AdamW(model.parameters(), lr=optim.learning_rate, weight_decay=optim.weight_decay)
+    freeze(model, config.freeze)
+    trained = [weights for weights in model.parameters() if weights.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=optim.learning_rate, weight_decay=optim.weight_decay)
     model, optimizer = fabric.setup(model, optimizer)
     model.mark_forward_method("teach")
-    average = AveragedModel(model.module, multi_avg_fn=get_ema_multi_avg_fn(optim.average), use_buffers=True)
+    average = MovingAverage(model.module, optim.average, config.freeze).to(fabric.device)
+    if teacher:
+        teacher = teacher.to(fabric.device, memory_format=torch.channels_last)
+        ends = tuple(reader.decoder.end if reader.decoder else END for reader in (model, teacher))
     schedule = LambdaLR(optimizer, _one_cycle(optim.epochs * steps_per_epoch, optim.warmup))
 
     saved = {"model": model.module, "average": average, "optimizer": optimizer, "schedule": schedule}
-    weights = {"ctc": optim.ctc_weight, "attention": 1 - optim.ctc_weight}
-    weights["frame"] = optim.ctc_weight * optim.frame_weight
+    heads, taught = {"ctc": optim.ctc_weight, "attention": 1 - optim.ctc_weight}, optim.distil_weight if teacher else 0
+    weights = {name: weight * (1 - taught) for name, weight in heads.items()}
+    weights["frame"] = weights["ctc"] * optim.frame_weight
+    weights |= {f"distil_{name}": weight * taught for name, weight in heads.items()}
     first_epoch, best = _load_state(output / RESUME_FILE, saved) if resume else (0, math.inf)
 
     for epoch in range(first_epoch, optim.epochs):
         # Dropout draws from torch's global generator: seeding it here makes a resumed epoch equal an uninterrupted one.
         torch.manual_seed(config.seed * 1_000_003 + epoch * 1009 + fabric.global_rank)
-        model.train()
+        set_training(model.module, config.freeze)
         started, sums = time.monotonic(), defaultdict(float)
         batches = train_set.batches(optim.batch_size, epoch, fabric.global_rank, fabric.world_size)
         bar = tqdm(batches, desc=f"epoch {epoch + 1}/{optim.epochs}", total=steps_per_epoch, leave=False, disable=None)
@@ -86,13 +99,17 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
                 losses["frame"] = frame_loss(log_probs, batch, optim.label_smoothing)
             if expected is not None:  # (B, U + 1, V)
                 losses["attention"] = attention_loss(expected, batch, optim.label_smoothing, model.decoder.end)
+            if teacher:
+                with torch.no_grad(), fabric.autocast():
+                    shown = teacher.teach(batch.video, batch.video_lengths, batch.targets)
+                losses |= distil_losses((log_probs, expected), shown, batch, optim.distil_temperature, ends)
             losses["loss"] = sum(weights[name] * loss for name, loss in losses.items())
             fabric.backward(losses["loss"])
             fabric.clip_gradients(model, optimizer, max_norm=optim.clip_norm)
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
-            average.update_parameters(model.module)
+            average.update(model.module)
             for name, value in losses.items():
                 sums[name] += value.item()
             bar.set_postfix(loss=f"{losses['loss'].item():.3f}")

@@ -12,7 +12,7 @@ from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
 from lipscribe.models.checkpoint import load_checkpoint, save_checkpoint, save_weights, start_from
 from lipscribe.models.reader import LipReader
-from lipscribe.models.spec import SPEC_FILE, WEIGHTS_FILE, ModelSpec
+from lipscribe.models.spec import SPEC_FILE, WEIGHTS_FILE, DecoderSpec, ModelSpec
 from lipscribe.tokenizer import tokenizer_from_dict
 
 
@@ -134,17 +134,52 @@ def test_other_names_go_with_the_same_weights(saved: Path, toy_spec: ModelSpec, 
 def test_starting_from_a_model_takes_what_fits_and_names_what_does_not(saved: Path, toy_spec: ModelSpec, reader):
     torch.manual_seed(1)
     fresh = build_reader(toy_spec)
-    assert start_from(fresh, saved).endswith(f"{len(reader.state_dict())} tensors")
+    assert start_from(fresh, saved, toy_spec).endswith(f"{len(reader.state_dict())} tensors")
     assert torch.equal(fresh.ctc.project.weight, reader.ctc.project.weight.half().float())
 
     words = [*toy_spec.tokenizer["words"], "another"]
-    wider = build_reader(replace(toy_spec, tokenizer={"kind": "words", "words": words}))
+    wider_spec = replace(toy_spec, tokenizer={"kind": "words", "words": words})
+    wider = build_reader(wider_spec)
     head = wider.ctc.project.weight.clone()
-    line = start_from(wider, saved)
+    line = start_from(wider, saved, wider_spec)
     assert "fresh: ctc.project.weight, ctc.project.bias" in line
     assert torch.equal(wider.ctc.project.weight, head)
     name, weight = next(iter(reader.frontend.state_dict().items()))
     assert torch.equal(wider.frontend.state_dict()[name], weight.half().float())
+
+
+@pytest.mark.parametrize(
+    ("kind", "tokens"), [("lstm", ("embedding", "project")), ("transformer", ("embed.0", "output_layer"))]
+)
+def test_heads_for_other_words_begin_fresh_even_if_they_are_as_many(
+    tmp_path: Path, toy_spec: ModelSpec, kind: str, tokens: tuple[str, str]
+):
+    specs, readers = [], []
+    for name, letters in (("one", "AB"), ("other", "BC")):
+        lines = [f"{unit} {idx}\n" for idx, unit in enumerate(["<unk>", "<space>", *letters], start=1)]
+        (tmp_path / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
+        units = {"kind": "units", "units": str(tmp_path / f"{name}.txt"), "model": None}
+        specs.append(replace(toy_spec, tokenizer=units, decoder=DecoderSpec(hidden=8, heads=2, kind=kind)))
+        readers.append(build_reader(specs[-1]))
+    save_checkpoint(tmp_path / "model", specs[0], readers[0].state_dict(), torch.float32)
+    before = {name: tensor.clone() for name, tensor in readers[1].state_dict().items()}
+    fresh = start_from(readers[1], tmp_path / "model", specs[1]).split("; fresh: ")[1].split(", ")
+    heard, said = tokens
+    wanted = {f"decoder.{heard}.weight", f"decoder.{said}.weight", f"decoder.{said}.bias"}
+    assert set(fresh) == wanted | {"ctc.project.weight", "ctc.project.bias"}
+    for name, tensor in readers[1].state_dict().items():
+        assert torch.equal(tensor, before[name] if name in fresh else readers[0].state_dict()[name])
+
+
+def test_what_is_to_be_frozen_has_to_come_whole(saved: Path, toy_spec: ModelSpec):
+    start_from(build_reader(toy_spec), saved, toy_spec, whole=("frontend", "encoder"))
+    spec = replace(toy_spec, encoder=replace(toy_spec.encoder, hidden=13))
+    start_from(build_reader(spec), saved, spec, whole=("frontend",))
+    with pytest.raises(
+        CheckpointError,
+        match=r"model has not all of this encoder \(16 tensors, first encoder.* start from a model of the same encoder",
+    ):
+        start_from(build_reader(spec), saved, spec, whole=("frontend", "encoder"))
 
 
 def test_a_model_of_another_kind_is_no_start(saved: Path, toy_spec: ModelSpec):
@@ -155,4 +190,4 @@ def test_a_model_of_another_kind_is_no_start(saved: Path, toy_spec: ModelSpec):
         tokenizer={"kind": "words", "words": ["one", "two", "three", "four", "five"]},
     )
     with pytest.raises(CheckpointError, match=r"no weights of .* fit this model"):
-        start_from(build_reader(other), saved)
+        start_from(build_reader(other), saved, other)

@@ -81,6 +81,18 @@ def test_three_faults_make_one_line(write: Callable[..., Path]):
             {"model": {"ctc": False, "decoder": {}}},
             "model.ctc is false, but optim.ctc_weight is 1.0, wanted 0",
         ),
+        (
+            {"freeze": ["frontend", "eyes"], "start_from": "x"},
+            r"freeze\[1\] is 'eyes', wanted one of frontend, encoder",
+        ),
+        ({"freeze": ["frontend"]}, "freeze without start_from keeps weights that never learned, wanted a model to"),
+        (
+            {"teacher": "x", "optim": {"distil_weight": 0}},
+            "optim.distil_weight is 0, so the teacher has no say, wanted",
+        ),
+        ({"teacher": "x", "optim": {"sampling": 0.1}}, "optim.sampling is 0.1 with a teacher, wanted 0"),
+        ({"optim": {"distil_weight": 1.1}}, "optim.distil_weight is 1.1, wanted 0 to 1"),
+        ({"optim": {"distil_temperature": 0}}, "optim.distil_temperature is 0.0, wanted 0.1 to 100"),
         ({"model": {"grammar": [["red"], ["pink"]]}}, "model: grammar: .*'pink'"),
         ({"model": {"grammar": [["red"], []]}}, r"model: grammar: slot 2 is \(\), not a list of words"),
         (

@@ -1,0 +1,76 @@
+"""`lipscribe label`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def label(
+    manifest: Annotated[Path, typer.Argument(help="A manifest whose videos are read.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The manifest to write.", show_default=False)],
+    model: Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.")] = "grid-s1",
+    split: Annotated[str, typer.Option(help="Whose texts are replaced; other clips keep theirs.")] = "train",
+    face: Annotated[str, typer.Option(help="Whom to read: moving, largest, or a face's id.")] = "moving",
+    sure_above: Annotated[
+        float, typer.Option(help="Leave out clips whose words are less probable, on average.", min=0, max=1)
+    ] = 0.0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> int:
+    """Write what a model reads into a copy of a manifest, for another model to learn from.
+
+    The student may have any tokenizer and any input. What is in the text of a clip is replaced, so that clips whose
+    words nobody knows may hold any text.
+
+    Examples:
+      lipscribe label clips.jsonl --model runs/large -o labelled.jsonl
+
+      lipscribe label clips.jsonl --model runs/large --sure-above 0.7 -o labelled.jsonl
+    """
+    from dataclasses import replace
+
+    from lipscribe.data.manifest import load_manifest, save_manifest
+    from lipscribe.errors import LipscribeError
+    from lipscribe.pipeline import load_model
+
+    if face == "all":
+        raise typer.BadParameter("a clip has one text: wanted moving, largest, or a face's id", param_hint="--face")
+    clips = load_manifest(manifest)
+    clips = [replace(clip, path=str(Path(clip.path).absolute())) for clip in clips]
+    if not any(clip.split == split for clip in clips):
+        raise LipscribeError(f"{manifest} has no clip of split {split}: give one of its splits with --split")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    reader, kept, num_read, failed = load_model(model, device), [], 0, 0
+    for clip in clips:
+        if clip.split != split:
+            kept.append(clip)
+            continue
+        try:
+            words = reader.transcribe(clip.path, face=face, progress=True).words
+        except LipscribeError as error:
+            failed += 1
+            print(f"error: {clip.id}: {error}", file=sys.stderr)
+            continue
+        sure = sum(word.probability for word in words) / len(words) if words else 0.0
+        if not words or sure < sure_above:
+            print(f"note: {clip.id} is left out: " + (f"{sure:.2f} sure" if words else "no words"), file=sys.stderr)
+            continue
+        num_read += 1
+        kept.append(_labelled(clip, words))
+    if not num_read:
+        raise LipscribeError(f"nothing was read in split {split} of {manifest}: see above, or lower --sure-above")
+    save_manifest(output, kept)
+    total = sum(clip.split == split for clip in clips)
+    print(f"{num_read} of {total} clips of {split} have what {reader.spec.name} reads in them", file=sys.stderr)
+    print(output)
+    return 1 if failed else 0
+
+
+def _labelled(clip, words):
+    from dataclasses import replace
+
+    from lipscribe.data.manifest import WordTime
+
+    times = tuple(WordTime(word.text, word.start, word.end) for word in words)
+    return replace(clip, text=" ".join(word.text for word in words), words=times)

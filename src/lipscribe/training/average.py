@@ -1,0 +1,46 @@
+"""The moving average of the weights, which is what is evaluated and saved."""
+
+from collections.abc import Iterable
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from lipscribe.models.reader import LipReader
+
+
+class MovingAverage(nn.Module):
+    """An exponential moving average of a model's weights and buffers.
+
+    It takes the memory of a second model, less that of frozen parts, which it shares with the model. With a decay of 0
+    the average is the model itself, and takes none.
+
+    Args:
+        model: Whose weights are averaged.
+        decay: Share of the average that stays at each step.
+        frozen: Names of parts that never change.
+    """
+
+    def __init__(self, model: LipReader, decay: float, frozen: Iterable[str] = ()):
+        super().__init__()
+        self.decay = decay
+        shared = [getattr(model, name) for name in frozen] if decay else [model]
+        self.module: LipReader = deepcopy(model, {id(part): part for part in shared})  # shared parts are not copied
+        self.register_buffer("num_steps", torch.tensor(0))
+
+    @torch.no_grad()
+    def update(self, model: LipReader) -> None:
+        """Takes the weights after a step in; after the first step they are the average."""
+        decay = self.decay if self.num_steps else 0.0
+        pairs = [(own, new) for own, new in zip(_tensors(self.module), _tensors(model), strict=True) if own is not new]
+        means = [(own, new) for own, new in pairs if own.is_floating_point() and decay]
+        if means:
+            torch._foreach_lerp_([own for own, _ in means], [new for _, new in means], 1 - decay)
+        for own, new in pairs:
+            if not (own.is_floating_point() and decay):
+                own.copy_(new)
+        self.num_steps += 1
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]

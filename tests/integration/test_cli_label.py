@@ -1,0 +1,96 @@
+"""`lipscribe label`: what a model reads becomes the text that another one learns from."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from lipscribe.cli.app import app
+from lipscribe.data.manifest import Clip, load_manifest, save_manifest
+from lipscribe.errors import VideoError
+from lipscribe.transcript import Segment, Transcript, Word
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["label", *map(str, arguments)])
+    assert "Traceback" not in result.output
+    return result.exit_code, result.stdout, result.stderr
+
+
+@dataclass
+class Planted:
+    """Reads "lay red" in every video but those whose name says otherwise, as surely as the name's last digit says."""
+
+    spec = SimpleNamespace(name="planted")
+
+    def transcribe(self, path: str, face: str, progress: bool) -> Transcript:
+        name = Path(path).stem
+        if "broken" in name:
+            raise VideoError(f"{path} is no video")
+        if "still" in name:
+            return Transcript()
+        sure = int(name[-1]) / 10
+        words = Word("lay", 0.1, 0.4, sure), Word("red", 0.5, 0.9, sure)
+        return Transcript((Segment("lay", 0.1, 0.4, words[:1]), Segment("red", 0.5, 0.9, words[1:])))
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("lipscribe.pipeline.load_model", lambda name, device: Planted())
+    clips = [Clip(name, f"videos/{name}.mp4", "?") for name in ("good9", "poor2", "still", "broken")]
+    save_manifest(tmp_path / "clips.jsonl", [*clips, Clip("dev1", "videos/dev1.mp4", "set blue", split="dev")])
+    return tmp_path / "clips.jsonl"
+
+
+def test_training_clips_get_what_was_read_and_all_others_keep_their_text(manifest: Path, tmp_path: Path):
+    code, stdout, stderr = run(manifest, "-o", tmp_path / "elsewhere" / "labelled.jsonl")
+    assert code == 1  # one could not be read
+    assert stdout == f"{tmp_path / 'elsewhere' / 'labelled.jsonl'}\n"
+    clips = {clip.id: clip for clip in load_manifest(tmp_path / "elsewhere" / "labelled.jsonl")}
+    assert {name: clip.text for name, clip in clips.items()} == {
+        "good9": "lay red",
+        "poor2": "lay red",
+        "dev1": "set blue",
+    }
+    assert [(word.text, word.start, word.end) for word in clips["good9"].words] == [
+        ("lay", 0.1, 0.4),
+        ("red", 0.5, 0.9),
+    ]
+    assert Path(clips["good9"].path) == tmp_path / "videos" / "good9.mp4"  # found from the other folder too
+    assert "error: broken: " in stderr
+    assert "note: still is left out: no words" in stderr
+    assert "2 of 4 clips of train have what planted reads in them" in stderr
+
+
+def test_unsure_clips_are_left_out(manifest: Path, tmp_path: Path):
+    code, _, stderr = run(manifest, "-o", tmp_path / "labelled.jsonl", "--sure-above", 0.5)
+    assert code == 1
+    assert [clip.id for clip in load_manifest(tmp_path / "labelled.jsonl")] == ["good9", "dev1"]
+    assert "note: poor2 is left out: 0.20 sure" in stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--sure-above", "1"], "error: nothing was read in split train of .*: see above, or lower --sure-above"),
+        (["--split", "test"], "error: .* has no clip of split test: give one of its splits with --split"),
+        (["--face", "all"], "error: .*a clip has one text"),
+    ],
+)
+def test_messages(manifest: Path, tmp_path: Path, flags: list[str], message: str):
+    code, stdout, stderr = run(manifest, "-o", tmp_path / "labelled.jsonl", *flags)
+    assert (code, stdout) == (2, "")
+    assert re.search(message, stderr), stderr
+    assert not (tmp_path / "labelled.jsonl").exists()
+
+
+def test_a_real_clip(grid_root: Path, tmp_path: Path):
+    save_manifest(tmp_path / "clips.jsonl", [Clip("a", str(grid_root / "video" / "s1" / "bbal7s.mpg"), "?")])
+    code, _, stderr = run(tmp_path / "clips.jsonl", "-o", tmp_path / "labelled.jsonl")
+    assert code == 0, stderr
+    (clip,) = load_manifest(tmp_path / "labelled.jsonl")
+    assert clip.text == "bin blue at l seven soon"
+    assert len(clip.words) == 6
