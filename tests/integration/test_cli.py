@@ -310,7 +310,9 @@ def test_models_lists_the_bundled_one():
     assert float(bundled["size"].split()[0]) <= 10
 
 
-@pytest.mark.parametrize("command", [[], ["transcribe"], ["inspect"], ["prepare"], ["train"], ["evaluate"], ["models"]])
+@pytest.mark.parametrize(
+    "command", [[], ["transcribe"], ["inspect"], ["prepare"], ["label"], ["train"], ["evaluate"], ["models"]]
+)
 def test_help_has_examples_and_imports_no_torch(command):
     code = (
         "import sys; sys.argv = ['lipscribe', *sys.argv[1:]]\n"
