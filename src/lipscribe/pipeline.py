@@ -138,15 +138,18 @@ class Model:
 
     @torch.inference_mode()
     def _encode(self, crops: np.ndarray) -> Tensor:
-        """Encoder states (looks, T, D) float32: of the crops as they are, and mirrored where the spec wants that."""
-        looks = 2 if self.spec.flip_average else 1
+        """Encoder states (looks, T, D) float32: of the crops as they are, moved and mirrored as the spec has it."""
+        spec, shift = self.spec, self.spec.shift_average
+        looks = (2 if spec.flip_average else 1) * (3 if shift else 1)
         if not len(crops):
             return torch.zeros(looks, 0, self.reader.encoder.out_features, device=self.device)
-        size = self.spec.input
-        video = crops_to_video(crops, size.height, size.width, size.normalisation).to(self.device)  # (T, 1, H, W)
-        length = torch.tensor([len(video)])
-        # One after the other: side by side they would need twice the memory and as much time.
-        return torch.cat([self.reader.encode(look[None], length) for look in (video, video.flip(-1))[:looks]])
+        size, length, states = spec.input, torch.tensor([len(crops)]), []
+        # One after the other: side by side they would need as much more memory, and as much time.
+        for lower in (0, -shift, shift) if shift else (0,):
+            video = crops_to_video(crops, size.height, size.width, size.normalisation, lower).to(self.device)
+            both = (video, video.flip(-1)) if spec.flip_average else (video,)  # (T, 1, H, W) each
+            states += [self.reader.encode(look[None], length) for look in both]
+        return torch.cat(states)
 
     @torch.inference_mode()
     def _ctc(self, states: Tensor) -> np.ndarray:

@@ -18,19 +18,22 @@ FIXED_MEAN, FIXED_DEVIATION = 0.421, 0.165  # of the greys 0 to 1 that the Auto-
 Normalisation = Literal["frame", "fixed"]
 
 
-def crops_to_video(crops: np.ndarray, height: int, width: int, normalisation: Normalisation = "frame") -> Tensor:
+def crops_to_video(
+    crops: np.ndarray, height: int, width: int, normalisation: Normalisation = "frame", lower: int = 0
+) -> Tensor:
     """Cuts the middle of the crops and normalises it.
 
     Args:
         crops: (T, 96, 96) uint8.
         normalisation: "frame" gives each frame mean 0 and deviation 1, and so takes out flicker; "fixed" does the same
             to all greys, with the mean and deviation of Auto-AVSR's training clips.
+        lower: Pixels below the middle, where there is room for them; negative is above.
 
     Returns:
         (T, 1, height, width) float32. Each frame by itself, so that a frame's input depends on no other: a long video
         read in windows gets the same numbers.
     """
-    top, left = (crops.shape[1] - height) // 2, (crops.shape[2] - width) // 2
+    top, left = (crops.shape[1] - height) // 2 + lower, (crops.shape[2] - width) // 2
     middle = crops[:, top : top + height, left : left + width]
     return NORMALISE[normalisation](torch.from_numpy(np.ascontiguousarray(middle)).float()[:, None])
 

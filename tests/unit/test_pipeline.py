@@ -74,6 +74,18 @@ def test_averaging_the_mirrored_look_makes_mirror_images_equal():
     np.testing.assert_allclose(model.log_probs(picture), model.log_probs(picture[:, :, ::-1].copy()), atol=1e-5)
 
 
+def test_averaging_shifted_looks_is_the_mean_of_the_looks():
+    spec = replace(SPEC, shift_average=2)
+    model, plain = Model(spec, build_reader(spec)), Model(SPEC, build_reader(SPEC))
+    plain.reader.load_state_dict(model.reader.state_dict())
+    picture = np.random.default_rng(0).integers(0, 255, (4, 96, 96), dtype=np.uint8)
+    looks = [plain.log_probs(np.roll(picture, shift, axis=1)) for shift in (0, 2, -2)]
+    mean = np.mean(looks, axis=0)
+    mean -= np.logaddexp.reduce(mean, axis=-1, keepdims=True)
+    np.testing.assert_allclose(model.log_probs(picture), mean, atol=1e-5)
+    assert not np.allclose(looks[0], looks[1], atol=1e-3)
+
+
 def test_fixed_normalisation_reaches_the_network_and_its_mirror_image(monkeypatch):
     spec = replace(SPEC, input=InputSpec(88, 88, normalisation="fixed"), flip_average=True)
     model, looks = Model(spec, build_reader(spec)), []

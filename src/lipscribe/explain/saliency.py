@@ -98,7 +98,10 @@ def find_evidence(
 
 
 def _looks(model: Model, video: Tensor, part: slice) -> Tensor:
-    """Encoder states (looks, T', D) of the part, with gradients, as `Model` makes them without."""
+    """Encoder states (looks, T', D) of the part, with gradients, as `Model` makes them without.
+
+    The looks at the clip moved up and down are left out: they see nearly the same.
+    """
     looks = torch.stack([video, video.flip(-1)] if model.spec.flip_average else [video])
     return model.reader.encode(looks, torch.full((len(looks),), len(video)))[:, part]
 

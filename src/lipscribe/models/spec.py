@@ -172,6 +172,7 @@ class ModelSpec:
         decoder: The attention decoder, None where there is none.
         temperatures: Of word probabilities, by search method, 1 where missing; `lipscribe calibrate` fits them.
         flip_average: Read each clip mirrored as well and average: a face is nearly symmetric, and two looks err less.
+        shift_average: Read each clip so many pixels higher and lower as well, and average; 0 is off.
     """
 
     name: str
@@ -183,6 +184,7 @@ class ModelSpec:
     decoder: DecoderSpec | None = None
     grammar: tuple[tuple[str, ...], ...] | None = None
     flip_average: bool = False
+    shift_average: int = within(0, 0, 44)
     temperatures: dict[str, float] = dataclasses.field(default_factory=dict)
     card: Card = Card()
     format_version: int = within(1, 1, 1)
@@ -198,6 +200,8 @@ class ModelSpec:
             tokenizer_from_dict(self.tokenizer)
         except ConfigError as error:
             faults.append(str(error))
+        if self.shift_average > (room := (96 - self.input.height) // 2):  # a crop is 96 high
+            faults.append(f"shift_average is {self.shift_average}, but an input {self.input.height} high leaves {room}")
         if not self.ctc and self.decoder is None:
             faults.append("ctc is false and decoder is null, wanted one of them or both")
         if self.decoder and self.decoder.kind == "transformer" and self.tokenizer.get("kind") != "units":

@@ -19,6 +19,7 @@ RECORD = {
     "decoder": {"hidden": 9},
     "grammar": [["a"], ["a", "b"]],
     "flip_average": True,
+    "shift_average": 2,
     "temperatures": {"grammar": 1.5},
     "card": {"reads": "two words", "scores": {"dev_wer": 0.5}},
 }
