@@ -282,7 +282,9 @@ def test_several_subtitles_need_a_folder(faceless):
         (["transcribe", "x.mp4", "--beam-size", "0"], "'--beam-size'"),
         (["transcribe", "x.mp4", "--beam-size"], "'--beam-size' requires an argument"),
         (["prepare", "grd", "--root", "x"], "'grd' is not one of 'grid', 'manifest'"),
-        (["models", "extra"], "unexpected extra argument"),
+        (["models", "extra"], "No such command 'extra'"),
+        (["models", "remove", "a", "b"], "unexpected extra argument"),
+        (["models", "import", "x.pth"], "Missing option '--name'"),
     ],
 )
 def test_wrong_usage_is_one_line_and_no_box(arguments, message):

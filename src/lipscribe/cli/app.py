@@ -15,7 +15,7 @@ from lipscribe.cli.demo import demo
 from lipscribe.cli.evaluate import evaluate
 from lipscribe.cli.explain import explain
 from lipscribe.cli.inspect import inspect
-from lipscribe.cli.models import models
+from lipscribe.cli.models import import_model, models, pull, remove
 from lipscribe.cli.prepare import prepare
 from lipscribe.cli.talk import talk
 from lipscribe.cli.train import train
@@ -69,6 +69,8 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(*args, **kwargs) -> None:
+        if "ctx" in kwargs and kwargs["ctx"].invoked_subcommand:  # which is what was meant, not the group itself
+            return
         raise typer.Exit(_run(lambda: command(*args, **kwargs)))
 
     return run
@@ -117,8 +119,14 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-for _command in (transcribe, inspect, explain, demo, talk, prepare, train, evaluate, calibrate, models):
+for _command in (transcribe, inspect, explain, demo, talk, prepare, train, evaluate, calibrate):
     app.command()(_guarded(_command))
+
+_models = typer.Typer(invoke_without_command=True)
+_models.callback()(_guarded(models))
+for _name, _command in {"pull": pull, "import": import_model, "remove": remove}.items():
+    _models.command(_name)(_guarded(_command))
+app.add_typer(_models, name="models")
 
 
 @app.callback(invoke_without_command=True)

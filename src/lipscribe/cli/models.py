@@ -1,34 +1,149 @@
-"""`lipscribe models`."""
+"""`lipscribe models`, and `pull`, `import` and `remove` under it."""
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
 def models(
+    ctx: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """List the models at hand: the bundled ones and those under runs/.
+    """List the models at hand and those that can be fetched; fetch, import or remove one.
 
     Examples:
       lipscribe models
 
       lipscribe models --json
+
+      lipscribe models pull auto-avsr-lrs3 --accept-licence
+
+      lipscribe models import vsr_trlrs3vox2_base.pth --name my-vsr --units unigram5000_units.txt
+
+      lipscribe models remove my-vsr
     """
     import json
 
-    from lipscribe.models.listing import describe_models
+    from lipscribe.models.listing import describe_models, describe_published
 
-    rows = describe_models()
+    rows, published = describe_models(), describe_published()
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps(rows + published, indent=2))
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("model", "reads", "vocabulary", "dev WER", "size", "licence"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(row["name"], row["reads"], row["vocabulary"], row["wer"], row["size"], row["licence"])
-    Console().print(table)
+    console = Console()
+    for title, some in (("", rows), ("\nTo fetch, with `lipscribe models pull NAME`:", published)):
+        if not some:
+            continue
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        told = ("language", "published WER") if title else ("vocabulary", "dev WER")
+        for heading in ("model", "reads", *told, "size", "licence"):
+            table.add_column(heading, overflow="fold")
+        for row in some:
+            table.add_row(row["name"], row["reads"], row["vocabulary"], row["wer"], row["size"], row["licence"])
+        if title:
+            console.print(title, highlight=False)
+        console.print(table)
+
+
+def pull(
+    name: Annotated[str, typer.Argument(help="One of those that `lipscribe models` lists.", show_default=False)],
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="You have read the licence of the weights, and accept it.")
+    ] = False,
+    as_name: Annotated[
+        str | None, typer.Option("--as", help="What to call it here, instead of its own name.", show_default=False)
+    ] = None,
+) -> None:
+    """Fetch a model that others published, into the cache; what broke off is gone on from.
+
+    Examples:
+      lipscribe models pull auto-avsr-lrs3
+
+      lipscribe models pull auto-avsr-lrs3 --accept-licence
+
+      lipscribe models pull auto-avsr-lm-en --accept-licence
+    """
+    from lipscribe.errors import LipscribeError
+    from lipscribe.models.published import find_published
+
+    published = find_published(name)
+    _say(f"{name}: {published.reads}; {published.megabytes:.0f} MB")
+    if published.wer is not None:
+        _say(f"word error rate: {published.wer:.1%} ({published.wer_source})")
+    _say(f"licence: {published.licence} ({published.licence_url})")
+    _say(published.licence_text)
+    if not accept_licence:
+        raise LipscribeError(
+            f"{name} was not fetched, since its licence is not accepted: "
+            f"if you accept it, run `lipscribe models pull {name} --accept-licence`"
+        )
+    from lipscribe.models.fetching.pull import pull_model
+
+    imported = pull_model(published, as_name, _say)
+    for note in imported.notes:
+        _say(f"note: {note}")
+    if published.companion:
+        _say(f"its language model: lipscribe models pull {published.companion} --accept-licence")
+    print(imported.folder)
+
+
+def import_model(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Weights (.pth, .ckpt, .safetensors), or the folder of one.", show_default=False
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="What to call the model from now on.", show_default=False)],
+    units: Annotated[
+        Path | None, typer.Option(help="Its units, a line each, such as unigram5000_units.txt.", show_default=False)
+    ] = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(help="The SentencePiece model of these units, such as unigram5000.model.", show_default=False),
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Of the weights, to be shown.", show_default=False)] = None,
+) -> None:
+    """Convert a published Auto-AVSR model, or its language model, and keep it in the cache.
+
+    Read are auto_avsr's .pth and Lightning .ckpt, and model.pth with its model.json beside it. Nothing in the file is
+    run: a pickle with code in it is refused.
+
+    Examples:
+      lipscribe models import vsr_trlrs3vox2_base.pth --name my-vsr --units unigram5000_units.txt
+
+      lipscribe models import LRS3_V_WER19.1/model.pth --name wer19 --licence "non-commercial"
+
+      lipscribe models import lm_en_subword/model.pth --name lm-en
+    """
+    from lipscribe.models.interop import importing
+    from lipscribe.models.spec import Card
+
+    card = Card(licence=licence, notice=f"the weights of {name} are licensed: {licence}") if licence else None
+    imported = importing.import_model(source, name, units, tokenizer, card)
+    _say(f"licence: {licence or importing.UNKNOWN_LICENCE}")
+    for note in imported.notes:
+        _say(f"note: {note}")
+    print(imported.folder)
+
+
+def remove(
+    name: Annotated[str, typer.Argument(help="A model that was fetched or imported.", show_default=False)],
+) -> None:
+    """Delete a model that was fetched or imported.
+
+    Examples:
+      lipscribe models remove my-vsr
+    """
+    from lipscribe.models.registry import remove_model
+
+    _say(f"removed {remove_model(name)}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -58,7 +58,7 @@ def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
     Raises:
         CheckpointError: Something is missing or damaged, or the weights are not those of the spec.
     """
-    spec, weights = load_spec(folder), _load_weights(folder)
+    spec, weights = load_spec(folder), load_weights(folder)
     with torch.device("meta"):  # sizes without memory: no weight is drawn that is replaced at once
         reader = build_reader(spec)
     wanted = reader.state_dict()
@@ -82,7 +82,7 @@ def start_from(reader: LipReader, folder: Path | str) -> str:
     Raises:
         CheckpointError: The model is missing or damaged, or nothing of it fits.
     """
-    weights, wanted = _load_weights(folder), reader.state_dict()
+    weights, wanted = load_weights(folder), reader.state_dict()
     fitting = {name: w for name, w in weights.items() if name in wanted and wanted[name].shape == w.shape}
     if not any(weights[name].is_floating_point() for name in fitting):
         raise CheckpointError(f"no weights of {folder} fit this model: start from one of the same frontend and encoder")
@@ -91,7 +91,12 @@ def start_from(reader: LipReader, folder: Path | str) -> str:
     return f"started from {folder}: {len(fitting)} tensors" + (f"; fresh: {', '.join(fresh)}" if fresh else "")
 
 
-def _load_weights(folder: Path | str) -> dict[str, Tensor]:
+def load_weights(folder: Path | str) -> dict[str, Tensor]:
+    """The tensors of a model folder by name, memory-mapped.
+
+    Raises:
+        CheckpointError: They are missing or damaged.
+    """
     path = Path(folder) / WEIGHTS_FILE
     try:
         from safetensors import SafetensorError

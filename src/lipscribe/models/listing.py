@@ -1,29 +1,77 @@
 """What `lipscribe models` shows."""
 
+from pathlib import Path
+
 from lipscribe.errors import LipscribeError
-from lipscribe.models.registry import DEFAULT_MODEL, list_models
-from lipscribe.models.spec import WEIGHTS_FILE, load_spec
+from lipscribe.models.published import list_published
+from lipscribe.models.registry import DEFAULT_MODEL, list_language_models, list_models, models_folder
+from lipscribe.models.spec import WEIGHTS_FILE, Card, load_spec
 from lipscribe.tokenizer import tokenizer_from_dict
 
 
 def describe_models() -> list[dict[str, str]]:
     """A row of plain text for each model at hand; a damaged one is listed with what is wrong."""
     rows = []
-    for name, folder in list_models():
-        row = {"name": f"{name} (default)" if name == DEFAULT_MODEL else name, "path": str(folder)}
-        try:
-            spec = load_spec(folder)
-            words = len(tokenizer_from_dict(spec.tokenizer).vocab) - 1
-            closed = "closed, " if spec.card.closed_vocabulary else ""
-            row |= {
-                "reads": spec.card.reads,
-                "data": spec.card.data,
-                "vocabulary": f"{closed}{words} {spec.tokenizer['kind']}",
-                "wer": f"{spec.card.scores['dev_wer']:.1%}" if "dev_wer" in spec.card.scores else "not measured",
-                "size": f"{(folder / WEIGHTS_FILE).stat().st_size / 1e6:.1f} MB",
-                "licence": spec.card.licence,
-            }
-        except (LipscribeError, OSError) as error:
-            row |= dict.fromkeys(("data", "vocabulary", "wer", "size", "licence"), "") | {"reads": f"damaged: {error}"}
-        rows.append(row)
+    for describe, models in ((_lip_reader, list_models()), (_language_model, list_language_models())):
+        for name, folder in models:
+            row = {"name": f"{name} (default)" if name == DEFAULT_MODEL else name, "path": str(folder)}
+            try:
+                row |= describe(folder) | {"size": f"{(folder / WEIGHTS_FILE).stat().st_size / 1e6:.1f} MB"}
+            except (LipscribeError, OSError) as error:
+                row |= dict.fromkeys(("data", "vocabulary", "wer", "size", "licence"), "")
+                row |= {"reads": f"damaged: {error}"}
+            rows.append(row)
     return rows
+
+
+def describe_published() -> list[dict[str, str]]:
+    """A row, with the same keys and more, for each model that can be fetched and is not at hand under its name."""
+    return [
+        {
+            "name": model.name,
+            "path": "",
+            "reads": model.reads,
+            "data": model.data,
+            "vocabulary": ", ".join(model.languages),
+            "wer": f"{model.wer:.1%}" if model.wer is not None else "",
+            "wer_source": model.wer_source,
+            "size": f"{model.megabytes:.1f} MB",
+            "licence": model.licence,
+            "licence_url": model.licence_url,
+            "pull": f"lipscribe models pull {model.name}",
+        }
+        for model in list_published()
+        if not (models_folder() / model.name).is_dir()
+    ]
+
+
+def _lip_reader(folder: Path) -> dict[str, str]:
+    spec = load_spec(folder)
+    words = len(tokenizer_from_dict(spec.tokenizer).vocab) - 1
+    closed = "closed, " if spec.card.closed_vocabulary else ""
+    return {
+        "reads": spec.card.reads,
+        "data": spec.card.data,
+        "vocabulary": f"{closed}{words} {spec.tokenizer['kind']}",
+        "wer": _wer(spec.card),
+        "licence": spec.card.licence,
+    }
+
+
+def _language_model(folder: Path) -> dict[str, str]:
+    from lipscribe.models.language_model import load_language_model_spec
+
+    spec = load_language_model_spec(folder)
+    return {
+        "reads": "nothing: a language model" if spec.card.reads == Card.reads else spec.card.reads,
+        "data": spec.card.data,
+        "vocabulary": f"{spec.vocab_size - 1} units",
+        "wer": "",
+        "licence": spec.card.licence,
+    }
+
+
+def _wer(card: Card) -> str:
+    if "dev_wer" in card.scores:
+        return f"{card.scores['dev_wer']:.1%}"
+    return f"{card.scores['published_wer']:.1%} as published" if "published_wer" in card.scores else "not measured"

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from lipscribe.cache import cache_folder
 from lipscribe.errors import CheckpointError
 from lipscribe.models import registry
 from lipscribe.models.builders import build_reader
 from lipscribe.models.checkpoint import save_checkpoint
-from lipscribe.models.listing import describe_models
-from lipscribe.models.registry import find_model, list_models
+from lipscribe.models.listing import describe_models, describe_published
+from lipscribe.models.registry import find_language_model, find_model, list_models, models_folder, remove_model
 from lipscribe.models.spec import SPEC_FILE, Card, ModelSpec
 
 
@@ -23,6 +24,7 @@ def put_model(folder: Path, spec: ModelSpec) -> Path:
 def models(tmp_path: Path, toy_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a run, and a package with one bundled model."""
     monkeypatch.setattr(registry, "BUNDLED", tmp_path / "assets")
+    monkeypatch.setenv("LIPSCRIBE_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     card = Card("two words", "drawn", "CC0", closed_vocabulary=True, scores={"dev_wer": 0.125})
     put_model(tmp_path / "assets" / "grid-s1", replace(toy_spec, card=card))
@@ -53,6 +55,7 @@ def test_a_folder_without_a_model(models: Path):
 
 def test_nothing_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(registry, "BUNDLED", tmp_path / "assets")
+    monkeypatch.setenv("LIPSCRIBE_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     assert list(list_models()) == []
     with pytest.raises(CheckpointError, match="give one of none"):
@@ -83,3 +86,45 @@ def test_a_damaged_model_is_listed_with_what_is_wrong(models: Path, record: str)
     assert len(rows) == 3
     assert rows[1]["reads"].startswith("damaged: ")
     assert set(rows[1]) == set(rows[0])
+
+
+def test_installed_models_are_found_listed_and_removed(models: Path, toy_spec: ModelSpec):
+    put_model(models_folder() / "mine", toy_spec)
+    put_model(models_folder() / ".half.abc", toy_spec)
+    assert find_model("mine") == models_folder() / "mine"
+    assert [name for name, _ in list_models()] == ["grid-s1", "mine", "runs/mine/best", "runs/mine/last"]
+    with pytest.raises(CheckpointError, match="no model 'half'"):
+        find_model("half")
+    assert remove_model("mine") == models_folder() / "mine"
+    assert not (models_folder() / "mine").exists()
+
+
+@pytest.mark.parametrize("name", ["grid-s1", "runs/mine", "..", "", ".", "../models/mine"])
+def test_only_installed_models_are_removed(models: Path, toy_spec: ModelSpec, name: str):
+    put_model(models_folder() / "mine", toy_spec)
+    with pytest.raises(CheckpointError, match=r"no installed model .*: give one of mine"):
+        remove_model(name)
+    assert find_model("mine")
+    assert find_model("grid-s1")
+
+
+def test_what_can_be_fetched_is_told(models: Path):
+    with pytest.raises(CheckpointError, match="fetch it with `lipscribe models pull auto-avsr-lrs3`"):
+        find_model("auto-avsr-lrs3")
+    with pytest.raises(CheckpointError, match="fetch it with `lipscribe models pull auto-avsr-lm-en`"):
+        find_language_model("auto-avsr-lm-en")
+    with pytest.raises(CheckpointError, match="no language model 'x': give one of none"):
+        find_language_model("x")
+    rows = {row["name"]: row for row in describe_published()}
+    assert rows["auto-avsr-lrs3"]["wer"] == "19.1%"
+    assert "non-commercial" in rows["auto-avsr-lrs3"]["licence"]
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("LIPSCRIBE_CACHE", "~/x")
+    assert cache_folder() == Path.home() / "x"
+    monkeypatch.delenv("LIPSCRIBE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "lipscribe"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "lipscribe"

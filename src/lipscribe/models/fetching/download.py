@@ -1,0 +1,159 @@
+"""A file from a plain address: what has come is kept, and the next attempt asks for the rest only."""
+
+import contextlib
+import http.client
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from tqdm import tqdm
+
+from lipscribe.errors import LipscribeError
+
+BLOCK_BYTES = 1 << 20
+TIMEOUT = 30.0  # seconds without a byte
+PAUSES = (1.0, 3.0, 9.0)  # seconds before each new attempt that follows one that brought nothing
+_HOPELESS = range(400, 500)  # answers that stay what they are, but for the next ones
+_PASSING = (408, 425, 429)
+
+
+@dataclass
+class _Answer:
+    """What a server sent before the content: where that begins, how long the file is, and which version it is."""
+
+    body: BinaryIO
+    start: int
+    total: int | None
+    version: str
+
+
+class _BrokenOffError(Exception):
+    """An attempt ended before the file did; another may go on."""
+
+
+def download(url: str, path: Path, progress: bool = True) -> None:
+    """Fetches a file to `path`, which is there at the end only if all of it came.
+
+    What came of an attempt stays beside it as `.partial`, and is gone on from, now or in another process, if the server
+    can and still has the same version; otherwise it begins anew.
+
+    Args:
+        progress: Whether a bar is shown, on a terminal.
+
+    Raises:
+        LipscribeError: The server refuses, or cannot be reached, or breaks off again and again.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial, attempts = path.with_name(path.name + ".partial"), 0
+    furthest = _size(partial)
+    while True:
+        try:
+            _attempt(url, partial, progress)
+            break
+        except _BrokenOffError as error:
+            attempts = 0 if _size(partial) > furthest else attempts + 1  # one that got further costs nothing
+            furthest = max(furthest, _size(partial))
+            if attempts > len(PAUSES):
+                raise LipscribeError(_unreachable(url, str(error), _size(partial))) from None
+            time.sleep(PAUSES[max(attempts, 1) - 1])
+    partial.replace(path)
+    _version_file(partial).unlink(missing_ok=True)
+
+
+def _attempt(url: str, partial: Path, progress: bool) -> None:
+    with _ask(url, partial) as answer:
+        _version_file(partial).write_text(answer.version, encoding="utf-8")
+        mode = "ab" if answer.start else "wb"
+        bar = tqdm(
+            desc=partial.name.removesuffix(".partial"),
+            total=answer.total,
+            initial=answer.start,
+            unit="B",
+            unit_scale=True,
+            unit_divisor=1000,
+            leave=False,
+            disable=None if progress else True,
+        )
+        with bar, partial.open(mode) as file:
+            while block := _next_block(answer.body):
+                file.write(block)
+                bar.update(len(block))
+    came = _size(partial)
+    if answer.total is not None and came < answer.total:
+        raise _BrokenOffError(f"it broke off after {came} of {answer.total} bytes")
+    if answer.total is not None and came > answer.total:
+        partial.unlink()
+        raise _BrokenOffError(f"{came} bytes came instead of {answer.total}")
+
+
+@contextlib.contextmanager
+def _ask(url: str, partial: Path) -> Iterator[_Answer]:
+    start = _size(partial)
+    version_file = _version_file(partial)
+    version = version_file.read_text(encoding="utf-8") if version_file.is_file() else ""
+    headers = {"Accept-Encoding": "identity", "User-Agent": "lipscribe"}
+    if start and version:  # a part whose version nobody knows may be of another file
+        headers |= {"Range": f"bytes={start}-", "If-Range": version}
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+            yield _understand(response, start)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416:  # the part is longer than the file: it is of another one
+            partial.unlink(missing_ok=True)
+            raise _BrokenOffError("the part that had come is of another file") from None
+        if error.code in _HOPELESS and error.code not in _PASSING:
+            raise LipscribeError(
+                f"{url} is not to be had (HTTP {error.code} {error.reason}): it has moved or is not public any more"
+            ) from None
+        raise _BrokenOffError(f"HTTP {error.code} {error.reason}") from None
+    except urllib.error.URLError as error:
+        raise _BrokenOffError(str(error.reason)) from None
+    except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
+        raise _BrokenOffError(str(error) or type(error).__name__) from None
+    except ValueError as error:  # of a malformed address
+        raise LipscribeError(f"{url!r} is no address to fetch from: {error}") from None
+
+
+def _understand(response: http.client.HTTPResponse, asked: int) -> _Answer:
+    headers = response.headers
+    version = headers.get("ETag") or headers.get("Last-Modified") or ""
+    if version.startswith("W/"):  # a weak tag is no promise of equal bytes, and is no answer to If-Range
+        version = ""
+    if response.status == 206:
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+        if found is None or int(found[1]) != asked:
+            raise LipscribeError(f"{response.url} answers with another part than was asked for: try again later")
+        return _Answer(response, asked, None if found[2] == "*" else int(found[2]), version)
+    length = headers.get("Content-Length", "")
+    return _Answer(response, 0, int(length) if length.isdigit() else None, version)
+
+
+def _next_block(body: BinaryIO) -> bytes:
+    try:
+        return body.read(BLOCK_BYTES)
+    except http.client.IncompleteRead as error:
+        return error.partial
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _version_file(partial: Path) -> Path:
+    return partial.with_name(partial.name + ".version")
+
+
+def _unreachable(url: str, reason: str, came: int) -> str:
+    kept = f"the {came / 1e6:.1f} MB that came are kept, and " if came else ""
+    return (
+        f"{urlsplit(url).netloc or url} cannot be read ({' '.join(reason.split())}): "
+        f"check the network, {kept}the same command {'goes on from there' if came else 'tries again'}"
+    )

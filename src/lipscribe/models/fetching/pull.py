@@ -1,0 +1,88 @@
+"""A published model: fetched, checked, imported under its name, and what was fetched swept away."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from lipscribe.cache import cache_folder
+from lipscribe.errors import CheckpointError, LipscribeError
+from lipscribe.models.fetching.download import download
+from lipscribe.models.fetching.hub import download_from_hub
+from lipscribe.models.interop.importing import Imported, check_name, import_model, sha256_of
+from lipscribe.models.published import Published, PublishedFile
+from lipscribe.models.spec import Card
+
+_SPARE_BYTES = 32_000_000
+
+
+def pull_model(published: Published, name: str | None = None, say: Callable[[str], None] = print) -> Imported:
+    """Fetches a published model into the cache.
+
+    The caller has shown its licence and was told that it is accepted. A broken download is gone on from by the next
+    call; what does not have its published SHA-256 is deleted.
+
+    Args:
+        name: What it is to be called here; its own name where None.
+        say: Told of each step, a line.
+
+    Raises:
+        CheckpointError: The name is taken, or a file is another one than was published, or cannot be read.
+        LipscribeError: A file cannot be fetched, or there is no room.
+        MissingExtraError: The library of the Hugging Face Hub is needed and not installed.
+    """
+    name = name or published.name
+    check_name(name)
+    folder = cache_folder() / "downloads" / published.name
+    _make_room(folder, published)
+    paths = {}
+    for file in published.files:
+        say(f"fetching {file.name} from {file.url or f'huggingface.co/{file.repository}'}")
+        paths[file.use] = _fetch(file, folder, say)
+    card = Card(
+        reads=published.reads,
+        data=published.data,
+        licence=published.licence,
+        notice=f"the weights of {name} are licensed for {published.licence} ({published.licence_url})",
+        scores={"published_wer": published.wer} if published.wer is not None else {},
+    )
+    imported = import_model(
+        paths["weights"], name, units=paths.get("units"), tokenizer=paths.get("tokenizer"), card=card
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    return imported
+
+
+def _make_room(folder: Path, published: Published) -> None:
+    needed = 2 * published.megabytes * 1e6 + _SPARE_BYTES  # the file and what is made of it, until the file is deleted
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise LipscribeError(
+            f"{folder} cannot be written ({error.strerror}): set LIPSCRIBE_CACHE to a folder that can"
+        ) from None
+    if free + there < needed:
+        raise LipscribeError(
+            f"{published.name} needs {needed / 1e9:.1f} GB in {folder.parent} until it is installed, and "
+            f"{free / 1e9:.1f} GB are free: make room, or set LIPSCRIBE_CACHE to a folder on another disk"
+        )
+
+
+def _fetch(file: PublishedFile, folder: Path, say: Callable[[str], None]) -> Path:
+    path, told = folder / file.name, file.sha256
+    if file.repository is not None:
+        hub_told = download_from_hub(file.repository, file.name, file.revision, folder)
+        told = file.sha256 or hub_told
+    elif not path.is_file():
+        download(file.url or "", path)
+    digest = sha256_of(path)
+    if told is None:
+        say(f"no sha256 of {file.name} is published; computed: {digest}")
+    elif digest != told:
+        path.unlink()
+        raise CheckpointError(
+            f"{file.name} came with sha256 {digest}, wanted {told}: it was deleted, fetch it again; "
+            "if that does not help, what is published has changed"
+        )
+    return path

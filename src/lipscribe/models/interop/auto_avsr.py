@@ -1,0 +1,176 @@
+"""The published Auto-AVSR models that see the lips alone: their names and sizes, in ours.
+
+They come in two layouts (mpc001's auto_avsr, and that of Visual_Speech_Recognition_for_Multiple_Languages and Chaplin)
+which differ in two names only. What was trained is told by the shapes of the weights, and what shapes don't tell by the
+`model.json` that comes with the second layout.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lipscribe.errors import CheckpointError
+from lipscribe.models.builders import build_reader
+from lipscribe.models.interop.names import count_layers, refuse_misfits, rename
+from lipscribe.models.spec import Card, DecoderSpec, EncoderSpec, FrontendSpec, InputSpec, ModelSpec
+from lipscribe.typed import from_dict, to_dict
+
+CROP_PX = 88  # of the mouth that all of them see
+_PREFIXES = (
+    ("encoder.frontend.", "frontend."),  # the second layout
+    ("proj_encoder.", "encoder.embed.0."),  # the first
+    ("ctc.ctc_lo.", "ctc.project."),  # both
+    ("encoder.input_layer.", "encoder.embed."),  # older ESPnets
+    ("encoder.norm.", "encoder.after_norm."),
+    ("decoder.output_norm.", "decoder.after_norm."),
+)
+_SIZES = {  # as model.json calls them: where each is in a spec
+    "adim": ("encoder", "hidden"),
+    "aheads": ("encoder", "heads"),
+    "eunits": ("encoder", "ff"),
+    "elayers": ("encoder", "layers"),
+    "cnn_module_kernel": ("encoder", "kernel"),
+    "dunits": ("decoder", "ff"),
+    "dlayers": ("decoder", "layers"),
+}
+
+
+def our_names(tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """Weights of either layout under the names of our networks; tables of positions, which are computed, left out.
+
+    Raises:
+        CheckpointError: They are not those of a network that sees lips.
+    """
+    renamed = rename({name: t for name, t in tensors.items() if not name.endswith(".pe")}, _PREFIXES, source)
+    stem = renamed.get("frontend.frontend3D.0.weight")
+    if stem is None or stem.ndim != 5:
+        kind = "hears, or is of another family" if any(n.startswith("frontend.") for n in renamed) else "is unknown"
+        some = ", ".join(sorted(tensors)[:3])
+        raise CheckpointError(
+            f"{source} holds a network that {kind} (it has {some}, ...): "
+            "wanted a visual-only Auto-AVSR model, whose first layer is frontend.frontend3D"
+        )
+    return renamed
+
+
+def vocab_size(tensors: Mapping[str, Tensor], source: str) -> int:
+    """V, of weights under our names.
+
+    Raises:
+        CheckpointError: Nothing in them says words.
+    """
+    for name in ("ctc.project.weight", "decoder.output_layer.weight"):
+        if name in tensors:
+            return tensors[name].shape[0]
+    raise CheckpointError(f"{source} has neither a CTC head nor a decoder: give the file of a whole lip reader")
+
+
+def infer_spec(
+    tensors: Mapping[str, Tensor],
+    config: Mapping[str, Any] | None,
+    name: str,
+    tokenizer: dict[str, Any],
+    card: Card,
+    source: str,
+) -> ModelSpec:
+    """What network the weights are of.
+
+    Args:
+        tensors: Under our names.
+        config: Of `model.json`, None where there is none: then positions are those of Auto-AVSR itself, and the decoder
+            has as many heads as the encoder.
+
+    Raises:
+        CheckpointError: A size cannot be told, or `config` is of another model.
+    """
+    try:
+        encoder, decoder = _encoder(tensors, _positions(config or {}, source)), _decoder(tensors, config or {})
+        stem = tensors["frontend.frontend3D.0.weight"].shape
+        stages = [tensors[f"frontend.trunk.layer{n}.0.conv1.weight"].shape[0] for n in range(1, 5)]
+    except KeyError as error:
+        raise CheckpointError(f"{source} has no {error.args[0]}: give the file of a whole Auto-AVSR model") from None
+    spec = ModelSpec(
+        name=name,
+        tokenizer=tokenizer,
+        input=InputSpec(height=CROP_PX, width=CROP_PX, crop="auto-avsr", normalisation="fixed"),
+        frontend=FrontendSpec(
+            kind="auto-avsr",
+            channels=tuple(stages),
+            stem_frames=stem[2],
+            pooling="average",
+            activation=_activation(tensors, config or {}),
+        ),
+        encoder=encoder,
+        decoder=decoder,
+        ctc="ctc.project.weight" in tensors,
+        card=card,
+    )
+    _refuse_other_config(spec, config or {}, source)
+    return from_dict(ModelSpec, to_dict(spec), source, CheckpointError)  # which checks the limits
+
+
+def refuse_unfit(spec: ModelSpec, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Compares weights with what `build_reader` makes of the spec.
+
+    Raises:
+        CheckpointError: Names or shapes differ.
+    """
+    with torch.device("meta"):  # shapes alone
+        wanted = build_reader(spec).state_dict()
+    sizes = f"{spec.encoder.layers} layers of {spec.encoder.hidden}, {spec.encoder.heads} heads"
+    refuse_misfits(tensors, wanted, source, f"an Auto-AVSR model ({sizes})")
+
+
+def _encoder(tensors: Mapping[str, Tensor], positions: str) -> EncoderSpec:
+    layer = "encoder.encoders.0"
+    return EncoderSpec(
+        cell="rel-conformer",
+        hidden=tensors["encoder.embed.0.weight"].shape[0],
+        layers=count_layers(tensors, "encoder.encoders."),
+        heads=tensors[f"{layer}.self_attn.pos_bias_u"].shape[0],
+        ff=tensors[f"{layer}.feed_forward.w_1.weight"].shape[0],
+        kernel=tensors[f"{layer}.conv_module.depthwise_conv.weight"].shape[-1],
+        positions=positions,
+    )
+
+
+def _decoder(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> DecoderSpec | None:
+    layers = count_layers(tensors, "decoder.decoders.")
+    if not layers:
+        return None
+    heads = config.get("aheads")
+    return DecoderSpec(
+        kind="transformer",
+        hidden=tensors["decoder.embed.0.weight"].shape[1],
+        layers=layers,
+        heads=heads if isinstance(heads, int) else tensors["encoder.encoders.0.self_attn.pos_bias_u"].shape[0],
+        ff=tensors["decoder.decoders.0.feed_forward.w_1.weight"].shape[0],
+    )
+
+
+def _positions(config: Mapping[str, Any], source: str) -> str:
+    """ESPnet's first relative positions shift wrongly; models trained with them need them."""
+    kind = config.get("transformer_encoder_attn_layer_type", "rel_mha")
+    if kind not in ("rel_mha", "legacy_rel_mha"):
+        raise CheckpointError(f"{source} has attention of kind {kind!r}: only rel_mha can be read, as in Auto-AVSR")
+    if not config or (kind == "rel_mha" and config.get("rel_pos_type") == "latest"):
+        return "latest"
+    return "legacy"
+
+
+def _activation(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> str:
+    if "frontend.frontend3D.2.weight" in tensors:
+        return "prelu"
+    return "relu" if config.get("relu_type") == "relu" else "swish"
+
+
+def _refuse_other_config(spec: ModelSpec, config: Mapping[str, Any], source: str) -> None:
+    for key, (part, field) in _SIZES.items():
+        block = getattr(spec, part)
+        if block is not None and key in config and config[key] != getattr(block, field):
+            raise CheckpointError(
+                f"{source} has {getattr(block, field)} where the model.json beside it says {key} {config[key]}: "
+                "they are of two models, put the right one there"
+            )

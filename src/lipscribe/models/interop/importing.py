@@ -1,0 +1,214 @@
+"""A published model, converted into a folder of ours under a name: all of it, or nothing."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lipscribe.errors import CheckpointError, LipscribeError
+from lipscribe.models.checkpoint import save_checkpoint, save_weights
+from lipscribe.models.interop import auto_avsr, espnet_lm
+from lipscribe.models.interop.tensors import read_config, read_tensors
+from lipscribe.models.interop.vocabulary import find_tokenizer
+from lipscribe.models.registry import BUNDLED, LM_FILE, models_folder
+from lipscribe.models.spec import WEIGHTS_FILE, Card
+from lipscribe.typed import to_dict
+
+UNKNOWN_LICENCE = "not told at import: ask who published it"
+_SPARE_BYTES = 32_000_000  # of disk space, beside the weights
+_ABANDONED_SECONDS = 3600  # after which the half-written folder of an import that was killed is swept away
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+
+
+class Imported(NamedTuple):
+    """What an import left.
+
+    Attributes:
+        folder: Of the model.
+        sha256: Of the file that it was made of.
+        notes: What the user should know, a line each.
+    """
+
+    folder: Path
+    sha256: str
+    notes: tuple[str, ...]
+
+
+def import_model(
+    source: Path | str,
+    name: str,
+    units: Path | None = None,
+    tokenizer: Path | None = None,
+    card: Card | None = None,
+) -> Imported:
+    """Converts a published Auto-AVSR model or language model, and keeps it in the cache as `name`.
+
+    Nothing in the file is run, whatever it is. A `model.json` of the file's name, or in the given folder, is read too.
+
+    Args:
+        source: A file of weights, or a folder with one.
+        units: The names of the model's symbols; see `find_tokenizer` for what is taken otherwise.
+        tokenizer: The SentencePiece model that cuts texts into these units.
+        card: What is known of the model; what it reads and its data are filled in where unknown.
+
+    Raises:
+        CheckpointError: The file cannot be read, is of another kind of model, or the name is taken or no name.
+        LipscribeError: There is no room for it.
+    """
+    check_name(name)
+    path = _weights_file(Path(source))
+    config = read_config(path.with_suffix(".json")) if path.with_suffix(".json").is_file() else None
+    tensors = read_tensors(path)
+    _refuse_nonsense(tensors, path)
+    card = card or Card()
+    digest = sha256_of(path)
+    if card.data == Card.data:
+        card = replace(card, data=f"not told; converted from {path.name}, sha256 {digest}")
+    if card.licence == Card.licence:
+        card = replace(card, licence=UNKNOWN_LICENCE)
+    convert = _language_model if espnet_lm.is_language_model(tensors) else _lip_reader
+    with _staged(name, sum(tensor.numel() for tensor in tensors.values()) * 4) as staging:
+        notes = convert(staging, path, tensors, config, name, card, units=units, tokenizer=tokenizer)
+    return Imported(models_folder() / name, digest, tuple(notes))
+
+
+def check_name(name: str) -> None:
+    """Refuses a name that no model can get.
+
+    Raises:
+        CheckpointError: It is no name, or a model of that name is there.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise CheckpointError(f"{name!r} is no name for a model: use letters, digits, dots, dashes and underscores")
+    if (BUNDLED / name).exists():
+        raise CheckpointError(f"{name!r} is the name of a bundled model: take another")
+    if (models_folder() / name).exists():
+        raise CheckpointError(
+            f"there is a model {name!r} in {models_folder()}: "
+            f"take another name, or run `lipscribe models remove {name}`"
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _weights_file(source: Path) -> Path:
+    if not source.is_dir():
+        return source
+    found = sorted(path for path in source.iterdir() if path.suffix in _SUFFIXES)
+    if len(found) != 1:
+        raise CheckpointError(
+            f"{source} holds {len(found)} files of weights ({', '.join(_SUFFIXES)}): name the one to import"
+        )
+    return found[0]
+
+
+def _refuse_nonsense(tensors: Mapping[str, Tensor], path: Path) -> None:
+    bad = [name for name, t in tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
+    if bad:
+        raise CheckpointError(
+            f"{path} holds numbers that are none in {len(bad)} weights (first {bad[0]}): fetch it again"
+        )
+
+
+def _lip_reader(
+    folder: Path,
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    config: dict[str, Any] | None,
+    name: str,
+    card: Card,
+    units: Path | None,
+    tokenizer: Path | None,
+) -> list[str]:
+    named = auto_avsr.our_names(tensors, str(path))
+    size = auto_avsr.vocab_size(named, str(path))
+    found = find_tokenizer(size, config, path, folder, units, tokenizer)
+    if card.reads == Card.reads:
+        card = replace(card, reads=f"sentences, spelled with {size - 2} units")
+    spec = auto_avsr.infer_spec(named, config, name, found, card, str(path))
+    auto_avsr.refuse_unfit(spec, named, str(path))
+    save_checkpoint(folder, spec, named, torch.float32)
+    notes = []
+    if config is None and any(name.startswith("encoder.frontend.") for name in tensors):
+        notes.append(
+            f"no {path.with_suffix('.json').name} beside {path.name}: its positions are taken to be those of "
+            "Auto-AVSR; an older model reads nonsense so, import it with its model.json"
+        )
+    if found["model"] is None:
+        notes.append("it reads; to train or score it by its units, import it with --tokenizer unigram5000.model")
+    return notes
+
+
+def _language_model(
+    folder: Path,
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    config: dict[str, Any] | None,
+    name: str,
+    card: Card,
+    **unused: Path | None,
+) -> list[str]:
+    spec, named = espnet_lm.convert_language_model(tensors, config, name, card, str(path))
+    save_weights(folder / WEIGHTS_FILE, named, torch.float32)
+    (folder / LM_FILE).write_text(json.dumps(to_dict(spec), indent=2) + "\n", encoding="utf-8", newline="\n")
+    given = [f"--{option}" for option, value in unused.items() if value is not None]
+    return [f"{' and '.join(given)} not needed: a language model has the units of its lip reader"] if given else []
+
+
+@contextlib.contextmanager
+def _staged(name: str, num_bytes: int) -> Iterator[Path]:
+    """A folder that becomes that of the model at the end, and is gone if there is no end."""
+    models = models_folder()
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        _sweep(models)
+        free = shutil.disk_usage(models).free
+        if free < num_bytes + _SPARE_BYTES:
+            raise LipscribeError(_no_room(num_bytes, models))
+        staging = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=models))
+    except OSError as error:
+        raise LipscribeError(
+            f"{models} cannot be written ({error.strerror}): set LIPSCRIBE_CACHE to a folder that can"
+        ) from None
+    try:
+        yield staging
+        staging.chmod(0o755)  # mkdtemp's are its owner's alone
+        staging.rename(models / name)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise LipscribeError(_no_room(num_bytes, models)) from None
+        if (models / name).exists():  # another process was first
+            check_name(name)
+        raise LipscribeError(f"{models / name} cannot be written ({error.strerror}): {error}") from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _no_room(num_bytes: int, models: Path) -> str:
+    return (
+        f"there is no room for the {(num_bytes + _SPARE_BYTES) / 1e9:.2f} GB of the model in {models}: "
+        "make room, or set LIPSCRIBE_CACHE to a folder on another disk"
+    )
+
+
+def _sweep(models: Path) -> None:
+    for path in models.glob(".*"):
+        with contextlib.suppress(OSError):
+            if path.is_dir() and time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)

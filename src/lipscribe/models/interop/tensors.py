@@ -1,0 +1,136 @@
+"""Weights out of files that others wrote. A pickle is a program: only what makes tensors is obeyed."""
+
+import json
+import pickle
+import re
+import struct
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lipscribe.errors import CheckpointError
+
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"  # how torch.save's files begin, since torch 1.6 and before
+_LIGHTNING = "state_dict"
+_WRAPPERS = (_LIGHTNING, "model_state_dict", "model")  # under which some trainers keep the weights
+_PREFIXES = ("module.", "model.")  # that some trainers put before every name
+# Whatever stumbles over bytes that are none of a pickle.
+_DAMAGE = (
+    *(RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, AssertionError),
+    *(struct.error, ArithmeticError, MemoryError),
+)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The weights in a file of `torch.save` or safetensors, by name, without the wrapping of trainers.
+
+    A file of today's layout is memory-mapped: its tensors are read as they are used.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, wants to run code, or holds something else than weights.
+    """
+    beginning = _beginning(path)
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    if beginning.startswith(_ZIP):
+        _refuse_archive(path)
+    elif not beginning.startswith(_PICKLE):
+        raise CheckpointError(f"{path} {_what_it_is(beginning)}: fetch the file of weights itself")
+    try:
+        with warnings.catch_warnings():  # of a newer pickle, which is read or refused
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            data = torch.load(path, map_location="cpu", weights_only=True, mmap=beginning.startswith(_ZIP))
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(_refusal(path, str(error))) from None
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise CheckpointError(f"{path} is damaged or incomplete ({reason}): fetch it again") from None
+    return _weights(data, path)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """What ESPnet's `model.json` says of a model: a mapping, or the third of `[inputs, outputs, mapping]`.
+
+    Raises:
+        CheckpointError: It cannot be read, or is something else.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}): fetch it again") from None
+    if isinstance(data, list) and len(data) == 3:
+        data = data[2]
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} describes no model: wanted a mapping, or [inputs, outputs, mapping]")
+    return data
+
+
+def _beginning(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(64)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}): give a file of weights") from None
+
+
+def _what_it_is(beginning: bytes) -> str:
+    if not beginning:
+        return "is empty"
+    if beginning.lstrip()[:1] == b"<":
+        return "is a web page, not weights"
+    if beginning.startswith(b"version https://git-lfs"):
+        return "only says where Git LFS keeps the weights"
+    return "is no file that torch.save wrote"
+
+
+def _refuse_archive(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged or incomplete ({error}): fetch it again") from None
+    if not any(name.endswith("data.pkl") for name in names):
+        raise CheckpointError(f"{path} is an archive of {len(names)} files: unpack it, and give the folder")
+
+
+def _refusal(path: Path, message: str) -> str:
+    if found := re.search(r"GLOBAL (\S+)", message):
+        wish = f"wants to run {found[1].rstrip('.')}, where weights need no code"
+    else:
+        wish = "is no plain file of weights"
+    return (
+        f"{path} {wish}: nothing of it was run; "
+        "if you trust who made it, save its tensors alone (torch.save of its state_dict) and import that"
+    )
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return _weights(load_file(path), path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is damaged or incomplete ({error}): fetch it again") from None
+
+
+def _weights(data: Any, path: Path) -> dict[str, Tensor]:
+    for wrapper in _WRAPPERS:
+        if isinstance(data, dict) and isinstance(data.get(wrapper), dict):
+            data = data[wrapper]
+    if not isinstance(data, dict) or not data:
+        raise CheckpointError(f"{path} holds {type(data).__name__}, wanted weights by name (a state_dict)")
+    strange = [name for name, value in data.items() if not isinstance(name, str) or not isinstance(value, Tensor)]
+    if strange:
+        raise CheckpointError(
+            f"{path} holds {len(strange)} things that are no tensors (first {strange[0]!r}): "
+            "wanted weights by name (a state_dict)"
+        )
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in data):
+            data = {name.removeprefix(prefix): tensor for name, tensor in data.items()}
+    return data

@@ -1,0 +1,78 @@
+"""A language model of tokens on disk: a folder with `language_model.json` and `model.safetensors`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lipscribe.errors import CheckpointError
+from lipscribe.models.checkpoint import load_weights
+from lipscribe.models.registry import LM_FILE
+from lipscribe.models.spec import WEIGHTS_FILE, Card
+from lipscribe.models.transformer_lm import TransformerLM
+from lipscribe.typed import from_dict, within
+
+
+@dataclass(frozen=True)
+class LanguageModelSpec:
+    """What a language model is made of: see `TransformerLM`.
+
+    Attributes:
+        vocab_size: V, that of the lip reader whose search it helps: same tokens, same ids.
+    """
+
+    name: str
+    vocab_size: int = within(0, 3)
+    embedding: int = within(128, 1)
+    hidden: int = within(512, 2)
+    heads: int = within(8, 1)
+    ff: int = within(2048, 1)
+    layers: int = within(16, 1, 64)
+    placed: bool = True
+    card: Card = Card()
+    format_version: int = within(1, 1, 1)
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        if self.hidden % 2 or self.hidden % self.heads:
+            return [f"hidden is {self.hidden}, wanted an even number that is a multiple of {self.heads}, the heads"]
+        return []
+
+
+def build_language_model(spec: LanguageModelSpec) -> TransformerLM:
+    """A network with fresh weights."""
+    sizes = (spec.vocab_size, spec.embedding, spec.hidden, spec.heads, spec.ff, spec.layers)
+    return TransformerLM(*sizes, placed=spec.placed)
+
+
+def load_language_model_spec(folder: Path | str) -> LanguageModelSpec:
+    """Reads the record alone.
+
+    Raises:
+        CheckpointError: There is none, or it is damaged.
+    """
+    path = Path(folder) / LM_FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} holds no {LM_FILE}: give the name of a language model") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}): import it again") from None
+    return from_dict(LanguageModelSpec, data, str(path), CheckpointError)
+
+
+def load_language_model(folder: Path | str) -> tuple[LanguageModelSpec, TransformerLM]:
+    """Reads a folder; the network comes back in float32 and in eval mode.
+
+    Raises:
+        CheckpointError: Something is missing or damaged, or the weights are not those of the record.
+    """
+    spec, weights = load_language_model_spec(folder), load_weights(folder)
+    with torch.device("meta"):  # sizes without memory: every weight is replaced
+        model = build_language_model(spec)
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if wanted != {name: tensor.shape for name, tensor in weights.items()}:
+        raise CheckpointError(f"{Path(folder) / WEIGHTS_FILE} does not fit its {LM_FILE}: import it again")
+    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
+    return spec, model.eval()
