@@ -1,4 +1,4 @@
-"""A linear layer that is quick for the few rows of a beam."""
+"""Linear layers: one that is quick for the few rows of a beam, and one that is a convolution in published files."""
 
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -16,6 +16,7 @@ class _Packed(NamedTuple):
 
 # Beside the layers and not in them: copies, state dicts and files of a model know nothing of it.
 _PACKED: WeakKeyDictionary[nn.Module, _Packed] = WeakKeyDictionary()
+_DTYPES = ({torch.float32}, {torch.bfloat16})
 _ABLE = (
     torch.backends.mkldnn.is_available()
     and hasattr(torch.ops.mkldnn, "_linear_pointwise")
@@ -27,15 +28,15 @@ class Linear(nn.Linear):
     """`nn.Linear`, whose weight is put in the processor's order once instead of with every call.
 
     A beam of 10 goes through a released decoder in half the time, one of 40 in two thirds. It costs the weight's memory
-    again, from the first call with 1 to `ROWS` rows on. It is done in inference mode, on the CPU, in float32, and where
-    this build of torch has oneDNN; otherwise this is `nn.Linear`.
+    again, from the first call with 1 to `ROWS` rows on. It is done in inference mode, on the CPU, in float32 or
+    bfloat16, and where this build of torch has oneDNN; otherwise this is `nn.Linear`.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., features) -> (..., D)."""
         rows = x.numel() // self.in_features
         few = _ABLE and torch.is_inference_mode_enabled() and 0 < rows <= ROWS
-        if not few or x.device.type != "cpu" or {x.dtype, self.weight.dtype} != {torch.float32}:
+        if not few or x.device.type != "cpu" or {x.dtype, self.weight.dtype} not in _DTYPES:
             return super().forward(x)
         if torch.is_autocast_enabled("cpu"):
             return super().forward(x)
@@ -48,3 +49,14 @@ class Linear(nn.Linear):
             packed = _Packed(version, torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), ROWS))
             _PACKED[self] = packed
         return packed.weight
+
+
+class Pointwise(nn.Conv1d):
+    """A convolution that sees one frame is a linear layer: no axes to turn round for it."""
+
+    def __init__(self, features: int, hidden: int):
+        super().__init__(features, hidden, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., features) -> (..., D)."""
+        return nn.functional.linear(x, self.weight[:, :, 0], self.bias)
