@@ -5,8 +5,8 @@
 Weights are drawn by the rule of `tests/auto_avsr_golden.py` and written once (1 GB), so the text means nothing, but the
 work is that of the released model. For the search the end of a sentence is made so unlikely that exactly 40 steps are
 taken with a full beam: the reference did the same (auto_avsr 182b628, torch 2.13, two threads of two quiet cores of an
-AMD EPYC, float32; its seconds below are the faster of two runs). What float32 says is kept beside the weights, and other
-precisions are held against it. Where other programs are running, look at the CPU seconds with one thread.
+AMD EPYC, float32; its seconds below are the faster of two runs). What float32 says is kept beside the weights, and
+other precisions are held against it. Where other programs are running, look at the CPU seconds with one thread.
 """
 
 import argparse
@@ -121,8 +121,10 @@ def compare(model, args: argparse.Namespace) -> None:
         for name, got in (("ctc", ctc), ("decoder", decoder)):
             apart = np.abs(got.numpy() - wanted[name])
             same = (got.numpy().argmax(-1) == wanted[name].argmax(-1)).mean()
-            print(f"{name}: log-probabilities {apart.max():.3f} apart at most, {apart.mean():.4f} in the mean; ", end="")
-            print(f"the likeliest token is the same in {same:.0%} of the rows")
+            print(
+                f"{name}: log-probabilities {apart.max():.3f} apart at most, {apart.mean():.4f} in the mean; "
+                f"the likeliest token is the same in {same:.0%} of the rows"
+            )
         tokens = tuple(wanted["tokens"].tolist())
         print(f"best sentence: {'the same' if tokens == best.tokens else 'another'} ({len(tokens)} tokens)")
     else:

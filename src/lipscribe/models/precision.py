@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lipscribe.errors import ConfigError
-from lipscribe.models.packed import Linear, Pointwise
+from lipscribe.models.packed import Linear, Pointwise, release
 
 PRECISIONS = ("float32", "bfloat16", "int8")
 SAYS_TOKENS = (
@@ -88,7 +88,9 @@ def set_precision(model: nn.Module, precision: str) -> nn.Module:
             if type(layer) in (nn.Linear, Linear, Pointwise) and name not in SAYS_TOKENS:
                 weight = layer.weight.detach()
                 bias = None if layer.bias is None else layer.bias.detach()
-                setattr(module, name, layer_class(weight[:, :, 0] if weight.dim() == 3 else weight, bias))
+                lower = layer_class(weight[:, :, 0] if weight.dim() == 3 else weight, bias)
+                setattr(module, name, lower.train(layer.training))
+                release(weight)
     return model
 
 

@@ -105,9 +105,8 @@ class SearchOptions:
             faults.append(f"a language model is given, but method {self.method!r} uses none: want method 'beam'")
         if not 0 <= self.lm_weight < math.inf:
             faults.append(f"lm_weight is {self.lm_weight!r}, want a number of at least 0")
-        for name in ("word_bonus", "length_bonus"):
-            if not math.isfinite(getattr(self, name)):
-                faults.append(f"{name} is {getattr(self, name)!r}, want a number")
+        bonuses = {"word_bonus": self.word_bonus, "length_bonus": self.length_bonus}
+        faults += [f"{name} is {value!r}, want a number" for name, value in bonuses.items() if not math.isfinite(value)]
         if self.method in METHODS and self.method not in BY_DECODER:
             of_tokens = {"a language model of tokens is": self.token_lm, "length_bonus is": self.length_bonus}
             wanted = " or ".join(repr(method) for method in reversed(BY_DECODER))
