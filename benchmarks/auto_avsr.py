@@ -31,24 +31,6 @@ REFERENCE_NETWORK = {75: 0.20 + 0.24, 250: 0.67 + 0.62}  # seconds: frontend and
 REFERENCE_SEARCH = {75: 14.72, 250: 39.26}
 
 
-def write_model(folder: Path) -> None:
-    """1 GB of weights by rule, and what says what they are."""
-    from auto_avsr_golden import GOLDEN, renamed, weights
-
-    from lipscribe.models.checkpoint import save_checkpoint
-    from lipscribe.models.spec import DecoderSpec, EncoderSpec, FrontendSpec, InputSpec, ModelSpec
-
-    spec = ModelSpec(
-        name="auto-avsr-by-rule",
-        tokenizer={"kind": "units", "units": str(GOLDEN / "unigram5000_units.txt"), "model": None},
-        input=InputSpec(88, 88, crop="auto-avsr", normalisation="fixed"),
-        frontend=FrontendSpec((64, 128, 256, 512), pooling="average", kind="auto-avsr", activation="swish"),
-        encoder=EncoderSpec("rel-conformer", hidden=768, layers=12, heads=12, ff=3072, kernel=31),
-        decoder=DecoderSpec(kind="transformer", hidden=768, layers=6, heads=12, ff=3072),
-    )
-    save_checkpoint(folder, spec, renamed(weights("full")), torch.float32)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "lipscribe-auto-avsr-by-rule")
@@ -58,7 +40,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="Write the model, and do nothing more.")
     args = parser.parse_args()
     if args.write:
-        write_model(args.folder)
+        from auto_avsr_golden import write_model
+
+        write_model(args.folder, "full")
         return
     if not (args.folder / "spec.json").is_file():  # in a process of its own: its memory is not to be counted
         subprocess.run([sys.executable, __file__, "--write", "--folder", str(args.folder)], check=True)

@@ -60,7 +60,7 @@ class Int8Linear(nn.Module):
             numbers, 1.0, STEPS + 1, self.weight, self.scales, self.zeros, None, 1.0, 0, torch.float32, "none", [], ""
         )
         out.mul_(scales)
-        return (out if self.bias is None else out.add_(self.bias)).unflatten(0, x.shape[:-1])
+        return (out if self.bias is None else out.add_(self.bias)).view(*x.shape[:-1], -1)
 
 
 def set_precision(model: nn.Module, precision: str) -> nn.Module:
