@@ -81,8 +81,8 @@ def test_the_golden_clip_is_read_as_the_reference_reads_it(folder: Path, precisi
     if precision == "float32":
         assert best.tokens == reference
         assert best.score == pytest.approx(case["nbest_scores_f64"][0], abs=3e-4)
-    else:  # not as far down the sentence, but the same words begin it
-        assert best.tokens[:3] == reference[:3]
+    else:  # drawn weights have many sentences that are nearly as good
+        assert best.score == pytest.approx(case["nbest_scores_f64"][0], abs=1 if precision == "bfloat16" else 5)
 
 
 def test_no_crops_and_few(model: Model):

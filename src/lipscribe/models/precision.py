@@ -1,4 +1,4 @@
-"""Networks that compute less exactly and more quickly: their linear layers in bfloat16 or int8, all else in float32.
+"""Networks that compute less exactly and more quickly: linear layers in bfloat16 or int8, frontends in bfloat16.
 
 Norms, softmaxes and sums stay exact, and so do the layers that say how likely each token is: they cost little, and what
 is lost there is lost in the scores themselves.
@@ -11,11 +11,10 @@ from lipscribe.errors import ConfigError
 from lipscribe.models.packed import Linear, Pointwise, release
 
 PRECISIONS = ("float32", "bfloat16", "int8")
-SAYS_TOKENS = (
-    "project",
-    "output_layer",
-    "decoder",
-)  # what the last layers of heads, decoders and language models are called
+EXACT = (  # layers that stay in float32, by name
+    *("project", "output_layer", "decoder"),  # the last ones of heads, decoders and language models
+    "linear_pos",  # of an encoder: done once for windows of the same length
+)
 STEPS = 127  # of int8 on either side of 0
 _ABLE = hasattr(torch.ops.onednn, "qlinear_pointwise") and hasattr(torch.ops.onednn, "qlinear_prepack")
 
@@ -63,13 +62,28 @@ class Int8Linear(nn.Module):
         return (out if self.bias is None else out.add_(self.bias)).view(*x.shape[:-1], -1)
 
 
+class BFloat16Frontend(nn.Module):
+    """A frontend whose convolutions are in bfloat16; what comes out is float32."""
+
+    def __init__(self, frontend: nn.Module):
+        super().__init__()
+        self.exact = frontend
+        self.out_features = frontend.out_features
+
+    def forward(self, video: Tensor, video_lengths: Tensor) -> Tensor:
+        """See the frontend."""
+        with torch.autocast(video.device.type, torch.bfloat16):
+            features = self.exact(video, video_lengths)
+        return features.float()
+
+
 def set_precision(model: nn.Module, precision: str) -> nn.Module:
     """Brings a network for inference to a precision, in place; what is in that precision already stays.
 
     Args:
         model: A `LipReader` or `TransformerLM`, on its device.
-        precision: "float32" changes nothing. "bfloat16" and "int8" are for linear layers; recurrent ones and
-            convolutions over several frames or pixels keep float32.
+        precision: "float32" changes nothing. "bfloat16" is for linear layers and all of the frontend, "int8" for linear
+            layers; what else there is keeps float32.
 
     Raises:
         ConfigError: There is no such precision, or the device has none.
@@ -85,12 +99,15 @@ def set_precision(model: nn.Module, precision: str) -> nn.Module:
     layer_class = {"bfloat16": BFloat16Linear, "int8": Int8Linear}[precision]
     for module in list(model.modules()):
         for name, layer in module.named_children():
-            if type(layer) in (nn.Linear, Linear, Pointwise) and name not in SAYS_TOKENS:
+            if type(layer) in (nn.Linear, Linear, Pointwise) and name not in EXACT:
                 weight = layer.weight.detach()
                 bias = None if layer.bias is None else layer.bias.detach()
                 lower = layer_class(weight[:, :, 0] if weight.dim() == 3 else weight, bias)
                 setattr(module, name, lower.train(layer.training))
                 release(weight)
+    frontend = getattr(model, "frontend", None)
+    if precision == "bfloat16" and frontend is not None and not isinstance(frontend, BFloat16Frontend):
+        model.frontend = BFloat16Frontend(frontend)
     return model
 
 
