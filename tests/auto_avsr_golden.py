@@ -15,10 +15,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from lipscribe.models.checkpoint import save_checkpoint
+from lipscribe.models.spec import DecoderSpec, EncoderSpec, FrontendSpec, InputSpec, ModelSpec
+
 SHARED = Path(os.environ.get("LIPSCRIBE_SHARED") or Path(__file__).parents[2] / "shared")
 GOLDEN = SHARED.absolute() / "autoavsr"
 END_BIAS = {"base": 10.0, "eos": 14.0, "rare": 0.0, "noend": -60.0}  # of the decoder's <eos>, by variant
 VOCAB = 5049
+SIZES = {"small": (64, 4, 128, 2, 2), "full": (768, 12, 3072, 12, 6)}  # hidden, heads, ff, blocks, decoder's layers
 
 needs_golden = pytest.mark.skipif(  # for a test, or a file as `pytestmark`
     not GOLDEN.is_dir(), reason=f"needs the Auto-AVSR golden data in {GOLDEN} (LIPSCRIBE_SHARED=FOLDER)"
@@ -49,6 +53,20 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         old = next((prefix for prefix in prefixes if name.startswith(prefix)), "")
         out[prefixes.get(old, "") + name.removeprefix(old)] = tensor
     return out
+
+
+def write_model(folder: Path, config: str) -> None:
+    """A model folder of `config` with the weights of variant "base", and the published units."""
+    hidden, heads, ff, blocks, layers = SIZES[config]
+    spec = ModelSpec(
+        name=f"{config}-by-rule",
+        tokenizer={"kind": "units", "units": str(GOLDEN / "unigram5000_units.txt"), "model": None},
+        input=InputSpec(88, 88, crop="auto-avsr", normalisation="fixed"),
+        frontend=FrontendSpec((64, 128, 256, 512), pooling="average", kind="auto-avsr", activation="swish"),
+        encoder=EncoderSpec("rel-conformer", hidden, blocks, heads=heads, ff=ff, kernel=31),
+        decoder=DecoderSpec(kind="transformer", hidden=hidden, layers=layers, heads=heads, ff=ff),
+    )
+    save_checkpoint(folder, spec, renamed(weights(config)), torch.float32)
 
 
 def video(num_frames: int = 32, name: str = "input_video") -> Tensor:

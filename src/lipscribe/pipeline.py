@@ -26,12 +26,13 @@ from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, load_face_det
 from lipscribe.faces.track import frames_found
 from lipscribe.faces.turned import UPSIDE_DOWN, is_upside_down
 from lipscribe.models.checkpoint import load_checkpoint
+from lipscribe.models.precision import set_precision
 from lipscribe.models.reader import LipReader
 from lipscribe.models.registry import DEFAULT_MODEL, find_model
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
 from lipscribe.mouth import CROP_SIZE, crop_warnings, stream_all_crops
-from lipscribe.search import BY_DECODER, METHODS, Hypothesis, SearchOptions, own_search, search
+from lipscribe.search import BY_DECODER, METHODS, Hypothesis, SearchOptions, check_tokens, own_search, search
 from lipscribe.search.confidence import calibrated
 from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.transcript import Alternative, NBest, RankedText, Segment, Transcript, Word
@@ -69,23 +70,24 @@ def transcribe(
     return model.transcribe(source, face=face, progress=progress)
 
 
-def load_model(name: str | Path = DEFAULT_MODEL, device: str = "auto") -> "Model":
+def load_model(name: str | Path = DEFAULT_MODEL, device: str = "auto", precision: str = "float32") -> "Model":
     """Loads a model, and says once on stderr what a closed-vocabulary model can and cannot read.
 
     Args:
         name: A bundled model, the folder of a model, or of a training run (see `find_model`).
         device: "cpu", "cuda", "mps"; "auto" takes a GPU where there is one.
+        precision: "float32", or what is quicker and less exact: "bfloat16" or, on the CPU, "int8"; see `set_precision`.
 
     Raises:
         CheckpointError: There is no such model, or it is damaged.
-        ConfigError: The device is not there.
+        ConfigError: The device is not there, or it does not compute in that precision.
     """
     folder = find_model(name)
     spec, reader = load_checkpoint(folder)
     if spec.card.notice and spec.name not in _noticed:
         _noticed.add(spec.name)
         print(f"note: {spec.card.notice}", file=sys.stderr)
-    return Model(spec, reader, device)
+    return Model(spec, reader, device, precision)
 
 
 class Model:
@@ -99,9 +101,10 @@ class Model:
         windows: In what lengths it reads long runs.
         default_search: By its decoder where it has one, by the grammar where the spec has one (a closed-vocabulary
             model), else a CTC beam; see `own_search`.
+        precision: In which its network computes; `reader` is brought to it in place.
     """
 
-    def __init__(self, spec: ModelSpec, reader: LipReader, device: str = "cpu"):
+    def __init__(self, spec: ModelSpec, reader: LipReader, device: str = "cpu", precision: str = "float32"):
         self.spec = spec
         self.name = spec.name
         self.tokenizer = tokenizer_from_dict(spec.tokenizer)
@@ -112,11 +115,13 @@ class Model:
         self.device = _device(device)
         self.windows = LONG if spec.encoder.cell in ATTENDS_TO_ALL else SHORT
         self._detector: FaceDetector | None = None  # started with the first video
-        self.reader = reader.to(self.device, memory_format=torch.channels_last).eval()
+        self.precision = precision
+        reader = set_precision(reader.to(self.device), precision)
+        self.reader = reader.to(memory_format=torch.channels_last).eval()
 
     def uncalibrated(self) -> "Model":
         """The same model without the temperatures of its spec."""
-        return Model(replace(self.spec, temperatures={}), self.reader, self.device.type)
+        return Model(replace(self.spec, temperatures={}), self.reader, self.device.type, self.precision)
 
     def log_probs(self, crops: np.ndarray) -> np.ndarray:
         """Crops (T, 96, 96) uint8 at the model's rate -> (T, V) float32 log-probabilities, blank = 0.
@@ -162,6 +167,8 @@ class Model:
             lacks = "no decoder" if self.spec.decoder is None else "no CTC head"
             able = ", ".join(self.methods)
             raise ConfigError(f"model {self.name} has {lacks} for search {options.method!r}: want one of {able}")
+        own_end = self.spec.decoder is not None and self.spec.decoder.kind == "transformer"
+        check_tokens(options, len(self.tokenizer.vocab), own_end)
 
     def search(self, seen: np.ndarray, options: SearchOptions | None = None) -> list[Hypothesis]:
         """What `see` or `log_probs` gave -> the hypotheses found, best first.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lipscribe.cli.searching import GRAMMAR_HELP, PHRASES_HELP, SEARCH_HELP, Search
+from lipscribe.cli.searching import BEAM_SIZE_HELP, GRAMMAR_HELP, PHRASES_HELP, SEARCH_HELP, Search
 
 
 def calibrate(
@@ -15,7 +15,7 @@ def calibrate(
     search: Annotated[Search, typer.Option(help=SEARCH_HELP)] = Search.auto,
     grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
     phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
-    beam_size: Annotated[int, typer.Option(help="Hypotheses kept by the beam.", min=1)] = 16,
+    beam_size: Annotated[int | None, typer.Option(help=BEAM_SIZE_HELP, min=1)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Fit how sure the words of a model are to how often they are right, and keep it in the model's spec.
@@ -37,7 +37,7 @@ def calibrate(
     from lipscribe.pipeline import load_model
 
     reader = load_model(model, device)
-    options = search_options(reader, search, beam_size, grammar=grammar, phrases=phrases)
+    options = search_options(reader, search, grammar=grammar, phrases=phrases, beam_size=beam_size)
     fit = calibrate_prepared(reader, source, split, options)
     folder = find_model(model)
     temperatures = {**reader.spec.temperatures, options.method: fit.temperature}

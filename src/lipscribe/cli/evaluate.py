@@ -7,12 +7,17 @@ from typing import Annotated
 import typer
 
 from lipscribe.cli.searching import (
+    BEAM_SIZE_HELP,
+    CTC_WEIGHT_HELP,
     GRAMMAR_HELP,
+    LENGTH_BONUS_HELP,
     LM_HELP,
     LM_WEIGHT_HELP,
     PHRASES_HELP,
+    PRECISION_HELP,
     SEARCH_HELP,
     WORD_BONUS_HELP,
+    Precision,
     Search,
 )
 
@@ -32,10 +37,13 @@ def evaluate(
     grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
     phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
     lm: Annotated[str | None, typer.Option(help=LM_HELP)] = None,
-    lm_weight: Annotated[float, typer.Option(help=LM_WEIGHT_HELP, min=0)] = 0.5,
+    lm_weight: Annotated[float | None, typer.Option(help=LM_WEIGHT_HELP, min=0)] = None,
     word_bonus: Annotated[float, typer.Option(help=WORD_BONUS_HELP)] = 0.0,
-    beam_size: Annotated[int, typer.Option(help="Hypotheses kept by the beam.", min=1)] = 16,
+    length_bonus: Annotated[float, typer.Option(help=LENGTH_BONUS_HELP)] = 0.0,
+    ctc_weight: Annotated[float | None, typer.Option(help=CTC_WEIGHT_HELP, min=0, max=1)] = None,
+    beam_size: Annotated[int | None, typer.Option(help=BEAM_SIZE_HELP, min=1)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help=PRECISION_HELP)] = Precision.float32,
 ) -> int:
     """Measure how well a model reads a split: WER, CER, where the errors are, the worst clips.
 
@@ -62,9 +70,10 @@ def evaluate(
     clips = [clip for clip in load_manifest(manifest) if clip.split == split] if raw else []
     if raw and not clips:
         raise ManifestError(f"{manifest} has no clip of split {split!r}: give another --split")
-    reader = load_model(model, device)
+    reader = load_model(model, device, precision.value)
     files = {"grammar": grammar, "phrases": phrases, "lm": lm}
-    options = search_options(reader, search, beam_size, **files, lm_weight=lm_weight, word_bonus=word_bonus)
+    weights = {"lm_weight": lm_weight, "word_bonus": word_bonus, "length_bonus": length_bonus, "ctc_weight": ctc_weight}
+    options = search_options(reader, search, beam_size=beam_size, **files, **weights)
     evaluation = evaluate_videos(reader, clips, options) if raw else evaluate_prepared(reader, source, split, options)
     print("\n".join([headline(evaluation), *facts(evaluation)]))
     failures = _tell_failures(evaluation)

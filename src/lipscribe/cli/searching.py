@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from enum import StrEnum
+from pathlib import Path
 
 
 class Search(StrEnum):  # noqa: D101
@@ -14,49 +15,75 @@ class Search(StrEnum):  # noqa: D101
     joint = "joint"
 
 
+class Precision(StrEnum):  # noqa: D101
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    int8 = "int8"
+
+
 SEARCH_HELP = "auto is what a file below asks for, else the model's own decoder or grammar if it has one, else beam."
 GRAMMAR_HELP = "A grammar file (see docs/search.md), or grid: only its sentences are read."
 PHRASES_HELP = "A file with a phrase a line: one of them is read, or nothing."
-LM_HELP = "A language model in ARPA format (see docs/search.md), for the beam."
-LM_WEIGHT_HELP = "How much the language model counts beside the picture."
+LM_HELP = (
+    "A language model: a file in ARPA format, for the beam, or one of a Transformer decoder's own tokens, "
+    "by its name or folder (see docs/search.md)."
+)
+LM_WEIGHT_HELP = "How much the language model counts beside the picture. [default: 0.5, of tokens 0.3]"
 WORD_BONUS_HELP = "Added for each word, against a language model that likes few."
+LENGTH_BONUS_HELP = "Added for each token in a Transformer decoder's search; below 0 it makes for short sentences."
+CTC_WEIGHT_HELP = "Of CTC beside the decoder, in search joint. [default: 0.3, with a Transformer 0.1]"
+BEAM_SIZE_HELP = "Hypotheses kept by the beam. [default: 16, with a Transformer 10]"
+PRECISION_HELP = "How finely the network computes: bfloat16 and int8 are quicker, and may read a word differently."
+
+_ARPA_SUFFIXES = (".arpa", ".bin", ".gz", ".klm")  # such a name is that of a file, and told so if there is none
 
 
 def search_options(
     reader,
     search: str,
-    beam_size: int,
     *,
     grammar: str | None = None,
     phrases: str | None = None,
     lm: str | None = None,
-    lm_weight: float = 0.5,
-    word_bonus: float = 0.0,
-    nbest: int = 1,
-    alternatives: int = 0,
+    **chosen,
 ):
     """The `SearchOptions` that the flags ask of a `Model`.
 
     What a language model and the model's vocabulary don't share is said on stderr.
 
+    Args:
+        lm: An ARPA file, or the name or folder of a language model of tokens.
+        chosen: Further fields of `SearchOptions`; None is left as the model's search has it.
+
     Raises:
+        CheckpointError: there is no such language model, or it is damaged.
         ConfigError: the flags contradict each other, a file has faults, or the model cannot be searched so.
-        MissingExtraError: a language model is asked for, and KenLM is not installed.
+        MissingExtraError: an ARPA file is given, and KenLM is not installed.
     """
     from lipscribe.errors import ConfigError
 
     files = [name for name, file in (("grammar", grammar), ("phrases", phrases), ("lm", lm)) if file]
     if len(files) > 1:
         raise ConfigError(f"{' and '.join(f'--{name}' for name in files)} are both given: want one of them")
-    given = {"beam_size": beam_size, "nbest": nbest, "alternatives": alternatives}
+    given = {name: value for name, value in chosen.items() if value is not None}
     if grammar or phrases:
         options = _by_grammar(reader, search, grammar, phrases, given)
-    elif lm:
-        options = _by_language_model(reader, search, lm, {"lm_weight": lm_weight, "word_bonus": word_bonus, **given})
+    elif lm and _is_arpa(lm):
+        options = _by_word_model(reader, search, lm, given)
     else:
+        if lm:
+            given["token_lm"] = _token_model(reader, lm)
         options = _by_method(reader, search, given)
+    if "ctc_weight" in given and options.method != "joint":
+        raise ConfigError(
+            f"--ctc-weight is given, but search {options.method!r} has no use for it: want --search joint"
+        )
     reader.check_search(options)
     return options
+
+
+def _is_arpa(lm: str) -> bool:
+    return Path(lm).is_file() or (Path(lm).suffix in _ARPA_SUFFIXES and not Path(lm).is_dir())
 
 
 def _by_grammar(reader, search: str, grammar: str | None, phrases: str | None, given: dict):
@@ -68,7 +95,7 @@ def _by_grammar(reader, search: str, grammar: str | None, phrases: str | None, g
     return SearchOptions("grammar" if search == "auto" else str(search), grammar=language, **given)
 
 
-def _by_language_model(reader, search: str, lm: str, given: dict):
+def _by_word_model(reader, search: str, lm: str, given: dict):
     from lipscribe.search import SearchOptions
     from lipscribe.search.language_model import ArpaModel, compare_vocabularies
 
@@ -79,9 +106,15 @@ def _by_language_model(reader, search: str, lm: str, given: dict):
     return options
 
 
+def _token_model(reader, lm: str):
+    from lipscribe.models.scorer import load_token_lm
+
+    return load_token_lm(lm, reader.device, reader.precision)
+
+
 def _by_method(reader, search: str, given: dict):
     from lipscribe.errors import ConfigError
-    from lipscribe.search import SearchOptions, own_search
+    from lipscribe.search import options_by_method, own_search
 
     if search == "auto":
         return replace(reader.default_search, **given)
@@ -92,4 +125,4 @@ def _by_method(reader, search: str, given: dict):
         return replace(own, **given)
     if search == "greedy":  # finds one reading and nothing beside it
         given = {**given, "alternatives": 0}
-    return SearchOptions(str(search), **given)
+    return replace(options_by_method(str(search), reader.default_search), **given)

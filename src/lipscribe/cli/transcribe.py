@@ -9,12 +9,17 @@ from typing import Annotated
 import typer
 
 from lipscribe.cli.searching import (
+    BEAM_SIZE_HELP,
+    CTC_WEIGHT_HELP,
     GRAMMAR_HELP,
+    LENGTH_BONUS_HELP,
     LM_HELP,
     LM_WEIGHT_HELP,
     PHRASES_HELP,
+    PRECISION_HELP,
     SEARCH_HELP,
     WORD_BONUS_HELP,
+    Precision,
     Search,
 )
 
@@ -37,9 +42,11 @@ def transcribe(
     grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
     phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
     lm: Annotated[str | None, typer.Option(help=LM_HELP)] = None,
-    lm_weight: Annotated[float, typer.Option(help=LM_WEIGHT_HELP, min=0)] = 0.5,
+    lm_weight: Annotated[float | None, typer.Option(help=LM_WEIGHT_HELP, min=0)] = None,
     word_bonus: Annotated[float, typer.Option(help=WORD_BONUS_HELP)] = 0.0,
-    beam_size: Annotated[int, typer.Option(help="Hypotheses kept by the beam.", min=1)] = 16,
+    length_bonus: Annotated[float, typer.Option(help=LENGTH_BONUS_HELP)] = 0.0,
+    ctc_weight: Annotated[float | None, typer.Option(help=CTC_WEIGHT_HELP, min=0, max=1)] = None,
+    beam_size: Annotated[int | None, typer.Option(help=BEAM_SIZE_HELP, min=1)] = None,
     nbest: Annotated[int, typer.Option(help="Readings of each stretch in JSON, with their scores.", min=1)] = 1,
     alternatives: Annotated[int, typer.Option(help="Words in JSON that each was chosen over, at most.", min=0)] = 3,
     mark_unsure: Annotated[
@@ -47,6 +54,7 @@ def transcribe(
     ] = False,
     unsure_below: Annotated[float, typer.Option(help="Probability below which a word is unsure.", min=0, max=1)] = 0.5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help=PRECISION_HELP)] = Precision.float32,
 ) -> int:
     """Read the words from videos, by the picture alone.
 
@@ -59,6 +67,8 @@ def transcribe(
 
       lipscribe transcribe clip.mp4 --model runs/mine --phrases commands.txt
 
+      lipscribe transcribe clip.mp4 --model my-vsr --lm my-lm --lm-weight 0.3 --beam-size 40
+
       lipscribe transcribe clip.mp4 --mark-unsure --unsure-below 0.7
     """
     from lipscribe.cli.files import result_paths
@@ -70,16 +80,18 @@ def transcribe(
     if len(videos) > 1 and output is None and format not in (Format.txt, Format.json):
         raise typer.BadParameter(f"several videos as {format} need --output FOLDER", param_hint="--output")
     paths = result_paths(videos, output, format.value)
-    reader = load_model(model, device)
+    reader = load_model(model, device, precision.value)
     options = search_options(
         reader,
         search,
-        beam_size,
         grammar=grammar,
         phrases=phrases,
         lm=lm,
         lm_weight=lm_weight,
         word_bonus=word_bonus,
+        length_bonus=length_bonus,
+        ctc_weight=ctc_weight,
+        beam_size=beam_size,
         nbest=nbest,
         alternatives=alternatives if format is Format.json else 0,
     )

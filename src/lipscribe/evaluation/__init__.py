@@ -26,7 +26,7 @@ from lipscribe.evaluation.scores import (
     score_positions,
 )
 from lipscribe.evaluation.temperature import Fit, fit_temperature
-from lipscribe.search import Grammar, Hypothesis, SearchOptions
+from lipscribe.search import Grammar, Hypothesis, SearchOptions, options_by_method
 from lipscribe.text import normalise
 from lipscribe.transcript import Transcript
 from lipscribe.units import Seconds, frame_to_seconds
@@ -166,7 +166,7 @@ def _shards(model: "Model", folder: Path | str, split: str) -> list[Path]:
 
 def _methods(model: "Model", main: SearchOptions) -> dict[str, SearchOptions]:
     able = [method for method in model.methods if method != "grammar"]
-    methods = {method: SearchOptions(method=method) for method in able}
+    methods = {method: options_by_method(method, model.default_search) for method in able}
     if "grammar" in model.methods and model.spec.grammar:
         methods["grammar"] = SearchOptions(method="grammar", grammar=Grammar(model.spec.grammar))
     return {**methods, main.method: main}

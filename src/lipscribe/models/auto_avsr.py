@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lipscribe.models.frontend import per_frame
 
-FRAMES_AT_ONCE = 64  # outside training; the maps of the first layers are large, 0.5 MB a frame
+FRAMES_AT_ONCE = 32  # outside training; the maps of the first layers are large, 0.5 MB a frame
 
 
 class AutoAVSRFrontend(nn.Module):

@@ -5,14 +5,17 @@ Nothing is ever unpickled. The weights that we train are stored as float16: half
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
@@ -62,7 +65,7 @@ def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
         CheckpointError: Something is missing or damaged, or the weights are not those of the spec.
     """
     spec, weights = load_spec(folder), load_weights(folder)
-    with torch.device("meta"):  # sizes without memory: no weight is drawn that is replaced at once
+    with sizes_only():  # no weight is drawn that is replaced at once
         reader = build_reader(spec)
     wanted = reader.state_dict()
     wrong = [name for name in wanted if name not in weights or weights[name].shape != wanted[name].shape]
@@ -74,6 +77,22 @@ def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
         )
     reader.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()}, assign=True)
     return spec, reader.eval()
+
+
+@contextmanager
+def sizes_only() -> Iterator[None]:
+    """Networks that are built within have no memory for their weights, and draw none."""
+    with torch.device("meta"), _Undrawn():
+        yield
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves out `torch.nn.init`: a draw without memory would load all of torch's compiler, 75 MB and a second."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(function, "__module__", "") == "torch.nn.init":
+            return None
+        return function(*args, **(kwargs or {}))
 
 
 def start_from(reader: LipReader, folder: Path | str, spec: ModelSpec, whole: Collection[str] = ()) -> str:

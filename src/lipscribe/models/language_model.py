@@ -4,10 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from lipscribe.errors import CheckpointError
-from lipscribe.models.checkpoint import load_weights
+from lipscribe.models.checkpoint import load_weights, sizes_only
 from lipscribe.models.registry import LM_FILE
 from lipscribe.models.spec import WEIGHTS_FILE, Card
 from lipscribe.models.transformer_lm import TransformerLM
@@ -69,7 +67,7 @@ def load_language_model(folder: Path | str) -> tuple[LanguageModelSpec, Transfor
         CheckpointError: Something is missing or damaged, or the weights are not those of the record.
     """
     spec, weights = load_language_model_spec(folder), load_weights(folder)
-    with torch.device("meta"):  # sizes without memory: every weight is replaced
+    with sizes_only():  # every weight is replaced
         model = build_language_model(spec)
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     if wanted != {name: tensor.shape for name, tensor in weights.items()}:

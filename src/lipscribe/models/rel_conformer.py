@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lipscribe.models.conformer import by_key, distance_encoding
 from lipscribe.models.frontend import frame_mask
+from lipscribe.models.packed import Pointwise
 
 NORM_EPS = 1e-12
 LEGACY_PLACES = 5000  # of the table that the legacy flavour counts its places from the end of
@@ -153,13 +154,13 @@ class _SelfAttention(nn.Module):
 class _Convolution(nn.Module):
     def __init__(self, hidden: int, kernel: int):
         super().__init__()
-        self.pointwise_cov1 = nn.Conv1d(hidden, 2 * hidden, 1)
+        self.pointwise_cov1 = Pointwise(hidden, 2 * hidden)
         self.depthwise_conv = nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden)
         self.norm = nn.BatchNorm1d(hidden)
-        self.pointwise_cov2 = nn.Conv1d(hidden, hidden, 1)
+        self.pointwise_cov2 = Pointwise(hidden, hidden)
 
     def forward(self, x: Tensor, padding: Tensor) -> Tensor:
-        x = nn.functional.glu(_pointwise(self.pointwise_cov1, x), dim=-1)  # (B, T, D)
+        x = nn.functional.glu(self.pointwise_cov1(x), dim=-1)  # (B, T, D)
         x = x.masked_fill(padding[:, :, None], 0)  # the convolution reaches over the end, and has to find nothing there
         x = self.depthwise_conv(x.transpose(1, 2)).transpose(1, 2)
         if self.training:  # padding takes no part in batch statistics
@@ -167,12 +168,7 @@ class _Convolution(nn.Module):
             normed[~padding] = self.norm(x[~padding])
         else:
             normed = self.norm(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-        return _pointwise(self.pointwise_cov2, nn.functional.silu(normed))
-
-
-def _pointwise(conv: nn.Conv1d, x: Tensor) -> Tensor:
-    """A convolution that sees one frame is a linear layer: no axes to turn round for it."""
-    return nn.functional.linear(x, conv.weight[:, :, 0], conv.bias)
+        return self.pointwise_cov2(nn.functional.silu(normed))
 
 
 def place_encoding(num_frames: int, size: int) -> Tensor:

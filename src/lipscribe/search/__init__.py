@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from lipscribe.errors import ConfigError
 from lipscribe.search.align import Alignment, align, aligned_hypothesis
-from lipscribe.search.attention import AttentionScorer, attention_search
+from lipscribe.search.attention import AttentionScorer, TokenModel, attention_search
 from lipscribe.search.confidence import with_rivals
 from lipscribe.search.ctc_beam import ctc_beam_search
 from lipscribe.search.grammar import Grammar, grammar_search
@@ -30,8 +30,11 @@ __all__ = [
     "Hypothesis",
     "SearchOptions",
     "Span",
+    "TokenModel",
     "WordSpan",
     "align",
+    "check_tokens",
+    "options_by_method",
     "own_search",
     "search",
 ]
@@ -56,6 +59,9 @@ class SearchOptions:
         lm: a language model of words for method "beam"; a reading is ranked by the picture's log-probability, plus
             `lm_weight` times that of its words, plus `word_bonus` for each word (see `lm_beam.py`).
         ctc_weight: of CTC in method "joint", above 0 to 1; the decoder's is the rest.
+        token_lm: a language model of the model's own tokens, which a Transformer decoder's search asks in every step;
+            what it says counts `lm_weight` times.
+        length_bonus: added by a Transformer decoder's search for each token; a penalty below 0.
 
     Raises:
         ConfigError: the options contradict each other; all faults are listed.
@@ -70,6 +76,8 @@ class SearchOptions:
     lm_weight: float = 0.5
     word_bonus: float = 0.0
     ctc_weight: float = 0.3
+    token_lm: TokenModel | None = None
+    length_bonus: float = 0.0
 
     def __post_init__(self) -> None:
         faults = []
@@ -97,8 +105,16 @@ class SearchOptions:
             faults.append(f"a language model is given, but method {self.method!r} uses none: want method 'beam'")
         if not 0 <= self.lm_weight < math.inf:
             faults.append(f"lm_weight is {self.lm_weight!r}, want a number of at least 0")
-        if not math.isfinite(self.word_bonus):
-            faults.append(f"word_bonus is {self.word_bonus!r}, want a number")
+        bonuses = {"word_bonus": self.word_bonus, "length_bonus": self.length_bonus}
+        faults += [f"{name} is {value!r}, want a number" for name, value in bonuses.items() if not math.isfinite(value)]
+        if self.method in METHODS and self.method not in BY_DECODER:
+            of_tokens = {"a language model of tokens is": self.token_lm, "length_bonus is": self.length_bonus}
+            wanted = " or ".join(repr(method) for method in reversed(BY_DECODER))
+            faults += [
+                f"{name} given, but method {self.method!r} uses none: want method {wanted}"
+                for name, value in of_tokens.items()
+                if value
+            ]
         if faults:
             raise ConfigError(f"search options: {'; '.join(faults)}")
 
@@ -110,14 +126,37 @@ def own_search(ctc: bool, decoder: str | None, grammar: Sequence[Sequence[str]] 
         ctc: whether the model has a CTC head.
         decoder: the kind of its decoder, None where it has none. A Transformer is read with the weight that the
             Auto-AVSR models were published with, and a narrower beam: theirs, of 40, takes thrice as long.
+            So is a language model of its tokens, if one is added.
         grammar: the slots of the model's sentences, where it knows one kind only; of CTC.
     """
     if decoder:
         method = "joint" if ctc else "attention"
-        return (
-            SearchOptions(method, beam_size=10, ctc_weight=0.1) if decoder == "transformer" else SearchOptions(method)
-        )
+        published = {"beam_size": 10, "ctc_weight": 0.1, "lm_weight": 0.3}
+        return SearchOptions(method, **(published if decoder == "transformer" else {}))
     return SearchOptions(method="grammar", grammar=Grammar(grammar)) if grammar else SearchOptions()
+
+
+def options_by_method(method: str, own: SearchOptions) -> SearchOptions:
+    """What a method is done with by a model whose own search is `own`: both of a decoder's have the same options."""
+    return replace(own, method=method) if {method, own.method} <= set(BY_DECODER) else SearchOptions(method)
+
+
+def check_tokens(options: SearchOptions, vocab_size: int, own_end: bool) -> None:
+    """Raises a ConfigError where a model's decoder cannot do what is asked of its search by tokens.
+
+    Args:
+        vocab_size: of the model's tokenizer.
+        own_end: whether its decoder ends sentences with a symbol of its own, as a Transformer does.
+    """
+    asked = options.token_lm is not None or options.length_bonus
+    if asked and not own_end:
+        what = "a language model of tokens" if options.token_lm is not None else "length_bonus"
+        raise ConfigError(f"{what} is given, which an LSTM decoder's search does not use: want a Transformer's")
+    if options.token_lm is not None and options.token_lm.vocab_size != vocab_size:
+        raise ConfigError(
+            f"the language model has {options.token_lm.vocab_size} tokens but the lip reader {vocab_size}: "
+            "want one that was trained with the reader's own units"
+        )
 
 
 def search(
@@ -199,9 +238,12 @@ def _by_decoder(
 ) -> list[Hypothesis]:
     """The best of a decoder's beam, or with `log_probs` of its and CTC's."""
     wanted = options.beam_size if options.alternatives else options.nbest
-    if getattr(scorer, "end", END) != END:  # its vocabulary has an end symbol of its own, as Auto-AVSR's has
-        weights = Weights(ctc=options.ctc_weight)
-        found = joint_search(scorer, num_frames, tokenizer, options.beam_size, wanted, log_probs, weights)
+    own_end = getattr(scorer, "end", END) != END  # a symbol of its vocabulary, as Auto-AVSR's
+    check_tokens(options, len(tokenizer.vocab), own_end)
+    if own_end:
+        lm = options.token_lm
+        weights = Weights(options.ctc_weight, options.lm_weight if lm is not None else 0.0, options.length_bonus)
+        found = joint_search(scorer, num_frames, tokenizer, options.beam_size, wanted, log_probs, weights, lm)
         return _ranked(found, options)
     found = attention_search(scorer, num_frames, tokenizer, options.beam_size, wanted, log_probs, options.ctc_weight)
     return _ranked(found, options)

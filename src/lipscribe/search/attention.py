@@ -36,6 +36,12 @@ class Scorer(Protocol):
         """The states of the sentences at the (M,) int64 places `chosen`."""
 
 
+class TokenModel(Scorer, Protocol):
+    """A language model of `vocab_size` tokens; it says of a text how it goes on, whatever the clip."""
+
+    vocab_size: int
+
+
 class AttentionScorer(Scorer, Protocol):
     """A scorer that knows where it looked."""
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lipscribe.errors import CheckpointError
+from lipscribe.models.checkpoint import sizes_only
 from lipscribe.models.interop.names import count_layers, refuse_misfits, rename
 from lipscribe.models.language_model import LanguageModelSpec, build_language_model
 from lipscribe.models.spec import Card
@@ -55,7 +55,7 @@ def convert_language_model(
     except KeyError as error:
         raise CheckpointError(f"{source} has no {error.args[0]}: give the file of a whole language model") from None
     spec = from_dict(LanguageModelSpec, to_dict(spec), source, CheckpointError)  # which checks the limits
-    with torch.device("meta"):
+    with sizes_only():
         wanted = build_language_model(spec).state_dict()
     sizes = f"{spec.layers} layers of {spec.hidden}, {spec.heads} heads"
     refuse_misfits(tensors, wanted, source, f"a Transformer language model ({sizes})")

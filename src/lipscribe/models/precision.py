@@ -1,0 +1,120 @@
+"""Networks that compute less exactly and more quickly: linear layers in bfloat16 or int8, frontends in bfloat16.
+
+Norms, softmaxes and sums stay exact, and so do the layers that say how likely each token is: they cost little, and what
+is lost there is lost in the scores themselves.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from lipscribe.errors import ConfigError
+from lipscribe.models.packed import Linear, Pointwise, release
+
+PRECISIONS = ("float32", "bfloat16", "int8")
+EXACT = (  # layers that stay in float32, by name
+    *("project", "output_layer", "decoder"),  # the last ones of heads, decoders and language models
+    "linear_pos",  # of an encoder: done once for windows of the same length
+)
+STEPS = 127  # of int8 on either side of 0
+_ABLE = hasattr(torch.ops.onednn, "qlinear_pointwise") and hasattr(torch.ops.onednn, "qlinear_prepack")
+
+
+class BFloat16Linear(Linear):
+    """A linear layer whose weight is in bfloat16; what goes in and comes out has its own dtype."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None):
+        with torch.device("meta"):
+            super().__init__(weight.shape[1], weight.shape[0], bias is not None)
+        self.weight = _frozen(weight.bfloat16())
+        self.bias = None if bias is None else _frozen(bias.bfloat16())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., features) float -> (..., D)."""
+        return super().forward(x.bfloat16()).to(x.dtype)
+
+
+class Int8Linear(nn.Module):
+    """A linear layer in whole numbers from -127 to 127, with a scale for each output and for each row that comes in.
+
+    A row's result depends on no other row. torch has the product of two such matrices on the CPU, with oneDNN.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None):
+        super().__init__()
+        scales = _scales(weight)[:, 0]
+        numbers = (weight / scales[:, None]).round().to(torch.int8)
+        self.register_buffer("weight", torch.ops.onednn.qlinear_prepack(numbers, None), persistent=False)
+        self.register_buffer("scales", scales, persistent=False)
+        self.register_buffer("zeros", torch.zeros(len(scales), dtype=torch.int32), persistent=False)
+        self.bias = None if bias is None else _frozen(bias.clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., features) float32 -> (..., D)."""
+        rows = x.reshape(-1, x.shape[-1])
+        if not len(rows):
+            return x.new_zeros(*x.shape[:-1], len(self.scales))
+        scales = _scales(rows)  # (N, 1)
+        numbers = (rows / scales).round_().add_(STEPS + 1).to(torch.uint8)  # what oneDNN takes, 0 being 128
+        out = torch.ops.onednn.qlinear_pointwise(
+            numbers, 1.0, STEPS + 1, self.weight, self.scales, self.zeros, None, 1.0, 0, torch.float32, "none", [], ""
+        )
+        out.mul_(scales)
+        return (out if self.bias is None else out.add_(self.bias)).view(*x.shape[:-1], -1)
+
+
+class BFloat16Frontend(nn.Module):
+    """A frontend whose convolutions are in bfloat16; what comes out is float32."""
+
+    def __init__(self, frontend: nn.Module):
+        super().__init__()
+        self.exact = frontend
+        self.out_features = frontend.out_features
+
+    def forward(self, video: Tensor, video_lengths: Tensor) -> Tensor:
+        """See the frontend."""
+        with torch.autocast(video.device.type, torch.bfloat16):
+            features = self.exact(video, video_lengths)
+        return features.float()
+
+
+def set_precision(model: nn.Module, precision: str) -> nn.Module:
+    """Brings a network for inference to a precision, in place; what is in that precision already stays.
+
+    Args:
+        model: A `LipReader` or `TransformerLM`, on its device.
+        precision: "float32" changes nothing. "bfloat16" is for linear layers and all of the frontend, "int8" for linear
+            layers; what else there is keeps float32.
+
+    Raises:
+        ConfigError: There is no such precision, or the device has none.
+    """
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision is {precision!r}, want one of {', '.join(PRECISIONS)}")
+    if precision == "float32":
+        return model
+    device = next(model.parameters()).device
+    if precision == "int8" and (device.type != "cpu" or not _ABLE):
+        where = f"on {device.type}" if device.type != "cpu" else "with this build of torch"
+        raise ConfigError(f"precision int8 is not to be had {where}: want bfloat16, or int8 with device cpu")
+    layer_class = {"bfloat16": BFloat16Linear, "int8": Int8Linear}[precision]
+    for module in list(model.modules()):
+        for name, layer in module.named_children():
+            if type(layer) in (nn.Linear, Linear, Pointwise) and name not in EXACT:
+                weight = layer.weight.detach()
+                bias = None if layer.bias is None else layer.bias.detach()
+                lower = layer_class(weight[:, :, 0] if weight.dim() == 3 else weight, bias)
+                setattr(module, name, lower.train(layer.training))
+                release(weight)
+    frontend = getattr(model, "frontend", None)
+    if precision == "bfloat16" and frontend is not None and not isinstance(frontend, BFloat16Frontend):
+        model.frontend = BFloat16Frontend(frontend)
+    return model
+
+
+def _scales(rows: Tensor) -> Tensor:
+    """(N, 1) float32, what 1 stands for in each row."""
+    return rows.abs().amax(-1, keepdim=True).clamp(min=1e-12) / STEPS
+
+
+def _frozen(tensor: Tensor) -> nn.Parameter:
+    return nn.Parameter(tensor, requires_grad=False)

@@ -1,0 +1,131 @@
+"""Flags become search options: what is not said stays as the model has it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from published_models import LM_CONFIG, VOCAB, tiny_lm_state, write_units
+
+from lipscribe.cli.searching import search_options
+from lipscribe.errors import CheckpointError, ConfigError
+from lipscribe.models.builders import build_reader
+from lipscribe.models.checkpoint import save_weights
+from lipscribe.models.language_model import LanguageModelSpec
+from lipscribe.models.registry import LM_FILE
+from lipscribe.models.scorer import DecoderScorer, load_token_lm
+from lipscribe.models.spec import WEIGHTS_FILE, DecoderSpec, EncoderSpec, FrontendSpec, ModelSpec
+from lipscribe.pipeline import Model
+from lipscribe.search import SearchOptions, options_by_method, own_search
+from lipscribe.search.joint_beam import Weights, joint_search
+from lipscribe.typed import to_dict
+
+TOY = {
+    "frontend": FrontendSpec(channels=(2, 2), stem_frames=1, features=4),
+    "encoder": EncoderSpec(hidden=4, layers=1),
+}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Model:
+    units = {"kind": "units", "units": str(write_units(tmp_path / "units.txt")), "model": None}
+    decoder = DecoderSpec(kind="transformer", hidden=8, layers=1, heads=2)
+    spec = ModelSpec(name="toy", tokenizer=units, decoder=decoder, **TOY)
+    torch.manual_seed(0)
+    return Model(spec, build_reader(spec))
+
+
+@pytest.fixture
+def lm_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "lm"
+    folder.mkdir()
+    write_lm(folder, VOCAB)
+    return folder
+
+
+def write_lm(folder: Path, vocab_size: int) -> None:
+    spec = LanguageModelSpec("toy", VOCAB, embedding=6, hidden=8, heads=LM_CONFIG["head"], ff=12, layers=3)
+    state = tiny_lm_state()
+    for name in ("embed.weight", "decoder.weight", "decoder.bias"):
+        state[name] = state[name][:vocab_size]
+    save_weights(folder / WEIGHTS_FILE, state)
+    (folder / LM_FILE).write_text(json.dumps(to_dict(spec) | {"vocab_size": vocab_size}))
+
+
+def states(num_frames: int = 6) -> np.ndarray:
+    return np.random.default_rng(1).normal(size=(num_frames, 1, 8)).astype(np.float32)
+
+
+def test_one_flag_changes_one_option(model: Model):
+    own = model.default_search
+    assert (own.method, own.beam_size, own.ctc_weight, own.lm_weight) == ("joint", 10, 0.1, 0.3)
+    assert search_options(model, "auto") == own
+    for name, value in {"beam_size": 40, "ctc_weight": 0.4, "nbest": 3, "length_bonus": 0.5, "lm_weight": 0.6}.items():
+        options = search_options(model, "auto", **{name: value})
+        assert {field for field in vars(own) if vars(own)[field] != vars(options)[field]} == {name}
+    assert vars(search_options(model, "attention", beam_size=None)) == vars(own) | {"method": "attention"}
+    assert search_options(model, "beam").beam_size == 16
+    assert options_by_method("joint", own_search(True, "lstm", None)) == SearchOptions("joint")
+    assert options_by_method("beam", own) == SearchOptions("beam")
+
+
+def test_a_language_model_of_tokens_counts_in_every_step(model: Model, lm_folder: Path):
+    plain, seen = model.search(states())[0], states()
+    options = search_options(model, "auto", lm=str(lm_folder), nbest=2)
+    assert (options.lm_weight, options.beam_size, options.lm) == (0.3, 10, None)
+    found = model.search(seen, options)
+    encoded = torch.from_numpy(seen).transpose(0, 1)
+    with torch.inference_mode():
+        log_probs = model.reader.ctc(encoded)[0].double().numpy()
+    wanted = joint_search(
+        DecoderScorer(model.reader.decoder, encoded),
+        len(seen),
+        model.tokenizer,
+        10,
+        2,
+        log_probs,
+        Weights(0.1, 0.3),
+        load_token_lm(lm_folder),
+    )
+    assert [one.tokens for one in found] == [one.tokens for one in wanted]
+    assert [one.score for one in found] == pytest.approx([one.score for one in wanted], abs=1e-4)
+    assert found[0].score < plain.score
+    without = model.search(seen, search_options(model, "auto", lm=str(lm_folder), lm_weight=0.0))[0]
+    assert without.tokens == plain.tokens
+    heavy = search_options(model, "attention", lm=str(lm_folder), lm_weight=50.0, length_bonus=-1.0)
+    assert model.search(seen, heavy)[0].score < found[0].score
+
+
+def test_a_length_bonus_makes_for_longer_sentences(model: Model):
+    lengths = [len(model.search(states(), search_options(model, "auto", length_bonus=b))[0].tokens) for b in (-9, 9)]
+    assert lengths[0] < lengths[1]
+
+
+def test_contradictions_are_told_in_a_line(model: Model, lm_folder: Path, tmp_path: Path):
+    with pytest.raises(ConfigError, match="a language model of tokens is given, but method 'beam' uses none: want m"):
+        search_options(model, "beam", lm=str(lm_folder))
+    with pytest.raises(ConfigError, match="length_bonus is given, but method 'greedy' uses none"):
+        search_options(model, "greedy", length_bonus=1.0)
+    with pytest.raises(ConfigError, match="--ctc-weight is given, but search 'attention' has no use for it"):
+        search_options(model, "attention", ctc_weight=0.5)
+    with pytest.raises(ConfigError, match="length_bonus is nan, want a number"):
+        search_options(model, "auto", length_bonus=float("nan"))
+    with pytest.raises(ConfigError, match="ctc_weight is 0, want a number above 0"):
+        search_options(model, "auto", ctc_weight=0)
+    with pytest.raises(CheckpointError, match="no language model 'elsewhere'"):
+        search_options(model, "auto", lm="elsewhere")
+    write_lm(lm_folder, VOCAB - 2)
+    with pytest.raises(ConfigError, match="the language model has 6 tokens but the lip reader 8: want one that was tr"):
+        search_options(model, "auto", lm=str(lm_folder))
+
+
+def test_an_lstm_decoder_takes_none(lm_folder: Path):
+    decoder = DecoderSpec(hidden=4)
+    spec = ModelSpec(name="toy", tokenizer={"kind": "words", "words": ["a", "b"]}, decoder=decoder, **TOY)
+    model = Model(spec, build_reader(spec))
+    assert search_options(model, "auto", beam_size=3) == SearchOptions("joint", beam_size=3)
+    with pytest.raises(ConfigError, match="a language model of tokens is given, which an LSTM decoder's search does n"):
+        search_options(model, "auto", lm=str(lm_folder))
+    with pytest.raises(ConfigError, match="length_bonus is given, which an LSTM decoder's search does not use"):
+        search_options(model, "auto", length_bonus=0.5)
