@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from lipscribe.cli.app import app
@@ -24,7 +25,7 @@ def test_python_blocks_run(grid_root: Path, tmp_path: Path, monkeypatch: pytest.
 
 def test_every_command_and_flag_exists():
     shown = re.findall(r"lipscribe (\w+)([^`\n|#]*)", README)
-    commands = {name for name, _ in shown if name in {c.callback.__name__ for c in app.registered_commands}}
+    commands = {name for name, _ in shown if name in typer.main.get_command(app).commands}
     assert commands == {
         "transcribe",
         "inspect",
@@ -36,6 +37,7 @@ def test_every_command_and_flag_exists():
         "talk",
         "demo",
         "explain",
+        "label",
     }
     for name, rest in shown:
         if name in commands:

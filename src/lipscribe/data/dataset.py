@@ -69,7 +69,9 @@ class ShardDataset:
         augment: Varies the clips; None leaves them as they are and in order.
         cache: Keep the decoded crops in memory after the first pass; an epoch of GRID's 800 clips is 550 MB.
         shuffle_buffer: How many clips are held to shuffle among; shards themselves are read from front to end.
-        margin: See `frame_tokens`.
+
+    Attributes:
+        margin: See `frame_tokens`; 0 if nobody sets it.
     """
 
     def __init__(
@@ -84,7 +86,6 @@ class ShardDataset:
         shuffle_buffer: int = 2000,
         seed: int = 0,
         normalisation: Normalisation = "frame",
-        margin: float = 0.0,
     ):
         limits = folders if isinstance(folders, Mapping) else {str(folders): None}
         self.limits = {folder: limit for folder, limit in limits.items() if limit is not None}
@@ -95,7 +96,7 @@ class ShardDataset:
         self.cache: dict[Path, list[PreparedClip]] | None = {} if cache else None
         self.shuffle_buffer = shuffle_buffer
         self.seed = seed
-        self.margin = margin
+        self.margin = 0.0
 
     def __len__(self) -> int:
         """Clips in an epoch; counting them reads every shard once."""

@@ -164,9 +164,9 @@ def _datasets(config: TrainConfig) -> tuple[ShardDataset, ShardDataset]:
         data.train_split,
         augment=augment,
         seed=config.seed,
-        margin=config.optim.frame_margin,
         **common,
     )
+    train_set.margin = config.optim.frame_margin
     for folder in (data.folder, *data.also):
         check_crop(folder, size.crop)
     return train_set, ShardDataset({data.folder: None}, data.dev_split, **common)
