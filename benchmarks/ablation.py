@@ -109,6 +109,7 @@ def draw(results: dict[str, list[dict]], path: Path) -> None:
     page.text(
         0.4, 0.57, "words wrong on the dev clips of GRID s1, %, same budget; dots are seeds", size=10, color=MUTED
     )
+    told = {"base": "the founding program", "frontend": "another frontend", "encoder": "encoder", "head": "head"}
     axes = page.axes(3.4, 0.95, 5.7, 0.36 * len(rows))
     colors = dict(zip(GROUPS, (INK, ACCENT, *SERIES[1:]), strict=False))
     for y, row in enumerate(rows):
@@ -116,6 +117,8 @@ def draw(results: dict[str, list[dict]], path: Path) -> None:
         axes.barh(y, mean(wers), color=colors[ROWS[row][0]], height=0.62, alpha=0.85)
         axes.plot(wers, [y] * len(wers), "o", color=INK, markersize=3.5)
         axes.text(max(wers) + 1.2, y, f"{mean(wers):.1f}", va="center", fontsize=9, color=INK)
+    handles = [axes.barh(0, 0, color=colors[group], label=text, alpha=0.85) for group, text in told.items()]
+    axes.legend(handles=handles, frameon=False, fontsize=9, loc="lower right")
     axes.set(yticks=range(len(rows)), yticklabels=[ROWS[row][1] for row in rows], xlim=(0, 108))
     axes.invert_yaxis()
     path.parent.mkdir(parents=True, exist_ok=True)

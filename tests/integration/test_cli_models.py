@@ -49,7 +49,7 @@ def test_import_list_and_remove(tmp_path, cache):
     assert "grid-s1 (default)" in stdout
     assert "my-vsr" in stdout
     assert "for me" in stdout
-    assert "To fetch, with `lipscribe models pull NAME`:" in stdout
+    assert "To fetch, with `lipscribe models pull NAME`" in stdout
     code, stdout, stderr = run("models", "remove", "my-vsr")
     assert (code, stdout, stderr) == (0, "", f"removed {cache / 'models' / 'my-vsr'}\n")
     assert "my-vsr" not in rows()

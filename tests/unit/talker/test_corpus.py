@@ -200,7 +200,7 @@ import test_corpus
 from lipscribe.talker import corpus
 if __name__ == "__main__":
     corpus._render = test_corpus.drawn_in_worker
-    corpus.make_corpus(sys.argv[2], clips=12, speakers=3, workers=2)
+    corpus.make_corpus(sys.argv[2], clips=30, speakers=3, workers=2)
 """
 
 
@@ -219,11 +219,11 @@ def test_killed_at_any_moment_it_goes_on_and_leaves_no_process_behind(tmp_path: 
     assert workers
     wait_until(lambda: not any(map(alive, workers)))
     finished = len(list(folder.glob("video/*/*.mp4")))
-    assert finished < 12
+    assert finished < 30
 
-    report = make_corpus(folder, clips=12, speakers=3, workers=2)
-    assert (report.kept, report.rendered) == (finished, 12 - finished)
-    make_corpus(tmp_path / "straight", clips=12, speakers=3, workers=2)
+    report = make_corpus(folder, clips=30, speakers=3, workers=2)
+    assert (report.kept, report.rendered) == (finished, 30 - finished)
+    make_corpus(tmp_path / "straight", clips=30, speakers=3, workers=2)
     assert contents(folder) == contents(tmp_path / "straight")
 
 
