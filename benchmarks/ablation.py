@@ -54,7 +54,7 @@ ROWS: dict[str, tuple[str, str, dict]] = {
         {"model__frontend__stem_frames": 5, "model__encoder__bidirectional": True},
     ),
 }
-CONCLUSION = ("founding", "pool", "stem", "bilstm")  # these get every seed, the others the first
+CONCLUSION = ("founding", "pool", "stem")  # these get every seed, the others the first
 GROUPS = ("base", "frontend", "encoder", "head", "all")
 
 
