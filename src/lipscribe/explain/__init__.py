@@ -20,7 +20,7 @@ from lipscribe.explain.saliency import find_evidence
 from lipscribe.explain.stretches import Stretch, collect_crops, read_stretches
 from lipscribe.faces import choose_faces, track_faces
 from lipscribe.faces import landmarks as lm
-from lipscribe.mouth import alignment
+from lipscribe.mouth import crop_transforms
 from lipscribe.pipeline import Model
 from lipscribe.transcript import Word
 from lipscribe.units import Seconds, frame_to_seconds
@@ -238,7 +238,7 @@ def _explain(model: Model, stretch: Stretch, crops: np.ndarray, frame: np.ndarra
     top, left = (crops.shape[1] - size.height) // 2, (crops.shape[2] - size.width) // 2
     pictures = crops[stretch.part, top : top + size.height, left : left + size.width]
     shown = slice(stretch.shown.start, stretch.shown.end)
-    transforms = alignment(stretch.run.landmarks)[shown] - [[0, 0, left], [0, 0, top]]
+    transforms = crop_transforms(stretch.run.landmarks, size.crop)[shown] - [[0, 0, left], [0, 0, top]]
     lips = _lips(stretch.run.landmarks[shown], transforms, pictures.shape[1:])
     words = []
     for i, word in enumerate(stretch.words):

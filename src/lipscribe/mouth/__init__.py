@@ -20,6 +20,7 @@ __all__ = [
     "CropKind",
     "alignment",
     "crop_mouth",
+    "crop_transforms",
     "crop_warnings",
     "stream_all_crops",
     "stream_crops",
@@ -66,6 +67,14 @@ def stream_all_crops(
         active = {i: cut for i, cut in active.items() if tracks[i].stop > frame_idx + 1}
         if not waiting and not active:
             return
+
+
+def crop_transforms(landmarks: np.ndarray, kind: CropKind = "lipscribe") -> np.ndarray:
+    """Where a run's crops lie: (T, L, 2) float pixels without NaN -> (T, 2, 3), picture pixels -> crop pixels."""
+    if kind == "lipscribe":
+        return alignment(landmarks)
+    cutter = MeanFaceCutter(face_points(landmarks))
+    return np.concatenate([cutter.transforms[..., :2], cutter.transforms[..., 2:] - cutter.corners[..., None]], -1)
 
 
 def crop_warnings(tracks: Sequence[FaceTrack], kind: CropKind = "lipscribe") -> list[str]:

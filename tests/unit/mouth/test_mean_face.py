@@ -13,7 +13,7 @@ from lipscribe.errors import NoFaceError
 from lipscribe.faces import FaceTrack
 from lipscribe.faces import landmarks as lm
 from lipscribe.models.spec import InputSpec
-from lipscribe.mouth import CropKind, crop_mouth, crop_warnings, stream_all_crops
+from lipscribe.mouth import CropKind, alignment, crop_mouth, crop_transforms, crop_warnings, stream_all_crops
 from lipscribe.mouth.mean_face import (
     LIPS,
     MEAN_FACE,
@@ -273,6 +273,16 @@ def test_a_mouth_that_does_not_belong_to_its_face_is_followed_as_far_as_the_publ
     assert told == "the mouth lies beside its crop in 6 frames: the face is turned away or not a face"
     assert crop_warnings([track]) == []
     assert crop_warnings([track_of(draw(30, 2)[1][None])], "auto-avsr") == []
+
+
+def test_the_matrix_of_a_crop_says_where_it_lies():
+    frame, points = draw(degrees=8, scale=1.3)
+    track = track_of(np.repeat(points[None], 3, 0))
+    crop = crop_mouth([frame] * 3, track, "auto-avsr")[1]
+    transform = crop_transforms(track.landmarks, "auto-avsr")[1]
+    wanted = cv2.warpAffine(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), transform, (96, 96))
+    assert abs(crop.astype(int) - wanted).mean() < 1
+    np.testing.assert_array_equal(crop_transforms(track.landmarks), alignment(track.landmarks))
 
 
 def test_a_spec_knows_the_same_kinds():
