@@ -144,16 +144,19 @@ class Model:
     @torch.inference_mode()
     def _encode(self, crops: np.ndarray) -> Tensor:
         """Encoder states (looks, T, D) float32: of the crops as they are, moved and mirrored as the spec has it."""
-        spec, shift = self.spec, self.spec.shift_average
-        looks = (2 if spec.flip_average else 1) * (3 if shift else 1)
+        size, shift = self.spec.input, self.spec.shift_average
+        lowered = (0, -shift, shift) if shift else (0,)
+        mirrored = (False, True) if self.spec.flip_average else (False,)
         if not len(crops):
+            looks = len(lowered) * len(mirrored)
             return torch.zeros(looks, 0, self.reader.encoder.out_features, device=self.device)
-        size, length, states = spec.input, torch.tensor([len(crops)]), []
+        length, states = torch.tensor([len(crops)]), []
         # One after the other: side by side they would need as much more memory, and as much time.
-        for lower in (0, -shift, shift) if shift else (0,):
+        for lower in lowered:
             video = crops_to_video(crops, size.height, size.width, size.normalisation, lower).to(self.device)
-            both = (video, video.flip(-1)) if spec.flip_average else (video,)  # (T, 1, H, W) each
-            states += [self.reader.encode(look[None], length) for look in both]
+            for mirror in mirrored:
+                look = video.flip(-1) if mirror else video  # (T, 1, H, W)
+                states.append(self.reader.encode(look[None], length))
         return torch.cat(states)
 
     @torch.inference_mode()
@@ -188,7 +191,7 @@ class Model:
             self.check_search(options)
             states = torch.from_numpy(seen).transpose(0, 1).to(self.device)  # (looks, T, D)
             log_probs = self._ctc(states)[None] if self.spec.ctc else None
-            scorers = [DecoderScorer(self.reader.decoder, states)]
+            scorers = [DecoderScorer(self.reader.decoder, states)] if options.method in BY_DECODER else None
             found = search(log_probs, [len(seen)], self.tokenizer, options, scorers)[0]
         temperature = self.spec.temperatures.get(options.method, 1.0)
         return [calibrated(hypothesis, temperature) for hypothesis in found]
@@ -290,16 +293,22 @@ class Model:
         result.
         """
         options = options or self.default_search
-        silent, piece = seen, PIECE
-        if seen.ndim == 3:  # the encoder's states; without CTC nothing tells pauses
-            states = torch.from_numpy(seen).transpose(0, 1).to(self.device)
-            silent = self._ctc(states) if self.spec.ctc else np.zeros((len(seen), 1))
-            if options.method in BY_DECODER:  # which has learned sentences by the piece
-                piece = self.windows.decoder_piece
-            else:
-                seen = silent
-        for start, stop in cut_into_pieces(silent, piece):
+        # A decoder has learned sentences by the piece.
+        piece = self.windows.decoder_piece if options.method in BY_DECODER else PIECE
+        for start, stop in cut_into_pieces(self._blanks(seen), piece):
             yield start, stop, self.search(seen[start:stop], options)
+
+    def _blanks(self, seen: np.ndarray) -> np.ndarray:
+        """What `see` made of a run -> (T, 1), the blank's log-probability; zeros where no CTC tells pauses.
+
+        A vocabulary of thousands for each frame of an hour would take gigabytes, so it is looked at by the piece.
+        """
+        if seen.ndim == 2:
+            return seen[:, :1]
+        if not self.spec.ctc:
+            return np.zeros((len(seen), 1))
+        states = torch.from_numpy(seen).transpose(0, 1).to(self.device)  # (looks, T, D)
+        return np.concatenate([self._ctc(part)[:, :1] for part in states.split(PIECE, dim=1)])
 
     def _sentence_words(self, options: SearchOptions | None) -> int | None:
         """How many words a sentence has, where the grammar says so."""
