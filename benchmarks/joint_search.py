@@ -31,6 +31,13 @@ def build_decoder(dtype: torch.dtype) -> TransformerDecoder:
     return decoder.to(dtype)
 
 
+def search(decoder: TransformerDecoder, encoder_out: torch.Tensor, log_probs: np.ndarray, beam: int) -> None:
+    """Takes exactly `STEPS` steps, each with a full beam."""
+    sources = Sources(DecoderScorer(decoder, encoder_out), log_probs)
+    found = joint_beam_search(sources, decoder.end, beam, STEPS, stop_early=False)
+    assert {len(one.tokens) for one in found} == {STEPS} and np.isfinite(found[0].score)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
@@ -47,9 +54,7 @@ def main() -> None:
         wall, cpu = [], []
         for run in range(args.runs + 1):  # the first warms up: it orders the weights
             started, busy = time.perf_counter(), time.process_time()
-            scorer = DecoderScorer(decoder, encoder_out.to(dtype))
-            found = joint_beam_search(Sources(scorer, log_probs), decoder.end, args.beam, STEPS, stop_early=False)
-            assert {len(one.tokens) for one in found} == {STEPS} and np.isfinite(found[0].score)
+            search(decoder, encoder_out.to(dtype), log_probs, args.beam)
             if run:
                 wall.append(time.perf_counter() - started)
                 cpu.append(time.process_time() - busy)

@@ -8,6 +8,7 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
+from lipscribe.cache import cache_folder
 from lipscribe.errors import CheckpointError, MissingExtraError
 
 FACE_MODEL_URL = (
@@ -24,8 +25,8 @@ _log = logging.getLogger(__name__)
 def find_face_model() -> Path:
     """Path of MediaPipe's `face_landmarker.task`, downloaded into the cache if it is nowhere.
 
-    The environment variable LIPSCRIBE_FACE_MODEL names it; otherwise it lies in `~/.cache/lipscribe`, or
-    `$XDG_CACHE_HOME/lipscribe`.
+    The environment variable LIPSCRIBE_FACE_MODEL names it; otherwise it lies in the
+    `cache_folder`.
 
     Raises:
         CheckpointError: The variable names no model file.
@@ -37,7 +38,7 @@ def find_face_model() -> Path:
                 f"{FACE_MODEL_VARIABLE} names {named}, which is no MediaPipe model: want the file {FACE_MODEL_URL}"
             )
         return Path(named)
-    path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lipscribe" / "face_landmarker.task"
+    path = cache_folder() / "face_landmarker.task"
     if not zipfile.is_zipfile(path):
         _download(path)
     return path

@@ -1,13 +1,12 @@
 """A language model of tokens on disk: a folder with `language_model.json` and `model.safetensors`."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from lipscribe.errors import CheckpointError
 from lipscribe.models.checkpoint import load_weights, sizes_only
 from lipscribe.models.registry import LM_FILE
-from lipscribe.models.spec import WEIGHTS_FILE, Card
+from lipscribe.models.spec import WEIGHTS_FILE, Card, read_record
 from lipscribe.models.transformer_lm import TransformerLM
 from lipscribe.typed import from_dict, within
 
@@ -51,12 +50,7 @@ def load_language_model_spec(folder: Path | str) -> LanguageModelSpec:
         CheckpointError: There is none, or it is damaged.
     """
     path = Path(folder) / LM_FILE
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder} holds no {LM_FILE}: give the name of a language model") from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}): import it again") from None
+    data = read_record(path, "give the name of a language model", "import it again")
     return from_dict(LanguageModelSpec, data, str(path), CheckpointError)
 
 

@@ -5,7 +5,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lipscribe.errors import CheckpointError, ConfigError
 from lipscribe.tokenizer import tokenizer_from_dict
@@ -219,16 +219,26 @@ def load_spec(folder: Path | str) -> ModelSpec:
         CheckpointError: There is none, or it is damaged.
     """
     path = Path(folder) / SPEC_FILE
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{folder} holds no {SPEC_FILE}: a model is a folder that `lipscribe train` wrote"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}): copy or train the model again") from None
+    data = read_record(path, "a model is a folder that `lipscribe train` wrote", "copy or train the model again")
     tokenizer = data.get("tokenizer") if isinstance(data, dict) else None
     for field in TOKENIZER_FILES:
         if isinstance(tokenizer, dict) and isinstance(tokenizer.get(field), str):
             tokenizer[field] = str(Path(folder) / tokenizer[field])
     return from_dict(ModelSpec, data, str(path), CheckpointError)
+
+
+def read_record(path: Path, absent: str, again: str) -> Any:
+    """The JSON beside a model's weights, as it is.
+
+    Args:
+        absent, again: What to do where it is not there, and where it is damaged.
+
+    Raises:
+        CheckpointError: One of both.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path.parent} holds no {path.name}: {absent}") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}): {again}") from None

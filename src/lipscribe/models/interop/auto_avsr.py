@@ -8,11 +8,11 @@ which differ in two names only. What was trained is told by the shapes of the we
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
+from lipscribe.models.checkpoint import sizes_only
 from lipscribe.models.interop.names import count_layers, refuse_misfits, rename
 from lipscribe.models.spec import Card, DecoderSpec, EncoderSpec, FrontendSpec, InputSpec, ModelSpec
 from lipscribe.typed import from_dict, to_dict
@@ -117,7 +117,7 @@ def refuse_unfit(spec: ModelSpec, tensors: Mapping[str, Tensor], source: str) ->
     Raises:
         CheckpointError: Names or shapes differ.
     """
-    with torch.device("meta"):  # shapes alone
+    with sizes_only():
         wanted = build_reader(spec).state_dict()
     sizes = f"{spec.encoder.layers} layers of {spec.encoder.hidden}, {spec.encoder.heads} heads"
     refuse_misfits(tensors, wanted, source, f"an Auto-AVSR model ({sizes})")

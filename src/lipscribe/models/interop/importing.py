@@ -80,7 +80,7 @@ def import_model(
         card = replace(card, licence=UNKNOWN_LICENCE)
     convert = _language_model if espnet_lm.is_language_model(tensors) else _lip_reader
     with _staged(name, sum(tensor.numel() for tensor in tensors.values()) * 4) as staging:
-        notes = convert(staging, path, tensors, config, name, card, units=units, tokenizer=tokenizer)
+        notes = convert(staging, _Found(path, tensors, config, name, card), units=units, tokenizer=tokenizer)
     return Imported(models_folder() / name, digest, tuple(notes))
 
 
@@ -126,22 +126,24 @@ def _refuse_nonsense(tensors: Mapping[str, Tensor], path: Path) -> None:
         )
 
 
-def _lip_reader(
-    folder: Path,
-    path: Path,
-    tensors: Mapping[str, Tensor],
-    config: dict[str, Any] | None,
-    name: str,
-    card: Card,
-    units: Path | None,
-    tokenizer: Path | None,
-) -> list[str]:
+class _Found(NamedTuple):
+    """What is to be converted: the weights in a file, its model.json if it has one, and what is known of it."""
+
+    path: Path
+    tensors: Mapping[str, Tensor]
+    config: dict[str, Any] | None
+    name: str
+    card: Card
+
+
+def _lip_reader(folder: Path, found: _Found, units: Path | None, tokenizer: Path | None) -> list[str]:
+    path, tensors, config, name, card = found
     named = auto_avsr.our_names(tensors, str(path))
     size = auto_avsr.vocab_size(named, str(path))
-    found = find_tokenizer(size, config, path, folder, units, tokenizer)
+    symbols = find_tokenizer(size, config, path, folder, units, tokenizer)
     if card.reads == Card.reads:
         card = replace(card, reads=f"sentences, spelled with {size - 2} units")
-    spec = auto_avsr.infer_spec(named, config, name, found, card, str(path))
+    spec = auto_avsr.infer_spec(named, config, name, symbols, card, str(path))
     auto_avsr.refuse_unfit(spec, named, str(path))
     save_checkpoint(folder, spec, named, torch.float32)
     notes = []
@@ -150,20 +152,13 @@ def _lip_reader(
             f"no {path.with_suffix('.json').name} beside {path.name}: its positions are taken to be those of "
             "Auto-AVSR; an older model reads nonsense so, import it with its model.json"
         )
-    if found["model"] is None:
+    if symbols["model"] is None:
         notes.append("it reads; to train or score it by its units, import it with --tokenizer unigram5000.model")
     return notes
 
 
-def _language_model(
-    folder: Path,
-    path: Path,
-    tensors: Mapping[str, Tensor],
-    config: dict[str, Any] | None,
-    name: str,
-    card: Card,
-    **unused: Path | None,
-) -> list[str]:
+def _language_model(folder: Path, found: _Found, **unused: Path | None) -> list[str]:
+    path, tensors, config, name, card = found
     spec, named = espnet_lm.convert_language_model(tensors, config, name, card, str(path))
     save_weights(folder / WEIGHTS_FILE, named, torch.float32)
     (folder / LM_FILE).write_text(json.dumps(to_dict(spec), indent=2) + "\n", encoding="utf-8", newline="\n")
