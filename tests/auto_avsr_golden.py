@@ -45,9 +45,11 @@ def fill(shapes: Mapping[str, tuple[int, ...]], variant: str = "base") -> dict[s
     return {name: _entry(name, tuple(shape), variant) for name, shape in shapes.items()}
 
 
-def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of auto_avsr under the names of our network."""
-    prefixes = {"proj_encoder.": "encoder.embed.0.", "ctc.ctc_lo.": "ctc.project."}
+OURS = {"proj_encoder.": "encoder.embed.0.", "ctc.ctc_lo.": "ctc.project."}  # what auto_avsr's prefixes are here
+
+
+def renamed(state: Mapping[str, Tensor], prefixes: Mapping[str, str] = OURS) -> dict[str, Tensor]:
+    """A state dict with other prefixes: by default one of auto_avsr under the names of our network."""
     out = {}
     for name, tensor in state.items():
         old = next((prefix for prefix in prefixes if name.startswith(prefix)), "")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from auto_avsr_golden import OURS, renamed
 from torch import Tensor
 
 from lipscribe.models.builders import build_reader
@@ -46,12 +47,7 @@ def tiny_state(folder: Path, activation: str = "swish") -> dict[str, Tensor]:
         decoder=DecoderSpec(kind="transformer", hidden=16, layers=1, heads=4, ff=20),
     )
     torch.manual_seed(0)
-    theirs = {"encoder.embed.0.": "proj_encoder.", "ctc.project.": "ctc.ctc_lo."}
-    state = {}
-    for name, tensor in build_reader(spec).state_dict().items():
-        ours = next((prefix for prefix in theirs if name.startswith(prefix)), "")
-        state[theirs.get(ours, "") + name.removeprefix(ours)] = tensor
-    return state
+    return renamed(build_reader(spec).state_dict(), {ours: theirs for theirs, ours in OURS.items()})
 
 
 def tiny_lm_state() -> dict[str, Tensor]:
@@ -63,12 +59,7 @@ def tiny_lm_state() -> dict[str, Tensor]:
 
 def chaplin_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights of auto_avsr's layout in that of Chaplin and VSR-ML."""
-    theirs = {"frontend.": "encoder.frontend.", "proj_encoder.": "encoder.embed.0."}
-    named = {}
-    for name, tensor in state.items():
-        old = next((prefix for prefix in theirs if name.startswith(prefix)), "")
-        named[theirs.get(old, "") + name.removeprefix(old)] = tensor
-    return named
+    return renamed(state, {"frontend.": "encoder.frontend.", "proj_encoder.": "encoder.embed.0."})
 
 
 def old_names(state: dict[str, Tensor]) -> dict[str, Tensor]:

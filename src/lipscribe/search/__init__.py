@@ -238,7 +238,7 @@ def _by_decoder(
 ) -> list[Hypothesis]:
     """The best of a decoder's beam, or with `log_probs` of its and CTC's."""
     wanted = options.beam_size if options.alternatives else options.nbest
-    own_end = getattr(scorer, "end", END) != END  # a symbol of its vocabulary, as Auto-AVSR's
+    own_end = scorer.end != END  # a symbol of its vocabulary, as Auto-AVSR's
     check_tokens(options, len(tokenizer.vocab), own_end)
     if own_end:
         lm = options.token_lm

@@ -43,7 +43,13 @@ class TokenModel(Scorer, Protocol):
 
 
 class AttentionScorer(Scorer, Protocol):
-    """A scorer that knows where it looked."""
+    """A scorer that knows where it looked.
+
+    Attributes:
+        end: The id that a sentence ends with: `END`, or a symbol of the vocabulary.
+    """
+
+    end: int
 
     def attention(self, tokens: tuple[int, ...]) -> np.ndarray:
         """(U, T): how much each of U tokens looks at each frame; a row sums to 1."""

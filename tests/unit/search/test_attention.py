@@ -5,6 +5,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
+from table_scorer import TableScorer
 
 from lipscribe.errors import ConfigError
 from lipscribe.search import SearchOptions, own_search, search
@@ -14,37 +15,6 @@ from lipscribe.search.ctc_prefix import CTCPrefixScorer
 from lipscribe.tokenizer import END, CharacterTokenizer, WordTokenizer
 
 TOKENIZER = WordTokenizer(["a", "b"])
-
-
-class TableScorer:
-    """A decoder whose expectations are drawn anew for every beginning of a sentence; its states are the beginnings."""
-
-    def __init__(self, vocab_size: int = 3, num_frames: int = 4, seed: int = 0, sharpness: float = 2.0):
-        self.vocab_size, self.num_frames, self.seed, self.sharpness = vocab_size, num_frames, seed, sharpness
-        self.num_steps = 0
-
-    def expects(self, beginning: tuple[int, ...]) -> np.ndarray:
-        logits = self.sharpness * np.random.default_rng([self.seed, *beginning]).normal(size=self.vocab_size)
-        return logits - np.logaddexp.reduce(logits)
-
-    def start(self) -> list[tuple[int, ...] | None]:
-        return [None]
-
-    def step(self, tokens, state):
-        self.num_steps += 1
-        state = [() if before is None else (*before, int(token)) for before, token in zip(state, tokens, strict=True)]
-        return np.stack([self.expects(beginning) for beginning in state]), state
-
-    def select(self, state, chosen):
-        return [state[place] for place in chosen]
-
-    def attention(self, tokens):
-        weights = np.random.default_rng(len(tokens)).random((len(tokens), self.num_frames))
-        return weights / weights.sum(1, keepdims=True)
-
-    def score(self, tokens: tuple[int, ...]) -> float:
-        heard = [*tokens, END]
-        return float(sum(self.expects(tokens[:u])[token] for u, token in enumerate(heard)))
 
 
 def sentences(vocab_size: int, max_tokens: int) -> list[tuple[int, ...]]:

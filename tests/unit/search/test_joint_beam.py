@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from auto_avsr_golden import GOLDEN, VOCAB, needs_golden, renamed, video, weights
+from table_scorer import TableScorer
 
 from lipscribe.models.auto_avsr import AutoAVSRFrontend
 from lipscribe.models.heads import CTCHead
@@ -104,42 +105,15 @@ def test_ctc_prefix_scores_are_the_reference_ones(config: str):
         np.testing.assert_allclose(scorer.shares(state)[0, candidates[0]], shares, atol=1e-12)
 
 
-class TableScorer:
-    """A decoder whose expectations are drawn anew for every beginning of a sentence; its states are the beginnings."""
-
-    end = END
-
-    def __init__(self, seed: int = 0, num_frames: int = 4):
-        self.seed, self.num_frames = seed, num_frames
-
-    def expects(self, beginning: tuple[int, ...]) -> np.ndarray:
-        logits = 2 * np.random.default_rng([self.seed, *beginning]).normal(size=END + 1)
-        return logits - np.logaddexp.reduce(logits)
-
-    def start(self):
-        return [None]
-
-    def step(self, tokens, state):
-        state = [() if before is None else (*before, int(token)) for before, token in zip(state, tokens, strict=True)]
-        return np.stack([self.expects(beginning) for beginning in state]), state
-
-    def select(self, state, chosen):
-        return [state[place] for place in chosen]
-
-    def attention(self, tokens):
-        weights = np.random.default_rng(len(tokens)).random((len(tokens), self.num_frames))
-        return weights / weights.sum(1, keepdims=True)
-
-    def score(self, tokens: tuple[int, ...], ends: bool) -> float:
-        heard = [*tokens, END] if ends else tokens
-        return float(sum(self.expects(tokens[:u])[token] for u, token in enumerate(heard)))
+def toy_scorer(seed: int = 0, num_frames: int = 4) -> TableScorer:
+    return TableScorer(END + 1, num_frames, seed, end=END)
 
 
 @pytest.mark.parametrize("length_bonus", [0.0, 0.7])
 @pytest.mark.parametrize("ctc_weight", [0.1, 0.6, 1.0])
 def test_a_huge_beam_sums_what_every_sentence_gets(ctc_weight, length_bonus, random_log_probs, enumerate_paths):
     log_probs = random_log_probs(4, END + 1, seed=3, sharpness=1.0)
-    decoder, lm = TableScorer(), TableScorer(seed=7)
+    decoder, lm = toy_scorer(), toy_scorer(seed=7)
     whole, begun = defaultdict(float), defaultdict(float)  # mass of the paths of a text, and of those that begin so
     for _, tokens, score in enumerate_paths(log_probs):
         whole[tokens] += np.exp(score)
@@ -163,14 +137,14 @@ def test_a_huge_beam_sums_what_every_sentence_gets(ctc_weight, length_bonus, ran
 def test_who_has_no_weight_is_not_asked(random_log_probs):
     log_probs = random_log_probs(4, END + 1, seed=3)
     assert joint_beam_search(Sources(None, log_probs), END, 3, 4, Weights(ctc=1.0))
-    assert joint_beam_search(Sources(TableScorer(), None), END, 3, 4, Weights(ctc=0.0))
+    assert joint_beam_search(Sources(toy_scorer(), None), END, 3, 4, Weights(ctc=0.0))
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 6])
 def test_what_ctc_rules_out_is_not_followed(num_frames: int):
     log_probs = np.full((num_frames, END + 1), -np.inf)
     log_probs[:, :2] = np.log(0.5)  # only blanks and "a"
-    found = joint_beam_search(Sources(TableScorer(), log_probs), END, 10, 20, stop_early=False)
+    found = joint_beam_search(Sources(toy_scorer(), log_probs), END, 10, 20, stop_early=False)
     assert {one.tokens for one in found} == {(1,) * length for length in range((num_frames + 1) // 2 + 1)}
 
 
@@ -206,21 +180,21 @@ def test_a_batch_of_sentences_is_scored_as_each_alone():
 
 def test_readings_have_words_times_and_posteriors(random_log_probs):
     path = np.log(0.02 + 0.92 * np.eye(END + 1)[[0, 1, 1, 0, 0, 2]])
-    found = joint_search(TableScorer(), 6, TOKENIZER, 8, 5, path, Weights(0.9))
+    found = joint_search(toy_scorer(), 6, TOKENIZER, 8, 5, path, Weights(0.9))
     assert (found[0].text, found[0].spans) == ("a b", ((1, 3), (5, 6)))
     assert [word.text for word in found[0].words] == ["a", "b"]
     assert all(0 < word.probability <= 1 for word in found[0].words)
     assert len(found) == 5
     assert [one.posterior for one in found] == sorted((one.posterior for one in found), reverse=True)
     assert sum(one.posterior for one in found) <= 1
-    without_ctc = joint_search(TableScorer(num_frames=6), 6, TOKENIZER, 8, 5)
+    without_ctc = joint_search(toy_scorer(num_frames=6), 6, TOKENIZER, 8, 5)
     assert all(0 not in one.tokens for one in without_ctc)
-    assert joint_search(TableScorer(), 0, TOKENIZER, 8, 5)[0].text == ""
+    assert joint_search(toy_scorer(), 0, TOKENIZER, 8, 5)[0].text == ""
 
 
 def test_by_search_it_is_taken_for_decoders_with_an_end_of_their_own(random_log_probs):
     log_probs, lengths = random_log_probs(2, 6, END + 1, seed=4), [6, 0]
-    scorers = [TableScorer(num_frames=6), TableScorer()]
+    scorers = [toy_scorer(num_frames=6), toy_scorer()]
     found = search(log_probs, lengths, TOKENIZER, SearchOptions("joint", nbest=3, ctc_weight=0.2), scorers)
     assert found[0] == joint_search(scorers[0], 6, TOKENIZER, 16, 3, log_probs[0], Weights(0.2))
     assert [one.text for one in found[1]] == [""]

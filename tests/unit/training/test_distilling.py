@@ -19,7 +19,7 @@ from lipscribe.tokenizer import WordTokenizer
 from lipscribe.training import loop
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.distilling import distil_losses, load_teacher, soft_divergence
-from lipscribe.training.loop import RESUME_FILE, train
+from lipscribe.training.loop import train
 
 MakeConfig = Callable[..., TrainConfig]
 
@@ -137,20 +137,12 @@ def test_the_teacher_has_its_share_of_the_loss(
         assert torch.equal(tensor, reader.state_dict()[name])
 
 
-def test_resumed_equals_uninterrupted_with_a_teacher(
-    toy_config: MakeConfig, tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def config(name: str) -> TrainConfig:
-        return toy_config(tmp_path / name, teacher=str(teacher), optim={"epochs": 2})
-
-    train(config("straight"))
-    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
-        patch.setattr(loop, "dev_scores", lambda *args: 1 / 0)  # at the end of epoch 2
-        train(config("run"))
-    train(config("run"), resume=True)
-    states = [torch.load(tmp_path / name / RESUME_FILE, weights_only=True) for name in ("straight", "run")]
-    for name, tensor in states[0]["model"].items():
-        assert torch.equal(tensor, states[1]["model"][name])
+def test_resumed_equals_uninterrupted_with_a_teacher(toy_config: MakeConfig, teacher: Path, straight_and_resumed):
+    straight, resumed = straight_and_resumed(
+        lambda folder: toy_config(folder, teacher=str(teacher), optim={"epochs": 2})
+    )
+    for name, tensor in straight["model"].items():
+        assert torch.equal(tensor, resumed["model"][name])
 
 
 # Messages
