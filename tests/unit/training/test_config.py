@@ -37,6 +37,29 @@ def test_overrides_replace_single_values(write: Callable[..., Path]):
     assert config.augment.flip == 0.0
 
 
+def test_a_base_says_what_the_file_does_not(write: Callable[..., Path], tmp_path: Path):
+    base = write()
+    (tmp_path / "middle.yaml").write_text("base: toy.yaml\noptim: {epochs: 7}\naugment: {flip: 0.0}\n")
+    (tmp_path / "top.yaml").write_text(
+        "base: middle.yaml\noutput: elsewhere\noptim: {batch_size: 9}\nmodel: {frontend: {channels: [3]}}\n"
+    )
+    wanted = {"output": "elsewhere", "optim__epochs": 7, "optim__batch_size": 9, "augment__flip": 0.0}
+    assert load_config(tmp_path / "top.yaml") == load_config(base, model__frontend__channels=[3], **wanted)
+    assert load_config(tmp_path / "top.yaml", optim__epochs=2).optim.epochs == 2
+
+
+def test_bases_that_are_none(write: Callable[..., Path], tmp_path: Path):
+    write()
+    for name, base in {"one": "two.yaml", "two": "one.yaml", "odd": "[toy.yaml]", "lost": "nowhere.yaml"}.items():
+        (tmp_path / f"{name}.yaml").write_text(f"base: {base}\n")
+    with pytest.raises(ConfigError, match=r"one.yaml is its own base, through 2 files: take one `base` out"):
+        load_config(tmp_path / "one.yaml")
+    with pytest.raises(ConfigError, match=r"odd.yaml: base is \['toy.yaml'\], wanted the name of a config beside it"):
+        load_config(tmp_path / "odd.yaml")
+    with pytest.raises(ConfigError, match=r"nowhere.yaml does not exist"):
+        load_config(tmp_path / "lost.yaml")
+
+
 def test_an_override_of_a_section_that_is_not_there(tmp_path: Path):
     (tmp_path / "c.yaml").write_text("output: x\ndata: {folder: p}\nmodel: {name: a, tokenizer: {kind: characters}}\n")
     with pytest.raises(ConfigError, match="tokenizer of kind 'characters' has fields"):
