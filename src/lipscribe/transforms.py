@@ -3,6 +3,7 @@
 Needs torch and numpy only: training from prepared crops runs where nothing else is installed.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -70,6 +71,9 @@ class AugmentConfig:
         brightness: Largest gamma change, as a share; contrast changes with it.
         noise: Largest deviation of added noise, in units of the normalised picture.
         splice: Chance of each word to be exchanged for one of another clip (see `data.splice`); needs word times.
+        splice_from, splice_until: The first and the last epoch in which they are, counted from 1; None is to the end.
+            Before a model reads, splicing slows it down, and the last epochs settle the bounds on words as they were
+            said.
     """
 
     rotation: float = within(7.0, 0, 180)
@@ -84,6 +88,13 @@ class AugmentConfig:
     brightness: float = within(0.3, 0, 0.9)
     noise: float = within(0.1, 0, 10)
     splice: float = within(0.0, 0, 1)
+    splice_from: int = within(1, 1)
+    splice_until: int | None = within(None, 1)
+
+    def splice_chance(self, epoch: int) -> float:
+        """The chance of a word to be exchanged in an epoch, counted from 0."""
+        last = math.inf if self.splice_until is None else self.splice_until
+        return self.splice if self.splice_from <= epoch + 1 <= last else 0.0
 
 
 class Augment:

@@ -113,7 +113,7 @@ class ShardDataset:
         numbered = enumerate(self._order(epoch))
         while len(share := list(islice(numbered, world_size))) == world_size:
             number, prepared = share[rank]
-            samples.append(self._sample(prepared, donors, np.random.default_rng([self.seed, epoch, number])))
+            samples.append(self._sample(prepared, donors, epoch, np.random.default_rng([self.seed, epoch, number])))
             donors.extend(clip for _, clip in share)
             if len(samples) == batch_size:
                 yield collate(samples)
@@ -163,9 +163,11 @@ class ShardDataset:
             self.cache[shard] = list(read_shard(shard))
         yield from self.cache[shard]
 
-    def _sample(self, prepared: PreparedClip, donors: Sequence[PreparedClip], rng: np.random.Generator) -> Sample:
-        if self.augment and self.augment.config.splice:
-            prepared = splice(prepared, donors, self.augment.config.splice, rng)
+    def _sample(
+        self, prepared: PreparedClip, donors: Sequence[PreparedClip], epoch: int, rng: np.random.Generator
+    ) -> Sample:
+        if self.augment and (chance := self.augment.config.splice_chance(epoch)):
+            prepared = splice(prepared, donors, chance, rng)
         clip = prepared.clip
         if self.augment is None:
             video = crops_to_video(prepared.crops, self.height, self.width, self.normalisation)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lipscribe.models.frontend import per_frame
+from lipscribe.models.fused import convolve
 
 FRAMES_AT_ONCE = 32  # outside training; the maps of the first layers are large, 0.5 MB a frame
 
@@ -49,7 +50,8 @@ class AutoAVSRFrontend(nn.Module):
     def _look(self, frames: Tensor) -> Tensor:
         """(N, stem_frames, H, W) -> (N, D)."""
         parts = [frames] if self.training else frames.split(FRAMES_AT_ONCE)
-        features = [self.trunk(self.frontend3D(part)).mean((-2, -1)) for part in parts]
+        conv, norm, activation, pool = self.frontend3D
+        features = [self.trunk(pool(convolve(part, conv, norm, activation))).mean((-2, -1)) for part in parts]
         return self.dropout(torch.cat(features))
 
 
@@ -86,8 +88,9 @@ class _Block(nn.Module):
             self.downsample = nn.Sequential(around, nn.BatchNorm2d(size_out))
 
     def forward(self, maps: Tensor) -> Tensor:
-        out = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(maps)))))
-        return self.relu2(out + self.downsample(maps))
+        around = convolve(maps, *self.downsample) if len(self.downsample) else maps
+        out = convolve(maps, self.conv1, self.bn1, self.relu1)
+        return convolve(out, self.conv2, self.bn2, self.relu2, onto=around)
 
 
 def _activation(name: str, channels: int) -> nn.Module:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lipscribe.errors import ConfigError
-from lipscribe.models.packed import Linear, Pointwise, release
+from lipscribe.models.packed import FrameLinear, Linear, Pointwise, release
 
 PRECISIONS = ("float32", "bfloat16", "int8")
 EXACT = (  # layers that stay in float32, by name
@@ -99,7 +99,7 @@ def set_precision(model: nn.Module, precision: str) -> nn.Module:
     layer_class = {"bfloat16": BFloat16Linear, "int8": Int8Linear}[precision]
     for module in list(model.modules()):
         for name, layer in module.named_children():
-            if type(layer) in (nn.Linear, Linear, Pointwise) and name not in EXACT:
+            if type(layer) in (nn.Linear, Linear, FrameLinear, Pointwise) and name not in EXACT:
                 weight = layer.weight.detach()
                 bias = None if layer.bias is None else layer.bias.detach()
                 lower = layer_class(weight[:, :, 0] if weight.dim() == 3 else weight, bias)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lipscribe.models.conformer import by_key, distance_encoding
 from lipscribe.models.frontend import frame_mask
-from lipscribe.models.packed import Pointwise
+from lipscribe.models.packed import FrameLinear, Pointwise
 
 NORM_EPS = 1e-12
 LEGACY_PLACES = 5000  # of the table that the legacy flavour counts its places from the end of
@@ -50,7 +50,7 @@ class RelConformerEncoder(nn.Module):
         super().__init__()
         self.out_features = hidden
         self.legacy = positions == "legacy"
-        self.embed = nn.Sequential(nn.Linear(features, hidden))
+        self.embed = nn.Sequential(FrameLinear(features, hidden))
         self.dropout = nn.Dropout(dropout)
         self.encoders = nn.ModuleList(_Block(hidden, ff, heads, kernel, self.legacy, dropout) for _ in range(layers))
         self.after_norm = nn.LayerNorm(hidden, eps=NORM_EPS)
@@ -101,8 +101,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, hidden: int, ff: int, dropout: float):
         super().__init__()
-        self.w_1 = nn.Linear(hidden, ff)
-        self.w_2 = nn.Linear(ff, hidden)
+        self.w_1 = FrameLinear(hidden, ff)
+        self.w_2 = FrameLinear(ff, hidden)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -117,8 +117,8 @@ class _SelfAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.legacy = legacy
-        self.linear_q, self.linear_k, self.linear_v, self.linear_out = (nn.Linear(hidden, hidden) for _ in range(4))
-        self.linear_pos = nn.Linear(hidden, hidden, bias=False)
+        self.linear_q, self.linear_k, self.linear_v, self.linear_out = (FrameLinear(hidden, hidden) for _ in range(4))
+        self.linear_pos = FrameLinear(hidden, hidden, bias=False)
         self.pos_bias_u = nn.Parameter(torch.zeros(heads, hidden // heads))
         self.pos_bias_v = nn.Parameter(torch.zeros(heads, hidden // heads))
         self.dropout = nn.Dropout(dropout)

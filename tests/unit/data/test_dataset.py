@@ -59,6 +59,14 @@ def test_the_same_seed_and_epoch_give_the_same_batches_with_and_without_a_cache(
     assert not same(one[0], next(dataset(prepared, seed=5).batches(4, epoch=3)))
 
 
+def test_words_are_exchanged_in_the_epochs_of_the_config_only(prepared: Path):
+    config = AugmentConfig(splice=1.0, splice_from=2, splice_until=3)
+    data = ShardDataset(prepared, "train", TOKENIZER, 32, 48, augment=Augment(config, 32, 48))
+    own = {clip.id: clip for batch in dataset(prepared, varied=False).batches(4) for clip in batch.clips}
+    changed = [any(clip != own[clip.id] for b in data.batches(4, epoch) for clip in b.clips) for epoch in range(4)]
+    assert changed == [False, True, True, False]
+
+
 def test_an_epoch_can_be_read_alone(prepared: Path):
     straight, fresh = dataset(prepared), dataset(prepared)
     list(straight.batches(4, epoch=0))

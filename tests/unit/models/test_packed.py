@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from lipscribe.models import packed
-from lipscribe.models.packed import ROWS, Linear
+from lipscribe.models.packed import ROWS, FrameLinear, Linear, Pointwise
 
 
 @pytest.mark.parametrize("shape", [(5,), (0, 5), (1, 5), (1, 3, 5), (2, ROWS, 5)])
@@ -16,6 +16,15 @@ def test_in_inference_it_gives_the_same(shape, bias: bool):
     layer, x = Linear(5, 7, bias), torch.randn(shape)
     with torch.inference_mode():
         torch.testing.assert_close(layer(x), F.linear(x, layer.weight, layer.bias))
+
+
+def test_layers_for_frames_give_the_same_and_keep_no_copy():
+    layer, pointwise, x = FrameLinear(5, 7), Pointwise(5, 7), torch.randn(2, 3, 5)
+    with torch.inference_mode():
+        torch.testing.assert_close(layer(x), F.linear(x, layer.weight, layer.bias))
+        torch.testing.assert_close(pointwise(x), F.linear(x, pointwise.weight[:, :, 0], pointwise.bias))
+    assert layer not in packed._PACKED
+    assert pointwise(x).requires_grad
 
 
 def test_a_changed_weight_is_noticed():
