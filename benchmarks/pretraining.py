@@ -1,10 +1,10 @@
-"""Does learning from synthetic talkers first help to read a real person? Dev WER by number of real clips, both ways.
+"""How many sentences does a person have to record, and does learning from synthetic talkers first help to read them?
 
-    lipscribe train configs/talkers.yaml
-    python benchmarks/pretraining.py --real prepared/ --start runs/talkers/last --output runs/pretraining/
+    python benchmarks/pretraining.py --real prepared/ --output runs/pretraining/
 
-Every run has the same network, the same number of steps and the same clips; only where its weights begin differs. What
-has been run already is not run again.
+Dev WER by number of real clips, from the weights of the bundled model of talkers and from fresh ones. Every run has
+the same network and the same number of steps; only its clips and where its weights begin differ. What has been run
+already is not run again, so several processes can share the work (`--clips`, `--kinds`), and a last call draws.
 """
 
 import argparse
@@ -16,23 +16,22 @@ from pathlib import Path
 from lipscribe.training.config import load_config
 from lipscribe.training.loop import RESUME_FILE, train
 
-CLIPS = (50, 100, 200, 800)
-BATCH = 16
+CLIPS = (25, 50, 100, 200, 400, 800)
+KINDS = ("pretrained", "fresh")
 MEASURES = {"dev_wer": "with the grammar", "dev_greedy_wer": "greedy, no grammar"}
 
 
-def run(args: argparse.Namespace, clips: int, start: Path | None, available: int) -> dict[str, float]:
-    output = args.output / f"{'pretrained' if start else 'fresh'}-{clips}"
+def run(args: argparse.Namespace, clips: int, kind: str, available: int, batch_size: int) -> dict[str, float]:
+    output = args.output / f"{kind}-{clips}"
     clips = min(clips, available)
-    epochs = math.ceil(args.steps / math.ceil(clips / BATCH))
+    epochs = math.ceil(args.steps / math.ceil(clips / batch_size))
     config = load_config(
         args.config,
         output=str(output),
         data__folder=str(args.real),
         data__limit=clips,
         optim__epochs=epochs,
-        optim__learning_rate=args.learning_rate,
-        start_from=str(start) if start else None,
+        start_from=args.start if kind == "pretrained" else None,
         evaluate_every=epochs,
     )
     rows = read_rows(output)
@@ -76,26 +75,26 @@ def draw(results: dict[str, dict[str, float]], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real", type=Path, required=True, help="prepared folder of the real clips")
-    parser.add_argument("--start", type=Path, required=True, help="model trained on synthetic talkers")
-    parser.add_argument("--config", type=Path, default=Path("configs/talkers.yaml"))
+    parser.add_argument("--start", default="talkers", help="name or folder of a model trained on synthetic talkers")
+    parser.add_argument("--config", type=Path, default=Path("configs/few-clips.yaml"))
     parser.add_argument("--output", type=Path, default=Path("runs/pretraining"))
     parser.add_argument("--picture", type=Path, default=Path("docs/pictures/pretraining.png"))
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--clips", type=int, nargs="+", default=CLIPS, help="only these, so that others run elsewhere")
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS, help="only these")
     args = parser.parse_args()
 
     from lipscribe.data.dataset import ShardDataset
     from lipscribe.tokenizer import tokenizer_from_dict
 
-    spec = load_config(args.config).model
-    available = len(ShardDataset(args.real, "train", tokenizer_from_dict(spec.tokenizer), 8, 8, cache=False))
+    config = load_config(args.config)
+    available = len(ShardDataset(args.real, "train", tokenizer_from_dict(config.model.tokenizer), 8, 8, cache=False))
     results = {}
     for clips in args.clips:
-        for kind, start in (("fresh", None), ("pretrained", args.start)):
-            results[f"{kind}-{clips}"] = found = run(args, clips, start, available)
+        for kind in args.kinds:
+            results[f"{kind}-{clips}"] = found = run(args, clips, kind, available, config.optim.batch_size)
             print(f"{kind:10s} {clips:4d} clips: " + "  ".join(f"{k} {v:.3f}" for k, v in found.items()), flush=True)
-    if set(args.clips) != set(CLIPS):
+    if len(results) < len(CLIPS) * len(KINDS):
         return
     (args.output / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     draw(results, args.picture)

@@ -65,6 +65,34 @@ def test_training_clips_get_what_was_read_and_all_others_keep_their_text(manifes
     assert "2 of 4 clips of train have what planted reads in them" in stderr
 
 
+def test_a_stopped_run_goes_on_where_it_was(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    output, diary, read = tmp_path / "labelled.jsonl", tmp_path / "labelled.jsonl.read", []
+
+    class Stopped(Planted):
+        def transcribe(self, path: str, face: str, progress: bool) -> Transcript:
+            read.append(Path(path).stem)
+            if len(read) == 3:
+                raise KeyboardInterrupt
+            return super().transcribe(path, face, progress)
+
+    monkeypatch.setattr("lipscribe.pipeline.load_model", lambda name, device: Stopped())
+    assert run(manifest, "-o", output)[0] != 0
+    assert not output.exists()
+    code, _, stderr = run(manifest, "-o", output, "--face", "largest")
+    assert (code, "of a run with other options: delete it" in stderr) == (2, True)
+    with diary.open("a") as file:
+        file.write('["cut o')
+    code, _, stderr = run(manifest, "-o", output)
+    assert code == 1
+    assert "note: 2 clips were read before" in stderr
+    assert read == ["good9", "poor2", "still", "still", "broken"]
+    assert [clip.text for clip in load_manifest(output)] == ["lay red", "lay red", "set blue"]
+    assert not diary.exists()
+    diary.write_text('{"model": "grid-s1", "face": "moving"}\nnonsense\n')
+    code, _, stderr = run(manifest, "-o", output)
+    assert (code, "is damaged" in stderr) == (2, True)
+
+
 def test_unsure_clips_are_left_out(manifest: Path, tmp_path: Path):
     code, _, stderr = run(manifest, "-o", tmp_path / "labelled.jsonl", "--sure-above", 0.5)
     assert code == 1

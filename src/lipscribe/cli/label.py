@@ -21,50 +21,57 @@ def label(
     """Write what a model reads into a copy of a manifest, for another model to learn from.
 
     The student may have any tokenizer and any input. What is in the text of a clip is replaced, so that clips whose
-    words nobody knows may hold any text.
+    words nobody knows may hold any text. Stopped and called again, it goes on where it was (from OUTPUT.read).
 
     Examples:
-      lipscribe label clips.jsonl --model runs/large -o labelled.jsonl
-
       lipscribe label clips.jsonl --model runs/large --sure-above 0.7 -o labelled.jsonl
     """
     from dataclasses import replace
 
+    from lipscribe.data.diary import ReadingDiary
     from lipscribe.data.manifest import load_manifest, save_manifest
     from lipscribe.errors import LipscribeError
     from lipscribe.pipeline import load_model
 
     if face == "all":
         raise typer.BadParameter("a clip has one text: wanted moving, largest, or a face's id", param_hint="--face")
-    clips = load_manifest(manifest)
-    clips = [replace(clip, path=str(Path(clip.path).absolute())) for clip in clips]
+    clips = [replace(clip, path=str(Path(clip.path).absolute())) for clip in load_manifest(manifest)]
     if not any(clip.split == split for clip in clips):
         raise LipscribeError(f"{manifest} has no clip of split {split}: give one of its splits with --split")
-    output.parent.mkdir(parents=True, exist_ok=True)
     reader, kept, num_read, failed = load_model(model, device), [], 0, 0
+    diary = ReadingDiary(output.with_name(output.name + ".read"), {"model": model, "face": face})
+    if diary.words:
+        print(f"note: {len(diary.words)} clips were read before", file=sys.stderr)
     for clip in clips:
         if clip.split != split:
             kept.append(clip)
             continue
         try:
-            words = reader.transcribe(clip.path, face=face, progress=True).words
+            if (words := diary.words.get(clip.path)) is None:
+                words = diary.add(clip.path, reader.transcribe(clip.path, face=face, progress=True).words)
         except LipscribeError as error:
             failed += 1
             print(f"error: {clip.id}: {error}", file=sys.stderr)
             continue
-        sure = sum(word.probability for word in words) / len(words) if words else 0.0
-        if not words or sure < sure_above:
-            print(f"note: {clip.id} is left out: " + (f"{sure:.2f} sure" if words else "no words"), file=sys.stderr)
+        if why := _left_out(words, sure_above):
+            print(f"note: {clip.id} is left out: {why}", file=sys.stderr)
             continue
         num_read += 1
         kept.append(_labelled(clip, words))
     if not num_read:
         raise LipscribeError(f"nothing was read in split {split} of {manifest}: see above, or lower --sure-above")
     save_manifest(output, kept)
-    total = sum(clip.split == split for clip in clips)
-    print(f"{num_read} of {total} clips of {split} have what {reader.spec.name} reads in them", file=sys.stderr)
+    diary.path.unlink()
+    total = f"{sum(clip.split == split for clip in clips)} clips of {split}"
+    print(f"{num_read} of {total} have what {reader.spec.name} reads in them", file=sys.stderr)
     print(output)
     return 1 if failed else 0
+
+
+def _left_out(words, sure_above: float) -> str:
+    """Why a clip is left out, or nothing."""
+    sure = sum(word.probability for word in words) / len(words) if words else 0.0
+    return "no words" if not words else f"{sure:.2f} sure" if sure < sure_above else ""
 
 
 def _labelled(clip, words):

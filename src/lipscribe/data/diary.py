@@ -1,0 +1,52 @@
+"""What a model read in which video, written down as it goes: a stopped run loses no more than the video it was at."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from lipscribe.errors import ManifestError
+from lipscribe.transcript import Word
+
+
+class ReadingDiary:
+    """A file with a line a video, behind one that says how they were read; an earlier run's is gone on with.
+
+    Args:
+        path: The diary's file, made with its first line.
+        how: What the readings depend on; it has to be that of the earlier run.
+
+    Attributes:
+        words: What was read so far, by the video's path.
+
+    Raises:
+        ManifestError: The file is no diary, or of readings of another kind, or cannot be written.
+    """
+
+    def __init__(self, path: Path, how: dict[str, str]):
+        self.path = path
+        self.words: dict[str, tuple[Word, ...]] = {}
+        head = json.dumps(how)
+        try:
+            first, *lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [head]
+            if first != head:
+                raise ManifestError(f"{path} is of a run with other options: delete it, or set another --output")
+            for line in lines[:-1]:  # what follows the last line's end was cut off, and is read anew
+                video, words = json.loads(line)
+                self.words[video] = tuple(Word(*word) for word in words)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("\n".join([head, *map(_line, self.words, self.words.values()), ""]), encoding="utf-8")
+        except OSError as error:
+            raise ManifestError(f"{path} cannot be written ({error.strerror}): set another --output") from None
+        except (ValueError, TypeError) as error:
+            raise ManifestError(f"{path} is damaged ({error}): delete it, or set another --output") from None
+
+    def add(self, video: str, words: Sequence[Word]) -> tuple[Word, ...]:
+        """Writes down what was read in a video, and gives it back."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(_line(video, words) + "\n")
+        self.words[video] = tuple(words)
+        return self.words[video]
+
+
+def _line(video: str, words: Sequence[Word]) -> str:
+    return json.dumps([video, [[word.text, word.start, word.end, word.probability] for word in words]])
