@@ -16,12 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
+
+from lipscribe.models import packed
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
@@ -73,10 +76,23 @@ def measure(model, num_frames: int, runs: int, bias: torch.Tensor) -> None:
         return states, model.reader.ctc(states)[0].double().numpy()
 
     states, log_probs = timed(f"{num_frames} frames, network", runs, read, REFERENCE_NETWORK[num_frames])
+    with torchs_layers():
+        timed("  by torch's own layers, one after the other, as the reference computes", runs, read)
     bias[-1] = -60.0
     name, reference = f"{num_frames} frames, search of {STEPS} steps, beam {BEAM}", REFERENCE_SECONDS[num_frames, BEAM]
     timed(name, runs, lambda: search(model.reader.decoder, states, log_probs, BEAM), reference)
     print(f"  {memory()}", flush=True)
+
+
+@contextmanager
+def torchs_layers() -> Iterator[None]:
+    """Without the calls that are fused or go past MKL: what the reference would take on this machine, or a little less,
+    since its first layer is a Conv3d."""
+    able, packed._ABLE = packed._ABLE, False
+    try:
+        yield
+    finally:
+        packed._ABLE = able
 
 
 def compare(model, args: argparse.Namespace) -> None:
