@@ -12,6 +12,7 @@ from lipscribe.models.tcn import TCNEncoder
 LENGTHS = torch.tensor([9, 1, 5])
 ENCODERS = {
     "lstm": lambda: RecurrentEncoder("lstm", features=6, hidden=4, layers=2, bidirectional=True, dropout=0.2),
+    "gru": lambda: RecurrentEncoder("gru", features=6, hidden=4, layers=1, bidirectional=False, dropout=0.2),
     "tcn": lambda: TCNEncoder(features=6, hidden=5, layers=2, kernel=3, dropout=0.2),
     "conformer": lambda: ConformerEncoder(features=6, hidden=8, layers=2, heads=2, kernel=3, dropout=0.2),
     "rel-conformer": lambda: RelConformerEncoder(features=6, hidden=8, ff=12, layers=2, heads=2, kernel=3, dropout=0.2),
@@ -35,6 +36,14 @@ def test_padding_and_company_change_nothing(name: str, filler: float):
         alone = encoder(features[row : row + 1, :length], LENGTHS[row : row + 1])
         torch.testing.assert_close(batch[row, :length], alone[0], atol=1e-5, rtol=0)
     torch.testing.assert_close(encoder(features, LENGTHS), batch, atol=1e-5, rtol=0)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_a_recurrent_encoder_is_torchs_own_network(name: str):
+    torch.manual_seed(0)
+    encoder, features = ENCODERS[name]().eval(), torch.randn(2, 9, 6)
+    torch.testing.assert_close(encoder(features, torch.tensor([9, 9])), encoder.rnn(features)[0], atol=1e-6, rtol=0)
 
 
 @torch.inference_mode()
