@@ -59,18 +59,22 @@ GROUPS = ("base", "frontend", "encoder", "head", "all")
 
 
 def run(args: argparse.Namespace, row: str, seed: int) -> None:
-    output = args.runs / f"{row}-{seed}"
+    train_row(args.config, args.runs / f"{row}-{seed}", row, seed, data__folder=str(args.data), **ROWS[row][2])
+
+
+def train_row(path: Path, output: Path, row: str, seed: int, **settings) -> None:
+    """Trains what a config and these settings say, if that was not done, and notes the outcome in `output`."""
     result = output / "result.json"
     if result.exists():
         return
-    settings = {"output": str(output), "data__folder": str(args.data), "seed": seed, "model__name": row}
-    config = load_config(args.config, **settings, **ROWS[row][2])
+    config = load_config(path, output=str(output), seed=seed, model__name=row, **settings)
     started = time.process_time()
     train(config, resume=(output / RESUME_FILE).exists())
     minutes = (time.process_time() - started) / 60
     with (output / "metrics.csv").open(newline="", encoding="utf-8") as file:
         last = list(csv.DictReader(file))[-1]
-    found = {"row": row, "seed": seed, "dev_wer": float(last["dev_wer"]), "minutes": minutes, "weights": count(config)}
+    found = {"row": row, "seed": seed, "minutes": minutes, "weights": count(config)}
+    found |= {name: float(value) for name, value in last.items() if name.startswith("dev_") and value}
     result.write_text(json.dumps(found) + "\n", encoding="utf-8")
     print(f"{row:12s} seed {seed}: dev WER {found['dev_wer']:.1%}, {minutes:.1f} processor minutes", flush=True)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lipscribe.errors import ManifestError
 from lipscribe.transcript import Word
+from lipscribe.writing import write_whole
 
 
 class ReadingDiary:
@@ -34,7 +35,7 @@ class ReadingDiary:
                 video, words = json.loads(line)
                 self.words[video] = tuple(Word(*word) for word in words)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("\n".join([head, *map(_line, self.words, self.words.values()), ""]), encoding="utf-8")
+            write_whole(path, "\n".join([head, *map(_line, self.words, self.words.values()), ""]))
         except OSError as error:
             raise ManifestError(f"{path} cannot be written ({error.strerror}): set another --output") from None
         except (ValueError, TypeError) as error:
