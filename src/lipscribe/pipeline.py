@@ -14,12 +14,12 @@ Each station can be used alone, and takes what the one before gives:
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, load_face_detector, track_faces
@@ -32,13 +32,24 @@ from lipscribe.models.registry import DEFAULT_MODEL, find_model
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
 from lipscribe.mouth import CROP_SIZE, crop_warnings, stream_all_crops
-from lipscribe.search import BY_DECODER, METHODS, Hypothesis, SearchOptions, check_tokens, own_search, search
+from lipscribe.search import (
+    BY_DECODER,
+    METHODS,
+    Grammar,
+    Hypothesis,
+    SearchOptions,
+    between_sentences,
+    check_tokens,
+    own_search,
+    search,
+)
 from lipscribe.search.confidence import calibrated
 from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.transcript import Alternative, NBest, RankedText, Segment, Transcript, Word
 from lipscribe.transforms import crops_to_video
 from lipscribe.units import Seconds, frame_to_seconds
 from lipscribe.video import Video
+from lipscribe.video.watched import Watched
 from lipscribe.windows import LONG, PIECE, SHORT, Windows, cut_into_pieces, see_in_windows
 
 ATTENDS_TO_ALL = ("rel-conformer",)  # encoders that are read in the long windows
@@ -218,7 +229,7 @@ class Model:
         frames = Video(source, fps) if isinstance(source, str | Path) else source
         if isinstance(frames, Iterator):  # a generator: it is read twice, for faces and for mouths
             frames = list(frames)
-        watched = _Watched(frames, progress)
+        watched = Watched(frames, progress)
         self._detector = self._detector or load_face_detector()
         tracks = track_faces(watched.read("faces"), fps, self._detector)
         warnings = list(getattr(frames, "warnings", []))
@@ -251,7 +262,7 @@ class Model:
             nbest=tuple(sorted(nbest, key=lambda stretch: stretch.start)),
         )
 
-    def _choose(self, source: Source, watched: "_Watched", tracks: list[FaceTrack], face: str | int) -> list[FaceTrack]:
+    def _choose(self, source: Source, watched: "Watched", tracks: list[FaceTrack], face: str | int) -> list[FaceTrack]:
         """`choose_faces`, whose error names the source, and says so if the face is only upside down."""
         try:
             return choose_faces(tracks, face)
@@ -293,10 +304,20 @@ class Model:
         result.
         """
         options = options or self.default_search
-        # A decoder has learned sentences by the piece.
-        piece = self.windows.decoder_piece if options.method in BY_DECODER else PIECE
-        for start, stop in cut_into_pieces(self._blanks(seen), piece):
+        by_decoder, blanks = options.method in BY_DECODER, self._blanks(seen)
+        if by_decoder and self.spec.ctc and options.grammar and options.grammar.sentence_words:
+            pieces = self._sentences(seen, blanks, options.grammar)
+        else:  # a decoder has learned sentences by the piece
+            pieces = cut_into_pieces(blanks, self.windows.decoder_piece if by_decoder else PIECE)
+        for start, stop in pieces:
             yield start, stop, self.search(seen[start:stop], options)
+
+    def _sentences(self, seen: np.ndarray, blanks: np.ndarray, grammar: Grammar) -> Iterator[tuple[int, int]]:
+        """Pieces of one sentence each, as CTC reads them: a decoder that learned such clips loses what follows."""
+        for start, stop in cut_into_pieces(blanks):
+            by_ctc = self.search(seen[start:stop], SearchOptions("grammar", grammar=grammar))[0]
+            cuts = [start + cut for cut in between_sentences(by_ctc, grammar.sentence_words)]
+            yield from pairwise([start, *cuts, stop])
 
     def _blanks(self, seen: np.ndarray) -> np.ndarray:
         """What `see` made of a run -> (T, 1), the blank's log-probability; zeros where no CTC tells pauses.
@@ -344,24 +365,6 @@ def to_transcript(
     return Transcript(
         tuple(Segment(" ".join(w.text for w in group), group[0].start, group[-1].end, tuple(group)) for group in groups)
     )
-
-
-class _Watched:
-    """Frames that are read several times: it counts them, and shows on stderr how far they have been read."""
-
-    def __init__(self, frames: Iterable[np.ndarray], progress: bool):
-        self.frames = frames
-        self.progress = progress
-        self.num_frames = 0
-
-    def read(self, what: str) -> Iterator[np.ndarray]:
-        video = self.frames if isinstance(self.frames, Video) else None
-        total = round(video.info.duration * video.fps) if video else None
-        hidden = None if self.progress else True  # None leaves it to tqdm, which shows bars on terminals only
-        with tqdm(self.frames, desc=what, total=total, unit="frame", leave=False, disable=hidden) as bar:
-            for frame_idx, frame in enumerate(bar):
-                self.num_frames = max(self.num_frames, frame_idx + 1)
-                yield frame
 
 
 def _left_out(tracks: list[FaceTrack], chosen: list[FaceTrack]) -> int:

@@ -198,6 +198,24 @@ def test_only_what_a_decoder_reads_is_cut_into_short_pieces(method: str, lengths
     assert (len(pieces), sum(pieces)) == (lengths, SHORT.decoder_piece + 60)
 
 
+def test_a_decoder_of_sentences_gets_one_at_a_time(monkeypatch):
+    spec = replace(SPEC, decoder=DecoderSpec(hidden=4), grammar=(("a",), ("b",)))
+    model, searched = Model(spec, build_reader(spec)), []
+    assert model.default_search.grammar.sentence_words == 2
+    words = tuple(WordSpan("ab"[i % 2], start, start + 4, 1.0) for i, start in enumerate((5, 12, 40, 50, 80, 85)))
+    read = Hypothesis((1, 2) * 3, "a b a b a b", 0.0, 1.0, (), words)
+
+    def search(seen, options):
+        if options.method == "joint":
+            searched.append(len(seen))
+        return [read]
+
+    monkeypatch.setattr(model, "search", search)
+    pieces = [(start, stop) for start, stop, _ in model.search_pieces(np.zeros((120, 1, 8), np.float32))]
+    assert pieces == [(0, 28), (28, 67), (67, 120)]
+    assert searched == [28, 39, 53]
+
+
 def test_the_temperature_of_a_decoders_search_is_applied():
     plain = with_decoder()
     soft = Model(replace(plain.spec, temperatures={"joint": 0.5}), plain.reader)

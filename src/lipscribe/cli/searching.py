@@ -87,11 +87,15 @@ def _is_arpa(lm: str) -> bool:
 
 
 def _by_grammar(reader, search: str, grammar: str | None, phrases: str | None, given: dict):
-    from lipscribe.search import SearchOptions
+    from lipscribe.search import BY_DECODER, SearchOptions, options_by_method
     from lipscribe.search.grammar_file import load_grammar, load_phrases
 
     language = load_grammar(grammar) if grammar else load_phrases(phrases)
     language.compile(reader.tokenizer)  # what it cannot spell is said before any video is read
+    own = reader.default_search
+    if own.method in BY_DECODER and reader.spec.decoder.kind == "lstm" and search in ("auto", *BY_DECODER):
+        chosen = own if search == "auto" else options_by_method(str(search), own)
+        return replace(chosen, grammar=language, **given)
     return SearchOptions("grammar" if search == "auto" else str(search), grammar=language, **given)
 
 

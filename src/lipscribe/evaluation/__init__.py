@@ -26,7 +26,7 @@ from lipscribe.evaluation.scores import (
     score_positions,
 )
 from lipscribe.evaluation.temperature import Fit, fit_temperature
-from lipscribe.search import Grammar, Hypothesis, SearchOptions, options_by_method
+from lipscribe.search import BY_DECODER, Grammar, Hypothesis, SearchOptions, options_by_method
 from lipscribe.text import normalise
 from lipscribe.transcript import Transcript
 from lipscribe.units import Seconds, frame_to_seconds
@@ -70,8 +70,8 @@ def evaluate_prepared(
         for name, reading, taken in _read_prepared(model, prepared, methods):
             readings[name].append(reading)
             seconds[name] += taken
-    _check_any(readings[main.method], f"{folder}, split {split!r},")
-    return _summarise(model, split, main.method, readings, seconds, video_seconds, _left_out(Path(folder), split))
+    _check_any(readings[_name(main)], f"{folder}, split {split!r},")
+    return _summarise(model, split, _name(main), readings, seconds, video_seconds, _left_out(Path(folder), split))
 
 
 def calibrate_prepared(
@@ -120,7 +120,7 @@ def evaluate_videos(
         ManifestError: There are no clips.
     """
     split = ", ".join(sorted({clip.split for clip in clips}))
-    method = (options or model.default_search).method
+    method = _name(options or model.default_search)
     readings: list[Reading] = []
     video_seconds: Seconds = 0.0
     started = time.perf_counter()
@@ -169,7 +169,13 @@ def _methods(model: "Model", main: SearchOptions) -> dict[str, SearchOptions]:
     methods = {method: options_by_method(method, model.default_search) for method in able}
     if "grammar" in model.methods and model.spec.grammar:
         methods["grammar"] = SearchOptions(method="grammar", grammar=Grammar(model.spec.grammar))
-    return {**methods, main.method: main}
+    return {**methods, _name(main): main}
+
+
+def _name(options: SearchOptions) -> str:
+    """What a search is called in a report: a decoder's may have a grammar or not."""
+    by_decoder_with_grammar = options.method in BY_DECODER and options.grammar is not None
+    return f"{options.method} + grammar" if by_decoder_with_grammar else options.method
 
 
 def _read_prepared(

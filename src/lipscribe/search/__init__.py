@@ -9,12 +9,13 @@ import numpy as np
 
 from lipscribe.errors import ConfigError
 from lipscribe.search.align import Alignment, align, aligned_hypothesis
+from lipscribe.search.allowed import GrammarScorer
 from lipscribe.search.attention import AttentionScorer, TokenModel, attention_search
 from lipscribe.search.confidence import with_rivals
 from lipscribe.search.ctc_beam import ctc_beam_search
 from lipscribe.search.grammar import Grammar, grammar_search
 from lipscribe.search.greedy import greedy_search
-from lipscribe.search.hypothesis import Candidate, Hypothesis, Span, WordSpan
+from lipscribe.search.hypothesis import Candidate, Hypothesis, Span, WordSpan, between_sentences
 from lipscribe.search.inputs import check_inputs
 from lipscribe.search.joint_beam import Weights, joint_search
 from lipscribe.search.language_model import LanguageModel
@@ -33,6 +34,7 @@ __all__ = [
     "TokenModel",
     "WordSpan",
     "align",
+    "between_sentences",
     "check_tokens",
     "options_by_method",
     "own_search",
@@ -55,7 +57,8 @@ class SearchOptions:
         nbest: hypotheses wanted of each clip, at most.
         alternatives: rivals wanted of each word of the best hypothesis, at most; a grammar weighs all words that it
             allows in that place, the beams those that they kept.
-        grammar: for method "grammar".
+        grammar: for method "grammar"; "attention" and "joint" may have one too, and say nothing else then (with an LSTM
+            as decoder, not with a Transformer).
         lm: a language model of words for method "beam"; a reading is ranked by the picture's log-probability, plus
             `lm_weight` times that of its words, plus `word_bonus` for each word (see `lm_beam.py`).
         ctc_weight: of CTC in method "joint", above 0 to 1; the decoder's is the rest.
@@ -99,8 +102,10 @@ class SearchOptions:
             faults.append(f"nbest is {self.nbest}, want at most beam_size, {self.beam_size}")
         if self.method == "grammar" and not isinstance(self.grammar, Grammar):
             faults.append(f"grammar is {self.grammar!r}, but method 'grammar' wants a Grammar")
-        if self.method in ("greedy", "beam", *BY_DECODER) and self.grammar is not None:
+        if self.method in ("greedy", "beam") and self.grammar is not None:
             faults.append(f"a grammar is given, but method {self.method!r} reads none: want method 'grammar'")
+        if self.method in BY_DECODER and not isinstance(self.grammar, Grammar | None):
+            faults.append(f"grammar is {self.grammar!r}, want a Grammar")
         if self.method in ("greedy", "grammar", *BY_DECODER) and self.lm is not None:
             faults.append(f"a language model is given, but method {self.method!r} uses none: want method 'beam'")
         if not 0 <= self.lm_weight < math.inf:
@@ -127,22 +132,27 @@ def own_search(ctc: bool, decoder: str | None, grammar: Sequence[Sequence[str]] 
         decoder: the kind of its decoder, None where it has none. A Transformer is read with the weight that the
             Auto-AVSR models were published with, and a narrower beam: theirs, of 40, takes thrice as long.
             So is a language model of its tokens, if one is added.
-        grammar: the slots of the model's sentences, where it knows one kind only; of CTC.
+        grammar: the slots of the model's sentences, where it knows one kind only; of CTC, or with an LSTM as decoder.
     """
+    closed = Grammar(grammar) if grammar else None
+    if decoder == "transformer":
+        return SearchOptions("joint" if ctc else "attention", beam_size=10, ctc_weight=0.1, lm_weight=0.3)
     if decoder:
-        method = "joint" if ctc else "attention"
-        published = {"beam_size": 10, "ctc_weight": 0.1, "lm_weight": 0.3}
-        return SearchOptions(method, **(published if decoder == "transformer" else {}))
-    return SearchOptions(method="grammar", grammar=Grammar(grammar)) if grammar else SearchOptions()
+        return SearchOptions("joint" if ctc else "attention", grammar=closed)
+    return SearchOptions(method="grammar", grammar=closed) if closed else SearchOptions()
 
 
 def options_by_method(method: str, own: SearchOptions) -> SearchOptions:
-    """What a method is done with by a model whose own search is `own`: both of a decoder's have the same options."""
-    return replace(own, method=method) if {method, own.method} <= set(BY_DECODER) else SearchOptions(method)
+    """What a method is done with by a model whose own search is `own`: both of a decoder's have the same options.
+
+    A grammar is not among them: called by its name, a method reads freely.
+    """
+    by_decoder = {method, own.method} <= set(BY_DECODER)
+    return replace(own, method=method, grammar=None) if by_decoder else SearchOptions(method)
 
 
 def check_tokens(options: SearchOptions, vocab_size: int, own_end: bool) -> None:
-    """Raises a ConfigError where a model's decoder cannot do what is asked of its search by tokens.
+    """Raises a ConfigError where a model's decoder cannot do what is asked of its search.
 
     Args:
         vocab_size: of the model's tokenizer.
@@ -152,6 +162,10 @@ def check_tokens(options: SearchOptions, vocab_size: int, own_end: bool) -> None
     if asked and not own_end:
         what = "a language model of tokens" if options.token_lm is not None else "length_bonus"
         raise ConfigError(f"{what} is given, which an LSTM decoder's search does not use: want a Transformer's")
+    if own_end and options.grammar is not None and options.method in BY_DECODER:
+        raise ConfigError(
+            "a grammar is given, which a Transformer decoder's search does not read: want --search grammar"
+        )
     if options.token_lm is not None and options.token_lm.vocab_size != vocab_size:
         raise ConfigError(
             f"the language model has {options.token_lm.vocab_size} tokens but the lip reader {vocab_size}: "
@@ -245,7 +259,12 @@ def _by_decoder(
         weights = Weights(options.ctc_weight, options.lm_weight if lm is not None else 0.0, options.length_bonus)
         found = joint_search(scorer, num_frames, tokenizer, options.beam_size, wanted, log_probs, weights, lm)
         return _ranked(found, options)
-    found = attention_search(scorer, num_frames, tokenizer, options.beam_size, wanted, log_probs, options.ctc_weight)
+    allowed = None
+    if options.grammar is not None:
+        allowed = GrammarScorer(options.grammar.compile(tokenizer), len(tokenizer.vocab))
+    found = attention_search(
+        scorer, num_frames, tokenizer, options.beam_size, wanted, log_probs, options.ctc_weight, allowed
+    )
     return _ranked(found, options)
 
 

@@ -73,7 +73,9 @@ class _Beam:
     states: list[Any]  # of each scorer, before it hears the last token
 
 
-def beam_search(weighted: Sequence[tuple[Scorer, float]], beam_size: int, max_tokens: int) -> list[Finished]:
+def beam_search(
+    weighted: Sequence[tuple[Scorer, float]], beam_size: int, max_tokens: int, allowed: Scorer | None = None
+) -> list[Finished]:
     """The best sentences found, at most `beam_size`, best first; none where the scorers allow none.
 
     Exact where `beam_size` is at least the number of different beginnings. In every step the sentences that end compete
@@ -83,9 +85,13 @@ def beam_search(weighted: Sequence[tuple[Scorer, float]], beam_size: int, max_to
         weighted: Scorers, each with its weight; a sentence's score is the weighted sum of theirs.
         beam_size: Sentences kept in each step, at least 1.
         max_tokens: How long a sentence may be.
+        allowed: A grammar, whose scores are added as they are. A token's own score is then its share of what is allowed
+            in its place.
     """
     # Nothing times "impossible" would be no number, so a scorer without weight is not asked.
     scorers, weights = zip(*((scorer, weight) for scorer, weight in weighted if weight), strict=True)
+    if allowed is not None:
+        scorers, weights = (*scorers, allowed), (*weights, 1.0)
     beam = _Beam([()], [()], np.zeros(1), [scorer.start() for scorer in scorers])
     finished: list[Finished] = []
     for length in range(max_tokens + 1):
@@ -95,6 +101,8 @@ def beam_search(weighted: Sequence[tuple[Scorer, float]], beam_size: int, max_to
         if length == max_tokens:
             said[:, np.arange(said.shape[1]) != END] = -np.inf
         total = beam.scores[:, None] + said
+        if allowed is not None:
+            said = _shares(said)
         best = np.argsort(-total, axis=None, kind="stable")[:beam_size]
         places, nexts = np.divmod(best[total.ravel()[best] > -np.inf], said.shape[1])
         ends = [Finished(beam.tokens[i], beam.token_scores[i], float(total[i, END])) for i in places[nexts == END]]
@@ -112,6 +120,12 @@ def beam_search(weighted: Sequence[tuple[Scorer, float]], beam_size: int, max_to
     return finished
 
 
+def _shares(scores: np.ndarray) -> np.ndarray:
+    """(N, V) -> the same, each row less the logarithm of its sum; rows of -inf alone as they are."""
+    sums = np.logaddexp.reduce(scores, axis=1, keepdims=True)
+    return scores - np.where(sums > -np.inf, sums, 0.0)
+
+
 def attention_search(
     scorer: AttentionScorer,
     num_frames: int,
@@ -120,11 +134,13 @@ def attention_search(
     nbest: int,
     log_probs: np.ndarray | None = None,
     ctc_weight: float = 0.0,
+    allowed: Scorer | None = None,
 ) -> list[Hypothesis]:
     """The best readings of one clip by its decoder, or by decoder and CTC together.
 
     The probability of a token is what the search gives it after those before: the decoder's, or with CTC the weighted
-    geometric mean of both; that of a word is the product over its tokens. The posterior of a sentence is its share of
+    geometric mean of both, or with a grammar its share among what may follow; that of a word is the product over its
+    tokens. The posterior of a sentence is its share of
     the sentences that were found. Words are where CTC's alignment has them, without CTC where the decoder looked.
 
     Args:
@@ -135,6 +151,7 @@ def attention_search(
         nbest: How many readings at most.
         log_probs: (T, V) float64 of the CTC head, checked by `check_inputs`; None is the decoder alone.
         ctc_weight: Of CTC's prefix scores beside `log_probs`, above 0 to 1; the decoder's is the rest.
+        allowed: A grammar (see `GrammarScorer`); None lets every token follow.
 
     Returns:
         At least one; where nothing is possible, silence scored -inf.
@@ -144,7 +161,7 @@ def attention_search(
     weighted: list[tuple[Scorer, float]] = [(scorer, 1.0)]
     if log_probs is not None:
         weighted = [(scorer, 1 - ctc_weight), (CTCPrefixScorer(log_probs), ctc_weight)]
-    found = beam_search(weighted, beam_size, num_frames)
+    found = beam_search(weighted, beam_size, num_frames, allowed)
     return readings(found, scorer, tokenizer, nbest, log_probs)
 
 

@@ -63,3 +63,9 @@ class Hypothesis:
 def silence(score: float, posterior: float) -> Hypothesis:
     """The hypothesis that nothing was said."""
     return Hypothesis((), "", score, posterior, (), ())
+
+
+def between_sentences(read: Hypothesis, sentence_words: int) -> list[int]:
+    """The frames midway between the sentences, of `sentence_words` words each, that were read of a piece."""
+    lasts, firsts = read.words[sentence_words - 1 :: sentence_words], read.words[sentence_words::sentence_words]
+    return [(last.end + first.start) // 2 for last, first in zip(lasts, firsts, strict=False)]

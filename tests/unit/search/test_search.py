@@ -92,7 +92,7 @@ def test_no_clips():
             {"method": "joint", "lm": object()},
             "a language model is given, but method 'joint' uses none: want method 'b",
         ),
-        ({"method": "attention", "grammar": GRAMMAR}, "a grammar is given, but method 'attention' reads none"),
+        ({"method": "attention", "grammar": "x"}, "grammar is 'x', want a Grammar"),
         ({"method": "grammar"}, "grammar is None, but method 'grammar' wants a Grammar"),
         ({"method": "beam", "grammar": GRAMMAR, "beam_size": True}, "beam_size is True, .*; a grammar is given, but"),
     ],

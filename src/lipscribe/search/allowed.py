@@ -1,0 +1,73 @@
+"""A grammar as a scorer: what a decoder's search may say next."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lipscribe.search.lattice import Lattice
+from lipscribe.tokenizer import BLANK, END
+
+
+class _Place(NamedTuple):
+    """How a text may go on: (V,) scores of each token, and the lattice's states that each token leads to."""
+
+    scores: np.ndarray
+    states: dict[int, frozenset[int]]
+
+
+Beginnings = list[frozenset[int] | None]  # of each text, the states it may be in; None before its first token
+
+
+class GrammarScorer:
+    """Scores a token 0 where a grammar lets it follow, and -inf where not; the end as the grammar weighs ending there.
+
+    Args:
+        lattice: A compiled `Grammar`, whose CTC blanks are passed over.
+        vocab_size: V.
+    """
+
+    def __init__(self, lattice: Lattice, vocab_size: int):
+        self._lattice = lattice
+        self._vocab_size = vocab_size
+        self._places: dict[frozenset[int] | None, _Place] = {}
+
+    def start(self) -> Beginnings:
+        """The state of one empty text, before it hears `END`."""
+        return [None]
+
+    def step(self, tokens: np.ndarray, state: Beginnings) -> tuple[np.ndarray, Beginnings]:
+        """(N,) int64 last tokens -> (N, V) float64 scores of what is next, and the new state."""
+        heard = [
+            None if token == END else self._place(before).states[int(token)]
+            for token, before in zip(tokens, state, strict=True)
+        ]
+        return np.stack([self._place(states).scores for states in heard]), heard
+
+    def select(self, state: Beginnings, chosen: np.ndarray) -> Beginnings:
+        """The states of the texts at the (M,) int64 places `chosen`."""
+        return [state[i] for i in chosen]
+
+    def _place(self, states: frozenset[int] | None) -> _Place:
+        if states not in self._places:
+            self._places[states] = self._look(states)
+        return self._places[states]
+
+    def _look(self, states: frozenset[int] | None) -> _Place:
+        tokens, ends = self._lattice.tokens, self._lattice.ends
+        if states is None:
+            near = set(np.flatnonzero(self._lattice.starts > -np.inf).tolist())
+        else:
+            near = set().union(*map(self._after, states))
+        blanks = {state for state in near if tokens[state] == BLANK}
+        nexts = (near - blanks).union(*map(self._after, blanks))
+        scores, leads = np.full(self._vocab_size, -np.inf), {}
+        for token in {int(tokens[state]) for state in nexts}:
+            leads[token] = frozenset(state for state in nexts if tokens[state] == token)
+            scores[token] = 0.0
+        scores[END] = max((float(ends[state]) for state in blanks.union(states or ())), default=-np.inf)
+        return _Place(scores, leads)
+
+    def _after(self, state: int) -> set[int]:
+        """The states after a state, but for itself: there the same token goes on."""
+        lattice = self._lattice
+        return set(lattice.targets[lattice.out_of[state] : lattice.out_of[state + 1]].tolist()) - {state}
