@@ -7,6 +7,7 @@ reader gives to each letter, the mean over those four: what it hesitates between
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ import lipscribe
 from lipscribe.data.corpora.grid import SLOTS
 from lipscribe.data.shards import find_shards, read_shard
 from lipscribe.pipeline import Model
-from lipscribe.search import Grammar, SearchOptions
 from lipscribe.talker.homophenes import visemes_of
 
 PLACE = 3
@@ -26,7 +26,7 @@ ORDER = list("bpvdtgczeahkjfxslmniyoruq")
 def read(model: Model, folder: Path, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(25, 25) mean probability of each letter read, a row for each letter said; (25,) right, (25,) said."""
     letters = sorted(SLOTS[PLACE])
-    options = SearchOptions(method="grammar", grammar=Grammar(model.spec.grammar), alternatives=len(letters))
+    options = replace(model.default_search, beam_size=100, alternatives=len(letters))
     given, said, right = np.zeros((25, 25)), np.zeros(25), np.zeros(25)
     for prepared in (clip for shard in find_shards(folder, split) for clip in read_shard(shard)):
         words = model.search(model.see(prepared.crops), options)[0].words
@@ -35,11 +35,10 @@ def read(model: Model, folder: Path, split: str) -> tuple[np.ndarray, np.ndarray
         row = ORDER.index(prepared.clip.text.split()[PLACE])
         said[row] += 1
         right[row] += words[PLACE].text == ORDER[row]
-        for text, probability in [(words[PLACE].text, words[PLACE].probability)] + [
-            (rival.text, rival.probability) for rival in words[PLACE].rivals
-        ]:
-            if text in ORDER:
-                given[row, ORDER.index(text)] += probability
+        weighed = {words[PLACE].text: words[PLACE].probability}
+        weighed |= {rival.text: rival.probability for rival in words[PLACE].rivals if rival.text in ORDER}
+        for text, probability in weighed.items():
+            given[row, ORDER.index(text)] += probability / sum(weighed.values())
     return given / np.maximum(said, 1)[:, None], right, said
 
 

@@ -1,6 +1,6 @@
 """Puts a trained model into the package: `python tools/bundle_model.py runs/grid-s1/last report/report.json`.
 
-The weights are the run's; the card is the config's, with the scores of the report that `lipscribe evaluate` wrote.
+The weights are the run's; name and card are the config's, with the scores that `lipscribe evaluate` reported.
 """
 
 import argparse
@@ -24,8 +24,10 @@ def main() -> None:
     spec = load_spec(args.model)
     report = json.loads(args.report.read_text(encoding="utf-8"))
     scores = {f"dev_{name}": round(report[name]["rate"], 4) for name in ("wer", "cer")}
-    scores |= {f"dev_wer_{method['method']}": round(method["wer"]["rate"], 4) for method in report["methods"]}
-    spec = replace(spec, card=replace(load_config(args.config).model.card, scores=scores))
+    for method in report["methods"]:
+        scores[f"dev_wer_{method['method'].replace(' + ', '_')}"] = round(method["wer"]["rate"], 4)
+    model = load_config(args.config).model
+    spec = replace(spec, name=model.name, card=replace(model.card, scores=scores))
     target = BUNDLED / spec.name
     target.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(args.model / WEIGHTS_FILE, target / WEIGHTS_FILE)
