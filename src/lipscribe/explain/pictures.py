@@ -179,7 +179,7 @@ def _heat_maps(stretch: "ExplainedStretch") -> list[tuple[str, np.ndarray]]:
         maps.append((title, np.sqrt(np.stack([word.ctc for word in words]))))
     if words[0].attention is not None:
         looked = np.stack([word.attention for word in words])
-        title = "attention: the frames that the decoder looked at for each word (in proportion to the strongest)"
+        title = "attention: where the decoder looked for each word (darker is more)"
         maps.append((title, looked / np.maximum(looked.max(1, keepdims=True), 1e-12)))
     return maps
 

@@ -114,9 +114,13 @@ def _scores(
     spans: Sequence[Span],
     words: Sequence[TokenWord],
 ) -> list[Tensor]:
-    """Log-probability of each word: the decoder's after the words before it, or CTC's mean over each token's frames."""
+    """Log-probability of each word: CTC's mean over each token's frames, or without CTC what the decoder gives it.
+
+    Where there are both, CTC's: from a still mouth on, a decoder has to find its place in the sentence first, and what
+    tells it that lies about the words before.
+    """
     states = _looks(model, video, part)
-    if model.reader.decoder is not None:
+    if model.reader.ctc is None:
         looks, num_frames = states.shape[:2]
         targets = torch.tensor([list(tokens)] * looks, device=states.device)
         expected = model.reader.decoder(states, torch.full((looks,), num_frames), targets).mean(0).log_softmax(-1)
