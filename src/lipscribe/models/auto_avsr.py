@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lipscribe.models.frontend import per_frame
 from lipscribe.models.fused import convolve
 
-FRAMES_AT_ONCE = 32  # outside training; the maps of the first layers are large, 0.5 MB a frame
+FRAMES_AT_ONCE = 16  # outside training; the maps of the first layers are large, 0.5 MB a frame
 
 
 class AutoAVSRFrontend(nn.Module):
