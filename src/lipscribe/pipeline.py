@@ -188,7 +188,7 @@ class Model:
         """What `see` or `log_probs` gave -> the hypotheses found, best first.
 
         Args:
-            seen: (T, looks, D) or (T, V) float32.
+            seen: (T, looks, D) or (T, V) float32; float16 of a run longer than a minute.
             options: None is `default_search`, or CTC's where `seen` are `log_probs`.
 
         Raises:
@@ -200,7 +200,7 @@ class Model:
         else:
             options = options or self.default_search
             self.check_search(options)
-            states = torch.from_numpy(seen).transpose(0, 1).to(self.device)  # (looks, T, D)
+            states = torch.from_numpy(seen).float().transpose(0, 1).to(self.device)  # (looks, T, D)
             log_probs = self._ctc(states)[None] if self.spec.ctc else None
             scorers = [DecoderScorer(self.reader.decoder, states)] if options.method in BY_DECODER else None
             found = search(log_probs, [len(seen)], self.tokenizer, options, scorers)[0]
@@ -328,8 +328,8 @@ class Model:
             return seen[:, :1]
         if not self.spec.ctc:
             return np.zeros((len(seen), 1))
-        states = torch.from_numpy(seen).transpose(0, 1).to(self.device)  # (looks, T, D)
-        return np.concatenate([self._ctc(part)[:, :1] for part in states.split(PIECE, dim=1)])
+        parts = torch.from_numpy(seen).transpose(0, 1).split(PIECE, dim=1)  # (looks, T, D) each
+        return np.concatenate([self._ctc(part.float().to(self.device))[:, :1] for part in parts])
 
     def _sentence_words(self, options: SearchOptions | None) -> int | None:
         """How many words a sentence has, where the grammar says so."""

@@ -80,8 +80,11 @@ class Windows:
         stop = self._num_read + len(seen)
         if self._out is None:
             self._out = np.empty((stop, *seen.shape[1:]), seen.dtype)
-        elif stop > len(self._out):
-            self._out = np.concatenate([self._out, np.empty_like(self._out), seen])  # twice the room, and more
+        if stop > PIECE and seen.ndim > 2:  # a decoder's states: 230 MB an hour in float32, and no word better
+            self._out = self._out.astype(np.float16, copy=False)
+        if stop > len(self._out):
+            room = np.empty((len(self._out) + len(seen), *seen.shape[1:]), self._out.dtype)
+            self._out = np.concatenate([self._out, room])  # twice the room, and more
         self._out[self._num_read : stop] = seen
         self._num_read = stop
 

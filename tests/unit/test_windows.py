@@ -81,3 +81,13 @@ def test_long_runs_are_cut_where_nobody_speaks():
     assert 2480 <= cuts[1] < 2500
     assert cuts[-1] == 4000
     assert max(stop - start for start, stop in pieces) <= PIECE
+
+
+def test_a_decoders_states_of_a_long_run_take_half_the_memory():
+    crop = np.zeros((96, 96), np.uint8)
+    for num_frames, kind in ((PIECE, np.float32), (PIECE + 200, np.float16)):
+        states = see_in_windows(lambda crops: np.full((len(crops), 2, 3), 0.1, np.float32), [crop] * num_frames)
+        assert (states.shape, states.dtype) == ((num_frames, 2, 3), kind)
+        np.testing.assert_allclose(states, 0.1, rtol=1e-3)
+    log_probs = see_in_windows(lambda crops: np.full((len(crops), 3), 0.1, np.float32), [crop] * (PIECE + 200))
+    assert log_probs.dtype == np.float32
