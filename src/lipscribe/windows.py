@@ -80,8 +80,10 @@ class Windows:
         stop = self._num_read + len(seen)
         if self._out is None:
             self._out = np.empty((stop, *seen.shape[1:]), seen.dtype)
-        if stop > PIECE and seen.ndim > 2:  # a decoder's states: 230 MB an hour in float32, and no word better
-            self._out = self._out.astype(np.float16, copy=False)
+        if stop > PIECE and seen.ndim > 2 and self._out.dtype != np.float16:
+            kept = self._out[: self._num_read]  # a decoder's states: 230 MB an hour in float32, and no word better
+            self._out = np.empty(self._out.shape, np.float16)
+            self._out[: len(kept)] = kept
         if stop > len(self._out):
             room = np.empty((len(self._out) + len(seen), *seen.shape[1:]), self._out.dtype)
             self._out = np.concatenate([self._out, room])  # twice the room, and more
