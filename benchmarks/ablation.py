@@ -9,11 +9,13 @@ with no grammar and no language model, by the search that goes with the head.
 """
 
 import argparse
-import csv
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean
+
+from pretraining import read_rows
 
 from lipscribe.training.config import load_config
 from lipscribe.training.loop import RESUME_FILE, train
@@ -71,8 +73,7 @@ def train_row(path: Path, output: Path, row: str, seed: int, **settings) -> None
     started = time.process_time()
     train(config, resume=(output / RESUME_FILE).exists())
     minutes = (time.process_time() - started) / 60
-    with (output / "metrics.csv").open(newline="", encoding="utf-8") as file:
-        last = list(csv.DictReader(file))[-1]
+    last = read_rows(output)[-1]
     found = {"row": row, "seed": seed, "minutes": minutes, "weights": count(config)}
     found |= {name: float(value) for name, value in last.items() if name.startswith("dev_") and value}
     result.write_text(json.dumps(found) + "\n", encoding="utf-8")
@@ -129,18 +130,33 @@ def draw(results: dict[str, list[dict]], path: Path) -> None:
     page.save(path)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
+def parse(
+    doc: str, study: str, config: str, rows: Iterable[str], seeds: list[int], picture: str | None = None, **numbers: int
+) -> argparse.Namespace:
+    """The command line of a study (`runs/STUDY`, by one config), whose rows are trained one by one: `run` and `report`.
+
+    Args:
+        picture: Where `report` draws, None where it only prints.
+        numbers: Further settings of `run`, with their defaults.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=Path("runs") / study)
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("run", help="train the rows")
     running.add_argument("--data", type=Path, required=True, help="prepared folder of GRID")
-    running.add_argument("--config", type=Path, default=Path("configs/ablation.yaml"))
-    running.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
-    running.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    reporting = commands.add_parser("report", help="print the table and draw it")
-    reporting.add_argument("--output", type=Path, default=Path("docs/pictures/ablation.png"))
-    args = parser.parse_args()
+    running.add_argument("--config", type=Path, default=Path(config))
+    running.add_argument("--rows", nargs="+", default=list(rows), choices=list(rows))
+    running.add_argument("--seeds", type=int, nargs="+", default=seeds)
+    for number, default in numbers.items():
+        running.add_argument(f"--{number}", type=int, default=default)
+    reporting = commands.add_parser("report", help="print the table" + (" and draw it" if picture else ""))
+    if picture:
+        reporting.add_argument("--output", type=Path, default=Path(picture))
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse(__doc__, "ablation", "configs/ablation.yaml", ROWS, [1, 2, 3], "docs/pictures/ablation.png")
     if args.command == "report":
         results = collect(args.runs)
         print(table(results))

@@ -7,11 +7,10 @@ Every row learns from the same 200 clips in the same 500 steps, on top of the bu
 (configs/few-clips.yaml), and reads the dev clips with the grammar and without.
 """
 
-import argparse
 import json
 from pathlib import Path
 
-from ablation import train_row
+from ablation import parse, train_row
 
 STILL = {"shift": 0, "rotation": 0, "scale": 0}
 NONE = STILL | dict.fromkeys(("flip", "time_warp", "trim", "time_masks", "cutout", "brightness", "noise"), 0)
@@ -32,29 +31,19 @@ ROWS: dict[str, tuple[str, dict]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=Path("runs/augmentation"))
-    commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run", help="train the rows")
-    running.add_argument("--data", type=Path, required=True, help="prepared folder of GRID")
-    running.add_argument("--config", type=Path, default=Path("configs/few-clips.yaml"))
-    running.add_argument("--clips", type=int, default=200)
-    running.add_argument("--epochs", type=int, default=20)
-    running.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
-    running.add_argument("--seeds", type=int, nargs="+", default=[1])
-    commands.add_parser("report", help="print the table")
-    args = parser.parse_args()
+    args = parse(__doc__, "augmentation", "configs/few-clips.yaml", ROWS, [1], clips=200, epochs=20)
     if args.command == "report":
         print(table(args.runs))
         return
-    equal = {"data__folder": str(args.data), "data__limit": args.clips}
-    equal |= {"optim__epochs": args.epochs, "evaluate_every": args.epochs}
+    equal = {"data__limit": args.clips, "optim__epochs": args.epochs, "evaluate_every": args.epochs}
     for seed in args.seeds:
         for row in args.rows:
             changes = {
                 f"{group}__{name}": value for group, fields in ROWS[row][1].items() for name, value in fields.items()
             }
-            train_row(args.config, args.runs / f"{row}-{seed}", row, seed, **equal, **changes)
+            train_row(
+                args.config, args.runs / f"{row}-{seed}", row, seed, data__folder=str(args.data), **equal, **changes
+            )
 
 
 def table(runs: Path) -> str:

@@ -262,7 +262,7 @@ class Model:
             nbest=tuple(sorted(nbest, key=lambda stretch: stretch.start)),
         )
 
-    def _choose(self, source: Source, watched: "Watched", tracks: list[FaceTrack], face: str | int) -> list[FaceTrack]:
+    def _choose(self, source: Source, watched: Watched, tracks: list[FaceTrack], face: str | int) -> list[FaceTrack]:
         """`choose_faces`, whose error names the source, and says so if the face is only upside down."""
         try:
             return choose_faces(tracks, face)

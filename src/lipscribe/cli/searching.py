@@ -21,7 +21,9 @@ class Precision(StrEnum):  # noqa: D101
     int8 = "int8"
 
 
-SEARCH_HELP = "auto is what a file below asks for, else the model's own decoder or grammar if it has one, else beam."
+SEARCH_HELP = (
+    "auto is what a file below asks for, else the model's own decoder, grammar or both, if it has them, else beam."
+)
 GRAMMAR_HELP = "A grammar file (see docs/search.md), or grid: only its sentences are read."
 PHRASES_HELP = "A file with a phrase a line: one of them is read, or nothing."
 LM_HELP = (
@@ -87,15 +89,14 @@ def _is_arpa(lm: str) -> bool:
 
 
 def _by_grammar(reader, search: str, grammar: str | None, phrases: str | None, given: dict):
-    from lipscribe.search import BY_DECODER, SearchOptions, options_by_method
+    from lipscribe.search import BY_DECODER, SearchOptions
     from lipscribe.search.grammar_file import load_grammar, load_phrases
 
     language = load_grammar(grammar) if grammar else load_phrases(phrases)
     language.compile(reader.tokenizer)  # what it cannot spell is said before any video is read
-    own = reader.default_search
-    if own.method in BY_DECODER and reader.spec.decoder.kind == "lstm" and search in ("auto", *BY_DECODER):
-        chosen = own if search == "auto" else options_by_method(str(search), own)
-        return replace(chosen, grammar=language, **given)
+    decoder = reader.spec.decoder
+    if decoder and decoder.kind == "lstm" and search in ("auto", *BY_DECODER):
+        return replace(_by_method(reader, search, given), grammar=language)
     return SearchOptions("grammar" if search == "auto" else str(search), grammar=language, **given)
 
 

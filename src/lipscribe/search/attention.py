@@ -140,8 +140,8 @@ def attention_search(
 
     The probability of a token is what the search gives it after those before: the decoder's, or with CTC the weighted
     geometric mean of both, or with a grammar its share among what may follow; that of a word is the product over its
-    tokens. The posterior of a sentence is its share of
-    the sentences that were found. Words are where CTC's alignment has them, without CTC where the decoder looked.
+    tokens. The posterior of a sentence is its share of the sentences that were found. Words are where CTC's alignment
+    has them, without CTC where the decoder looked.
 
     Args:
         scorer: Of the decoder; not asked where there are no frames.
