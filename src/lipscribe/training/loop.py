@@ -92,7 +92,8 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         bar = tqdm(batches, desc=f"epoch {epoch + 1}/{optim.epochs}", total=steps_per_epoch, leave=False, disable=None)
         for batch in bar:
             batch = batch.to(fabric.device)
-            log_probs, expected = model.teach(batch.video, batch.video_lengths, batch.targets, optim.sampling)
+            with fabric.autocast():  # Fabric does it for a marked method on several devices only
+                log_probs, expected = model.teach(batch.video, batch.video_lengths, batch.targets, optim.sampling)
             losses = {}
             if log_probs is not None:  # (B, T, V)
                 losses["ctc"] = ctc_loss(log_probs, batch)

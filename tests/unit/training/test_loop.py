@@ -172,6 +172,21 @@ def test_one_line_trains_a_decoder_alone_or_with_ctc(
     assert float(row["dev_wer"]) >= 0
 
 
+@pytest.mark.parametrize(("precision", "dtype"), [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)])
+def test_the_precision_asked_for_is_what_is_learned_in(
+    toy_config: MakeConfig, tmp_path: Path, precision: str, dtype: torch.dtype
+):
+    seen = set()
+
+    def look(module: torch.nn.Module, _: Any, out: Any) -> None:
+        if isinstance(module, torch.nn.Conv2d) and module.training:
+            seen.add(out.dtype)
+
+    with torch.nn.modules.module.register_module_forward_hook(look):
+        train(toy_config(tmp_path / "run", optim={"epochs": 1, "precision": precision}))
+    assert seen == {dtype}
+
+
 def test_the_learning_rate_rises_along_a_line_and_falls_along_half_a_cosine():
     factor = loop._one_cycle(100, 0.1)
     rates = [factor(step) for step in range(100)]
