@@ -1,4 +1,6 @@
-"""A toy decoder for the tests of searches: `from table_scorer import TableScorer`."""
+"""A toy decoder and a toy language model for the tests of searches: `from table_scorer import TableScorer`."""
+
+from itertools import pairwise
 
 import numpy as np
 
@@ -37,3 +39,20 @@ class TableScorer:
     def score(self, tokens: tuple[int, ...], ends: bool = True) -> float:
         said = [*tokens, self.end] if ends else tokens
         return float(sum(self.expects(tokens[:u])[token] for u, token in enumerate(said)))
+
+
+class Bigrams:
+    """A toy: probabilities of pairs of words from a hash of their letters, the state is the word before."""
+
+    def start(self):
+        return "<s>"
+
+    def step(self, state, word):
+        return word, -0.1 - (sum(map(ord, state)) * 7 + sum(map(ord, word)) * 3) % 11 / 4
+
+    def end(self, state):
+        return self.step(state, "</s>")[1]
+
+    def score(self, text):
+        words = ["<s>", *text.split(), "</s>"]
+        return sum(self.step(left, right)[1] for left, right in pairwise(words))

@@ -102,6 +102,69 @@ def test_a_length_bonus_makes_for_longer_sentences(model: Model):
     assert lengths[0] < lengths[1]
 
 
+@pytest.fixture
+def speller(tmp_path: Path) -> Model:
+    """A model with a Transformer decoder whose units are characters."""
+    units = write_units(tmp_path / "characters.txt", ("<unk>", "A", "B", "<space>"))
+    decoder = DecoderSpec(kind="transformer", hidden=8, layers=1, heads=2)
+    tokenizer = {"kind": "units", "units": str(units), "model": None}
+    spec = ModelSpec(name="speller", tokenizer=tokenizer, decoder=decoder, **TOY)
+    torch.manual_seed(0)
+    return Model(spec, build_reader(spec))
+
+
+def test_a_transformer_is_held_to_phrases(speller: Model, tmp_path: Path):
+    phrases = tmp_path / "phrases.txt"
+    phrases.write_text("ab ba\nb\n", encoding="utf-8")
+    for search in ("auto", "attention", "joint"):
+        options = search_options(speller, search, phrases=str(phrases), nbest=3)
+        assert (options.method, options.beam_size) == ("joint" if search == "auto" else search, 10)
+        found = speller.search(states(12), options)
+        assert {one.text for one in found} <= {"", "ab ba", "b"}
+        assert len(found) == 3
+    phrases.write_text("ab\nac\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="grammar: 'ac' cannot be spelt in the model's vocabulary of 5 tokens"):
+        search_options(speller, "auto", phrases=str(phrases))
+
+
+ARPA = """
+\\data\\
+ngram 1=5
+ngram 2=1
+
+\\1-grams:
+-2.0\t<unk>
+0\t<s>\t-0.3
+-0.8\t</s>
+-0.5\tab\t-0.2
+-0.9\tb\t-0.1
+
+\\2-grams:
+-0.2\t<s> ab
+
+\\end\\
+"""
+
+
+def test_a_language_model_of_words_goes_with_the_model_s_own_search(speller: Model, tmp_path: Path):
+    pytest.importorskip("kenlm", reason="needs KenLM: pip install 'lipscribe[lm]'")
+    path = tmp_path / "words.arpa"
+    path.write_text(ARPA, encoding="utf-8")
+    options = search_options(speller, "auto", lm=str(path))
+    assert (options.method, options.beam_size, options.ctc_weight, options.lm_weight) == ("joint", 10, 0.1, 0.5)
+    assert options.lm.words == ["ab", "b"]
+    assert search_options(speller, "beam", lm=str(path), lm_weight=0.2).lm_weight == 0.2
+    assert {search_options(speller, search, lm=str(path)).method for search in ("attention", "joint", "beam")} == {
+        "attention",
+        "joint",
+        "beam",
+    }
+    heavy = search_options(speller, "auto", lm=str(path), lm_weight=20.0)
+    assert speller.search(states(12), heavy)[0].text in ("", "ab", "b")
+    with pytest.raises(ConfigError, match="a language model is given, but method 'greedy' uses none"):
+        search_options(speller, "greedy", lm=str(path))
+
+
 def test_contradictions_are_told_in_a_line(model: Model, lm_folder: Path, tmp_path: Path):
     with pytest.raises(ConfigError, match="a language model of tokens is given, but method 'beam' uses none: want m"):
         search_options(model, "beam", lm=str(lm_folder))

@@ -27,8 +27,8 @@ SEARCH_HELP = (
 GRAMMAR_HELP = "A grammar file (see docs/search.md), or grid: only its sentences are read."
 PHRASES_HELP = "A file with a phrase a line: one of them is read, or nothing."
 LM_HELP = (
-    "A language model: a file in ARPA format, for the beam, or one of a Transformer decoder's own tokens, "
-    "by its name or folder (see docs/search.md)."
+    "A language model: a file in ARPA format, or one of a Transformer decoder's own tokens, by its name or folder "
+    "(see docs/search.md)."
 )
 LM_WEIGHT_HELP = "How much the language model counts beside the picture. [default: 0.5, of tokens 0.3]"
 WORD_BONUS_HELP = "Added for each word, against a language model that likes few."
@@ -94,18 +94,24 @@ def _by_grammar(reader, search: str, grammar: str | None, phrases: str | None, g
 
     language = load_grammar(grammar) if grammar else load_phrases(phrases)
     language.compile(reader.tokenizer)  # what it cannot spell is said before any video is read
-    decoder = reader.spec.decoder
-    if decoder and decoder.kind == "lstm" and search in ("auto", *BY_DECODER):
+    if reader.spec.decoder and search in ("auto", *BY_DECODER):
         return replace(_by_method(reader, search, given), grammar=language)
     return SearchOptions("grammar" if search == "auto" else str(search), grammar=language, **given)
 
 
 def _by_word_model(reader, search: str, lm: str, given: dict):
-    from lipscribe.search import SearchOptions
+    from lipscribe.search import BY_DECODER, SearchOptions, options_by_method
     from lipscribe.search.language_model import ArpaModel, compare_vocabularies
 
-    model = ArpaModel(lm)
-    options = SearchOptions("beam" if search == "auto" else str(search), lm=model, **given)
+    model, own = ArpaModel(lm), reader.default_search
+    given = {"lm_weight": SearchOptions.lm_weight, **given, "lm": model}
+    method = str(search)
+    if search == "auto":
+        method = own.method if own.method in BY_DECODER else "beam"
+    if method in BY_DECODER:
+        options = replace(options_by_method(method, own), **given)
+    else:
+        options = SearchOptions(method, **given)
     for line in compare_vocabularies(model, reader.tokenizer):
         print(f"note: {line}", file=sys.stderr)
     return options

@@ -13,13 +13,14 @@ from lipscribe.search.allowed import GrammarScorer
 from lipscribe.search.attention import AttentionScorer, TokenModel, attention_search
 from lipscribe.search.confidence import with_rivals
 from lipscribe.search.ctc_beam import ctc_beam_search
+from lipscribe.search.fusion import Fusion, WordScorer
 from lipscribe.search.grammar import Grammar, grammar_search
 from lipscribe.search.greedy import greedy_search
 from lipscribe.search.hypothesis import Candidate, Hypothesis, Span, WordSpan, between_sentences
 from lipscribe.search.inputs import check_inputs
 from lipscribe.search.joint_beam import Weights, joint_search
 from lipscribe.search.language_model import LanguageModel
-from lipscribe.search.lm_beam import Fusion, lm_beam_search
+from lipscribe.search.lm_beam import lm_beam_search
 from lipscribe.tokenizer import END, Tokenizer
 
 __all__ = [
@@ -57,10 +58,9 @@ class SearchOptions:
         nbest: hypotheses wanted of each clip, at most.
         alternatives: rivals wanted of each word of the best hypothesis, at most; a grammar weighs all words that it
             allows in that place, the beams those that they kept.
-        grammar: for method "grammar"; "attention" and "joint" may have one too, and say nothing else then (with an LSTM
-            as decoder, not with a Transformer).
-        lm: a language model of words for method "beam"; a reading is ranked by the picture's log-probability, plus
-            `lm_weight` times that of its words, plus `word_bonus` for each word (see `lm_beam.py`).
+        grammar: for method "grammar"; "attention" and "joint" may have one too, and say nothing else then.
+        lm: a language model of words for methods "beam", "attention" and "joint"; a reading is ranked by the picture's
+            log-probability, plus `lm_weight` times that of its words, plus `word_bonus` for each word (`fusion.py`).
         ctc_weight: of CTC in method "joint", above 0 to 1; the decoder's is the rest.
         token_lm: a language model of the model's own tokens, which a Transformer decoder's search asks in every step;
             what it says counts `lm_weight` times.
@@ -106,8 +106,10 @@ class SearchOptions:
             faults.append(f"a grammar is given, but method {self.method!r} reads none: want method 'grammar'")
         if self.method in BY_DECODER and not isinstance(self.grammar, Grammar | None):
             faults.append(f"grammar is {self.grammar!r}, want a Grammar")
-        if self.method in ("greedy", "grammar", *BY_DECODER) and self.lm is not None:
+        if self.method in ("greedy", "grammar") and self.lm is not None:
             faults.append(f"a language model is given, but method {self.method!r} uses none: want method 'beam'")
+        if self.lm is not None and self.token_lm is not None:
+            faults.append("a language model of words and one of tokens are both given: want one of them")
         if not 0 <= self.lm_weight < math.inf:
             faults.append(f"lm_weight is {self.lm_weight!r}, want a number of at least 0")
         bonuses = {"word_bonus": self.word_bonus, "length_bonus": self.length_bonus}
@@ -132,11 +134,12 @@ def own_search(ctc: bool, decoder: str | None, grammar: Sequence[Sequence[str]] 
         decoder: the kind of its decoder, None where it has none. A Transformer is read with the weight that the
             Auto-AVSR models were published with, and a narrower beam: theirs, of 40, takes thrice as long.
             So is a language model of its tokens, if one is added.
-        grammar: the slots of the model's sentences, where it knows one kind only; of CTC, or with an LSTM as decoder.
+        grammar: the slots of the model's sentences, where it knows one kind only.
     """
     closed = Grammar(grammar) if grammar else None
     if decoder == "transformer":
-        return SearchOptions("joint" if ctc else "attention", beam_size=10, ctc_weight=0.1, lm_weight=0.3)
+        method = "joint" if ctc else "attention"
+        return SearchOptions(method, beam_size=10, ctc_weight=0.1, lm_weight=0.3, grammar=closed)
     if decoder:
         return SearchOptions("joint" if ctc else "attention", grammar=closed)
     return SearchOptions(method="grammar", grammar=closed) if closed else SearchOptions()
@@ -162,10 +165,6 @@ def check_tokens(options: SearchOptions, vocab_size: int, own_end: bool) -> None
     if asked and not own_end:
         what = "a language model of tokens" if options.token_lm is not None else "length_bonus"
         raise ConfigError(f"{what} is given, which an LSTM decoder's search does not use: want a Transformer's")
-    if own_end and options.grammar is not None and options.method in BY_DECODER:
-        raise ConfigError(
-            "a grammar is given, which a Transformer decoder's search does not read: want --search grammar"
-        )
     if options.token_lm is not None and options.token_lm.vocab_size != vocab_size:
         raise ConfigError(
             f"the language model has {options.token_lm.vocab_size} tokens but the lip reader {vocab_size}: "
@@ -254,18 +253,17 @@ def _by_decoder(
     wanted = options.beam_size if options.alternatives else options.nbest
     own_end = scorer.end != END  # a symbol of its vocabulary, as Auto-AVSR's
     check_tokens(options, len(tokenizer.vocab), own_end)
+    allowed = words = None
+    if options.grammar is not None:
+        allowed = GrammarScorer(options.grammar.compile(tokenizer), len(tokenizer.vocab), scorer.end)
+    if options.lm is not None:
+        words = WordScorer(Fusion(options.lm, options.lm_weight, options.word_bonus, tokenizer), scorer.end)
+    about = (scorer, num_frames, tokenizer, options.beam_size, wanted, log_probs)
     if own_end:
         lm = options.token_lm
         weights = Weights(options.ctc_weight, options.lm_weight if lm is not None else 0.0, options.length_bonus)
-        found = joint_search(scorer, num_frames, tokenizer, options.beam_size, wanted, log_probs, weights, lm)
-        return _ranked(found, options)
-    allowed = None
-    if options.grammar is not None:
-        allowed = GrammarScorer(options.grammar.compile(tokenizer), len(tokenizer.vocab))
-    found = attention_search(
-        scorer, num_frames, tokenizer, options.beam_size, wanted, log_probs, options.ctc_weight, allowed
-    )
-    return _ranked(found, options)
+        return _ranked(joint_search(*about, weights, lm, allowed, words), options)
+    return _ranked(attention_search(*about, options.ctc_weight, allowed, words), options)
 
 
 def _ranked(hypotheses: list[Hypothesis], options: SearchOptions) -> list[Hypothesis]:

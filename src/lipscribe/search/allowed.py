@@ -24,21 +24,23 @@ class GrammarScorer:
     Args:
         lattice: A compiled `Grammar`, whose CTC blanks are passed over.
         vocab_size: V.
+        end: The id that every text hears first and ends with.
     """
 
-    def __init__(self, lattice: Lattice, vocab_size: int):
+    def __init__(self, lattice: Lattice, vocab_size: int, end: int = END):
         self._lattice = lattice
         self._vocab_size = vocab_size
+        self._end = end
         self._places: dict[frozenset[int] | None, _Place] = {}
 
     def start(self) -> Beginnings:
-        """The state of one empty text, before it hears `END`."""
+        """The state of one empty text, before it hears `end`."""
         return [None]
 
     def step(self, tokens: np.ndarray, state: Beginnings) -> tuple[np.ndarray, Beginnings]:
         """(N,) int64 last tokens -> (N, V) float64 scores of what is next, and the new state."""
         heard = [
-            None if token == END else self._place(before).states[int(token)]
+            None if token == self._end else self._place(before).states[int(token)]
             for token, before in zip(tokens, state, strict=True)
         ]
         return np.stack([self._place(states).scores for states in heard]), heard
@@ -64,7 +66,7 @@ class GrammarScorer:
         for token in {int(tokens[state]) for state in nexts}:
             leads[token] = frozenset(state for state in nexts if tokens[state] == token)
             scores[token] = 0.0
-        scores[END] = max((float(ends[state]) for state in blanks.union(states or ())), default=-np.inf)
+        scores[self._end] = max((float(ends[state]) for state in blanks.union(states or ())), default=-np.inf)
         return _Place(scores, leads)
 
     def _after(self, state: int) -> set[int]:

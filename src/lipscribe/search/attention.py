@@ -12,6 +12,7 @@ import numpy as np
 
 from lipscribe.search.align import align, word_span
 from lipscribe.search.ctc_prefix import CTCPrefixScorer
+from lipscribe.search.fusion import WordScorer
 from lipscribe.search.hypothesis import Hypothesis, Span, silence
 from lipscribe.tokenizer import END, Tokenizer
 
@@ -74,12 +75,17 @@ class _Beam:
 
 
 def beam_search(
-    weighted: Sequence[tuple[Scorer, float]], beam_size: int, max_tokens: int, allowed: Scorer | None = None
+    weighted: Sequence[tuple[Scorer, float]],
+    beam_size: int,
+    max_tokens: int,
+    allowed: Scorer | None = None,
+    words: WordScorer | None = None,
 ) -> list[Finished]:
     """The best sentences found, at most `beam_size`, best first; none where the scorers allow none.
 
     Exact where `beam_size` is at least the number of different beginnings. In every step the sentences that end compete
-    with those that go on. As scores only fall, the search is over once no sentence that goes on can enter the result.
+    with those that go on. As scores only fall, but for a language model's bonus for each word, the search is over once
+    no sentence that goes on can enter the result.
 
     Args:
         weighted: Scorers, each with its weight; a sentence's score is the weighted sum of theirs.
@@ -87,41 +93,45 @@ def beam_search(
         max_tokens: How long a sentence may be.
         allowed: A grammar, whose scores are added as they are. A token's own score is then its share of what is allowed
             in its place.
+        words: A language model of words, whose scores are added too. A token's own score is without them.
     """
     # Nothing times "impossible" would be no number, so a scorer without weight is not asked.
     scorers, weights = zip(*((scorer, weight) for scorer, weight in weighted if weight), strict=True)
     if allowed is not None:
         scorers, weights = (*scorers, allowed), (*weights, 1.0)
-    beam = _Beam([()], [()], np.zeros(1), [scorer.start() for scorer in scorers])
+    asked, rise = (scorers, 0.0) if words is None else ((*scorers, words), words.rise)
+    beam = _Beam([()], [()], np.zeros(1), [scorer.start() for scorer in asked])
     finished: list[Finished] = []
     for length in range(max_tokens + 1):
         heard = np.array([tokens[-1] if tokens else END for tokens in beam.tokens], dtype=np.int64)
-        steps = [scorer.step(heard, state) for scorer, state in zip(scorers, beam.states, strict=True)]
-        said = sum(weight * scores for weight, (scores, _) in zip(weights, steps, strict=True))  # (N, V)
+        steps = [scorer.step(heard, state) for scorer, state in zip(asked, beam.states, strict=True)]
+        said = sum(weight * scores for weight, (scores, _) in zip(weights, steps, strict=False))  # (N, V)
         if length == max_tokens:
             said[:, np.arange(said.shape[1]) != END] = -np.inf
-        total = beam.scores[:, None] + said
+        total = beam.scores[:, None] + (said if words is None else said + steps[-1][0])
         if allowed is not None:
-            said = _shares(said)
+            said = shares(said)
         best = np.argsort(-total, axis=None, kind="stable")[:beam_size]
         places, nexts = np.divmod(best[total.ravel()[best] > -np.inf], said.shape[1])
         ends = [Finished(beam.tokens[i], beam.token_scores[i], float(total[i, END])) for i in places[nexts == END]]
         finished = sorted([*finished, *ends], key=lambda found: -found.score)[:beam_size]
         places, nexts = places[nexts != END], nexts[nexts != END]
         full = len(finished) == beam_size
-        if not len(places) or (full and total[places[0], nexts[0]] <= finished[-1].score):
+        if not len(places) or (
+            full and total[places[0], nexts[0]] + rise * (max_tokens - length) <= finished[-1].score
+        ):
             break
         beam = _Beam(
             [(*beam.tokens[i], int(token)) for i, token in zip(places, nexts, strict=True)],
             [(*beam.token_scores[i], float(said[i, token])) for i, token in zip(places, nexts, strict=True)],
             total[places, nexts],
-            [scorer.select(state, places) for scorer, (_, state) in zip(scorers, steps, strict=True)],
+            [scorer.select(state, places) for scorer, (_, state) in zip(asked, steps, strict=True)],
         )
     return finished
 
 
-def _shares(scores: np.ndarray) -> np.ndarray:
-    """(N, V) -> the same, each row less the logarithm of its sum; rows of -inf alone as they are."""
+def shares(scores: np.ndarray) -> np.ndarray:
+    """(N, V) natural-log scores -> each one's share of its row, natural log; rows of -inf alone as they are."""
     sums = np.logaddexp.reduce(scores, axis=1, keepdims=True)
     return scores - np.where(sums > -np.inf, sums, 0.0)
 
@@ -135,6 +145,7 @@ def attention_search(
     log_probs: np.ndarray | None = None,
     ctc_weight: float = 0.0,
     allowed: Scorer | None = None,
+    words: WordScorer | None = None,
 ) -> list[Hypothesis]:
     """The best readings of one clip by its decoder, or by decoder and CTC together.
 
@@ -152,6 +163,7 @@ def attention_search(
         log_probs: (T, V) float64 of the CTC head, checked by `check_inputs`; None is the decoder alone.
         ctc_weight: Of CTC's prefix scores beside `log_probs`, above 0 to 1; the decoder's is the rest.
         allowed: A grammar (see `GrammarScorer`); None lets every token follow.
+        words: A language model of words (see `WordScorer`), which is in no probability but that of the sentence.
 
     Returns:
         At least one; where nothing is possible, silence scored -inf.
@@ -161,7 +173,7 @@ def attention_search(
     weighted: list[tuple[Scorer, float]] = [(scorer, 1.0)]
     if log_probs is not None:
         weighted = [(scorer, 1 - ctc_weight), (CTCPrefixScorer(log_probs), ctc_weight)]
-    found = beam_search(weighted, beam_size, num_frames, allowed)
+    found = beam_search(weighted, beam_size, num_frames, allowed, words)
     return readings(found, scorer, tokenizer, nbest, log_probs)
 
 

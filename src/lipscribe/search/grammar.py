@@ -83,6 +83,9 @@ class Grammar:
                 spelt[word] = tokenizer.encode(word)
             except LipscribeError:
                 unknown.append(word)
+                continue
+            if tokenizer.decode(spelt[word]) != word:  # published vocabularies have a unit for what is unknown
+                unknown.append(word)
         if unknown:
             raise ConfigError(
                 f"grammar: {', '.join(map(repr, unknown))} cannot be spelt in the model's vocabulary of "

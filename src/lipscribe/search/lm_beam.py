@@ -1,48 +1,30 @@
-"""CTC prefix beam search with a language model of words ("shallow fusion").
+"""CTC prefix beam search with a language model of words beside the picture.
 
-Hannun et al., "First-pass large vocabulary continuous speech recognition using bi-directional recurrent DNNs", 2014. A
-prefix is ranked by
-
-    ln P(prefix | picture) + lm_weight * ln P(its words) + word_bonus * number of its words
-
-where a word counts as soon as it is complete. At the end of a clip the last word counts, and so does the end of the
-sentence; a clip in which nothing is said is no sentence and has no language model's score.
+A prefix is ranked by ln P(prefix | picture) and what the language model adds for its complete words (`fusion.py`).
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
+from lipscribe.search.fusion import Fusion
 from lipscribe.search.hypothesis import Candidate
-from lipscribe.search.language_model import LanguageModel
-from lipscribe.tokenizer import BLANK, Tokenizer, WordTokenizer
+from lipscribe.tokenizer import BLANK
 
 TOKEN_FLOOR = math.log(1e-6)  # tokens so much less likely than the best of their frame are not tried
 
 _NEVER = -math.inf
 
 
-class Fusion(NamedTuple):
-    """A language model and its say in a search."""
-
-    lm: LanguageModel
-    weight: float
-    word_bonus: float
-    tokenizer: Tokenizer
-
-
 class _Prefix:
     """A token sequence, and the language model's opinion of its complete words."""
 
-    __slots__ = ("bonus", "children", "fusion", "has_words", "parent", "state", "tail", "token")
+    __slots__ = ("bonus", "children", "fusion", "heard", "parent", "token")
 
     def __init__(self, fusion: Fusion, parent: "_Prefix | None" = None, token: int = BLANK) -> None:
         self.fusion, self.parent, self.token = fusion, parent, token
-        self.state = parent.state if parent else fusion.lm.start()
-        self.bonus = parent.bonus if parent else 0.0
-        self.has_words = parent.has_words if parent else False
-        self.tail: tuple[int, ...] = ()  # tokens of the word that is not complete
+        self.heard, gain = fusion.hear(parent.heard, token) if parent else (fusion.start(), 0.0)
+        self.bonus = parent.bonus + gain if parent else 0.0
         self.children: dict[int, _Prefix] = {}
 
     def child(self, token: int) -> "_Prefix":
@@ -50,15 +32,7 @@ class _Prefix:
         child = self.children.get(token)
         if child is None:
             child = self.children[token] = _Prefix(self.fusion, self, token)
-            words, child.tail = self._complete((*self.tail, token))
-            child._say(words)
         return child
-
-    def finish(self) -> float:
-        """The bonus of the whole text: with its last word, and with its end."""
-        whole = _Prefix(self.fusion, self)
-        whole._say([word.text for word in self.fusion.tokenizer.split_words(self.tail)])
-        return whole.bonus + self.fusion.weight * self.fusion.lm.end(whole.state) if whole.has_words else 0.0
 
     def tokens(self) -> tuple[int, ...]:
         found, prefix = [], self
@@ -66,20 +40,6 @@ class _Prefix:
             found.append(prefix.token)
             prefix = prefix.parent
         return tuple(reversed(found))
-
-    def _say(self, words: list[str]) -> None:
-        for word in words:
-            self.state, log_prob = self.fusion.lm.step(self.state, word)
-            self.has_words = True
-            self.bonus += self.fusion.weight * log_prob + self.fusion.word_bonus
-
-    def _complete(self, tail: tuple[int, ...]) -> tuple[list[str], tuple[int, ...]]:
-        """The words of a tail that no further token can change, and the tokens of the one that it can."""
-        tokenizer = self.fusion.tokenizer
-        words = tokenizer.split_words(tail)
-        if not words or isinstance(tokenizer, WordTokenizer) or tail[-1] == tokenizer.separator:
-            return [word.text for word in words], ()
-        return [word.text for word in words[:-1]], tail[words[-1].start :]
 
 
 def lm_beam_search(log_probs: np.ndarray, beam_size: int, fusion: Fusion) -> list[Candidate]:
@@ -96,7 +56,10 @@ def lm_beam_search(log_probs: np.ndarray, beam_size: int, fusion: Fusion) -> lis
         grown = _grow(beam, frame.tolist(), tried.tolist())
         kept = sorted(grown.items(), key=lambda item: -(_add(*item[1]) + item[0].bonus))[:beam_size]
         beam = dict(kept)
-    found = [Candidate(prefix.tokens(), _add(*mass) + prefix.finish()) for prefix, mass in beam.items()]
+    found = [
+        Candidate(prefix.tokens(), _add(*mass) + prefix.bonus + fusion.end(prefix.heard))
+        for prefix, mass in beam.items()
+    ]
     return sorted((item for item in found if item.score > _NEVER), key=lambda item: -item.score)
 
 

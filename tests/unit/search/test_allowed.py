@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from table_scorer import TableScorer
 
-from lipscribe.errors import ConfigError
 from lipscribe.search import Grammar, SearchOptions, between_sentences, search
 from lipscribe.search.allowed import GrammarScorer
 from lipscribe.search.attention import beam_search
@@ -57,13 +56,6 @@ def test_the_search_reads_the_grammar_alone_and_with_ctc(random_log_probs):
         texts = [found.text for found in search(log_probs[None], None, WORDS, options, [scorer])[0]]
         assert len(texts) > 5
         assert all(" ".join(text.split()[i : i + 2]) in sentences for text in texts for i in range(0, 6, 2))
-
-
-def test_a_decoder_with_an_end_of_its_own_says_that_it_reads_none(random_log_probs):
-    options = SearchOptions("joint", grammar=Grammar(SLOTS))
-    scorer = TableScorer(vocab_size=4, num_frames=6, end=3)
-    with pytest.raises(ConfigError, match="want --search grammar"):
-        search(random_log_probs(6, 4, seed=3)[None], None, WORDS, options, [scorer])
 
 
 def test_cuts_lie_between_sentences():

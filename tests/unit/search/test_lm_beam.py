@@ -2,16 +2,17 @@
 
 import math
 from collections import defaultdict
-from itertools import pairwise
 
 import numpy as np
 import pytest
+from table_scorer import Bigrams
 
 from lipscribe.errors import ConfigError, MissingExtraError
 from lipscribe.search import SearchOptions, search
 from lipscribe.search.ctc_beam import ctc_beam_search
+from lipscribe.search.fusion import Fusion
 from lipscribe.search.language_model import ArpaModel, compare_vocabularies
-from lipscribe.search.lm_beam import Fusion, lm_beam_search
+from lipscribe.search.lm_beam import lm_beam_search
 from lipscribe.tokenizer import CharacterTokenizer, WordTokenizer
 
 ARPA = """
@@ -37,23 +38,6 @@ ngram 2=4
 """
 
 
-class Bigrams:
-    """A toy: probabilities of pairs of words from a hash of their letters, the state is the word before."""
-
-    def start(self):
-        return "<s>"
-
-    def step(self, state, word):
-        return word, -0.1 - (sum(map(ord, state)) * 7 + sum(map(ord, word)) * 3) % 11 / 4
-
-    def end(self, state):
-        return self.step(state, "</s>")[1]
-
-    def score(self, text):
-        words = ["<s>", *text.split(), "</s>"]
-        return sum(self.step(left, right)[1] for left, right in pairwise(words))
-
-
 TOYS = [(WordTokenizer(["a", "b"]), 6), (WordTokenizer(["a", "b", "ba"]), 5), (CharacterTokenizer("ab "), 5)]
 
 
@@ -71,7 +55,7 @@ def test_a_huge_beam_ranks_like_every_text_scored_on_its_own(
         wanted = {}
         for tokens, total in totals.items():
             text = tokenizer.decode(tokens)
-            wanted[tokens] = total + (weight * lm.score(text) + bonus * len(text.split()) if text else 0.0)
+            wanted[tokens] = total + (weight * lm.score(text) + bonus * len(text.split()))
         found = lm_beam_search(log_probs, 10_000, Fusion(lm, weight, bonus, tokenizer))
         assert {item.tokens: item.score for item in found} == pytest.approx(wanted)
         np.testing.assert_allclose([item.score for item in found], sorted(wanted.values(), reverse=True))
@@ -106,7 +90,7 @@ def test_the_language_model_decides_what_looks_alike():
 
 def test_no_frames():
     found = search(np.zeros((1, 0, 3)), None, WordTokenizer(["a", "b"]), SearchOptions(lm=Bigrams()))
-    assert [(item.text, item.score) for item in found[0]] == [("", 0.0)]
+    assert [(item.text, item.score) for item in found[0]] == [("", 0.5 * Bigrams().score(""))]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +146,7 @@ def test_an_arpa_file_in_the_beam(tmp_path, tokenizer, num_frames, random_log_pr
     for _, tokens, score in enumerate_paths(log_probs):
         totals[tokens] = np.logaddexp(totals[tokens], score)
     ranked = {
-        tokens: total + (0.8 * math.log(10) * oracle.score(text) + 0.3 * len(text.split()) if text else 0)
+        tokens: total + (0.8 * math.log(10) * oracle.score(text) + 0.3 * len(text.split()))
         for tokens, total in totals.items()
         for text in [tokenizer.decode(tokens)]
     }

@@ -89,9 +89,10 @@ def test_no_clips():
         ({"beam_size": 3, "nbest": 4}, "nbest is 4, want at most beam_size, 3"),
         ({"method": "joint", "beam_size": 3, "nbest": 4}, "nbest is 4, want at most beam_size, 3"),
         (
-            {"method": "joint", "lm": object()},
-            "a language model is given, but method 'joint' uses none: want method 'b",
+            {"method": "grammar", "grammar": GRAMMAR, "lm": object()},
+            "a language model is given, but method 'grammar' uses none: want method 'b",
         ),
+        ({"method": "joint", "lm": object(), "token_lm": object()}, "a language model of words and one of tokens are"),
         ({"method": "attention", "grammar": "x"}, "grammar is 'x', want a Grammar"),
         ({"method": "grammar"}, "grammar is None, but method 'grammar' wants a Grammar"),
         ({"method": "beam", "grammar": GRAMMAR, "beam_size": True}, "beam_size is True, .*; a grammar is given, but"),
