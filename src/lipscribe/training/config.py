@@ -57,7 +57,8 @@ class OptimConfig:
         sampling: Chance that the decoder in training hears a draw of its own instead of the true token.
         distil_weight: The teacher's share of the loss, where there is one, the rest being the texts'; 1 is its alone.
         distil_temperature: What its distributions and the model's are softened by; see `training.distilling`.
-        precision: "bf16-mixed" halves the time on processors that know bfloat16, GPUs and CPUs alike.
+        precision: "bf16-mixed" takes half to two thirds of the time on processors that know bfloat16, GPUs and CPUs
+            alike, and is slow on others; "auto" is that where the processor knows it, else "32-true".
     """
 
     epochs: int = within(70, 1)
@@ -74,7 +75,7 @@ class OptimConfig:
     sampling: float = within(0.0, 0, 1)
     distil_weight: float = within(0.5, 0, 1)
     distil_temperature: float = within(1.0, 0.1, 100)
-    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     optim, spec = config.optim, config.trained_model
     teacher = load_teacher(config.teacher, spec, optim.distil_weight) if config.teacher else None
     _claim(output, config, resume)
-    fabric = Fabric(accelerator="auto", devices=config.devices, precision=optim.precision, loggers=tensorboard(output))
+    precision = _best_precision() if optim.precision == "auto" else optim.precision
+    fabric = Fabric(accelerator="auto", devices=config.devices, precision=precision, loggers=tensorboard(output))
     fabric.launch()
     steps_per_epoch = math.ceil(len(train_set) // fabric.world_size / optim.batch_size)
 
@@ -130,6 +131,18 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
             # Written last: what is interrupted before this line is simply done again.
             _save_state(output / RESUME_FILE, saved, epoch + 1, best)
     return output / "last"
+
+
+def _best_precision() -> str:
+    """bfloat16 where the processor computes in it, rather than imitating it."""
+    if torch.cuda.is_available():
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif torch.backends.mps.is_available():
+        able = False
+    else:
+        known = getattr(torch.cpu, "get_capabilities", dict)()
+        able = any(has is True and "bf16" in name for name, has in known.items())
+    return "bf16-mixed" if able else "32-true"
 
 
 @rank_zero_only  # of several processes the first makes the folder, before it starts the others

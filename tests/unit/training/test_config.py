@@ -91,7 +91,7 @@ def test_three_faults_make_one_line(write: Callable[..., Path]):
         load_config(path)
     assert str(caught.value) == (
         f"{path}: 3 faults: data.foldr is unknown; did you mean folder?; optim.epochs is 0, wanted at least 1; "
-        "optim.precision is '8-bit', wanted one of 32-true, bf16-mixed"
+        "optim.precision is '8-bit', wanted one of auto, 32-true, bf16-mixed"
     )
 
 

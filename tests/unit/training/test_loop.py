@@ -187,6 +187,16 @@ def test_the_precision_asked_for_is_what_is_learned_in(
     assert seen == {dtype}
 
 
+@pytest.mark.parametrize(
+    ("knows", "wanted"), [({"avx512_bf16": True}, "bf16-mixed"), ({"avx512_bf16": False}, "32-true")]
+)
+def test_what_the_processor_does_not_compute_in_is_not_taken(monkeypatch: pytest.MonkeyPatch, knows: dict, wanted: str):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx": True, "cpu_name": "bf16", **knows})
+    assert loop._best_precision() == wanted
+
+
 def test_the_learning_rate_rises_along_a_line_and_falls_along_half_a_cosine():
     factor = loop._one_cycle(100, 0.1)
     rates = [factor(step) for step in range(100)]
