@@ -206,8 +206,12 @@ def seen(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(explain, "track_faces", track)
 
 
-def test_stretches_of_a_long_run_are_those_of_the_transcript(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("decoder", [None, nn.Identity()], ids=["ctc", "ctc and decoder"])
+def test_stretches_of_a_long_run_are_those_of_the_transcript(
+    decoder: nn.Module | None, monkeypatch: pytest.MonkeyPatch
+):
     model = tiny()
+    model.reader.decoder = decoder
     spoken = {frame: 1 + frame // 10 % 2 for frame in range(20, 1800, 60)}
     says(model, monkeypatch, spoken)
     stretches = list(read_stretches(model, [], [face(2000)]))

@@ -65,11 +65,14 @@ def read_stretches(model: Model, frames: Iterable[np.ndarray], runs: list[FaceTr
 
 
 def _cut(model: Model, run: FaceTrack, piece: Span, hypothesis: Hypothesis) -> Iterator[Stretch]:
-    """A piece of a run as one stretch where a decoder read it, since each of its words depends on those before."""
+    """A piece of a run in stretches; in one if it has a decoder alone, whose words depend on those before.
+
+    Of a model that has CTC too, CTC speaks for a word.
+    """
     spoken = to_transcript(hypothesis, model.spec.input.fps, run.start + piece.start).words
     places = model.tokenizer.split_words(hypothesis.tokens)
     spans = [Span(piece.start + span.start, piece.start + span.end) for span in hypothesis.spans]
-    if model.reader.decoder is not None:
+    if not model.spec.ctc:
         yield _stretch(model.windows, run, piece, spoken, hypothesis.tokens, spans, places)
         return
     extents = [Span(spans[place.start].start, spans[place.stop - 1].end) for place in places]
