@@ -122,11 +122,9 @@ class WordTokenizer:
         bad = [word for word in self.words if not isinstance(word, str) or word.split() != [word] or word == BLANK_NAME]
         if bad or not self.words:
             got = _quoted(bad) if bad else "nothing"
-            hint = "; YAML takes yes, no, on and off for truth values: put quotes around them"
-            raise ConfigError(
-                f"words holds {got}: each word is a string without white space, and there is at least one"
-                f"{hint if any(isinstance(word, bool) for word in bad) else ''}"
-            )
+            quote = any(isinstance(word, bool) for word in bad)
+            hint = "; YAML takes yes, no, on and off for truth values: put quotes around them" if quote else ""
+            raise ConfigError(f"words holds {got}: each word is a string without white space, at least one{hint}")
         _refuse_repeats("words", self.words)
 
     @cached_property
