@@ -289,7 +289,8 @@ class UnitsTokenizer:
     def split_words(self, tokens: Sequence[int]) -> list[TokenWord]:
         """What begins at each "▁"."""
         unsaid = {END_NAME: "", SPACE_NAME: WORD_START}
-        return _join_pieces([unsaid.get(name, name.lower()) for name in _names(tokens, self.vocab)])
+        words = _join_pieces([unsaid.get(name, name.lower()) for name in _names(tokens, self.vocab)])
+        return [word._replace(start=word.start + (tokens[word.start] == self.separator)) for word in words]
 
     def to_dict(self) -> dict[str, Any]:
         """See `tokenizer_from_dict`."""

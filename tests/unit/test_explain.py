@@ -206,12 +206,18 @@ def seen(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(explain, "track_faces", track)
 
 
-@pytest.mark.parametrize("decoder", [None, nn.Identity()], ids=["ctc", "ctc and decoder"])
-def test_stretches_of_a_long_run_are_those_of_the_transcript(
-    decoder: nn.Module | None, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_decoder_s_piece_is_one_stretch_without_the_silence_around(monkeypatch: pytest.MonkeyPatch):
     model = tiny()
-    model.reader.decoder = decoder
+    model.reader.decoder = nn.Identity()
+    spoken = {600 + 10 * i: 1 + i % 2 for i in range(16)}
+    says(model, monkeypatch, spoken)
+    (stretch,) = read_stretches(model, [], [face(1400)])
+    assert [round(word.start * 25) for word in stretch.words] == list(spoken)
+    assert (stretch.shown.start, stretch.shown.end) == (550, 804)
+
+
+def test_stretches_of_a_long_run_are_those_of_the_transcript(monkeypatch: pytest.MonkeyPatch):
+    model = tiny()
     spoken = {frame: 1 + frame // 10 % 2 for frame in range(20, 1800, 60)}
     says(model, monkeypatch, spoken)
     stretches = list(read_stretches(model, [], [face(2000)]))

@@ -61,7 +61,7 @@ def test_one_flag_changes_one_option(model: Model):
     own = model.default_search
     assert (own.method, own.beam_size, own.ctc_weight, own.lm_weight) == ("joint", 10, 0.1, 0.3)
     assert search_options(model, "auto") == own
-    for name, value in {"beam_size": 40, "ctc_weight": 0.4, "nbest": 3, "length_bonus": 0.5, "lm_weight": 0.6}.items():
+    for name, value in {"beam_size": 40, "ctc_weight": 0.4, "nbest": 3, "length_bonus": 0.5}.items():
         options = search_options(model, "auto", **{name: value})
         assert {field for field in vars(own) if vars(own)[field] != vars(options)[field]} == {name}
     assert vars(search_options(model, "attention", beam_size=None)) == vars(own) | {"method": "attention"}
@@ -161,8 +161,9 @@ def test_a_language_model_of_words_goes_with_the_model_s_own_search(speller: Mod
     }
     heavy = search_options(speller, "auto", lm=str(path), lm_weight=20.0)
     assert speller.search(states(12), heavy)[0].text in ("", "ab", "b")
-    with pytest.raises(ConfigError, match="a language model is given, but method 'greedy' uses none"):
-        search_options(speller, "greedy", lm=str(path))
+    for search in ("greedy", "grammar"):
+        with pytest.raises(ConfigError, match=f"--lm is given, but search '{search}' uses none: want beam, attention"):
+            search_options(speller, search, lm=str(path), alternatives=3)
 
 
 def test_contradictions_are_told_in_a_line(model: Model, lm_folder: Path, tmp_path: Path):
@@ -176,6 +177,16 @@ def test_contradictions_are_told_in_a_line(model: Model, lm_folder: Path, tmp_pa
         search_options(model, "auto", length_bonus=float("nan"))
     with pytest.raises(ConfigError, match="ctc_weight is 0, want a number above 0"):
         search_options(model, "auto", ctc_weight=0)
+    with pytest.raises(
+        ConfigError, match="--lm-weight and --word-bonus given, but no language model: want --lm with it"
+    ):
+        search_options(model, "auto", lm_weight=0.6, word_bonus=0.1)
+    with pytest.raises(ConfigError, match="--word-bonus is given, but a language model of tokens: want --length-bonus"):
+        search_options(model, "auto", lm=str(lm_folder), word_bonus=0.1)
+    with pytest.raises(
+        ConfigError, match=r"units\.txt came without its SentencePiece model, which cuts words into units"
+    ):
+        search_options(model, "auto", grammar="grid")
     with pytest.raises(CheckpointError, match="no language model 'elsewhere'"):
         search_options(model, "auto", lm="elsewhere")
     write_lm(lm_folder, VOCAB - 2)

@@ -117,7 +117,7 @@ def test_units_that_are_characters_need_no_model(tmp_path: Path):
     assert tokenizer.separator == 2
     assert tokenizer.encode(" ab  Bé\n") == [3, 4, 2, 4, 1]
     assert tokenizer.decode([2, 3, 4, 2, 4, 5]) == "ab b"
-    assert tokenizer.split_words([3, 2, 4]) == [TokenWord("a", 0, 1), TokenWord("b", 1, 3)]
+    assert tokenizer.split_words([3, 2, 4]) == [TokenWord("a", 0, 1), TokenWord("b", 2, 3)]
 
 
 @pytest.mark.parametrize(

@@ -30,11 +30,11 @@ LM_HELP = (
     "A language model: a file in ARPA format, or one of a Transformer decoder's own tokens, by its name or folder "
     "(see docs/search.md)."
 )
-LM_WEIGHT_HELP = "How much the language model counts beside the picture. [default: 0.5, of tokens 0.3]"
-WORD_BONUS_HELP = "Added for each word, against a language model that likes few."
+LM_WEIGHT_HELP = "How much the language model counts beside the picture. \\[default: 0.5, of tokens 0.3]"
+WORD_BONUS_HELP = "Added for each word, against a language model that likes few. \\[default: 0]"
 LENGTH_BONUS_HELP = "Added for each token in a Transformer decoder's search; below 0 it makes for short sentences."
-CTC_WEIGHT_HELP = "Of CTC beside the decoder, in search joint. [default: 0.3, with a Transformer 0.1]"
-BEAM_SIZE_HELP = "Hypotheses kept by the beam. [default: 16, with a Transformer 10]"
+CTC_WEIGHT_HELP = "Of CTC beside the decoder, in search joint. \\[default: 0.3, with a Transformer 0.1]"
+BEAM_SIZE_HELP = "Hypotheses kept by the beam. \\[default: 16, with a Transformer 10]"
 PRECISION_HELP = "How finely the network computes: bfloat16 and int8 are quicker, and may read a word differently."
 
 _ARPA_SUFFIXES = (".arpa", ".bin", ".gz", ".klm")  # such a name is that of a file, and told so if there is none
@@ -68,6 +68,9 @@ def search_options(
     if len(files) > 1:
         raise ConfigError(f"{' and '.join(f'--{name}' for name in files)} are both given: want one of them")
     given = {name: value for name, value in chosen.items() if value is not None}
+    if (weights := [name for name in ("lm_weight", "word_bonus") if name in given]) and not lm:
+        flags = " and ".join(f"--{name.replace('_', '-')}" for name in weights)
+        raise ConfigError(f"{flags} given, but no language model: want --lm with it")
     if grammar or phrases:
         options = _by_grammar(reader, search, grammar, phrases, given)
     elif lm and _is_arpa(lm):
@@ -75,6 +78,8 @@ def search_options(
     else:
         if lm:
             given["token_lm"] = _token_model(reader, lm)
+            if "word_bonus" in given:
+                raise ConfigError("--word-bonus is given, but a language model of tokens: want --length-bonus")
         options = _by_method(reader, search, given)
     if "ctc_weight" in given and options.method != "joint":
         raise ConfigError(
@@ -100,14 +105,17 @@ def _by_grammar(reader, search: str, grammar: str | None, phrases: str | None, g
 
 
 def _by_word_model(reader, search: str, lm: str, given: dict):
+    from lipscribe.errors import ConfigError
     from lipscribe.search import BY_DECODER, SearchOptions, options_by_method
     from lipscribe.search.language_model import ArpaModel, compare_vocabularies
 
-    model, own = ArpaModel(lm), reader.default_search
-    given = {"lm_weight": SearchOptions.lm_weight, **given, "lm": model}
-    method = str(search)
+    own, method = reader.default_search, str(search)
     if search == "auto":
         method = own.method if own.method in BY_DECODER else "beam"
+    if method not in ("beam", *BY_DECODER):
+        raise ConfigError(f"--lm is given, but search {method!r} uses none: want beam, attention, joint or auto")
+    model = ArpaModel(lm)
+    given = {"lm_weight": SearchOptions.lm_weight, **given, "lm": model}
     if method in BY_DECODER:
         options = replace(options_by_method(method, own), **given)
     else:

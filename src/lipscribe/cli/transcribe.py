@@ -43,14 +43,14 @@ def transcribe(
     phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
     lm: Annotated[str | None, typer.Option(help=LM_HELP)] = None,
     lm_weight: Annotated[float | None, typer.Option(help=LM_WEIGHT_HELP, min=0)] = None,
-    word_bonus: Annotated[float, typer.Option(help=WORD_BONUS_HELP)] = 0.0,
+    word_bonus: Annotated[float | None, typer.Option(help=WORD_BONUS_HELP)] = None,
     length_bonus: Annotated[float, typer.Option(help=LENGTH_BONUS_HELP)] = 0.0,
-    ctc_weight: Annotated[float | None, typer.Option(help=CTC_WEIGHT_HELP, min=0, max=1)] = None,
+    ctc_weight: Annotated[float | None, typer.Option(help=CTC_WEIGHT_HELP)] = None,
     beam_size: Annotated[int | None, typer.Option(help=BEAM_SIZE_HELP, min=1)] = None,
     nbest: Annotated[int, typer.Option(help="Readings of each stretch in JSON, with their scores.", min=1)] = 1,
     alternatives: Annotated[int, typer.Option(help="Words in JSON that each was chosen over, at most.", min=0)] = 3,
     mark_unsure: Annotated[
-        bool, typer.Option("--mark-unsure", help="Write unsure words as [word?]; JSON has all probabilities anyway.")
+        bool, typer.Option("--mark-unsure", help="Write unsure words as \\[word?]; JSON has all probabilities anyway.")
     ] = False,
     unsure_below: Annotated[float, typer.Option(help="Probability below which a word is unsure.", min=0, max=1)] = 0.5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",

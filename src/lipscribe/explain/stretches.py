@@ -60,15 +60,12 @@ def read_stretches(model: Model, frames: Iterable[np.ndarray], runs: list[FaceTr
     """Reads the words of all runs, just as `Model.transcribe` does, and cuts them into stretches."""
     for run, seen in model.see_runs(frames, runs):
         for start, stop, found in model.search_pieces(seen):
-            if found[0].tokens:
+            if found[0].words:
                 yield from _cut(model, run, Span(start, stop), found[0])
 
 
 def _cut(model: Model, run: FaceTrack, piece: Span, hypothesis: Hypothesis) -> Iterator[Stretch]:
-    """A piece of a run in stretches; in one if it has a decoder alone, whose words depend on those before.
-
-    Of a model that has CTC too, CTC speaks for a word.
-    """
+    """A piece of a run in stretches; in one where it has a decoder, whose every word depends on those before."""
     spoken = to_transcript(hypothesis, model.spec.input.fps, run.start + piece.start).words
     places = model.tokenizer.split_words(hypothesis.tokens)
     spans = [Span(piece.start + span.start, piece.start + span.end) for span in hypothesis.spans]
@@ -76,7 +73,8 @@ def _cut(model: Model, run: FaceTrack, piece: Span, hypothesis: Hypothesis) -> I
         yield _stretch(model.windows, run, piece, spoken, hypothesis.tokens, spans, places)
         return
     extents = [Span(spans[place.start].start, spans[place.stop - 1].end) for place in places]
-    groups, context = group_words(extents), model.windows.context
+    groups = group_words(extents) if model.reader.decoder is None else [slice(0, len(extents))]
+    context = model.windows.context
     middles = [(extents[left.stop - 1].end + extents[right.start].start) // 2 for left, right in pairwise(groups)]
     for group, start, end in zip(groups, [piece.start, *middles], [*middles, piece.end], strict=True):
         first, last = places[group.start].start, places[group.stop - 1].stop

@@ -53,8 +53,9 @@ def find_language_model(name: str | Path) -> Path:
             return folder
     if any(str(name) == published.name for published in list_published()):
         raise CheckpointError(f"{str(name)!r} is not here yet: fetch it with `lipscribe models pull {name}`")
-    names = ", ".join(label for label, _ in list_language_models()) or "none"
-    raise CheckpointError(f"no language model {str(name)!r}: give one of {names}, or the folder of one")
+    names = ", ".join(label for label, _ in list_language_models())
+    remedy = f"one of {names}, the folder of one" if names else "the folder of one"
+    raise CheckpointError(f"no language model {str(name)!r}: give {remedy}, or an ARPA file")
 
 
 def list_models() -> Iterator[tuple[str, Path]]:

@@ -1,6 +1,5 @@
 """Log-probabilities in, hypotheses out. Knows no model: only arrays and a tokenizer."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,13 +9,13 @@ import numpy as np
 from lipscribe.errors import ConfigError
 from lipscribe.search.align import Alignment, align, aligned_hypothesis
 from lipscribe.search.allowed import GrammarScorer
-from lipscribe.search.attention import AttentionScorer, TokenModel, attention_search
+from lipscribe.search.attention import Added, AttentionScorer, TokenModel, attention_search
 from lipscribe.search.confidence import with_rivals
 from lipscribe.search.ctc_beam import ctc_beam_search
 from lipscribe.search.fusion import Fusion, WordScorer
 from lipscribe.search.grammar import Grammar, grammar_search
 from lipscribe.search.greedy import greedy_search
-from lipscribe.search.hypothesis import Candidate, Hypothesis, Span, WordSpan, between_sentences
+from lipscribe.search.hypothesis import Candidate, Hypothesis, Span, WordSpan, between_sentences, silence
 from lipscribe.search.inputs import check_inputs
 from lipscribe.search.joint_beam import Weights, joint_search
 from lipscribe.search.language_model import LanguageModel
@@ -44,6 +43,7 @@ __all__ = [
 
 METHODS = ("greedy", "beam", "grammar", "attention", "joint")
 BY_DECODER = ("attention", "joint")
+LIMIT = 10_000  # of weights and bonuses: more is an oversight, and would end in infinities
 _BY_CTC = ", ".join(method for method in METHODS if method not in BY_DECODER)
 
 
@@ -107,13 +107,18 @@ class SearchOptions:
         if self.method in BY_DECODER and not isinstance(self.grammar, Grammar | None):
             faults.append(f"grammar is {self.grammar!r}, want a Grammar")
         if self.method in ("greedy", "grammar") and self.lm is not None:
-            faults.append(f"a language model is given, but method {self.method!r} uses none: want method 'beam'")
+            wanted = "'beam', 'attention' or 'joint'"
+            faults.append(f"a language model is given, but method {self.method!r} uses none: want method {wanted}")
         if self.lm is not None and self.token_lm is not None:
             faults.append("a language model of words and one of tokens are both given: want one of them")
-        if not 0 <= self.lm_weight < math.inf:
-            faults.append(f"lm_weight is {self.lm_weight!r}, want a number of at least 0")
+        if not 0 <= self.lm_weight <= LIMIT:
+            faults.append(f"lm_weight is {self.lm_weight!r}, want a number of at least 0 and at most {LIMIT}")
         bonuses = {"word_bonus": self.word_bonus, "length_bonus": self.length_bonus}
-        faults += [f"{name} is {value!r}, want a number" for name, value in bonuses.items() if not math.isfinite(value)]
+        faults += [
+            f"{name} is {value!r}, want a number from -{LIMIT} to {LIMIT}"
+            for name, value in bonuses.items()
+            if not abs(value) <= LIMIT
+        ]
         if self.method in METHODS and self.method not in BY_DECODER:
             of_tokens = {"a language model of tokens is": self.token_lm, "length_bonus is": self.length_bonus}
             wanted = " or ".join(repr(method) for method in reversed(BY_DECODER))
@@ -233,6 +238,8 @@ def _from_beam(
     log_probs: np.ndarray, beam: list[Candidate], tokenizer: Tokenizer, options: SearchOptions
 ) -> list[Hypothesis]:
     """The best of the beam, each with its share of the whole beam's mass."""
+    if not beam:
+        return [silence(score=-np.inf, posterior=0.0)]
     mass = np.logaddexp.reduce([found.score for found in beam])
     wanted = beam if options.alternatives else beam[: options.nbest]
     hypotheses = [
@@ -253,17 +260,21 @@ def _by_decoder(
     wanted = options.beam_size if options.alternatives else options.nbest
     own_end = scorer.end != END  # a symbol of its vocabulary, as Auto-AVSR's
     check_tokens(options, len(tokenizer.vocab), own_end)
-    allowed = words = None
+    allowed, added = None, []
     if options.grammar is not None:
         allowed = GrammarScorer(options.grammar.compile(tokenizer), len(tokenizer.vocab), scorer.end)
     if options.lm is not None:
         words = WordScorer(Fusion(options.lm, options.lm_weight, options.word_bonus, tokenizer), scorer.end)
+        added = [Added(words, rise=max(options.word_bonus, 0.0))]
     about = (scorer, num_frames, tokenizer, options.beam_size, wanted, log_probs)
-    if own_end:
+    if own_end and not added and allowed is None:  # as such models were published
         lm = options.token_lm
         weights = Weights(options.ctc_weight, options.lm_weight if lm is not None else 0.0, options.length_bonus)
-        return _ranked(joint_search(*about, weights, lm, allowed, words), options)
-    return _ranked(attention_search(*about, options.ctc_weight, allowed, words), options)
+        return _ranked(joint_search(*about, weights, lm), options)
+    if options.token_lm is not None:
+        added = [Added(options.token_lm, options.lm_weight)]
+    found = attention_search(*about, options.ctc_weight, allowed, added, options.length_bonus)
+    return _ranked(found, options)
 
 
 def _ranked(hypotheses: list[Hypothesis], options: SearchOptions) -> list[Hypothesis]:

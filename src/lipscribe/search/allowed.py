@@ -19,7 +19,10 @@ Beginnings = list[frozenset[int] | None]  # of each text, the states it may be i
 
 
 class GrammarScorer:
-    """Scores a token 0 where a grammar lets it follow, and -inf where not; the end as the grammar weighs ending there.
+    """Scores a token 0 where a grammar lets it follow, and -inf where not.
+
+    Where texts have weights, a token's score is by how much the best that can still be said weighs less than before, so
+    that a beam does not lose what is likely before it hears its end. A text's scores add up to its weight.
 
     Args:
         lattice: A compiled `Grammar`, whose CTC blanks are passed over.
@@ -31,6 +34,7 @@ class GrammarScorer:
         self._lattice = lattice
         self._vocab_size = vocab_size
         self._end = end
+        self._best = _best_ends(lattice)
         self._places: dict[frozenset[int] | None, _Place] = {}
 
     def start(self) -> Beginnings:
@@ -62,14 +66,25 @@ class GrammarScorer:
             near = set().union(*map(self._after, states))
         blanks = {state for state in near if tokens[state] == BLANK}
         nexts = (near - blanks).union(*map(self._after, blanks))
+        before = 0.0 if states is None else max(float(self._best[state]) for state in states)
         scores, leads = np.full(self._vocab_size, -np.inf), {}
         for token in {int(tokens[state]) for state in nexts}:
             leads[token] = frozenset(state for state in nexts if tokens[state] == token)
-            scores[token] = 0.0
-        scores[self._end] = max((float(ends[state]) for state in blanks.union(states or ())), default=-np.inf)
+            scores[token] = max(float(self._best[state]) for state in leads[token]) - before
+        scores[self._end] = max((float(ends[state]) for state in blanks.union(states or ())), default=-np.inf) - before
         return _Place(scores, leads)
 
     def _after(self, state: int) -> set[int]:
         """The states after a state, but for itself: there the same token goes on."""
         lattice = self._lattice
         return set(lattice.targets[lattice.out_of[state] : lattice.out_of[state + 1]].tolist()) - {state}
+
+
+def _best_ends(lattice: Lattice) -> np.ndarray:
+    """(S,) float64: the greatest weight with which a text may end that has come to a state, -inf where none can."""
+    best = lattice.ends
+    while True:
+        better = np.maximum(best, np.maximum.reduceat(best[lattice.targets], lattice.out_of[:-1]))
+        if np.array_equal(better, best):
+            return best
+        best = better

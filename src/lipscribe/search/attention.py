@@ -12,9 +12,8 @@ import numpy as np
 
 from lipscribe.search.align import align, word_span
 from lipscribe.search.ctc_prefix import CTCPrefixScorer
-from lipscribe.search.fusion import WordScorer
 from lipscribe.search.hypothesis import Hypothesis, Span, silence
-from lipscribe.tokenizer import END, Tokenizer
+from lipscribe.tokenizer import BLANK, END, Tokenizer
 
 HALF = 0.5  # of its greatest weight: as far as a token's attention is taken to show it
 
@@ -26,11 +25,11 @@ class Scorer(Protocol):
         """The state of one empty sentence."""
 
     def step(self, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
-        """Hears the last token of each sentence, (N,) int64, `END` where there is none yet.
+        """Hears the last token of each sentence, (N,) int64, the end where there is none yet.
 
         Returns:
-            (N, V) float64 natural-log scores of what is next, at most 0, column `END` being that the sentence is over;
-            and the new state.
+            (N, V) float64 natural-log scores of what is next, one column being that the sentence is over; and the new
+            state. Scores are at most 0, but for those of `Added`.
         """
 
     def select(self, state: Any, chosen: np.ndarray) -> Any:
@@ -56,6 +55,14 @@ class AttentionScorer(Scorer, Protocol):
         """(U, T): how much each of U tokens looks at each frame; a row sums to 1."""
 
 
+class Added(NamedTuple):
+    """A language model beside the picture: its weight, and the most that one of its scores may be."""
+
+    scorer: Scorer
+    weight: float = 1.0
+    rise: float = 0.0
+
+
 class Finished(NamedTuple):
     """A sentence that came to its end: its tokens, the score of each, and the score of it all, its end included."""
 
@@ -78,54 +85,61 @@ def beam_search(
     weighted: Sequence[tuple[Scorer, float]],
     beam_size: int,
     max_tokens: int,
+    end: int = END,
     allowed: Scorer | None = None,
-    words: WordScorer | None = None,
+    added: Sequence[Added] = (),
+    length_bonus: float = 0.0,
 ) -> list[Finished]:
     """The best sentences found, at most `beam_size`, best first; none where the scorers allow none.
 
-    Exact where `beam_size` is at least the number of different beginnings. In every step the sentences that end compete
-    with those that go on. As scores only fall, but for a language model's bonus for each word, the search is over once
-    no sentence that goes on can enter the result.
+    Exact where `beam_size` is at least the number of different beginnings. Every sentence of the beam may end in every
+    step, the best of those that go on stay in it. The search is over once none of these can enter the result: scores
+    only fall, but for what is added.
 
     Args:
         weighted: Scorers, each with its weight; a sentence's score is the weighted sum of theirs.
         beam_size: Sentences kept in each step, at least 1.
         max_tokens: How long a sentence may be.
+        end: The id that every sentence hears first and ends with. Where it is not the blank's, no sentence has blanks.
         allowed: A grammar, whose scores are added as they are. A token's own score is then its share of what is allowed
             in its place.
-        words: A language model of words, whose scores are added too. A token's own score is without them.
+        added: Language models. A token's own score is without them.
+        length_bonus: Added for each token, the end among them; in no token's own score.
     """
     # Nothing times "impossible" would be no number, so a scorer without weight is not asked.
-    scorers, weights = zip(*((scorer, weight) for scorer, weight in weighted if weight), strict=True)
+    scorers, weights = map(list, zip(*((scorer, weight) for scorer, weight in weighted if weight), strict=True))
     if allowed is not None:
-        scorers, weights = (*scorers, allowed), (*weights, 1.0)
-    asked, rise = (scorers, 0.0) if words is None else ((*scorers, words), words.rise)
+        scorers, weights = [*scorers, allowed], [*weights, 1.0]
+    added = [one for one in added if one.weight]
+    asked = [*scorers, *(one.scorer for one in added)]
+    rise = max(length_bonus, 0.0) + sum(one.weight * one.rise for one in added)
     beam = _Beam([()], [()], np.zeros(1), [scorer.start() for scorer in asked])
     finished: list[Finished] = []
     for length in range(max_tokens + 1):
-        heard = np.array([tokens[-1] if tokens else END for tokens in beam.tokens], dtype=np.int64)
+        heard = np.array([tokens[-1] if tokens else end for tokens in beam.tokens], dtype=np.int64)
         steps = [scorer.step(heard, state) for scorer, state in zip(asked, beam.states, strict=True)]
-        said = sum(weight * scores for weight, (scores, _) in zip(weights, steps, strict=False))  # (N, V)
-        if length == max_tokens:
-            said[:, np.arange(said.shape[1]) != END] = -np.inf
-        total = beam.scores[:, None] + (said if words is None else said + steps[-1][0])
+        scores, states = [scores for scores, _ in steps], [state for _, state in steps]
+        said = sum(weight * one for weight, one in zip(weights, scores, strict=False))  # (N, V)
+        others = sum(one.weight * more for one, more in zip(added, scores[len(scorers) :], strict=True))
+        total = beam.scores[:, None] + said + others + length_bonus
         if allowed is not None:
             said = shares(said)
+        ends = [Finished(*parts) for parts in zip(beam.tokens, beam.token_scores, total[:, end].tolist(), strict=True)]
+        finished = sorted([*finished, *(one for one in ends if one.score > -np.inf)], key=lambda one: -one.score)
+        finished = finished[:beam_size]
+        if length == max_tokens:
+            break
+        total[:, [BLANK, end]] = -np.inf  # what is left goes on
         best = np.argsort(-total, axis=None, kind="stable")[:beam_size]
-        places, nexts = np.divmod(best[total.ravel()[best] > -np.inf], said.shape[1])
-        ends = [Finished(beam.tokens[i], beam.token_scores[i], float(total[i, END])) for i in places[nexts == END]]
-        finished = sorted([*finished, *ends], key=lambda found: -found.score)[:beam_size]
-        places, nexts = places[nexts != END], nexts[nexts != END]
-        full = len(finished) == beam_size
-        if not len(places) or (
-            full and total[places[0], nexts[0]] + rise * (max_tokens - length) <= finished[-1].score
-        ):
+        places, nexts = np.divmod(best[total.ravel()[best] > -np.inf], total.shape[1])
+        hope = total[places[0], nexts[0]] + rise * (max_tokens - length) if len(places) else -np.inf
+        if not len(places) or (len(finished) == beam_size and hope <= finished[-1].score):
             break
         beam = _Beam(
             [(*beam.tokens[i], int(token)) for i, token in zip(places, nexts, strict=True)],
             [(*beam.token_scores[i], float(said[i, token])) for i, token in zip(places, nexts, strict=True)],
             total[places, nexts],
-            [scorer.select(state, places) for scorer, (_, state) in zip(asked, steps, strict=True)],
+            [scorer.select(state, places) for scorer, state in zip(asked, states, strict=True)],
         )
     return finished
 
@@ -145,7 +159,8 @@ def attention_search(
     log_probs: np.ndarray | None = None,
     ctc_weight: float = 0.0,
     allowed: Scorer | None = None,
-    words: WordScorer | None = None,
+    added: Sequence[Added] = (),
+    length_bonus: float = 0.0,
 ) -> list[Hypothesis]:
     """The best readings of one clip by its decoder, or by decoder and CTC together.
 
@@ -163,7 +178,8 @@ def attention_search(
         log_probs: (T, V) float64 of the CTC head, checked by `check_inputs`; None is the decoder alone.
         ctc_weight: Of CTC's prefix scores beside `log_probs`, above 0 to 1; the decoder's is the rest.
         allowed: A grammar (see `GrammarScorer`); None lets every token follow.
-        words: A language model of words (see `WordScorer`), which is in no probability but that of the sentence.
+        added: Language models; like the bonus they are in no probability but that of the sentence.
+        length_bonus: Added for each token, the end among them.
 
     Returns:
         At least one; where nothing is possible, silence scored -inf.
@@ -172,8 +188,8 @@ def attention_search(
         return [silence(score=0.0, posterior=1.0)]
     weighted: list[tuple[Scorer, float]] = [(scorer, 1.0)]
     if log_probs is not None:
-        weighted = [(scorer, 1 - ctc_weight), (CTCPrefixScorer(log_probs), ctc_weight)]
-    found = beam_search(weighted, beam_size, num_frames, allowed, words)
+        weighted = [(scorer, 1 - ctc_weight), (CTCPrefixScorer(log_probs, scorer.end), ctc_weight)]
+    found = beam_search(weighted, beam_size, num_frames, scorer.end, allowed, added, length_bonus)
     return readings(found, scorer, tokenizer, nbest, log_probs)
 
 
@@ -188,8 +204,10 @@ def readings(
     if not found:
         return [silence(score=-np.inf, posterior=0.0)]
     mass = np.logaddexp.reduce([one.score for one in found])
+    texts = [tokenizer.decode(one.tokens) for one in found]
+    first = [one for i, one in enumerate(found) if texts[i] not in texts[:i]]  # blanks and spaces may spell the same
     hypotheses = []
-    for one in found[:nbest]:
+    for one in first[:nbest]:
         spans = (
             align_attention(scorer.attention(one.tokens)) if log_probs is None else align(log_probs, one.tokens).spans
         )

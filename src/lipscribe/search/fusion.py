@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lipscribe.search.language_model import LanguageModel
-from lipscribe.tokenizer import BLANK, END, Tokenizer, WordTokenizer
+from lipscribe.tokenizer import END, WORD_START, Tokenizer, WordTokenizer
 
 
 class Heard(NamedTuple):
@@ -53,63 +53,52 @@ class Fusion:
 
     def hear(self, heard: Heard, token: int) -> tuple[Heard, float]:
         """The text with one token more, and what the token adds."""
-        if token == BLANK:  # which no text holds, but which a decoder alone may say
-            return heard, 0.0
-        words, tail = self._complete((*heard.tail, token))
-        state, gain = self._say(heard.state, words)
-        return Heard(state, tail), gain
+        if isinstance(self.tokenizer, WordTokenizer):
+            state, gain = self._say(heard.state, (token,))
+            return Heard(state), gain
+        if not self._closing[token]:
+            return Heard(heard.state, (*heard.tail, token)), 0.0
+        state, gain = self._say(heard.state, heard.tail)
+        return Heard(state, (token,)), gain
 
     def end(self, heard: Heard) -> float:
         """What is added where the text ends: its last word, and its end."""
-        state, gain = self._say(heard.state, self._words(heard.tail))
+        state, gain = self._say(heard.state, heard.tail)
         return gain + self.weight * self.lm.end(state)
 
     def gains(self, heard: Heard) -> np.ndarray:
-        """(V,) float64: what each token would add, without the end."""
+        """(V,) float64: what `hear` adds for each token; 0 for the blank."""
         if isinstance(self.tokenizer, WordTokenizer):
-            return np.array([0.0, *(self._say(heard.state, [word])[1] for word in self.tokenizer.words)])
-        return np.where(self._closing, self._say(heard.state, self._words(heard.tail))[1], 0.0)
+            words = range(1, len(self.tokenizer.vocab))
+            return np.array([0.0, *(self._say(heard.state, (word,))[1] for word in words)])
+        return np.where(self._closing, self._say(heard.state, heard.tail)[1], 0.0)
 
     @cached_property
     def _closing(self) -> np.ndarray:
-        """(V,) bool: the tokens that complete the word before them, separators and those that begin another."""
-        split, others = self.tokenizer.split_words, range(1, len(self.tokenizer.vocab))
-        any_word = next((token for token in others if split([token])), 0)
-        closes = [token == self.tokenizer.separator or len(split([any_word, token])) == 2 for token in others]
-        return np.array([False, *closes])
+        """(V,) bool: the tokens that complete the word before them: separators, and those that begin another."""
+        separator, vocab = self.tokenizer.separator, self.tokenizer.vocab
+        closes = [name.startswith(WORD_START) if separator is None else i == separator for i, name in enumerate(vocab)]
+        return np.array(closes)
 
-    def _say(self, state: Any, words: Sequence[str]) -> tuple[Any, float]:
+    def _say(self, state: Any, tokens: Sequence[int]) -> tuple[Any, float]:
+        """The state after the words that tokens spell, and what they add."""
         gain = 0.0
-        for word in words:
-            state, log_prob = self.lm.step(state, word)
+        for word in self.tokenizer.split_words(tokens):
+            state, log_prob = self.lm.step(state, word.text)
             gain += self.weight * log_prob + self.word_bonus
         return state, gain
 
-    def _words(self, tokens: Sequence[int]) -> list[str]:
-        return [word.text for word in self.tokenizer.split_words(tokens)]
-
-    def _complete(self, tail: tuple[int, ...]) -> tuple[list[str], tuple[int, ...]]:
-        """The words of a tail that no further token can change, and the tokens of the one that it can."""
-        words = self.tokenizer.split_words(tail)
-        if not words or isinstance(self.tokenizer, WordTokenizer) or tail[-1] == self.tokenizer.separator:
-            return [word.text for word in words], ()
-        return [word.text for word in words[:-1]], tail[words[-1].start :]
-
 
 class WordScorer:
-    """The same as a scorer (`attention.Scorer`), for a decoder's search. What it says may be above 0.
+    """The same as a scorer (`attention.Scorer`), for a decoder's search. What it says may be above 0: the word's bonus.
 
     Args:
         fusion: The language model and its say.
         end: The id that every sentence hears first and ends with.
-
-    Attributes:
-        rise: The most that a step may add to a sentence's score.
     """
 
     def __init__(self, fusion: Fusion, end: int = END):
         self._fusion, self._end = fusion, end
-        self.rise = max(fusion.word_bonus, 0.0)
 
     def start(self) -> list[Heard | None]:
         """The state of one empty text, before it hears `end`."""

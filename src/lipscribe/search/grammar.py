@@ -81,6 +81,8 @@ class Grammar:
         for word in self.graph.words:
             try:
                 spelt[word] = tokenizer.encode(word)
+            except ConfigError:  # it cannot spell at all
+                raise
             except LipscribeError:
                 unknown.append(word)
                 continue

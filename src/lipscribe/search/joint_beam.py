@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lipscribe.search.attention import AttentionScorer, Finished, Scorer, readings, shares
+from lipscribe.search.attention import AttentionScorer, Finished, Scorer, readings
 from lipscribe.search.ctc_prefix import CTCPrefixScorer
-from lipscribe.search.fusion import WordScorer
 from lipscribe.search.hypothesis import Hypothesis, silence
 from lipscribe.tokenizer import BLANK, Tokenizer
 
@@ -37,21 +36,11 @@ class Weights:
 
 
 class Sources(NamedTuple):
-    """Who is asked about one clip; None is nobody.
-
-    Attributes:
-        decoder: Of the model.
-        log_probs: (T, V) float64, CTC's.
-        lm: A language model of tokens.
-        allowed: A grammar, whose scores are added as they are.
-        words: A language model of words, whose scores are added as they are.
-    """
+    """Who is asked about one clip: a decoder, CTC's `log_probs` (T, V) float64, a language model; None is nobody."""
 
     decoder: Scorer | None
     log_probs: np.ndarray | None
     lm: Scorer | None = None
-    allowed: Scorer | None = None
-    words: WordScorer | None = None
 
 
 class Ended(NamedTuple):
@@ -59,10 +48,9 @@ class Ended(NamedTuple):
 
     Attributes:
         tokens: Ids, without the end symbol.
-        token_scores: What decoder and CTC added for each; with a grammar, each one's share of what it lets follow.
+        token_scores: What decoder and CTC said of each.
         score: Of it all, the end included where the sentence chose it.
-        complete: False where it was cut off because it might not grow longer, which costs nothing. With a grammar all
-            are complete.
+        complete: False where it was cut off because it might not grow longer, which costs nothing.
     """
 
     tokens: tuple[int, ...]
@@ -92,8 +80,8 @@ def joint_beam_search(
     """All sentences that ended, best first.
 
     Each step keeps the `beam_size` best of all that may follow; those that ended leave, and others take their places. A
-    score is not divided by the length. A sentence that has come to `max_tokens` ends there at no cost, or is dropped
-    where a grammar is to be kept. What CTC rules out is not followed.
+    score is not divided by the length. A sentence that has come to `max_tokens` ends there at no cost. What CTC rules
+    out is not followed.
 
     Args:
         sources: Who is asked; with a weight above 0, one must be there.
@@ -109,15 +97,14 @@ def joint_beam_search(
     ended: list[Ended] = []
     best_by_length: dict[int, float] = {}
     for step in range(max_tokens):
-        ids, gained, said, states = asked.step(beam)  # (N, K) each
-        total = beam.scores[:, None] + gained
+        ids, said, others, states = asked.step(beam)
+        total = beam.scores[:, None] + said + others
         places, columns = np.divmod(_best(total.ravel(), beam_size), total.shape[1])
         nexts, scores = ids[places, columns], total[places, columns]
         tokens = np.hstack([beam.tokens[places], nexts[:, None]])
         token_scores = np.hstack([beam.token_scores[places], said[places, columns][:, None]])
         complete = nexts == end
-        cut_off = step == max_tokens - 1 and sources.allowed is None
-        for i in np.flatnonzero(complete | cut_off):
+        for i in np.flatnonzero(complete | (step == max_tokens - 1)):
             length = step if complete[i] else step + 1
             found = Ended(
                 tuple(tokens[i, :length].tolist()),
@@ -156,11 +143,9 @@ class _Asked:
 
     def __init__(self, sources: Sources, end: int, beam_size: int, weights: Weights):
         self.end, self.weights = end, weights
-        unasked = {"log_probs"} | {
-            name for name, weight in (("decoder", 1 - weights.ctc), ("lm", weights.lm)) if not weight
-        }
-        given = {name: source for name, source in sources._asdict().items() if name not in unasked}
-        self.scorers: dict[str, Scorer] = {name: source for name, source in given.items() if source is not None}
+        shares = {"decoder": 1 - weights.ctc, "lm": weights.lm}
+        self.shares = {name: share for name, share in shares.items() if share}
+        self.scorers: dict[str, Scorer] = {name: getattr(sources, name) for name in self.shares}
         self.ctc = CTCPrefixScorer(sources.log_probs, end) if weights.ctc else None
         self.pre_beam = int(PRE_BEAM * beam_size)
 
@@ -168,43 +153,36 @@ class _Asked:
         """The state of one empty sentence."""
         return {name: scorer.start() for name, scorer in self.scorers.items()}
 
-    def step(self, beam: _Beam) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    def step(self, beam: _Beam) -> tuple[np.ndarray, np.ndarray, np.ndarray | float, dict[str, Any]]:
         """How each sentence may go on.
 
         Returns:
-            Ids (N, K) of what may come next; what each adds to the score, -inf where impossible; its own score, see
-            `Ended.token_scores`; the new states.
+            Ids (N, K) of what may come next; what decoder and CTC say of each, -inf where impossible; what the language
+            model and the length add to that; the new states.
         """
         heard = beam.tokens[:, -1] if beam.tokens.shape[1] else np.full(len(beam.tokens), self.end)
         steps = {name: scorer.step(heard, beam.states[name]) for name, scorer in self.scorers.items()}
         states = {name: state for name, (_, state) in steps.items()}
-        scores = {name: scores for name, (scores, _) in steps.items()}  # (N, V)
-        ids = self._candidates(scores.get("decoder"), scores.get("allowed"))
+        log_probs = {name: scores for name, (scores, _) in steps.items()}  # (N, V)
+        ids = self._candidates(log_probs.get("decoder"))
         if ids is not None:
-            scores = {name: np.take_along_axis(one, ids, axis=1) for name, one in scores.items()}
-        said = (1 - self.weights.ctc) * scores["decoder"] if "decoder" in scores else 0.0
+            log_probs = {name: np.take_along_axis(scores, ids, axis=1) for name, scores in log_probs.items()}
+        shares = {name: share * log_probs[name] for name, share in self.shares.items()}
+        others = shares.pop("lm", 0.0) + self.weights.length
+        said = shares.get("decoder", 0.0)
         if self.ctc is not None:
             states["ctc"] = self.ctc.extend(heard, beam.states.get("ctc"))
             said = said + self.weights.ctc * self.ctc.shares(states["ctc"], ids)
         if ids is None:
-            ids = np.broadcast_to(np.arange(said.shape[1]), said.shape)
-        else:
-            said[:, :-1][ids[:, :-1] == self.end] = -np.inf  # it is the last candidate already
-        if "allowed" in scores:
-            said = said + scores["allowed"]
-        gained = said + self.weights.length
-        if "lm" in scores:
-            gained = gained + self.weights.lm * scores["lm"]
-        if "words" in scores:
-            gained = gained + scores["words"]
-        return ids, gained, shares(said) if "allowed" in scores else said, states
+            return np.broadcast_to(np.arange(said.shape[1]), said.shape), said, others, states
+        said[:, :-1][ids[:, :-1] == self.end] = -np.inf  # it is the last candidate already
+        return ids, said, others, states
 
-    def _candidates(self, by_decoder: np.ndarray | None, allowed: np.ndarray | None) -> np.ndarray | None:
-        """(N, K): what the decoder likes best of what is allowed, and the end; None where everything may come."""
+    def _candidates(self, by_decoder: np.ndarray | None) -> np.ndarray | None:
+        """(N, K): what the decoder likes best, and the end; None where everything may come."""
         if by_decoder is None or self.ctc is None or self.pre_beam >= by_decoder.shape[1]:
             return None
-        liked = by_decoder if allowed is None else by_decoder + allowed
-        best = np.argpartition(liked, liked.shape[1] - self.pre_beam, axis=1)[:, -self.pre_beam :]
+        best = np.argpartition(by_decoder, by_decoder.shape[1] - self.pre_beam, axis=1)[:, -self.pre_beam :]
         return np.hstack([best, np.full((len(best), 1), self.end)])
 
     def select(self, states: dict[str, Any], places: np.ndarray) -> dict[str, Any]:
@@ -221,8 +199,6 @@ def joint_search(
     log_probs: np.ndarray | None = None,
     weights: Weights | None = None,
     lm: Scorer | None = None,
-    allowed: Scorer | None = None,
-    words: WordScorer | None = None,
 ) -> list[Hypothesis]:
     """The best readings of one clip by `joint_beam_search`; see `attention.attention_search` for what they hold.
 
@@ -235,8 +211,6 @@ def joint_search(
         log_probs: (T, V) float64 of the CTC head, checked by `check_inputs`; None is the decoder without CTC.
         weights: None is the published one, CTC 0.1. Without `log_probs` CTC has none.
         lm: Of the same tokens.
-        allowed: A grammar (see `GrammarScorer`); None lets every token follow.
-        words: A language model of words (see `WordScorer`).
 
     Returns:
         At least one; where nothing is possible, silence scored -inf.
@@ -246,8 +220,7 @@ def joint_search(
     weights = weights or Weights()
     if log_probs is None:
         weights = replace(weights, ctc=0.0)
-    sources = Sources(scorer, log_probs, lm, allowed, words)
-    ended = joint_beam_search(sources, scorer.end, beam_size, num_frames, weights, True)
+    ended = joint_beam_search(Sources(scorer, log_probs, lm), scorer.end, beam_size, num_frames, weights, True)
     return readings([_without_blanks(one) for one in ended], scorer, tokenizer, nbest, log_probs)
 
 

@@ -113,7 +113,7 @@ def test_what_can_be_fetched_is_told(models: Path):
         find_model("auto-avsr-lrs3")
     with pytest.raises(CheckpointError, match="fetch it with `lipscribe models pull auto-avsr-lm-en`"):
         find_language_model("auto-avsr-lm-en")
-    with pytest.raises(CheckpointError, match="no language model 'x': give one of none"):
+    with pytest.raises(CheckpointError, match="no language model 'x': give the folder of one, or an ARPA file"):
         find_language_model("x")
     rows = {row["name"]: row for row in describe_published()}
     assert rows["auto-avsr-lrs3"]["wer"] == "19.1%"

@@ -7,6 +7,7 @@ from table_scorer import TableScorer
 from lipscribe.search import Grammar, SearchOptions, between_sentences, search
 from lipscribe.search.allowed import GrammarScorer
 from lipscribe.search.attention import beam_search
+from lipscribe.search.grammar_file import load_phrases
 from lipscribe.search.hypothesis import Hypothesis, WordSpan
 from lipscribe.tokenizer import END, CharacterTokenizer, WordTokenizer
 
@@ -45,6 +46,41 @@ def test_a_token_s_own_score_is_its_share_of_what_is_allowed():
         may_follow = [WORDS.encode(word)[0] for word in SLOTS[u]] + ([END] if u == 0 else [])
         share = expected[token] - np.logaddexp.reduce(expected[may_follow])
         assert best.token_scores[u] == pytest.approx(share)
+
+
+def load(tmp_path, text: str) -> Grammar:
+    (tmp_path / "phrases.txt").write_text(text, encoding="utf-8")
+    return load_phrases(tmp_path / "phrases.txt")
+
+
+def test_a_heavy_phrase_is_not_lost_before_its_end(tmp_path):
+    letters = CharacterTokenizer("abcdefghijklmnopqrstuvwxyz ")
+    phrases = load(tmp_path, "".join(f"{letter}a\n" for letter in "abcdefghijklmnopqrstuvwx") + "zz : 1e6\n")
+    allowed = GrammarScorer(phrases.compile(letters), len(letters.vocab))
+    scorer = TableScorer(len(letters.vocab), seed=1)
+    small, huge = (beam_search([(scorer, 1.0)], size, max_tokens=4, allowed=allowed) for size in (2, 1000))
+    assert letters.decode(huge[0].tokens) == "zz"
+    assert small[0] == huge[0]
+    assert huge[0].score == pytest.approx(scorer.score(huge[0].tokens) + np.log(1e6))
+    assert len(huge) == 26
+
+
+@pytest.mark.parametrize("sure", [0.9, 0.99])
+def test_a_long_phrase_is_read_to_its_end_though_short_ones_have_ended(tmp_path, sure: float):
+    letters = CharacterTokenizer(" abcdefghijklmnopqrstuvwxyz")
+    true = (*letters.encode("turn left"), END)
+
+    class Sure(TableScorer):
+        def expects(self, beginning):
+            wanted = true[min(len(beginning), len(true) - 1)]
+            return np.log(np.where(np.arange(28) == wanted, sure, (1 - sure) / 27))
+
+    phrases = load(tmp_path, "no\nyes\nstop\nturn left\nturn right\n")
+    allowed = GrammarScorer(phrases.compile(letters), 28)
+    scorer = Sure(28)
+    found = beam_search([(scorer, 1.0)], 10, max_tokens=75, allowed=allowed)
+    assert letters.decode(found[0].tokens) == "turn left"
+    assert scorer.num_steps < 15
 
 
 def test_the_search_reads_the_grammar_alone_and_with_ctc(random_log_probs):

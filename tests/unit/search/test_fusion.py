@@ -1,5 +1,6 @@
 """A language model of words beside a decoder, against every sentence scored on its own."""
 
+import math
 from itertools import product
 from types import SimpleNamespace
 
@@ -9,21 +10,24 @@ from table_scorer import Bigrams, TableScorer
 
 from lipscribe.search import Grammar, SearchOptions, search
 from lipscribe.search.allowed import GrammarScorer
-from lipscribe.search.attention import beam_search
+from lipscribe.search.attention import Added, attention_search, beam_search
 from lipscribe.search.fusion import Fusion, WordScorer
-from lipscribe.search.joint_beam import Sources, Weights, joint_beam_search
-from lipscribe.tokenizer import CharacterTokenizer, UnitsTokenizer, WordTokenizer
+from lipscribe.tokenizer import CharacterTokenizer, Tokenizer, UnitsTokenizer, WordTokenizer
 
 WORDS = WordTokenizer(["a", "b", "ba"])
 LETTERS = CharacterTokenizer("ab ")
 WEIGHTS = [(0.7, 0.0), (1.5, 0.9), (0.4, -2.0)]
+UNITS = {"pieces": ["<unk>", "\u2581A", "B", "\u2581"], "spaces": ["<unk>", "A", "B", "<space>"]}
 
 
-@pytest.fixture(params=["pieces", "spaces"])
+def beside(weight: float, bonus: float, tokenizer: Tokenizer, end: int = 0) -> Added:
+    return Added(WordScorer(Fusion(Bigrams(), weight, bonus, tokenizer), end), rise=max(bonus, 0.0))
+
+
+@pytest.fixture(params=UNITS)
 def units(request, tmp_path) -> UnitsTokenizer:
-    names = {"pieces": ["<unk>", "\u2581A", "B", "\u2581BA"], "spaces": ["<unk>", "A", "B", "<space>"]}[request.param]
     path = tmp_path / "units.txt"
-    path.write_text("".join(f"{name} {idx}\n" for idx, name in enumerate(names, start=1)), encoding="utf-8")
+    path.write_text("".join(f"{name} {idx}\n" for idx, name in enumerate(UNITS[request.param], start=1)), "utf-8")
     return UnitsTokenizer(str(path))
 
 
@@ -31,16 +35,11 @@ def wanted_of(text: str, weight: float, bonus: float) -> float:
     return weight * Bigrams().score(text) + bonus * len(text.split())
 
 
-def toy_units(tokenizer: UnitsTokenizer) -> TableScorer:
-    return TableScorer(len(tokenizer.vocab), seed=4, end=tokenizer.end)
-
-
 @pytest.mark.parametrize(("weight", "bonus"), WEIGHTS)
 @pytest.mark.parametrize("tokenizer", [WORDS, LETTERS], ids=["words", "letters"])
 def test_a_huge_beam_ranks_like_every_sentence_scored_on_its_own(tokenizer, weight, bonus):
     scorer = TableScorer(vocab_size=4, seed=2)
-    words = WordScorer(Fusion(Bigrams(), weight, bonus, tokenizer))
-    found = beam_search([(scorer, 1.0)], beam_size=1000, max_tokens=4, words=words)
+    found = beam_search([(scorer, 1.0)], beam_size=1000, max_tokens=4, added=[beside(weight, bonus, tokenizer)])
     texts = [tokens for length in range(5) for tokens in product((1, 2, 3), repeat=length)]
     wanted = {t: scorer.score(t) + wanted_of(tokenizer.decode(t), weight, bonus) for t in texts}
     assert {one.tokens: one.score for one in found} == pytest.approx(wanted)
@@ -48,55 +47,78 @@ def test_a_huge_beam_ranks_like_every_sentence_scored_on_its_own(tokenizer, weig
     assert by_picture.token_scores == pytest.approx([scorer.expects((1, 3, 2)[:u])[t] for u, t in enumerate((1, 3, 2))])
 
 
+@pytest.mark.parametrize(("weight", "bonus"), WEIGHTS)
+def test_so_it_does_with_an_end_of_its_own_and_a_bonus_for_length(units, weight, bonus):
+    scorer = TableScorer(len(units.vocab), seed=4, end=units.end)
+    found = beam_search(
+        [(scorer, 1.0)], 10_000, 3, units.end, added=[beside(weight, bonus, units, units.end)], length_bonus=0.4
+    )
+    texts = [tokens for length in range(4) for tokens in product(range(1, units.end), repeat=length)]
+    wanted = {t: scorer.score(t) + wanted_of(units.decode(t), weight, bonus) + 0.4 * (len(t) + 1) for t in texts}
+    assert {one.tokens: one.score for one in found} == pytest.approx(wanted)
+
+
+def test_what_a_token_will_add_is_what_it_adds(units):
+    for tokenizer in (WORDS, LETTERS, units):
+        fusion = Fusion(Bigrams(), 0.7, 0.3, tokenizer)
+        for tokens in product(range(1, 4), repeat=4):
+            heard = fusion.start()
+            for token in tokens:
+                expected = fusion.gains(heard)[token]
+                heard, gain = fusion.hear(heard, token)
+                assert gain == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("bonus", [0.0, 4.0])
 def test_a_small_beam_is_not_over_while_a_bonus_can_still_change_its_order(bonus):
     scorer = TableScorer(vocab_size=4, seed=5, sharpness=0.5)
-    words = WordScorer(Fusion(Bigrams(), 0.1, bonus, WORDS))
-    found = beam_search([(scorer, 1.0)], beam_size=20, max_tokens=4, words=words)
-    everything = beam_search([(scorer, 1.0)], beam_size=1000, max_tokens=4, words=words)
-    assert found[0] == everything[0]
-    assert (len(found[0].tokens) == 4) == bool(bonus)
+    small, huge = (
+        beam_search([(scorer, 1.0)], beam_size, max_tokens=4, added=[beside(0.1, bonus, WORDS)])
+        for beam_size in (20, 1000)
+    )
+    assert small[0] == huge[0]
+    assert (len(small[0].tokens) == 4) == bool(bonus)
 
 
-@pytest.mark.parametrize(("weight", "bonus"), WEIGHTS)
-def test_the_published_search_adds_it_too(units, weight, bonus):
-    decoder, end = toy_units(units), units.end
-    words = WordScorer(Fusion(Bigrams(), weight, bonus, units), end)
-    sources = Sources(decoder, None, words=words)
-    found = joint_beam_search(sources, end, 10_000, 4, Weights(ctc=0.0), stop_early=False)
-    complete = [one for one in found if one.complete]
-    for one in complete:
-        text = units.decode([token for token in one.tokens if token])  # a decoder alone may say blanks
-        assert one.score == pytest.approx(decoder.score(one.tokens) + wanted_of(text, weight, bonus))
-    assert len(complete) == 1 + 5 + 25 + 125
+def test_a_word_that_costs_much_is_not_talked_around():
+    """Letters that never end a word cost nothing: they must not crowd out the sentence that pays and ends."""
+
+    class Sure(TableScorer):
+        def expects(self, beginning):
+            wanted = (1, 2, 1, 0)[min(len(beginning), 3)]
+            return np.log(np.where(np.arange(4) == wanted, 0.9, 0.1 / 3))
+
+    class Dear(Bigrams):
+        def step(self, state, word):
+            return word, 0.0 if word == "</s>" else -12.0
+
+    scorer = Sure(vocab_size=4)
+    added = [Added(WordScorer(Fusion(Dear(), 0.5, 0.0, LETTERS)))]
+    found = beam_search([(scorer, 1.0)], 16, 75, added=added)
+    assert found[0].score >= 4 * math.log(0.9) - 6 - 1e-9
+    assert max(len(one.tokens) for one in found) < 75
+    assert scorer.num_steps < 40
 
 
-def test_the_published_search_keeps_a_grammar(units, random_log_probs):
-    slots = Grammar((("a", "ab"), ("b", "ba")))
-    if units.separator is None:
-        encode = {"a": [2], "ab": [2, 3], "ba": [4]}
-        slots = Grammar((("a", "ab"), ("ba",)))
-    else:
-        encode = {word: units.encode(word) for word in ("a", "ab", "b", "ba")}
+def test_a_decoder_with_an_end_of_its_own_keeps_a_grammar(units, random_log_probs):
+    pieces = {"a": [2], "ab": [2, 3], "b": [4, 3]}
+    encode = pieces if units.separator is None else {word: units.encode(word) for word in pieces}
     spelt = SimpleNamespace(
         encode=encode.__getitem__, decode=units.decode, separator=units.separator, vocab=units.vocab
     )
-    decoder, end = toy_units(units), units.end
-    allowed = GrammarScorer(slots.compile(spelt), len(units.vocab), end)
-    for log_probs, ctc in ((None, 0.0), (random_log_probs(9, len(units.vocab), seed=1), 0.3)):
+    scorer, end = TableScorer(len(units.vocab), num_frames=9, seed=4, end=units.end), units.end
+    grammar = Grammar((("a", "ab"), ("b",)))
+    allowed = GrammarScorer(grammar.compile(spelt), len(units.vocab), end)
+    for log_probs, ctc_weight in ((None, 0.0), (random_log_probs(9, len(units.vocab), seed=1), 0.3)):
         for beam_size in (2, 10_000):
-            sources = Sources(decoder, log_probs, allowed=allowed)
-            found = joint_beam_search(sources, end, beam_size, 6, Weights(ctc), stop_early=False)
-            texts = [units.decode(one.tokens) for one in found]
-            assert texts
-            assert all(one.complete for one in found)
-            for text in texts:
-                said = text.split()
-                assert len(said) % 2 == 0
-                assert all(word in ("a", "ab") for word in said[::2])
-                assert all(word in ("b", "ba") for word in said[1::2])
-    best = max((one for one in found if one.tokens), key=lambda one: one.score)
-    assert all(score <= 0 for score in best.token_scores)
+            found = attention_search(scorer, 9, units, beam_size, 50, log_probs, ctc_weight, allowed)
+            for one in found:
+                assert one.text in (
+                    "",
+                    *(" ".join(said) for n in (1, 2, 3) for said in product(("a b", "ab b"), repeat=n)),
+                )
+                assert all(0 < word.probability <= 1 for word in one.words)
+            assert len({one.text for one in found}) == len(found) > 1
 
 
 def test_search_takes_grammar_and_language_model_together(random_log_probs):
@@ -116,6 +138,6 @@ def with_all(options: SearchOptions) -> SearchOptions:
 
 
 def test_nothing_said_is_an_empty_sentence():
-    words = WordScorer(Fusion(Bigrams(), 0.5, 0.0, WORDS))
-    scores, _ = words.step(np.array([0]), words.start())
+    scorer = WordScorer(Fusion(Bigrams(), 0.5, 0.0, WORDS))
+    scores, _ = scorer.step(np.array([0]), scorer.start())
     assert scores[0, 0] == 0.5 * Bigrams().score("") < 0.0
