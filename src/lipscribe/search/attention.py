@@ -125,13 +125,12 @@ def beam_search(
         if allowed is not None:
             said = shares(said)
         ends = [Finished(*parts) for parts in zip(beam.tokens, beam.token_scores, total[:, end].tolist(), strict=True)]
-        finished = sorted([*finished, *(one for one in ends if one.score > -np.inf)], key=lambda one: -one.score)
-        finished = finished[:beam_size]
+        ends = [one for one in ends if one.score > -np.inf]
+        finished = sorted([*finished, *ends], key=lambda one: -one.score)[:beam_size]
         if length == max_tokens:
             break
         total[:, [BLANK, end]] = -np.inf  # what is left goes on
-        best = np.argsort(-total, axis=None, kind="stable")[:beam_size]
-        places, nexts = np.divmod(best[total.ravel()[best] > -np.inf], total.shape[1])
+        places, nexts = _best(total, beam_size)
         hope = total[places[0], nexts[0]] + rise * (max_tokens - length) if len(places) else -np.inf
         if not len(places) or (len(finished) == beam_size and hope <= finished[-1].score):
             break
@@ -142,6 +141,12 @@ def beam_search(
             [scorer.select(state, places) for scorer, state in zip(asked, states, strict=True)],
         )
     return finished
+
+
+def _best(total: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the greatest scores above -inf, greatest first."""
+    best = np.argsort(-total, axis=None, kind="stable")[:number]
+    return np.divmod(best[total.ravel()[best] > -np.inf], total.shape[1])
 
 
 def shares(scores: np.ndarray) -> np.ndarray:
