@@ -11,8 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from lipscribe.errors import ConfigError, LipscribeError, MissingExtraError
 
 BLANK = 0
-# Blank never stands in a text, so its id is free to mean something else to an attention decoder, whose output has no
-# blanks: what it hears before the first token, and says after the last.
+# To a decoder, whose output has no blanks, their id is what it hears before the first token and says after the last.
 END = 0
 BLANK_NAME = "<blank>"
 END_NAME = "<eos>"  # the last token of a `UnitsTokenizer`
@@ -122,8 +121,7 @@ class WordTokenizer:
         bad = [word for word in self.words if not isinstance(word, str) or word.split() != [word] or word == BLANK_NAME]
         if bad or not self.words:
             got = _quoted(bad) if bad else "nothing"
-            quote = any(isinstance(word, bool) for word in bad)
-            hint = "; YAML takes yes, no, on and off for truth values: put quotes around them" if quote else ""
+            hint = "; in YAML quote yes, no, on and off" if any(isinstance(word, bool) for word in bad) else ""
             raise ConfigError(f"words holds {got}: each word is a string without white space, at least one{hint}")
         _refuse_repeats("words", self.words)
 

@@ -78,7 +78,7 @@ def test_text_outside_the_vocabulary_is_named():
             "words holds 'a b', '', '<blank>', 3: each word is a string",
         ),
         (lambda: WordTokenizer([]), "words holds nothing"),
-        (lambda: WordTokenizer(["left", True]), "words holds True: .*; YAML takes yes, no, on and off for truth"),
+        (lambda: WordTokenizer(["left", True]), "words holds True: .*; in YAML quote yes, no, on and off"),
         (lambda: WordTokenizer("bin"), "words is 'bin': give a list of words"),
         (lambda: tokenizer_from_dict({"kind": "sounds"}), "kind 'sounds' is unknown: choose one of characters, words"),
         (lambda: tokenizer_from_dict({}), "kind None is unknown"),
