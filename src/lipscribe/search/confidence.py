@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import SequenceMatcher
 
 from lipscribe.search.hypothesis import Hypothesis, Rival, WordSpan
 
@@ -32,19 +33,22 @@ def _calibrated(word: WordSpan, temperature: float) -> WordSpan:
 def with_rivals(best: Hypothesis, others: Sequence[Hypothesis], number: int) -> Hypothesis:
     """A hypothesis whose words know which others stand in their place in other hypotheses of the same clip.
 
-    A word stands in another's place where they share more than half of the frames of the longer one. Its probability is
-    the one that it has there.
+    A word stands in another's place where the two sentences are the same around it. (Frames do not tell: an alignment
+    leaves an unlikely word hardly one.) Its probability is the one that it has there.
 
     Args:
         number: rivals of each word, at most.
     """
-    words = []
-    for word in best.words:
-        found: dict[str, float] = {}
-        for other in (each for hypothesis in others for each in hypothesis.words):
-            shared = min(word.end, other.end) - max(word.start, other.start)
-            if other.text != word.text and 2 * shared > max(word.end - word.start, other.end - other.start):
-                found[other.text] = max(found.get(other.text, 0.0), other.probability)
-        ranked = sorted(found.items(), key=lambda item: -item[1])[:number]
-        words.append(replace(word, rivals=tuple(Rival(*item) for item in ranked)))
-    return replace(best, words=tuple(words))
+    found: list[dict[str, float]] = [{} for _ in best.words]
+    said = [word.text for word in best.words]
+    for other in others:
+        pairs = SequenceMatcher(None, said, [word.text for word in other.words], autojunk=False)
+        for kind, start, end, others_start, others_end in pairs.get_opcodes():
+            if kind == "replace" and end - start == others_end - others_start:
+                for at, word in zip(range(start, end), other.words[others_start:others_end], strict=True):
+                    found[at][word.text] = max(found[at].get(word.text, 0.0), word.probability)
+    ranked = [sorted(rivals.items(), key=lambda item: -item[1])[:number] for rivals in found]
+    pairs = zip(best.words, ranked, strict=True)
+    return replace(
+        best, words=tuple(replace(word, rivals=tuple(Rival(*item) for item in rivals)) for word, rivals in pairs)
+    )

@@ -38,20 +38,22 @@ def test_rivals_never_exceed_what_is_left():
     assert soft.probability + sum(rival.probability for rival in soft.rivals) == pytest.approx(1.0)
 
 
-def test_a_rival_stands_in_most_of_the_same_frames():
-    best = hypothesis(WordSpan("bin", 0, 10, 0.9), WordSpan("blue", 12, 20, 0.8))
+def test_a_rival_stands_between_the_same_words():
+    best = hypothesis(WordSpan("bin", 0, 10, 0.9), WordSpan("blue", 12, 20, 0.8), WordSpan("at", 20, 22, 0.7))
     others = [
-        hypothesis(WordSpan("pin", 0, 9, 0.5), WordSpan("blue", 12, 20, 0.7)),
-        hypothesis(WordSpan("in", 6, 10, 0.6), WordSpan("plume", 11, 22, 0.3)),
-        hypothesis(WordSpan("pin", 1, 9, 0.55), WordSpan("blew", 12, 20, 0.4)),
+        hypothesis(WordSpan("pin", 0, 9, 0.5), WordSpan("blue", 12, 20, 0.7), WordSpan("at", 20, 22, 0.7)),
+        hypothesis(WordSpan("bin", 0, 10, 0.9), WordSpan("plume", 11, 22, 0.3)),
+        hypothesis(WordSpan("pin", 4, 5, 0.55), WordSpan("blew", 12, 20, 0.4), WordSpan("at", 20, 22, 0.7)),
+        hypothesis(WordSpan("bin", 0, 10, 0.9), WordSpan("blue", 12, 21, 0.8), WordSpan("in", 21, 22, 0.1)),
+        hypothesis(WordSpan("bin", 0, 10, 0.9), WordSpan("a", 12, 14, 0.9), *best.words[1:]),
     ]
-    first, second = with_rivals(best, others, 2).words
+    first, second, third = with_rivals(best, others, 2).words
     assert first.rivals == (Rival("pin", 0.55),)
-    assert second.rivals == (Rival("blew", 0.4), Rival("plume", 0.3))
-    assert [word.rivals for word in with_rivals(best, others, 1).words] == [
-        (Rival("pin", 0.55),),
-        (Rival("blew", 0.4),),
-    ]
+    assert second.rivals == (Rival("blew", 0.4),)
+    assert third.rivals == (Rival("in", 0.1),)
+    assert with_rivals(best, [*others, hypothesis(WordSpan("in", 0, 9, 0.6), *best.words[1:])], 1).words[0].rivals == (
+        Rival("in", 0.6),
+    )
 
 
 def test_a_beam_has_the_networks_own_doubt():
