@@ -209,10 +209,11 @@ def readings(
     if not found:
         return [silence(score=-np.inf, posterior=0.0)]
     mass = np.logaddexp.reduce([one.score for one in found])
-    texts = [tokenizer.decode(one.tokens) for one in found]
-    first = [one for i, one in enumerate(found) if texts[i] not in texts[:i]]  # blanks and spaces may spell the same
-    hypotheses = []
-    for one in first[:nbest]:
+    hypotheses: dict[str, Hypothesis] = {}
+    for one in found:
+        text = tokenizer.decode(one.tokens)
+        if text in hypotheses:  # spelt by other blanks or spaces
+            continue
         spans = (
             align_attention(scorer.attention(one.tokens)) if log_probs is None else align(log_probs, one.tokens).spans
         )
@@ -221,8 +222,10 @@ def readings(
             for word in tokenizer.split_words(one.tokens)
         )
         posterior = min(float(np.exp(one.score - mass)), 1.0)
-        hypotheses.append(Hypothesis(one.tokens, tokenizer.decode(one.tokens), one.score, posterior, spans, words))
-    return hypotheses
+        hypotheses[text] = Hypothesis(one.tokens, text, one.score, posterior, spans, words)
+        if len(hypotheses) == nbest:
+            break
+    return list(hypotheses.values())
 
 
 def align_attention(attention: np.ndarray) -> tuple[Span, ...]:

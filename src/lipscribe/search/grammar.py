@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lipscribe.errors import ConfigError, LipscribeError
+from lipscribe.errors import ConfigError
 from lipscribe.search.align import word_span
 from lipscribe.search.hypothesis import Hypothesis, Rival, Span, silence
+from lipscribe.search.inputs import spell
 from lipscribe.search.kbest import best_paths
 from lipscribe.search.lattice import NO_UNIT, Junction, Lattice, LatticeBuilder, linear_lattice
 from lipscribe.search.word_graph import Arc, InOrder, OneOf, WordGraph, graph_of_rule
@@ -77,17 +78,8 @@ class Grammar:
         return builder.build(starts, ends)
 
     def _spelt(self, tokenizer: Tokenizer) -> dict[str, list[int]]:
-        spelt, unknown = {}, []
-        for word in self.graph.words:
-            try:
-                spelt[word] = tokenizer.encode(word)
-            except ConfigError:  # it cannot spell at all
-                raise
-            except LipscribeError:
-                unknown.append(word)
-                continue
-            if tokenizer.decode(spelt[word]) != word:  # published vocabularies have a unit for what is unknown
-                unknown.append(word)
+        spelt = {word: spell(tokenizer, word) for word in self.graph.words}
+        unknown = [word for word, tokens in spelt.items() if tokens is None]
         if unknown:
             raise ConfigError(
                 f"grammar: {', '.join(map(repr, unknown))} cannot be spelt in the model's vocabulary of "

@@ -1,10 +1,11 @@
-"""The door of every search: whatever array comes in, checked numpy goes on."""
+"""The door of every search: whatever array comes in, checked numpy goes on; words go on as tokens."""
 
 from typing import Any
 
 import numpy as np
 
-from lipscribe.errors import LipscribeError
+from lipscribe.errors import ConfigError, LipscribeError
+from lipscribe.tokenizer import Tokenizer
 
 _ROUNDING = 1e-3  # how far above 0 the logarithm of a probability may come out in half precision
 
@@ -57,3 +58,18 @@ def _to_numpy(array: Any, dtype: type) -> np.ndarray:
     if hasattr(array, "detach"):  # a torch tensor: numpy knows neither its devices nor bfloat16
         array = array.detach().cpu().double().numpy()
     return np.asarray(array).astype(dtype)
+
+
+def spell(tokenizer: Tokenizer, word: str) -> list[int] | None:
+    """The tokens of a word; None where they do not spell it, by a unit for what is unknown say.
+
+    Raises:
+        ConfigError: The tokenizer can spell nothing, as a piece of it is missing.
+    """
+    try:
+        tokens = tokenizer.encode(word)
+    except ConfigError:
+        raise
+    except LipscribeError:
+        return None
+    return tokens if tokenizer.decode(tokens) == word else None

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from lipscribe.errors import ConfigError, LipscribeError, MissingExtraError
+from lipscribe.errors import ConfigError, MissingExtraError
+from lipscribe.search.inputs import spell
 from lipscribe.tokenizer import Tokenizer, WordTokenizer
 
 MAX_LISTED = 20  # words named in a message
@@ -80,7 +81,7 @@ def compare_vocabularies(model: ArpaModel, tokenizer: Tokenizer) -> list[str]:
         ConfigError: they share no word.
     """
     try:
-        outside = [word for word in model.words if not _can_spell(tokenizer, word)]
+        outside = [word for word in model.words if spell(tokenizer, word) is None]
     except ConfigError:  # it cannot spell at all, which nobody asks of it here
         return []
     if len(outside) == len(model.words):
@@ -121,15 +122,6 @@ def _unigrams(path: Path | str) -> list[str]:
     if not words:
         raise ConfigError(f"{path} holds no words: {_REMEDY}")
     return words
-
-
-def _can_spell(tokenizer: Tokenizer, word: str) -> bool:
-    try:
-        return tokenizer.decode(tokenizer.encode(word)) == word  # published vocabularies have a unit for the unknown
-    except ConfigError:
-        raise
-    except LipscribeError:
-        return False
 
 
 def _listed(words: Iterable[str]) -> str:
