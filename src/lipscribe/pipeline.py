@@ -23,8 +23,8 @@ from torch import Tensor
 
 from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, load_face_detector, track_faces
+from lipscribe.faces.orientation import orientation_warnings
 from lipscribe.faces.track import frames_found
-from lipscribe.faces.turned import UPSIDE_DOWN, is_upside_down
 from lipscribe.models.checkpoint import load_checkpoint
 from lipscribe.models.precision import set_precision
 from lipscribe.models.reader import LipReader
@@ -233,7 +233,8 @@ class Model:
         self._detector = self._detector or load_face_detector()
         tracks = track_faces(watched.read("faces"), fps, self._detector)
         warnings = list(getattr(frames, "warnings", []))
-        chosen = self._choose(source, watched, tracks, face)
+        chosen = _choose(source, tracks, face)
+        warnings += orientation_warnings(chosen)
         runs = [run for track in chosen for run in track.runs()]
         warnings += crop_warnings(runs, self.spec.input.crop)
         segments, nbest = [], []
@@ -246,12 +247,9 @@ class Model:
         if face == "moving" and (others := _left_out(tracks, chosen)):
             warnings.append(f"not read: {others} other face{'s' * (others > 1)}; --face all reads everybody")
         if coverage < LOW_COVERAGE and face in ("moving", "largest", "all"):
-            if is_upside_down(frames, watched.num_frames, tracks, self._detector):
-                warnings.append(f"{UPSIDE_DOWN}; what was read from it as it is means nothing")
-            else:
-                warnings.append(
-                    f"the face was found in {coverage:.0%} of the frames only: words are missing; see lipscribe inspect"
-                )
+            warnings.append(
+                f"the face was found in {coverage:.0%} of the frames only: words are missing; see lipscribe inspect"
+            )
         return Transcript(
             segments=tuple(sorted(segments, key=lambda segment: segment.start)),
             source=str(source) if isinstance(source, str | Path) else None,
@@ -261,16 +259,6 @@ class Model:
             warnings=tuple(warnings),
             nbest=tuple(sorted(nbest, key=lambda stretch: stretch.start)),
         )
-
-    def _choose(self, source: Source, watched: Watched, tracks: list[FaceTrack], face: str | int) -> list[FaceTrack]:
-        """`choose_faces`, whose error names the source, and says so if the face is only upside down."""
-        try:
-            return choose_faces(tracks, face)
-        except NoFaceError as error:
-            message = str(error)
-        if not tracks and is_upside_down(watched.frames, watched.num_frames, tracks, self._detector):
-            message = UPSIDE_DOWN
-        raise NoFaceError(f"{source}: {message}" if isinstance(source, str | Path) else message)
 
     def see_runs(self, frames: Iterable[np.ndarray], runs: list[FaceTrack]) -> Iterator[tuple[FaceTrack, np.ndarray]]:
         """Each run with what `see` makes of it, as soon as it ends: one pass over the frames, however many runs."""
@@ -365,6 +353,14 @@ def to_transcript(
     return Transcript(
         tuple(Segment(" ".join(w.text for w in group), group[0].start, group[-1].end, tuple(group)) for group in groups)
     )
+
+
+def _choose(source: Source, tracks: list[FaceTrack], face: str | int) -> list[FaceTrack]:
+    """`choose_faces`, whose error names the source."""
+    try:
+        return choose_faces(tracks, face)
+    except NoFaceError as error:
+        raise NoFaceError(f"{source}: {error}" if isinstance(source, str | Path) else str(error)) from None
 
 
 def _left_out(tracks: list[FaceTrack], chosen: list[FaceTrack]) -> int:

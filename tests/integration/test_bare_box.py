@@ -11,7 +11,7 @@ import yaml
 
 from lipscribe.data.shards import read_shard, write_shard
 
-ABSENT = "mediapipe,jax,av,cv2,typer,rich,pydantic,safetensors,webdataset,matplotlib,jiwer,keras,scipy,tensorboard"
+ABSENT = "ai_edge_litert,av,cv2,typer,rich,pydantic,safetensors,webdataset,matplotlib,jiwer,keras,scipy,tensorboard"
 
 # Lightning asks the installed packages' records before it imports one, so these have to be hidden too.
 BARE_BOX = """

@@ -216,14 +216,13 @@ def upside_down(grid_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return path
 
 
-def test_an_upside_down_picture_is_recognised(upside_down):
-    _, _, stderr = run("transcribe", upside_down)
-    assert "turned by 180 degrees" in stderr
-    assert "hflip,vflip" in stderr
+def test_an_upside_down_picture_is_read_the_right_way_up(upside_down):
+    _, stdout, stderr = run("transcribe", upside_down)
+    assert stdout == "bin blue at l seven soon\n"
+    assert "upside down in the picture (179 degrees): it was read the right way up" in stderr
     _, stdout, _ = run("inspect", upside_down)
-    assert "turned.mp4: bad" in stdout
-    assert "bad: upside down: a face is there when the picture is turned by 180 degrees" in stdout
-    assert "move closer" not in stdout
+    assert "turned.mp4: good" in stdout
+    assert "note: the face is upside down in the picture (179 degrees)" in stdout
 
 
 def test_unknown_model_names_those_at_hand(faceless):

@@ -320,13 +320,6 @@ def test_no_face_says_what_to_do(model):
         model.transcribe(np.zeros((10, 120, 160, 3), np.uint8))
 
 
-def test_no_face_but_one_upside_down_says_so(model, monkeypatch):
-    monkeypatch.setattr(pipeline, "track_faces", lambda frames, fps, detector: [])
-    monkeypatch.setattr(pipeline, "is_upside_down", lambda frames, num_frames, tracks, detector: True)
-    with pytest.raises(NoFaceError, match=r"turned by 180 degrees; turn it with `ffmpeg"):
-        model.transcribe(np.zeros((10, 120, 160, 3), np.uint8))
-
-
 def test_a_closed_vocabulary_is_told_once(tmp_path, capsys, monkeypatch):
     from lipscribe.models.checkpoint import save_checkpoint
 

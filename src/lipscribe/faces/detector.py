@@ -1,13 +1,14 @@
-"""One interface over the generations of MediaPipe, and the choice between them."""
+"""The interface of face detectors, and the one that Lipscribe uses."""
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
-from lipscribe.errors import ConfigError, MissingExtraError
-from lipscribe.faces.startup import does_not_start
-
-BACKENDS = ("auto", "solutions", "tasks")
+from lipscribe.errors import ConfigError
+from lipscribe.faces.blazeface import BlazeFace
+from lipscribe.faces.following import FollowingDetector
+from lipscribe.faces.mesh import FaceMesh
+from lipscribe.faces.networks import Runtime, find_runtime, load_network
 
 
 class FaceDetector(Protocol):
@@ -28,61 +29,26 @@ class FaceDetector(Protocol):
         """Forgets the frames before: the next one belongs to another shot."""
         ...
 
-    def close(self) -> None:
-        """Frees the backend's memory and threads; the detector is of no use afterwards."""
-        ...
 
-
-def load_face_detector(backend: str = "auto", max_faces: int = 4) -> FaceDetector:
-    """Starts a face detector.
+def load_face_detector(runtime: Literal["auto"] | Runtime = "auto", max_faces: int = 4) -> FaceDetector:
+    """Loads the face detector: MediaPipe's networks, run directly.
 
     Args:
-        backend: "solutions" (MediaPipe up to 0.10.21, models inside), "tasks" (MediaPipe of any age, reads a model file
-            that it downloads when it is not there), or "auto": the first of them that this MediaPipe has.
+        runtime: "litert", "opencv" (OpenCV 4; overlooks faces narrower than an eighth of the picture), or "auto":
+            LiteRT where it is installed, else OpenCV.
         max_faces: Follow at most this many faces at a time.
 
     Raises:
-        ConfigError: The backend's name is unknown, or `max_faces` is below 1.
-        MissingExtraError: MediaPipe or its model file is missing; the message says what to do.
+        CheckpointError: A network's file is missing or damaged.
+        ConfigError: The runtime's name is unknown, or `max_faces` is below 1.
+        MissingExtraError: The runtime is not installed or does not start; the message says what to do.
     """
-    if backend not in BACKENDS:
-        raise ConfigError(f"unknown face backend {backend!r}: want one of {', '.join(BACKENDS)}")
     if max_faces < 1:
         raise ConfigError(f"max_faces is {max_faces}: want 1 or more")
-    _check_mediapipe()
-    if backend == "tasks":
-        return _load_tasks(max_faces)
-    try:
-        return _load_solutions(max_faces)
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("mediapipe"):
-            raise
-        if backend == "solutions":
-            raise MissingExtraError(
-                'this MediaPipe has no `mediapipe.solutions`: run `pip install "mediapipe<=0.10.21"`, '
-                "or take the backend tasks"
-            ) from error
-        return _load_tasks(max_faces)
-
-
-def _check_mediapipe() -> None:
-    try:
-        import mediapipe  # noqa: F401
-    except ModuleNotFoundError as error:
-        missing = "MediaPipe, which finds the faces," if error.name == "mediapipe" else f"MediaPipe's own {error.name}"
-        raise MissingExtraError(f"{missing} is not installed: run `pip install mediapipe`") from error
-    except (ImportError, OSError) as error:
-        raise does_not_start(error) from error
-
-
-def _load_solutions(max_faces: int) -> FaceDetector:
-    from lipscribe.faces.solutions import open_solutions_detector
-
-    return open_solutions_detector(max_faces)
-
-
-def _load_tasks(max_faces: int) -> FaceDetector:
-    from lipscribe.faces.face_model import find_face_model
-    from lipscribe.faces.tasks import open_tasks_detector
-
-    return open_tasks_detector(find_face_model(), max_faces)
+    runtime = find_runtime() if runtime == "auto" else runtime
+    mesh = FaceMesh(load_network("face_landmark", runtime))
+    short_range = BlazeFace.short_range(load_network("face_detection_short_range", runtime))
+    full_range = short_range
+    if runtime != "opencv":
+        full_range = BlazeFace.full_range(load_network("face_detection_full_range_sparse", runtime))
+    return FollowingDetector(mesh, short_range, full_range, max_faces)

@@ -1,7 +1,6 @@
 """The face landmarks Lipscribe keeps: 91 of the 468 points of MediaPipe's face mesh.
 
-Both generations of MediaPipe number the mesh alike. "Right" and "left" are the person's own. Keeping 91 points makes
-an hour of landmarks 65 MB instead of 337 MB.
+"Right" and "left" are the person's own. Keeping 91 points makes an hour of landmarks 65 MB instead of 337 MB.
 """
 
 import numpy as np
@@ -58,3 +57,9 @@ def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
     """Gap between the inner lips, in units of the eye distance: (..., L, 2) float -> (...) float."""
     gap = np.linalg.norm(landmarks[..., LIP_INNER_TOP, :] - landmarks[..., LIP_INNER_BOTTOM, :], axis=-1)
     return gap / eye_distance(landmarks)
+
+
+def roll_deg(landmarks: np.ndarray) -> np.ndarray:
+    """How far a head is tilted: (..., L, 2) float px -> (...) float degrees clockwise in the picture, -180 to 180."""
+    across = landmarks[..., EYE_CORNERS_LEFT, :].mean(-2) - landmarks[..., EYE_CORNERS_RIGHT, :].mean(-2)
+    return np.degrees(np.arctan2(across[..., 1], across[..., 0]))

@@ -1,7 +1,7 @@
-"""Keeps MediaPipe's start-up chatter off the terminal.
+"""Keeps LiteRT's start-up chatter off the terminal.
 
-MediaPipe writes to file descriptor 2 from C++ threads ("INFO: Created TensorFlow Lite XNNPACK delegate", "W0000 ...
-Feedback manager"); in the versions that Lipscribe reads with, no setting or environment variable stops it.
+LiteRT writes to file descriptor 2 from C++ ("INFO: Created TensorFlow Lite XNNPACK delegate for CPU."); no setting or
+environment variable of its Python package stops it.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ _LOCK = threading.RLock()  # one at a time may hold descriptor 2
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """While open, what is written to stderr is kept back; on leaving all but MediaPipe's chatter is written out."""
+    """While open, what is written to stderr is kept back; on leaving all but LiteRT's chatter is written out."""
     with _LOCK, contextlib.ExitStack() as stack:
         try:
             sys.stderr.flush()

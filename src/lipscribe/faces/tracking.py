@@ -34,25 +34,16 @@ def track_faces(
     Args:
         frames: (H, W, 3) uint8 RGB each.
         fps: Their rate in Hz.
-        detector: Finds the faces, and stays open; by default one is started and closed.
+        detector: Finds the faces; by default one is loaded.
 
     Returns:
         The tracks in order of appearance, their ids 0, 1, 2 and so on; faces found for less than 0.2 s are left out,
         unless the whole shot is shorter.
 
     Raises:
-        MissingExtraError: No detector is given, and MediaPipe or its model is missing.
+        CheckpointError, MissingExtraError: No detector is given, and none can be loaded; see `load_face_detector`.
     """
-    if detector is not None:
-        return _track(frames, fps, detector)
-    detector = load_face_detector()
-    try:
-        return _track(frames, fps, detector)
-    finally:
-        detector.close()
-
-
-def _track(frames: Iterable[np.ndarray], fps: float, detector: FaceDetector) -> list[FaceTrack]:
+    detector = detector or load_face_detector()
     tracks: list[FaceTrack] = []
     shot = _Shot(0, 0, fps)
     detector.reset()

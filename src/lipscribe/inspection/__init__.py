@@ -14,17 +14,15 @@ import numpy as np
 
 from lipscribe.errors import LipscribeError
 from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, track_faces
+from lipscribe.faces.orientation import orientation_warnings
 from lipscribe.faces.track import frames_found
-from lipscribe.faces.turned import is_upside_down
 from lipscribe.inspection.measures import SampleFrame, Sampler, TrackedMouth, follow_mouths, quality_of, read_mouths
 from lipscribe.inspection.verdict import (
-    COVERAGE_GOOD,
     FaceQuality,
     Finding,
     Verdict,
     judge_face,
     judge_source,
-    judge_upside_down,
     overall,
 )
 from lipscribe.mouth import CROP_SIZE
@@ -129,11 +127,10 @@ def inspect_video(
     read_mouths(video, mouths, samples, chosen_ids)
 
     quality = _overall_quality(chosen, mouths, sampler.num_frames) if chosen else None
-    is_doubtful = quality is None or quality.coverage < COVERAGE_GOOD
-    is_turned = is_doubtful and is_upside_down(video, sampler.num_frames, list(tracks), detector)
     findings = [
         *judge_source(video.info.fps, fps, video.warnings),
-        *(judge_upside_down() if is_turned else judge_face(quality, sampler.num_frames)),
+        *judge_face(quality, sampler.num_frames),
+        *(Finding("roll_deg", "note", text, quality.roll_deg) for text in orientation_warnings(chosen)),
         *_notes(tracks, sampler.num_frames, face),
     ]
     return Inspection(

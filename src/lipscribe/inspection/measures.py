@@ -163,12 +163,19 @@ def quality_of(tracks: tuple[FaceTrack, ...], mouths: list[TrackedMouth], covera
         sharpness=float(np.median(sharpness)),
         yaw_deg=float(np.median(yaw)),
         away_deg=float(np.median(np.abs(yaw))),
-        roll_deg=float(np.median(roll)),
+        roll_deg=_median_angle(roll),
         brightness=float(brightness.mean()),
         contrast=float(np.median(contrast)),
         motion=measure_motion(tracks),
         outside=float(outside.mean()),
     )
+
+
+def _median_angle(degrees: np.ndarray) -> float:
+    """The median of angles that lie near each other, on either side of 180 or not: -180 to 180."""
+    middle = np.exp(1j * np.radians(degrees)).mean()
+    median = np.angle(middle) + np.median(np.angle(np.exp(1j * np.radians(degrees)) * middle.conj()))
+    return float(np.degrees(np.angle(np.exp(1j * median))))
 
 
 def measure_shape(landmarks: np.ndarray, scale: float = 1.0) -> np.ndarray:
@@ -189,8 +196,7 @@ def measure_shape(landmarks: np.ndarray, scale: float = 1.0) -> np.ndarray:
     nose = landmarks[:, lm.NOSE_TIP] - (left + right) / 2
     lateral = (nose * across).sum(-1) / np.maximum((across**2).sum(-1), 1e-9)
     yaw = np.degrees(np.arctan(lateral / NOSE_LENGTH))
-    roll = np.degrees(np.arctan2(across[:, 1], across[:, 0]))
-    return np.stack([lm.mouth_width(landmarks) * scale, yaw, roll], -1).astype(np.float32)
+    return np.stack([lm.mouth_width(landmarks) * scale, yaw, lm.roll_deg(landmarks)], -1).astype(np.float32)
 
 
 def measure_motion(tracks: tuple[FaceTrack, ...]) -> float | None:

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from lipscribe.faces.turned import UPSIDE_DOWN
-
 Severity = Literal["note", "doubtful", "bad"]
 Verdict = Literal["good", "doubtful", "bad"]
 
@@ -117,11 +115,6 @@ def judge_face(quality: FaceQuality | None, num_frames: int) -> Iterator[Finding
     yield from _contrast(quality)
     yield from _outside(quality)
     yield from _motion(quality)
-
-
-def judge_upside_down() -> Iterator[Finding]:
-    """The one finding about a picture that is upside down: whatever was measured of its faces is of no use."""
-    yield Finding("face", "bad", UPSIDE_DOWN)
 
 
 def overall(findings: list[Finding]) -> Verdict:

@@ -58,7 +58,6 @@ class PlantedDetector:
         self.faces = faces
         self.frame_idx = 0
         self.resets: list[int] = []
-        self.is_closed = False
 
     def detect(self, frame: np.ndarray) -> list[np.ndarray]:
         self.frame_idx += 1
@@ -66,9 +65,6 @@ class PlantedDetector:
 
     def reset(self) -> None:
         self.resets.append(self.frame_idx)
-
-    def close(self) -> None:
-        self.is_closed = True
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,6 @@ def test_a_face_across_the_edge_or_of_no_size_has_a_look_too(make_face: Faces, p
 
 
 def test_a_real_face_is_known_among_recoloured_ones(grid_frames: Callable[[int], np.ndarray]) -> None:
-    pytest.importorskip("mediapipe.python.solutions", reason="needs a face detector that brings its networks")
     frames = grid_frames(10)
     (track,) = track_faces(frames)
     first = signature(frames[0], track.landmarks[0])

@@ -1,4 +1,4 @@
-"""What is kept off the terminal: MediaPipe's chatter, and nothing else."""
+"""What is kept off the terminal: LiteRT's chatter, and nothing else."""
 
 import os
 import subprocess

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import lipscribe.faces.tracking as tracking
 from lipscribe.faces import FaceTrack, track_faces
 from lipscribe.faces.landmarks import NUM_LANDMARKS
 
@@ -134,22 +133,6 @@ def test_ids_follow_the_order_of_appearance(make_face: Faces, plant: Plant) -> N
     late, early = make_face(80, 100), make_face(240, 100)
     tracks = track(plant([{1: early}] * 20 + [{0: late, 1: early}] * 20))
     assert spans(tracks) == [(0, 40), (20, 40)]
-
-
-def test_a_detector_of_ones_own_stays_open(make_face: Faces, plant: Plant) -> None:
-    frames, detector = plant([{0: make_face(100, 100)}] * 10)
-    track_faces(frames, 25.0, detector)
-    assert not detector.is_closed
-
-
-def test_the_detector_that_was_started_is_closed_whatever_happens(
-    make_face: Faces, plant: Plant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    frames, detector = plant([{0: make_face(100, 100)}] * 10)
-    monkeypatch.setattr(tracking, "load_face_detector", lambda: detector)
-    with pytest.raises(IndexError):
-        track_faces(frames * 2)
-    assert detector.is_closed
 
 
 def test_an_hour_of_mistakes_leaves_nothing_behind(make_face: Faces, plant: Plant, planted_detector: Any) -> None:

@@ -1,0 +1,167 @@
+"""Every face of consecutive pictures: found by the detectors, then followed by the mesh.
+
+The mesh reads a face where it was in the frame before, for 1.5 ms a face. The short-range detector looks for faces that
+were lost, and for any face while there is none. The full-range detector, which costs more and sees further, looks for
+others from time to time.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from lipscribe.faces.blazeface import Detection
+from lipscribe.faces.landmarks import MESH_INDICES
+from lipscribe.faces.mesh import Face, face_region
+from lipscribe.faces.regions import Region
+
+SEARCH_INTERVAL = 15  # frames: a search costs 5 ms; a face that enters is found after this many at the latest
+SAME_FACE = 0.5  # face widths: two boxes whose centres are closer than this are on one face
+OTHER_WAYS_UP = (math.pi, math.pi / 2, -math.pi / 2)  # radians: how a picture is rotated if nobody is found in it
+LOST_AREA = 2.0  # sides of its region: how far around its last place a lost face is looked for
+
+TILE_SIDE = 640  # px: in a tile of this size faces are found down to about 45 px, below which no lips can be read
+TILE_OVERLAP = 160  # px: larger faces are found in the whole picture
+TILE_INTERVAL = 60  # frames: tiles cost 5 ms each, and a face that is too small without them seldom enters
+
+
+class Detector(Protocol):
+    """Finds faces; see `BlazeFace`."""
+
+    def find(self, frame: np.ndarray, region: Region | None = None) -> list[Detection]:
+        """The faces in a region of a frame (H, W, 3) uint8 RGB, by default in all of it, the surest first."""
+        ...
+
+
+class Mesh(Protocol):
+    """Reads the landmarks of one face; see `FaceMesh`."""
+
+    def read(self, frame: np.ndarray, region: Region) -> Face | None:
+        """The landmarks of the face in a region, None where there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """A face: where it was last, and for how many frames it has been lost."""
+
+    region: Region
+    num_lost: int = 0
+
+
+class FollowingDetector:
+    """The `FaceDetector` that runs MediaPipe's networks directly.
+
+    Args:
+        mesh: Reads landmarks.
+        short_range: Finds large faces quickly.
+        full_range: Finds smaller ones too.
+        max_faces: At most this many faces are followed at a time.
+    """
+
+    def __init__(self, mesh: Mesh, short_range: Detector, full_range: Detector, max_faces: int):
+        self._mesh, self._short_range, self._full_range = mesh, short_range, full_range
+        self._max_faces = max_faces
+        self.reset()
+
+    def detect(self, frame: np.ndarray) -> list[np.ndarray]:
+        """See `FaceDetector.detect`."""
+        frame = np.ascontiguousarray(frame)
+        faces: list[np.ndarray] = []
+        lost: list[_Followed] = []
+        for followed in self._followed:
+            face = self._read_again(frame, followed, faces)
+            if face is None:
+                lost.append(_Followed(followed.region, followed.num_lost + 1))
+            elif not _is_one_of(face, faces):
+                faces.append(face)
+        if not faces:
+            faces += self._read_new(frame, self._short_range.find(frame), faces)
+        if self._frame_idx % SEARCH_INTERVAL == 0 and len(faces) < self._max_faces:
+            faces += self._search(frame, faces)
+        self._frame_idx += 1
+        lost = [old for old in lost if old.num_lost <= SEARCH_INTERVAL]
+        self._followed = [_Followed(face_region(face)) for face in faces] + lost[: self._max_faces - len(faces)]
+        return [face[MESH_INDICES] for face in faces]
+
+    def reset(self) -> None:
+        """See `FaceDetector.reset`."""
+        self._followed: list[_Followed] = []
+        self._frame_idx = 0
+
+    def _read_again(self, frame: np.ndarray, followed: _Followed, known: list[np.ndarray]) -> np.ndarray | None:
+        """A face that is followed, where it was or not far from there."""
+        region = followed.region
+        face = None if followed.num_lost else self._mesh.read(frame, region)
+        if face is not None:
+            return face.points
+        area = Region(region.x, region.y, LOST_AREA * region.side)
+        found = self._read_new(frame, self._short_range.find(frame, area)[:1], known)
+        return found[0] if found else None
+
+    def _search(self, frame: np.ndarray, known: list[np.ndarray]) -> list[np.ndarray]:
+        """The faces that are not followed yet, wherever they are; if nobody is there, on their side or head too."""
+        whole = Region.of_picture(frame)
+        found = self._read_new(frame, self._full_range.find(frame, whole), known)
+        if not known or self._frame_idx % TILE_INTERVAL == 0:
+            for left, top in tile_corners(*frame.shape[:2]):
+                tile = Region(left + TILE_SIDE / 2, top + TILE_SIDE / 2, TILE_SIDE)
+                found += self._read_new(frame, self._full_range.find(frame, tile), known + found)
+        if not known + found:
+            for angle in OTHER_WAYS_UP:
+                found += self._read_new(frame, self._full_range.find(frame, whole.rotated(angle)), found)
+        return found
+
+    def _read_new(self, frame: np.ndarray, detections: list[Detection], known: list[np.ndarray]) -> list[np.ndarray]:
+        """The landmarks of those detections that are faces and not among the known ones."""
+        faces: list[np.ndarray] = []
+        for detection in detections:
+            if len(known) + len(faces) == self._max_faces:
+                break
+            if _is_one_of(detection.box, known + faces):
+                continue
+            face = self._read_detected(frame, detection.region)
+            if face is not None and not _is_one_of(face, known + faces):
+                faces.append(face)
+        return faces
+
+    def _read_detected(self, frame: np.ndarray, region: Region) -> np.ndarray | None:
+        """The landmarks of a face that a detector found.
+
+        The detectors take a face that is upside down for an upright one. The mesh does not: over GRID and talkers its
+        presence was 13 and more the right way up, 14 and less the other way, and always higher the right way up.
+        """
+        readings = [self._mesh.read(frame, region.rotated(angle)) for angle in (0.0, math.pi)]
+        face = max(filter(None, readings), key=lambda face: face.presence, default=None)
+        if face is not None:  # the detector's region is a rough one: read again where the mesh puts the face
+            face = self._mesh.read(frame, face_region(face.points))
+        return None if face is None else face.points
+
+
+def tile_corners(height: int, width: int) -> list[tuple[int, int]]:
+    """Left and top of the tiles in which small faces are looked for; none where the picture is hardly larger."""
+    if max(height, width) < 1.5 * TILE_SIDE:
+        return []
+
+    def starts(size: int) -> list[int]:
+        last = max(size - TILE_SIDE, 0)
+        steps = -(-last // (TILE_SIDE - TILE_OVERLAP))
+        return [last * i // max(steps, 1) for i in range(steps + 1)]
+
+    return [(left, top) for top in starts(height) for left in starts(width)]
+
+
+def _centre_and_width(points: np.ndarray) -> tuple[np.ndarray, float]:
+    low, high = points.min(0), points.max(0)
+    return (low + high) / 2, max(float(high[0] - low[0]), 1.0)
+
+
+def _is_one_of(points: np.ndarray, faces: list[np.ndarray]) -> bool:
+    """Whether `points` (the corners of a box, or landmarks) lie on one of `faces`."""
+    centre, width = _centre_and_width(points)
+    for face in faces:
+        other_centre, other_width = _centre_and_width(face)
+        if np.linalg.norm(centre - other_centre) < SAME_FACE * max(width, other_width):
+            return True
+    return False
