@@ -1,5 +1,7 @@
 """The command line. One file a subcommand; torch and its like are imported inside the commands."""
 
+import atexit
+import gc
 import os
 import sys
 from pathlib import Path
@@ -12,6 +14,8 @@ def main() -> None:
     # Torch's threads wait for each other awake, and on a busy machine keep those they wait for from working: several
     # times slower (docs/results.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Python searches all that is alive for garbage before it ends: with torch, 0.3 s for nothing.
+    atexit.register(gc.freeze)
     try:
         from lipscribe.cli.app import app
 

@@ -62,8 +62,7 @@ class BlazeFace:
     def find(self, frame: np.ndarray, region: Region | None = None) -> list[Detection]:
         """The faces in a region of a frame (H, W, 3) uint8 RGB, by default in all of it, the surest first."""
         region = region or Region.of_picture(frame)
-        picture = region.cut(frame, self._size, cv2.BORDER_CONSTANT).astype(np.float32) / 127.5 - 1
-        values, logits = self._network.run(picture)
+        values, logits = self._network.run(region.cut(frame, self._size, cv2.BORDER_CONSTANT))
         likely = np.flatnonzero(logits >= -math.log(1 / MIN_SCORE - 1))
         if not len(likely):
             return []

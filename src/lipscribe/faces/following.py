@@ -18,6 +18,7 @@ from lipscribe.faces.regions import Region
 
 SEARCH_INTERVAL = 15  # frames: a search costs 5 ms; a face that enters is found after this many at the latest
 SAME_FACE = 0.5  # face widths: two boxes whose centres are closer than this are on one face
+RIGHT_WAY_UP = 18.0  # presence: over GRID and talkers at most 14 upside down, 15 to 42 the right way up
 OTHER_WAYS_UP = (math.pi, math.pi / 2, -math.pi / 2)  # radians: how a picture is rotated if nobody is found in it
 LOST_AREA = 2.0  # sides of its region: how far around its last place a lost face is looked for
 
@@ -129,14 +130,18 @@ class FollowingDetector:
     def _read_detected(self, frame: np.ndarray, region: Region) -> np.ndarray | None:
         """The landmarks of a face that a detector found.
 
-        The detectors take a face that is upside down for an upright one. The mesh does not: over GRID and talkers its
-        presence was 13 and more the right way up, 14 and less the other way, and always higher the right way up.
+        The detectors take a face that is upside down for an upright one. The mesh does not: its presence is higher the
+        right way up. A detector's region is a rough one, so the face is read again where the mesh puts it.
         """
-        readings = [self._mesh.read(frame, region.rotated(angle)) for angle in (0.0, math.pi)]
-        face = max(filter(None, readings), key=lambda face: face.presence, default=None)
-        if face is not None:  # the detector's region is a rough one: read again where the mesh puts the face
-            face = self._mesh.read(frame, face_region(face.points))
-        return None if face is None else face.points
+        best: Face | None = None
+        for angle in (0.0, math.pi):
+            face = self._mesh.read(frame, region.rotated(angle))
+            face = face and self._mesh.read(frame, face_region(face.points))
+            if face is not None and (best is None or face.presence > best.presence):
+                best = face
+            if best is not None and best.presence > RIGHT_WAY_UP:
+                break
+        return None if best is None else best.points
 
 
 def tile_corners(height: int, width: int) -> list[tuple[int, int]]:

@@ -51,7 +51,7 @@ class FaceMesh:
         Returns:
             None where there is no face in the region.
         """
-        points, presence = self._network.run(region.cut(frame, INPUT_SIZE).astype(np.float32) / 255)
+        points, presence = self._network.run(region.cut(frame, INPUT_SIZE))
         if presence[0] < MIN_PRESENCE or not np.isfinite(points).all():
             return None
         return Face(region.to_picture(points.reshape(NUM_POINTS, 3)[:, :2], INPUT_SIZE), float(presence[0]))

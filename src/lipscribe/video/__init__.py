@@ -16,6 +16,7 @@ import numpy as np
 
 from lipscribe.errors import ConfigError, VideoError
 from lipscribe.units import MODEL_FPS, Seconds
+from lipscribe.video.read_ahead import read_ahead
 from lipscribe.video.source import (
     Canvas,
     Damage,
@@ -212,7 +213,7 @@ class Video:
     def _read_and_keep(self) -> Iterator[np.ndarray]:
         kept: list[np.ndarray] = []
         num_bytes = 0
-        for frame in self._read():
+        for frame in read_ahead(self._read()):
             if self._may_be_kept:
                 num_bytes += 0 if kept and frame is kept[-1] else frame.nbytes
                 kept.append(frame)

@@ -94,11 +94,11 @@ def test_empty_boxes_end_too() -> None:
     assert len(BlazeFace.short_range(network).find(FRAME)) == 896
 
 
-def test_the_picture_is_letterboxed_in_black_and_runs_from_minus_one_to_one() -> None:
+def test_the_picture_is_letterboxed_in_black() -> None:
     network = Planted(896)
     BlazeFace.short_range(network).find(np.full((64, 128, 3), 255, np.uint8))
     (shown,) = network.shown
-    assert (shown.shape, shown.dtype) == ((128, 128, 3), np.float32)
-    assert (shown[:31] == -1).all()
-    assert (shown[97:] == -1).all()
-    assert (shown[33:95] == 1).all()
+    assert (shown.shape, shown.dtype) == ((128, 128, 3), np.uint8)
+    assert (shown[:31] == 0).all()
+    assert (shown[97:] == 0).all()
+    assert (shown[33:95] == 255).all()

@@ -115,7 +115,7 @@ def test_opencv_has_no_full_range() -> None:
 @needs_opencv_4
 @pytest.mark.parametrize(("name", "size"), [("face_landmark", 192), ("face_detection_short_range", 128)])
 def test_both_runtimes_compute_the_same(frames: np.ndarray, name: str, size: int) -> None:
-    picture = cv2.resize(frames[0], (size, size)).astype(np.float32) / 255
+    picture = cv2.resize(frames[0], (size, size))
     by_litert, by_opencv = (load_network(name, runtime).run(picture) for runtime in ("litert", "opencv"))
     for ours, theirs in zip(by_litert, by_opencv, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=5e-3)
@@ -131,9 +131,9 @@ def test_opencv_finds_the_same_faces(frames: np.ndarray) -> None:
 def test_outputs_are_the_callers() -> None:
     """Those of one picture stay as they are when the next one is computed."""
     network = load_network("face_landmark", "litert")
-    first = network.run(np.zeros((192, 192, 3), np.float32))
+    first = network.run(np.zeros((192, 192, 3), np.uint8))
     as_they_were = [out.copy() for out in first]
-    network.run(np.ones((192, 192, 3), np.float32))
+    network.run(np.full((192, 192, 3), 255, np.uint8))
     for kept, wanted in zip(first, as_they_were, strict=True):
         np.testing.assert_array_equal(kept, wanted)
     assert [out.size for out in first] == [468 * 3, 1]

@@ -115,10 +115,10 @@ def detector(networks: Networks) -> FollowingDetector:
 
 
 def test_one_face_costs_one_reading_a_frame(detector: FollowingDetector, networks: Networks) -> None:
-    """Beside that: three readings when it is new, two ways up and again; and a search now and then."""
+    """Beside that: two readings when it is new, and a search now and then."""
     for t in range(31):
         assert middles(detector.detect(picture((100 + t, 120, 80)))) == [(100 + t, 120)]
-    assert networks.calls == (30 + 3, 1, -(-31 // SEARCH_INTERVAL))
+    assert networks.calls == (30 + 2, 1, -(-31 // SEARCH_INTERVAL))
 
 
 def test_landmarks_are_those_that_are_kept(detector: FollowingDetector) -> None:

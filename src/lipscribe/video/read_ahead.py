@@ -1,0 +1,27 @@
+"""Decoding beside the work on the frames that are already there."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+FRAMES_AHEAD = 4
+_END = object()
+
+
+def read_ahead(frames: Iterator[np.ndarray], num_frames: int = FRAMES_AHEAD) -> Iterator[np.ndarray]:
+    """The same frames in the same order, a few of them taken in advance by a thread.
+
+    Decoding and scaling leave Python's lock free, so that they run beside what the frames are used for. Errors come
+    where they would have come; who stops early leaves nothing running.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
+        waiting = deque(pool.submit(next, frames, _END) for _ in range(num_frames))
+        try:
+            while (frame := waiting.popleft().result()) is not _END:
+                waiting.append(pool.submit(next, frames, _END))
+                yield frame
+        finally:
+            for future in waiting:
+                future.cancel()
