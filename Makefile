@@ -1,16 +1,18 @@
 # Everything a developer or CI runs. The first call of any target sets up .venv.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+# constraints.txt pins what was last tested, constraints-oldest.txt the oldest versions that are allowed.
+CONSTRAINTS ?= constraints.txt
+BIN := $(VENV)/bin
 
-.PHONY: setup demo lint format test test-fast bench clean
+.PHONY: setup demo lint format test test-fast test-oldest bench clean
 
-setup: .venv/.ready
+setup: $(VENV)/.ready
 
-# constraints.txt pins what was last tested.
-.venv/.ready: pyproject.toml constraints.txt
+$(VENV)/.ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lipscribe needs Python 3.11 or newer: make setup PYTHON=python3.12")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev]'
 	@touch $@
 	@echo "ready: $(BIN)/lipscribe --help"
 
@@ -33,10 +35,14 @@ test: setup
 test-fast: setup
 	$(BIN)/pytest -m "not slow"
 
+# All tests with the oldest dependencies, on Python 3.11 or 3.12: make test-oldest PYTHON=python3.11
+test-oldest:
+	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt
+
 # Prints the tables of docs/results.md that are about speed and memory; CLIP=... names the video.
 bench: setup
 	$(BIN)/python benchmarks/speed.py $(if $(CLIP),--clip $(CLIP))
 	$(BIN)/python benchmarks/memory.py $(if $(CLIP),--clip $(CLIP))
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-oldest .pytest_cache .ruff_cache .import_linter_cache
