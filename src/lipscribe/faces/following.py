@@ -18,7 +18,8 @@ from lipscribe.faces.regions import Region
 
 SEARCH_INTERVAL = 15  # frames: a search costs 5 ms; a face that enters is found after this many at the latest
 SAME_FACE = 0.5  # face widths: two boxes whose centres are closer than this are on one face
-RIGHT_WAY_UP = 18.0  # presence: over GRID and talkers at most 14 upside down, 15 to 42 the right way up
+MIN_PRESENCE = 3.0  # logit: what a new face must have, so that patterns seldom pass; one that was lost may have less
+SURE = 15.0  # logit: GRID's faces and talkers have 15 to 42 the right way up, and 14 at most upside down
 OTHER_WAYS_UP = (math.pi, math.pi / 2, -math.pi / 2)  # radians: how a picture is rotated if nobody is found in it
 LOST_AREA = 2.0  # sides of its region: how far around its last place a lost face is looked for
 
@@ -98,7 +99,7 @@ class FollowingDetector:
         if face is not None:
             return face.points
         area = Region(region.x, region.y, LOST_AREA * region.side)
-        found = self._read_new(frame, self._short_range.find(frame, area)[:1], known)
+        found = self._read_new(frame, self._short_range.find(frame, area)[:1], known, -math.inf)
         return found[0] if found else None
 
     def _search(self, frame: np.ndarray, known: list[np.ndarray]) -> list[np.ndarray]:
@@ -111,10 +112,17 @@ class FollowingDetector:
                 found += self._read_new(frame, self._full_range.find(frame, tile), known + found)
         if not known + found:
             for angle in OTHER_WAYS_UP:
-                found += self._read_new(frame, self._full_range.find(frame, whole.rotated(angle)), found)
+                detections = self._full_range.find(frame, whole.rotated(angle))
+                found += self._read_new(frame, detections, found, SURE)  # four looks make four times as many mistakes
         return found
 
-    def _read_new(self, frame: np.ndarray, detections: list[Detection], known: list[np.ndarray]) -> list[np.ndarray]:
+    def _read_new(
+        self,
+        frame: np.ndarray,
+        detections: list[Detection],
+        known: list[np.ndarray],
+        min_presence: float = MIN_PRESENCE,
+    ) -> list[np.ndarray]:
         """The landmarks of those detections that are faces and not among the known ones."""
         faces: list[np.ndarray] = []
         for detection in detections:
@@ -123,25 +131,27 @@ class FollowingDetector:
             if _is_one_of(detection.box, known + faces):
                 continue
             face = self._read_detected(frame, detection.region)
-            if face is not None and not _is_one_of(face, known + faces):
-                faces.append(face)
+            if face is None or face.presence < min_presence or _is_one_of(face.points, known + faces):
+                continue
+            faces.append(face.points)
         return faces
 
-    def _read_detected(self, frame: np.ndarray, region: Region) -> np.ndarray | None:
-        """The landmarks of a face that a detector found.
+    def _read_detected(self, frame: np.ndarray, region: Region) -> Face | None:
+        """The face that a detector found.
 
-        The detectors take a face that is upside down for an upright one. The mesh does not: its presence is higher the
-        right way up. A detector's region is a rough one, so the face is read again where the mesh puts it.
+        The detectors take a face that is upside down for an upright one, the mesh does not. A detector's region is a
+        rough one, so the face is read again where the mesh puts it.
         """
-        best: Face | None = None
-        for angle in (0.0, math.pi):
-            face = self._mesh.read(frame, region.rotated(angle))
-            face = face and self._mesh.read(frame, face_region(face.points))
-            if face is not None and (best is None or face.presence > best.presence):
-                best = face
-            if best is not None and best.presence > RIGHT_WAY_UP:
-                break
-        return None if best is None else best.points
+        face = self._read_twice(frame, region)
+        if face is None or face.presence < SURE:
+            turned = self._read_twice(frame, region.rotated(math.pi))
+            if turned is not None and turned.presence > SURE:
+                return turned
+        return face
+
+    def _read_twice(self, frame: np.ndarray, region: Region) -> Face | None:
+        face = self._mesh.read(frame, region)
+        return None if face is None else self._mesh.read(frame, face_region(face.points))
 
 
 def tile_corners(height: int, width: int) -> list[tuple[int, int]]:

@@ -161,6 +161,17 @@ def test_a_blank_video_has_no_face(detector: FaceDetector) -> None:
         choose_faces(tracks)
 
 
+@pytest.mark.parametrize("detail", [4, 9, 20, 60])
+def test_patterns_are_no_faces(detector: FaceDetector, detail: int) -> None:
+    """Nor are they on their side or head, where nobody would look if somebody were there."""
+    rng = np.random.default_rng(detail)
+    for _ in range(12):
+        patches = rng.integers(0, 255, (detail, detail, 3)).astype(np.uint8)
+        frame = cv2.resize(patches, (360, 288), interpolation=cv2.INTER_CUBIC)
+        detector.reset()
+        assert [len(detector.detect(frame)) for _ in range(2)] == [0, 0]
+
+
 @pytest.mark.parametrize("size", [(2, 2), (1, 500), (16, 16)])
 def test_tiny_pictures_are_no_trouble(detector: FaceDetector, size: tuple[int, int]) -> None:
     assert track_faces(np.zeros((3, *size, 3), np.uint8), detector=detector) == []
