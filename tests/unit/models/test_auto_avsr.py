@@ -212,11 +212,12 @@ import re, sys, torch
 torch.set_num_threads(1)
 from lipscribe.models.checkpoint import load_checkpoint
 def peak(): return re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]
+imported = peak()
 _, reader = load_checkpoint(sys.argv[1])
-before = peak()
+loaded = peak()
 with torch.inference_mode():
     reader(torch.zeros(1, 75, 1, 88, 88), torch.tensor([75]))
-print(before, peak())
+print(imported, loaded, peak())
 """
 
 
@@ -227,6 +228,6 @@ def test_weights_in_full_precision_are_in_memory_once(tmp_path: Path):
     save_checkpoint(tmp_path, spec_of("full"), own_weights("full"), torch.float32)
     size = (tmp_path / "model.safetensors").stat().st_size
     out = subprocess.run([sys.executable, "-c", LOAD, str(tmp_path)], capture_output=True, text=True, check=True)
-    loaded, used = (int(kib) * 1024 for kib in out.stdout.split())
-    assert loaded < 0.5e9  # Python and torch, and nothing of the weights yet
-    assert used < size + 0.6e9
+    imported, loaded, used = (int(kib) * 1024 for kib in out.stdout.split())  # torch alone takes 0.2 to 0.5 GB
+    assert loaded < imported + 0.25e9  # nothing of the weights yet
+    assert used < imported + size + 0.35e9
