@@ -24,9 +24,9 @@ def test_drawn_mouths_are_read(
         tmp_path / "run",
         data={"folder": str(tmp_path)},
         model={"input": {"height": 48, "width": 64}},
-        optim={"epochs": 12, "batch_size": 8, "learning_rate": 0.01, "average": 0.8, "frame_weight": 5},
+        optim={"epochs": 18, "batch_size": 8, "learning_rate": 0.01, "average": 0.8, "frame_weight": 5},
         augment={"cutout": 0, "time_masks": 0},
-        evaluate_every=12,
+        evaluate_every=18,
     )
     spec, reader = load_checkpoint(train(config))
     tokenizer = tokenizer_from_dict(spec.tokenizer)
