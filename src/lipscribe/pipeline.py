@@ -12,6 +12,7 @@ Each station can be used alone, and takes what the one before gives:
 """
 
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -125,7 +126,7 @@ class Model:
         self.default_search = own_search(spec.ctc, spec.decoder and spec.decoder.kind, spec.grammar)
         self.device = _device(device)
         self.windows = LONG if spec.encoder.cell in ATTENDS_TO_ALL else SHORT
-        self._detector: FaceDetector | None = None  # started with the first video
+        self._of_thread = threading.local()  # a detector follows one video at a time
         self.precision = precision
         reader = set_precision(reader.to(self.device), precision)
         self.reader = reader.to(memory_format=torch.channels_last).eval()
@@ -230,8 +231,7 @@ class Model:
         if isinstance(frames, Iterator):  # a generator: it is read twice, for faces and for mouths
             frames = list(frames)
         watched = Watched(frames, progress)
-        self._detector = self._detector or load_face_detector()
-        tracks = track_faces(watched.read("faces"), fps, self._detector)
+        tracks = track_faces(watched.read("faces"), fps, self._detector())
         warnings = list(getattr(frames, "warnings", []))
         chosen = _choose(source, tracks, face)
         warnings += orientation_warnings(chosen)
@@ -259,6 +259,12 @@ class Model:
             warnings=tuple(warnings),
             nbest=tuple(sorted(nbest, key=lambda stretch: stretch.start)),
         )
+
+    def _detector(self) -> FaceDetector:
+        """The face detector of this thread, loaded with its first video."""
+        if not hasattr(self._of_thread, "detector"):
+            self._of_thread.detector = load_face_detector()
+        return self._of_thread.detector
 
     def see_runs(self, frames: Iterable[np.ndarray], runs: list[FaceTrack]) -> Iterator[tuple[FaceTrack, np.ndarray]]:
         """Each run with what `see` makes of it, as soon as it ends: one pass over the frames, however many runs."""

@@ -2,6 +2,7 @@
 
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,22 @@ def test_unseen_people_and_sentences(model: Model):
     clips = [Talker(FIRST_SEED + i).say(text, duration=3.0) for i, text in enumerate(said)]
     read = [model.transcribe(clip.frames).text for clip in clips]
     assert wer(said, read) <= 0.15, list(zip(said, read, strict=True))
+
+
+def test_threads_may_share_a_model(model: Model):
+    clips = [Talker(FIRST_SEED + i).say(SENTENCE).frames for i in range(4)]
+    alone = [model.transcribe(frames) for frames in clips]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(model.transcribe, clips)) == alone
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_any_way_up(model: Model, quarters: int):
+    frames = Talker(FIRST_SEED + 1).say(SENTENCE).frames
+    transcript = model.transcribe(np.ascontiguousarray(np.rot90(frames, quarters, axes=(1, 2))))
+    assert transcript.text == model.transcribe(frames).text
+    (told,) = transcript.warnings
+    assert ("upside down" if quarters == 2 else "on its side") in told
 
 
 def test_the_default_model_reads_talkers_too():

@@ -33,6 +33,9 @@ class FaceDetector(Protocol):
 def load_face_detector(runtime: Literal["auto"] | Runtime = "auto", max_faces: int = 4) -> FaceDetector:
     """Loads the face detector: MediaPipe's networks, run directly.
 
+    It follows faces from frame to frame, so one detector serves one video at a time, and one thread. Faces on their
+    side or upside down are followed too; beside an upright face they may be overlooked.
+
     Args:
         runtime: "litert", "opencv" (OpenCV 4; overlooks faces narrower than an eighth of the picture), or "auto":
             LiteRT where it is installed, else OpenCV.
@@ -40,11 +43,11 @@ def load_face_detector(runtime: Literal["auto"] | Runtime = "auto", max_faces: i
 
     Raises:
         CheckpointError: A network's file is missing or damaged.
-        ConfigError: The runtime's name is unknown, or `max_faces` is below 1.
+        ConfigError: The runtime's name is unknown, or `max_faces` is no whole number from 1.
         MissingExtraError: The runtime is not installed or does not start; the message says what to do.
     """
-    if max_faces < 1:
-        raise ConfigError(f"max_faces is {max_faces}: want 1 or more")
+    if not isinstance(max_faces, int) or max_faces < 1:
+        raise ConfigError(f"max_faces is {max_faces!r}: want a whole number from 1")
     runtime = find_runtime() if runtime == "auto" else runtime
     mesh = FaceMesh(load_network("face_landmark", runtime))
     short_range = BlazeFace.short_range(load_network("face_detection_short_range", runtime))

@@ -31,7 +31,7 @@ INPUT_RANGES: dict[NetworkName, tuple[float, float]] = {
     "face_detection_full_range_sparse": (-1.0, 1.0),
 }
 FOLDER = resources.files("lipscribe") / "assets" / "faces"
-REINSTALL = "run `pip install --force-reinstall --no-deps lipscribe`"
+REINSTALL = "install Lipscribe again, or `git checkout` the file"
 
 
 class Network(Protocol):
@@ -66,6 +66,8 @@ def find_runtime() -> Runtime:
                 f"has no wheel, `pip install 'opencv-python-headless<5'` (now: {error})"
             ) from None
         return "opencv"
+    except (ImportError, OSError):  # it is there: `load_network` says what is wrong with it
+        pass
     return "litert"
 
 

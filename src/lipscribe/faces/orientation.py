@@ -11,12 +11,15 @@ ON_SIDE_DEG, UPSIDE_DOWN_DEG = 60.0, 135.0  # a head may be tilted by less than 
 
 
 def orientation_warnings(tracks: Sequence[FaceTrack]) -> list[str]:
-    """What to tell a user if most of what was read of these faces is upside down or on its side; crops are upright."""
-    rolls = np.concatenate([np.abs(roll_deg(track.landmarks[track.detected])) for track in tracks]) if tracks else []
-    if not len(rolls):
-        return []
-    roll = float(np.median(rolls))
-    if roll < ON_SIDE_DEG:
-        return []
-    how = "upside down" if roll > UPSIDE_DOWN_DEG else "on its side"
-    return [f"the face is {how} in the picture ({roll:.0f} degrees): it was read the right way up"]
+    """What to tell a user of faces that are upside down or on their side, a line for each way; crops are upright."""
+    rolls = [float(np.median(np.abs(roll_deg(track.landmarks[track.detected])))) for track in tracks]
+    ways = {
+        "on its side": [roll for roll in rolls if ON_SIDE_DEG <= roll <= UPSIDE_DOWN_DEG],
+        "upside down": [roll for roll in rolls if roll > UPSIDE_DOWN_DEG],
+    }
+    whose = "the face" if len(tracks) == 1 else "a face"
+    return [
+        f"{whose} is {how} in the picture ({np.median(those):.0f} degrees): it was read the right way up"
+        for how, those in ways.items()
+        if those
+    ]

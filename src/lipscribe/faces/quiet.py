@@ -12,7 +12,10 @@ import tempfile
 import threading
 from collections.abc import Iterator
 
-_CHATTER = re.compile(rb"^([IW]\d{4} |(INFO|WARNING): |WARNING: All log messages).*\n?", re.MULTILINE)
+# No more than what LiteRT says: other threads may write in the meantime.
+_CHATTER = re.compile(
+    rb"^((INFO|WARNING): .*(TensorFlow Lite|XNNPACK|TfLite|absl::Init)|[IW]\d{4} ).*\n?", re.MULTILINE
+)
 _LOCK = threading.RLock()  # one at a time may hold descriptor 2
 
 
@@ -21,20 +24,25 @@ def quiet_stderr() -> Iterator[None]:
     """While open, what is written to stderr is kept back; on leaving all but LiteRT's chatter is written out."""
     with _LOCK, contextlib.ExitStack() as stack:
         try:
-            sys.stderr.flush()
+            _flush()
             terminal = os.dup(2)
-        except (OSError, ValueError, AttributeError):  # no stderr at all (a daemon): nothing to keep quiet
+            stack.callback(os.close, terminal)
+            held = stack.enter_context(tempfile.TemporaryFile())
+        except (OSError, ValueError):  # no stderr at all (a daemon), or nowhere to hold anything back
             yield
             return
-        stack.callback(os.close, terminal)
-        held = stack.enter_context(tempfile.TemporaryFile())
         os.dup2(held.fileno(), 2)
         try:
             yield
         finally:
-            sys.stderr.flush()
+            _flush()
             os.dup2(terminal, 2)
             held.seek(0)
             rest = _CHATTER.sub(b"", held.read())
             if rest:
                 os.write(2, rest)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()

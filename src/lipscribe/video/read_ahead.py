@@ -14,7 +14,8 @@ def read_ahead(frames: Iterator[np.ndarray], num_frames: int = FRAMES_AHEAD) -> 
     """The same frames in the same order, a few of them taken in advance by a thread.
 
     Decoding and scaling leave Python's lock free, so that they run beside what the frames are used for. Errors come
-    where they would have come; who stops early leaves nothing running.
+    where they would have come; who stops early leaves nothing running. The thread does not follow into a forked
+    process: begin again there.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
         waiting = deque(pool.submit(next, frames, _END) for _ in range(num_frames))

@@ -43,9 +43,9 @@ def test_an_unknown_runtime_is_answered_with_those_there_are(runtime: str) -> No
         load_face_detector(runtime)
 
 
-@pytest.mark.parametrize("max_faces", [0, -3])
+@pytest.mark.parametrize("max_faces", [0, -3, 1.5, "a"])
 def test_no_faces_cannot_be_asked_for(max_faces: int) -> None:
-    with pytest.raises(ConfigError, match=f"max_faces is {max_faces}: want 1 or more"):
+    with pytest.raises(ConfigError, match=f"max_faces is {max_faces!r}: want a whole number from 1"):
         load_face_detector(max_faces=max_faces)
 
 
@@ -85,6 +85,12 @@ def test_litert_does_not_start(monkeypatch: pytest.MonkeyPatch, error: Exception
     assert "\n" not in str(caught.value)
 
 
+def test_litert_that_is_broken_is_told_from_one_that_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_import(monkeypatch, "ai_edge_litert", ImportError("libx.so: cannot open"))
+    with pytest.raises(MissingExtraError, match=r"LiteRT does not start \(libx.so: cannot open\)"):
+        load_face_detector()
+
+
 def test_opencv_5_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "__version__", "5.0.0")
     with pytest.raises(MissingExtraError, match=r"OpenCV 5\.0\.0 cannot run .*: run `pip install 'opencv-python-h"):
@@ -94,10 +100,10 @@ def test_opencv_5_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_damaged_network_is_told_from_a_missing_one(tmp_path: Path) -> None:
     good = read_checked("face_landmark")
     (tmp_path / "face_landmark.tflite").write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
-    with pytest.raises(CheckpointError, match=r"face_landmark\.tflite is damaged .*: run `pip install --force-rein"):
+    with pytest.raises(CheckpointError, match=r"face_landmark\.tflite is damaged .*: install Lipscribe again"):
         read_checked("face_landmark", tmp_path)
     (tmp_path / "face_landmark.tflite").unlink()
-    with pytest.raises(CheckpointError, match=r"face_landmark\.tflite cannot be read \(No such file.*: run `pip in"):
+    with pytest.raises(CheckpointError, match=r"face_landmark\.tflite cannot be read \(No such file.*: install Lips"):
         read_checked("face_landmark", tmp_path)
 
 

@@ -41,5 +41,16 @@ def test_frames_without_the_face_do_not_count(make_face):
     assert len(orientation_warnings([found])) == 1
 
 
+def test_each_face_is_told_by_itself(make_face):
+    up, down, side = (track(make_face, angle, angle, angle) for angle in (0, 180, 90))
+    assert orientation_warnings([up, up, down]) == [
+        "a face is upside down in the picture (180 degrees): it was read the right way up"
+    ]
+    assert [line.split(" in ")[0] for line in orientation_warnings([up, down, side, down])] == [
+        "a face is on its side",
+        "a face is upside down",
+    ]
+
+
 def test_nobody_has_no_orientation():
     assert orientation_warnings([]) == []
