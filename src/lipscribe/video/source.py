@@ -26,6 +26,8 @@ from lipscribe.units import Seconds
 MAX_FAILURES = 100  # reads in a row that may fail before the rest of a damaged file is given up.
 PIXEL_ASPECTS = (0.2, 5.0)  # beyond these a pixel aspect is a damaged header.
 CONVERT = "or convert it with `ffmpeg -i IN -c:v libx264 OUT.mp4`"
+# A title in some old encoding is no reason to stop; from 19 on PyAV sees it so, and knows no such option.
+_OPEN_OPTIONS = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 @contextlib.contextmanager
@@ -39,7 +41,7 @@ def open_video(path: str | os.PathLike[str]) -> Iterator[tuple[av.container.Inpu
     try:
         container = av.open(
             f"file:{os.fspath(path)}",  # the prefix: a name such as `12:30.mp4` is no protocol
-            metadata_errors="replace",  # a title in some old encoding is no reason to stop
+            **_OPEN_OPTIONS,
         )
     except av.FFmpegError as error:
         raise VideoError(f"{path}: {_why_unreadable(head, error)}") from error
