@@ -18,7 +18,7 @@ from lipscribe.faces.regions import Region
 
 SEARCH_INTERVAL = 15  # frames: a search costs 5 ms; a face that enters is found after this many at the latest
 SAME_FACE = 0.5  # face widths: two boxes whose centres are closer than this are on one face
-MIN_PRESENCE = 3.0  # logit: what a new face must have, so that patterns seldom pass; one that was lost may have less
+NEW_PRESENCE = 3.0  # logit: what a new face must have, so that patterns seldom pass; one that was lost may have less
 SURE = 15.0  # logit: GRID's faces and talkers have 15 to 42 the right way up, and 14 at most upside down
 OTHER_WAYS_UP = (math.pi, math.pi / 2, -math.pi / 2)  # radians: how a picture is rotated if nobody is found in it
 LOST_AREA = 2.0  # sides of its region: how far around its last place a lost face is looked for
@@ -121,7 +121,7 @@ class FollowingDetector:
         frame: np.ndarray,
         detections: list[Detection],
         known: list[np.ndarray],
-        min_presence: float = MIN_PRESENCE,
+        min_presence: float = NEW_PRESENCE,
     ) -> list[np.ndarray]:
         """The landmarks of those detections that are faces and not among the known ones."""
         faces: list[np.ndarray] = []
