@@ -15,8 +15,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from lipscribe.models.checkpoint import save_checkpoint
 from lipscribe.models.spec import DecoderSpec, EncoderSpec, FrontendSpec, InputSpec, ModelSpec
+from lipscribe.zoo.checkpoint import save_checkpoint
 
 SHARED = Path(os.environ.get("LIPSCRIBE_SHARED") or Path(__file__).parents[2] / "shared")
 GOLDEN = SHARED.absolute() / "autoavsr"

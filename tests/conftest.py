@@ -12,8 +12,8 @@ import torch
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.data.shards import PreparedClip, write_shard
 from lipscribe.models.spec import ModelSpec
+from lipscribe.schema import from_dict
 from lipscribe.training.config import TrainConfig
-from lipscribe.typed import from_dict
 
 # Networks as small as ours gain nothing from threads, and threads that wait for each other on a busy machine cost much.
 torch.set_num_threads(1)

@@ -9,8 +9,8 @@ from auto_avsr_golden import OURS, renamed
 from torch import Tensor
 
 from lipscribe.models.builders import build_reader
-from lipscribe.models.language_model import LanguageModelSpec, build_language_model
 from lipscribe.models.spec import DecoderSpec, EncoderSpec, FrontendSpec, InputSpec, ModelSpec
+from lipscribe.zoo.language_model import LanguageModelSpec, build_language_model
 
 UNITS = ("<unk>", "\u2581RED", "\u2581BLUE", "\u2581AT", "S", "'")
 VOCAB = len(UNITS) + 2

@@ -9,10 +9,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from lipscribe.models.registry import BUNDLED
 from lipscribe.models.spec import SPEC_FILE, WEIGHTS_FILE, load_spec
+from lipscribe.schema import to_dict
 from lipscribe.training.config import load_config
-from lipscribe.typed import to_dict
+from lipscribe.zoo.registry import BUNDLED
 
 
 def main() -> None:

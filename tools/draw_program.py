@@ -12,11 +12,11 @@ import torch
 
 import lipscribe
 from lipscribe.figures import ACCENT, FAINT, INK, MUTED, SERIES, Page
-from lipscribe.models.checkpoint import load_checkpoint
 from lipscribe.models.frontend import stack_neighbours
-from lipscribe.models.registry import find_model
 from lipscribe.talker import Talker
 from lipscribe.transforms import crops_to_video
+from lipscribe.zoo.checkpoint import load_checkpoint
+from lipscribe.zoo.registry import find_model
 
 SENTENCE, WORD = "place red at f nine soon", 3  # the letter f: teeth on the lip
 FRAMES = 5

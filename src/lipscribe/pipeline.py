@@ -26,10 +26,8 @@ from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, load_face_detector, track_faces
 from lipscribe.faces.orientation import orientation_warnings
 from lipscribe.faces.track import frames_found
-from lipscribe.models.checkpoint import load_checkpoint
 from lipscribe.models.precision import set_precision
 from lipscribe.models.reader import LipReader
-from lipscribe.models.registry import DEFAULT_MODEL, find_model
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
 from lipscribe.mouth import CROP_SIZE, crop_warnings, stream_all_crops
@@ -52,6 +50,8 @@ from lipscribe.units import Seconds, frame_to_seconds
 from lipscribe.video import Video
 from lipscribe.video.watched import Watched
 from lipscribe.windows import LONG, PIECE, SHORT, Windows, cut_into_pieces, see_in_windows
+from lipscribe.zoo.checkpoint import load_checkpoint
+from lipscribe.zoo.registry import DEFAULT_MODEL, find_model
 
 ATTENDS_TO_ALL = ("rel-conformer",)  # encoders that are read in the long windows
 SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment

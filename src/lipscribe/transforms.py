@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lipscribe.typed import within
+from lipscribe.schema import within
 
 FIXED_MEAN, FIXED_DEVIATION = 0.421, 0.165  # of the greys 0 to 1 that the Auto-AVSR models were trained on
 

@@ -232,7 +232,7 @@ def test_unknown_model_names_those_at_hand(faceless):
 
 
 def test_corrupt_checkpoint(faceless, tmp_path):
-    from lipscribe.models.registry import find_model
+    from lipscribe.zoo.registry import find_model
 
     for file in find_model("grid-s1").iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes()[: 1000 if file.suffix == ".safetensors" else None])
@@ -423,8 +423,8 @@ def test_unsure_words_are_marked(clip):
 
 def test_a_model_is_calibrated_in_place(prepared, toy_spec, tmp_path):
     from lipscribe.models.builders import build_reader
-    from lipscribe.models.checkpoint import save_checkpoint
     from lipscribe.models.spec import load_spec
+    from lipscribe.zoo.checkpoint import save_checkpoint
 
     save_checkpoint(tmp_path, toy_spec, build_reader(toy_spec).state_dict())
     line = error_line("calibrate", prepared, "--model", tmp_path)

@@ -66,7 +66,7 @@ def test_training_clips_get_what_was_read_and_all_others_keep_their_text(manifes
 
 
 def test_a_stopped_run_goes_on_where_it_was(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    output, diary, read = tmp_path / "labelled.jsonl", tmp_path / "labelled.jsonl.read", []
+    output, journal, read = tmp_path / "labelled.jsonl", tmp_path / "labelled.jsonl.read", []
 
     class Stopped(Planted):
         def transcribe(self, path: str, face: str, progress: bool) -> Transcript:
@@ -80,15 +80,15 @@ def test_a_stopped_run_goes_on_where_it_was(manifest: Path, tmp_path: Path, monk
     assert not output.exists()
     code, _, stderr = run(manifest, "-o", output, "--face", "largest")
     assert (code, "of a run with other options: delete it" in stderr) == (2, True)
-    with diary.open("a") as file:
+    with journal.open("a") as file:
         file.write('["cut o')
     code, _, stderr = run(manifest, "-o", output)
     assert code == 1
     assert "note: 2 clips were read before" in stderr
     assert read == ["good9", "poor2", "still", "still", "broken"]
     assert [clip.text for clip in load_manifest(output)] == ["lay red", "lay red", "set blue"]
-    assert not diary.exists()
-    diary.write_text('{"model": "grid-s1", "face": "moving"}\nnonsense\n')
+    assert not journal.exists()
+    journal.write_text('{"model": "grid-s1", "face": "moving"}\nnonsense\n')
     code, _, stderr = run(manifest, "-o", output)
     assert (code, "is damaged" in stderr) == (2, True)
 

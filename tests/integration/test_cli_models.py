@@ -11,7 +11,7 @@ from published_models import CONFIG, LM_CONFIG, chaplin_names, save, tiny_lm_sta
 from typer.testing import CliRunner
 
 from lipscribe.cli.app import app
-from lipscribe.models import published
+from lipscribe.zoo import published
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +149,7 @@ def test_pull_from_a_hub(server, tmp_path, cache):  # noqa: F811
     }
     code = (
         "import sys, pathlib, os; os.environ['HF_ENDPOINT'] = sys.argv[2]\n"
-        "from lipscribe.models import published; published.REGISTRY = pathlib.Path(sys.argv[1])\n"
+        "from lipscribe.zoo import published; published.REGISTRY = pathlib.Path(sys.argv[1])\n"
         "sys.argv = ['lipscribe', 'models', 'pull', 'toy', '--accept-licence']\n"
         "from lipscribe.cli import main; main()"
     )

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lipscribe.data.shards import PreparedClip, write_shard
-from lipscribe.models.checkpoint import load_checkpoint
 from lipscribe.search import SearchOptions, search
 from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.loop import train
 from lipscribe.transforms import crops_to_video
+from lipscribe.zoo.checkpoint import load_checkpoint
 
 TEXTS = ("red green", "blue red", "green blue red", "red", "blue green", "green red blue", "green", "blue red green")
 

@@ -321,7 +321,7 @@ def test_no_face_says_what_to_do(model):
 
 
 def test_a_closed_vocabulary_is_told_once(tmp_path, capsys, monkeypatch):
-    from lipscribe.models.checkpoint import save_checkpoint
+    from lipscribe.zoo.checkpoint import save_checkpoint
 
     monkeypatch.setattr(pipeline, "_noticed", set())
     spec = replace(SPEC, card=Card(notice="knows two words"))

@@ -11,15 +11,15 @@ from published_models import LM_CONFIG, VOCAB, tiny_lm_state, write_units
 from lipscribe.cli.searching import search_options
 from lipscribe.errors import CheckpointError, ConfigError
 from lipscribe.models.builders import build_reader
-from lipscribe.models.checkpoint import save_weights
-from lipscribe.models.language_model import LanguageModelSpec
-from lipscribe.models.registry import LM_FILE
-from lipscribe.models.scorer import DecoderScorer, load_token_lm
+from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import WEIGHTS_FILE, DecoderSpec, EncoderSpec, FrontendSpec, ModelSpec
 from lipscribe.pipeline import Model
+from lipscribe.schema import to_dict
 from lipscribe.search import SearchOptions, options_by_method, own_search
 from lipscribe.search.joint_beam import Weights, joint_search
-from lipscribe.typed import to_dict
+from lipscribe.zoo.checkpoint import save_weights
+from lipscribe.zoo.language_model import LanguageModelSpec, load_token_lm
+from lipscribe.zoo.registry import LM_FILE
 
 TOY = {
     "frontend": FrontendSpec(channels=(2, 2), stem_frames=1, features=4),

@@ -9,9 +9,9 @@ import pytest
 
 from lipscribe.errors import ConfigError, LipscribeError, MissingExtraError
 from lipscribe.models.builders import build_reader
-from lipscribe.models.checkpoint import load_checkpoint, save_checkpoint, save_spec
 from lipscribe.models.spec import ModelSpec
 from lipscribe.tokenizer import SentencePieceTokenizer, TokenWord, tokenizer_from_dict, train_sentencepiece
+from lipscribe.zoo.checkpoint import load_checkpoint, save_checkpoint, save_spec
 
 sentencepiece = pytest.importorskip("sentencepiece", reason="needs the extra sentencepiece")
 

@@ -32,9 +32,9 @@ def calibrate(
     from lipscribe.cli.searching import search_options
     from lipscribe.errors import LipscribeError
     from lipscribe.evaluation import calibrate_prepared
-    from lipscribe.models.checkpoint import save_spec
-    from lipscribe.models.registry import find_model
     from lipscribe.pipeline import load_model
+    from lipscribe.zoo.checkpoint import save_spec
+    from lipscribe.zoo.registry import find_model
 
     reader = load_model(model, device)
     options = search_options(reader, search, grammar=grammar, phrases=phrases, beam_size=beam_size)

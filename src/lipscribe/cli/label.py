@@ -28,7 +28,7 @@ def label(
     """
     from dataclasses import replace
 
-    from lipscribe.data.diary import ReadingDiary
+    from lipscribe.data.journal import ReadingJournal
     from lipscribe.data.manifest import load_manifest, save_manifest
     from lipscribe.errors import LipscribeError
     from lipscribe.pipeline import load_model
@@ -39,16 +39,16 @@ def label(
     if not any(clip.split == split for clip in clips):
         raise LipscribeError(f"{manifest} has no clip of split {split}: give one of its splits with --split")
     reader, kept, num_read, failed = load_model(model, device), [], 0, 0
-    diary = ReadingDiary(output.with_name(output.name + ".read"), {"model": model, "face": face})
-    if diary.words:
-        print(f"note: {len(diary.words)} clips were read before", file=sys.stderr)
+    journal = ReadingJournal(output.with_name(output.name + ".read"), {"model": model, "face": face})
+    if journal.words:
+        print(f"note: {len(journal.words)} clips were read before", file=sys.stderr)
     for clip in clips:
         if clip.split != split:
             kept.append(clip)
             continue
         try:
-            if (words := diary.words.get(clip.path)) is None:
-                words = diary.add(clip.path, reader.transcribe(clip.path, face=face, progress=True).words)
+            if (words := journal.words.get(clip.path)) is None:
+                words = journal.add(clip.path, reader.transcribe(clip.path, face=face, progress=True).words)
         except LipscribeError as error:
             failed += 1
             print(f"error: {clip.id}: {error}", file=sys.stderr)
@@ -61,7 +61,7 @@ def label(
     if not num_read:
         raise LipscribeError(f"nothing was read in split {split} of {manifest}: see above, or lower --sure-above")
     save_manifest(output, kept)
-    diary.path.unlink()
+    journal.path.unlink()
     total = f"{sum(clip.split == split for clip in clips)} clips of {split}"
     print(f"{num_read} of {total} have what {reader.spec.name} reads in them", file=sys.stderr)
     print(output)

@@ -26,7 +26,7 @@ def models(
     """
     import json
 
-    from lipscribe.models.listing import describe_models, describe_published
+    from lipscribe.zoo.listing import describe_models, describe_published
 
     rows, published = describe_models(), describe_published()
     if as_json:
@@ -70,7 +70,7 @@ def pull(
       lipscribe models pull auto-avsr-lm-en --accept-licence
     """
     from lipscribe.errors import LipscribeError
-    from lipscribe.models.published import find_published
+    from lipscribe.zoo.published import find_published
 
     published = find_published(name)
     _say(f"{name}: {published.reads}; {published.megabytes:.0f} MB")
@@ -83,7 +83,7 @@ def pull(
             f"{name} was not fetched, since its licence is not accepted: "
             f"if you accept it, run `lipscribe models pull {name} --accept-licence`"
         )
-    from lipscribe.models.fetching.pull import pull_model
+    from lipscribe.zoo.fetching.pull import pull_model
 
     imported = pull_model(published, as_name, _say)
     for note in imported.notes:
@@ -122,8 +122,8 @@ def import_model(
 
       lipscribe models import lm_en_subword/model.pth --name lm-en
     """
-    from lipscribe.models.interop import importing
     from lipscribe.models.spec import Card
+    from lipscribe.zoo.interop import importing
 
     card = Card(licence=licence, notice=f"the weights of {name} are licensed: {licence}") if licence else None
     imported = importing.import_model(source, name, units, tokenizer, card)
@@ -141,7 +141,7 @@ def remove(
     Examples:
       lipscribe models remove my-vsr
     """
-    from lipscribe.models.registry import remove_model
+    from lipscribe.zoo.registry import remove_model
 
     _say(f"removed {remove_model(name)}")
 

@@ -126,7 +126,7 @@ def _by_word_model(reader, search: str, lm: str, given: dict):
 
 
 def _token_model(reader, lm: str):
-    from lipscribe.models.scorer import load_token_lm
+    from lipscribe.zoo.language_model import load_token_lm
 
     return load_token_lm(lm, reader.device, reader.precision)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+from lipscribe.atomic import write_whole
 from lipscribe.errors import ManifestError
-from lipscribe.typed import from_dict, to_dict, within
+from lipscribe.schema import from_dict, to_dict, within
 from lipscribe.units import Seconds
-from lipscribe.writing import write_whole
 
 
 @dataclass(frozen=True)

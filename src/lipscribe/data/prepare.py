@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from lipscribe.atomic import write_whole
 from lipscribe.data.manifest import Clip, save_manifest
 from lipscribe.data.shards import PREPARE_FILE, Codec, PreparedClip, clip_members, write_members
 from lipscribe.errors import LipscribeError, ManifestError, NoFaceError
@@ -22,7 +23,6 @@ from lipscribe.mouth import CropKind, crop_mouth, crop_warnings
 from lipscribe.processes import Processes
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
 from lipscribe.video import Video
-from lipscribe.writing import write_whole
 
 CLIPS_PER_SHARD = 50
 WORD_TIME_SLACK: Seconds = 0.1  # how far words may reach past the end of the video: clips may lack a frame or two

@@ -21,7 +21,7 @@ import numpy as np
 
 from lipscribe.data.manifest import Clip
 from lipscribe.errors import ConfigError, ManifestError, MissingExtraError
-from lipscribe.typed import from_dict, to_dict
+from lipscribe.schema import from_dict, to_dict
 
 Codec = Literal["lossless", "compact"]
 # What reading damaged bytes raises, in the words of tarfile, zipfile, zlib, json, numpy and PyAV (see _from_mp4).

@@ -201,8 +201,8 @@ def write_explanation(explanation: Explanation, folder: str | Path) -> list[Path
     Raises:
         LipscribeError: The folder cannot be written, or the video cannot be read any more.
     """
-    from lipscribe.explain.film import draw_film
     from lipscribe.explain.pictures import draw_page
+    from lipscribe.explain.video import draw_video
 
     folder = Path(folder)
     film, report = folder / "explain.mp4", folder / "explain.json"
@@ -215,7 +215,7 @@ def write_explanation(explanation: Explanation, folder: str | Path) -> list[Path
         report.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise LipscribeError(f"{folder} cannot be written ({error.strerror}): give another folder") from None
-    save_video(film, draw_film(explanation), explanation.fps)
+    save_video(film, draw_video(explanation), explanation.fps)
     return [*pages, film, report]
 
 

@@ -26,7 +26,7 @@ from lipscribe.inspection.verdict import (
     overall,
 )
 from lipscribe.mouth import CROP_SIZE
-from lipscribe.typed import to_dict
+from lipscribe.schema import to_dict
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
 from lipscribe.video import Video, VideoInfo, save_video
 from lipscribe.video.source import header_duration, open_video

@@ -1,15 +1,11 @@
 """Decoders and token models as the searches see them: numbers in, numbers out (`lipscribe.search.attention`)."""
 
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lipscribe.models.language_model import load_language_model
-from lipscribe.models.precision import set_precision
-from lipscribe.models.registry import find_language_model
 from lipscribe.models.transformer import History
 from lipscribe.models.transformer_lm import TransformerLM
 
@@ -112,14 +108,3 @@ class LMScorer:
     def select(self, state: History, chosen: np.ndarray) -> History:
         """The states of the texts at the (M,) int64 places `chosen`."""
         return self.lm.select(state, torch.from_numpy(chosen).to(state.visible.device))
-
-
-def load_token_lm(name: str | Path, device: torch.device | str = "cpu", precision: str = "float32") -> LMScorer:
-    """A language model of tokens for `SearchOptions(token_lm=...)`, by its name or folder.
-
-    Raises:
-        CheckpointError: There is none, or it is damaged.
-        ConfigError: See `set_precision`.
-    """
-    _, lm = load_language_model(find_language_model(name))
-    return LMScorer(set_precision(lm.to(device), precision))

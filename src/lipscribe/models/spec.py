@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lipscribe.errors import CheckpointError, ConfigError
+from lipscribe.schema import from_dict, within
 from lipscribe.tokenizer import tokenizer_from_dict
-from lipscribe.typed import from_dict, within
 from lipscribe.units import MODEL_FPS
 
 SPEC_FILE = "spec.json"

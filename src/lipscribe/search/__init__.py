@@ -8,18 +8,18 @@ import numpy as np
 
 from lipscribe.errors import ConfigError
 from lipscribe.search.align import Alignment, align, aligned_hypothesis
-from lipscribe.search.allowed import GrammarScorer
 from lipscribe.search.attention import Added, AttentionScorer, TokenModel, attention_search
 from lipscribe.search.confidence import with_rivals
 from lipscribe.search.ctc_beam import ctc_beam_search
-from lipscribe.search.fusion import Fusion, WordScorer
 from lipscribe.search.grammar import Grammar, grammar_search
+from lipscribe.search.grammar_scorer import GrammarScorer
 from lipscribe.search.greedy import greedy_search
 from lipscribe.search.hypothesis import Candidate, Hypothesis, Span, WordSpan, between_sentences, silence
 from lipscribe.search.inputs import check_inputs
 from lipscribe.search.joint_beam import Weights, joint_search
 from lipscribe.search.language_model import LanguageModel
 from lipscribe.search.lm_beam import lm_beam_search
+from lipscribe.search.shallow_fusion import Fusion, WordScorer
 from lipscribe.tokenizer import END, Tokenizer
 
 __all__ = [

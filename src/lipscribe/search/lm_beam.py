@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from lipscribe.search.fusion import Fusion
 from lipscribe.search.hypothesis import Candidate
+from lipscribe.search.shallow_fusion import Fusion
 from lipscribe.tokenizer import BLANK
 
 TOKEN_FLOOR = math.log(1e-6)  # tokens so much less likely than the best of their frame are not tried

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from lipscribe.atomic import write_whole
 from lipscribe.data.corpora.grid import NOT_WORDS, SLOTS, name_of_sentence, read_align, write_align
 from lipscribe.errors import ConfigError, ManifestError
 from lipscribe.processes import Processes
@@ -28,7 +29,6 @@ from lipscribe.talker.talker import Talker
 from lipscribe.talker.timing import time_phonemes
 from lipscribe.transcript import format_srt
 from lipscribe.units import Seconds
-from lipscribe.writing import write_whole
 
 GRID_CLIPS, SPEAKERS = 2000, 50
 GRID_DURATION: Seconds = 3.0

@@ -9,10 +9,10 @@ import yaml
 
 from lipscribe.errors import ConfigError
 from lipscribe.models.spec import DecoderSpec, ModelSpec
+from lipscribe.schema import from_dict, within
 from lipscribe.search import Grammar
 from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.transforms import AugmentConfig
-from lipscribe.typed import from_dict, within
 
 
 @dataclass(frozen=True)

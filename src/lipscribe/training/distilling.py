@@ -9,12 +9,12 @@ from torch import Tensor
 
 from lipscribe.data.dataset import Batch
 from lipscribe.errors import ConfigError
-from lipscribe.models.checkpoint import load_checkpoint
 from lipscribe.models.frontend import frame_mask
 from lipscribe.models.reader import LipReader
-from lipscribe.models.registry import find_model
 from lipscribe.models.spec import ModelSpec
 from lipscribe.tokenizer import tokenizer_from_dict
+from lipscribe.zoo.checkpoint import load_checkpoint
+from lipscribe.zoo.registry import find_model
 
 
 def load_teacher(name: str, student: ModelSpec, weight: float) -> LipReader:

@@ -19,8 +19,7 @@ from lipscribe.data.dataset import ShardDataset
 from lipscribe.data.shards import check_crop
 from lipscribe.errors import CheckpointError, ConfigError
 from lipscribe.models.builders import build_reader
-from lipscribe.models.checkpoint import save_checkpoint, start_from
-from lipscribe.models.registry import find_model
+from lipscribe.schema import to_dict
 from lipscribe.tokenizer import END, tokenizer_from_dict
 from lipscribe.training.average import MovingAverage
 from lipscribe.training.config import TrainConfig
@@ -30,7 +29,8 @@ from lipscribe.training.logs import log_row, say, tensorboard
 from lipscribe.training.losses import attention_loss, ctc_loss, frame_loss
 from lipscribe.training.scoring import dev_scores
 from lipscribe.transforms import Augment
-from lipscribe.typed import to_dict
+from lipscribe.zoo.checkpoint import save_checkpoint, start_from
+from lipscribe.zoo.registry import find_model
 
 RESUME_FILE = "last.ckpt"
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from lipscribe.models.auto_avsr import AutoAVSRFrontend
 from lipscribe.models.builders import build_reader
-from lipscribe.models.checkpoint import load_checkpoint, save_checkpoint
 from lipscribe.models.frontend import per_frame
 from lipscribe.models.reader import LipReader
 from lipscribe.models.rel_conformer import RelConformerEncoder, by_place
 from lipscribe.models.spec import EncoderSpec, FrontendSpec, InputSpec, ModelSpec
+from lipscribe.zoo.checkpoint import load_checkpoint, save_checkpoint
 
 SIZES = {"small": (64, 4, 128, 2), "full": (768, 12, 3072, 12)}  # hidden, heads, ff, layers
 CLOSE = {"atol": 1e-5, "rtol": 0}
@@ -210,7 +210,7 @@ def test_how_the_legacy_flavour_pairs_places():
 LOAD = """
 import re, sys, torch
 torch.set_num_threads(1)
-from lipscribe.models.checkpoint import load_checkpoint
+from lipscribe.zoo.checkpoint import load_checkpoint
 def peak(): return re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]
 imported = peak()
 _, reader = load_checkpoint(sys.argv[1])

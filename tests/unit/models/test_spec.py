@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from lipscribe.errors import CheckpointError
-from lipscribe.models.registry import find_model
 from lipscribe.models.spec import SPEC_FILE, ModelSpec, load_spec
-from lipscribe.typed import from_dict, to_dict
+from lipscribe.schema import from_dict, to_dict
+from lipscribe.zoo.registry import find_model
 
 RECORD = {
     "name": "toy",

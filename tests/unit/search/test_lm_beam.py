@@ -10,9 +10,9 @@ from table_scorer import Bigrams
 from lipscribe.errors import ConfigError, MissingExtraError
 from lipscribe.search import SearchOptions, search
 from lipscribe.search.ctc_beam import ctc_beam_search
-from lipscribe.search.fusion import Fusion
 from lipscribe.search.language_model import ArpaModel, compare_vocabularies
 from lipscribe.search.lm_beam import lm_beam_search
+from lipscribe.search.shallow_fusion import Fusion
 from lipscribe.tokenizer import CharacterTokenizer, WordTokenizer
 
 ARPA = """

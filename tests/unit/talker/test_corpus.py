@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import lipscribe.talker.corpus
+from lipscribe.atomic import write_whole
 from lipscribe.data.corpora.grid import SLOTS, prepare_grid, read_align, sentence_of_name, write_align
 from lipscribe.data.manifest import WordTime
 from lipscribe.errors import ConfigError, ManifestError
@@ -31,7 +32,6 @@ from lipscribe.talker.corpus import (
 from lipscribe.talker.phonemes import pronounce
 from lipscribe.talker.timing import time_phonemes
 from lipscribe.video import Video
-from lipscribe.writing import write_whole
 
 HERE = Path(__file__).parent
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from lipscribe.errors import ConfigError
+from lipscribe.schema import to_dict
 from lipscribe.training.config import TrainConfig, load_config
-from lipscribe.typed import to_dict
 
 Settings = Callable[..., dict[str, Any]]
 

@@ -12,7 +12,6 @@ from torch import Tensor
 from lipscribe.data.dataset import Batch, ShardDataset
 from lipscribe.errors import CheckpointError, ConfigError
 from lipscribe.models.builders import build_reader
-from lipscribe.models.checkpoint import load_checkpoint, save_checkpoint
 from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import ModelSpec
 from lipscribe.tokenizer import WordTokenizer
@@ -20,6 +19,7 @@ from lipscribe.training import loop
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.distilling import distil_losses, load_teacher, soft_divergence
 from lipscribe.training.loop import train
+from lipscribe.zoo.checkpoint import load_checkpoint, save_checkpoint
 
 MakeConfig = Callable[..., TrainConfig]
 

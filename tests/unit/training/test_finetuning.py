@@ -11,12 +11,12 @@ from torch import nn
 
 from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
-from lipscribe.models.checkpoint import load_checkpoint, save_checkpoint
 from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import ModelSpec
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.freezing import freeze, set_training
 from lipscribe.training.loop import RESUME_FILE, train
+from lipscribe.zoo.checkpoint import load_checkpoint, save_checkpoint
 
 MakeConfig = Callable[..., TrainConfig]
 

@@ -12,11 +12,11 @@ import torch
 
 from lipscribe.data.shards import read_shard, write_shard
 from lipscribe.errors import CheckpointError, ConfigError, ManifestError
-from lipscribe.models.checkpoint import load_checkpoint
 from lipscribe.training import loop
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.loop import RESUME_FILE, train
 from lipscribe.transforms import crops_to_video, normalise_fixed
+from lipscribe.zoo.checkpoint import load_checkpoint
 
 MakeConfig = Callable[..., TrainConfig]
 

@@ -10,10 +10,10 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from lipscribe.atomic import write_whole
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.errors import ManifestError
 from lipscribe.units import Seconds
-from lipscribe.writing import write_whole
 
 SLOTS: tuple[tuple[str, ...], ...] = (
     ("bin", "lay", "place", "set"),

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from lipscribe.cache import cache_folder
 from lipscribe.errors import CheckpointError
-from lipscribe.models import registry
 from lipscribe.models.builders import build_reader
-from lipscribe.models.checkpoint import save_checkpoint
-from lipscribe.models.listing import describe_models, describe_published
-from lipscribe.models.registry import find_language_model, find_model, list_models, models_folder, remove_model
 from lipscribe.models.spec import SPEC_FILE, Card, ModelSpec
+from lipscribe.zoo import registry
+from lipscribe.zoo.cache import cache_folder
+from lipscribe.zoo.checkpoint import save_checkpoint
+from lipscribe.zoo.listing import describe_models, describe_published
+from lipscribe.zoo.registry import find_language_model, find_model, list_models, models_folder, remove_model
 
 
 def put_model(folder: Path, spec: ModelSpec) -> Path:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from lipscribe.errors import LipscribeError
-from lipscribe.models.published import list_published
-from lipscribe.models.registry import DEFAULT_MODEL, list_language_models, list_models, models_folder
 from lipscribe.models.spec import WEIGHTS_FILE, Card, load_spec
 from lipscribe.tokenizer import tokenizer_from_dict
+from lipscribe.zoo.published import list_published
+from lipscribe.zoo.registry import DEFAULT_MODEL, list_language_models, list_models, models_folder
 
 
 def describe_models() -> list[dict[str, str]]:
@@ -59,7 +59,7 @@ def _lip_reader(folder: Path) -> dict[str, str]:
 
 
 def _language_model(folder: Path) -> dict[str, str]:
-    from lipscribe.models.language_model import load_language_model_spec
+    from lipscribe.zoo.language_model import load_language_model_spec
 
     spec = load_language_model_spec(folder)
     return {

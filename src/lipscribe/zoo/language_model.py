@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from lipscribe.errors import CheckpointError
-from lipscribe.models.checkpoint import load_weights, sizes_only
-from lipscribe.models.registry import LM_FILE
+from lipscribe.models.precision import set_precision
+from lipscribe.models.scorer import LMScorer
 from lipscribe.models.spec import WEIGHTS_FILE, Card, read_record
 from lipscribe.models.transformer_lm import TransformerLM
-from lipscribe.typed import from_dict, within
+from lipscribe.schema import from_dict, within
+from lipscribe.zoo.checkpoint import load_weights, sizes_only
+from lipscribe.zoo.registry import LM_FILE, find_language_model
 
 
 @dataclass(frozen=True)
@@ -68,3 +72,14 @@ def load_language_model(folder: Path | str) -> tuple[LanguageModelSpec, Transfor
         raise CheckpointError(f"{Path(folder) / WEIGHTS_FILE} does not fit its {LM_FILE}: import it again")
     model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
     return spec, model.eval()
+
+
+def load_token_lm(name: str | Path, device: torch.device | str = "cpu", precision: str = "float32") -> LMScorer:
+    """A language model of tokens for `SearchOptions(token_lm=...)`, by its name or folder.
+
+    Raises:
+        CheckpointError: There is none, or it is damaged.
+        ConfigError: See `set_precision`.
+    """
+    _, lm = load_language_model(find_language_model(name))
+    return LMScorer(set_precision(lm.to(device), precision))

@@ -21,8 +21,8 @@ from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
 from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import SPEC_FILE, TOKENIZER_FILES, WEIGHTS_FILE, ModelSpec, load_spec
+from lipscribe.schema import to_dict
 from lipscribe.tokenizer import tokenizer_from_dict
-from lipscribe.typed import to_dict
 
 # What has a row for each token: CTC's head, and what either decoder hears and says.
 BY_TOKEN = ("ctc.project.", *(f"decoder.{name}." for name in ("embedding", "project", "embed", "output_layer")))

@@ -18,7 +18,7 @@ NO_MOUTH_GREY = 40  # where no word is explained
 SPAN = "#d6e4f5"
 
 
-def draw_film(explanation: Explanation) -> Iterator[np.ndarray]:
+def draw_video(explanation: Explanation) -> Iterator[np.ndarray]:
     """The frames of the film, (H, W, 3) uint8 RGB each: one a frame of the video, from the first word's stretch on."""
     first = min(stretch.first_frame for stretch in explanation.stretches)
     offset = frame_to_seconds(first, explanation.fps)

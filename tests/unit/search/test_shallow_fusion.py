@@ -9,9 +9,9 @@ import pytest
 from table_scorer import Bigrams, TableScorer
 
 from lipscribe.search import Grammar, SearchOptions, search
-from lipscribe.search.allowed import GrammarScorer
 from lipscribe.search.attention import Added, attention_search, beam_search
-from lipscribe.search.fusion import Fusion, WordScorer
+from lipscribe.search.grammar_scorer import GrammarScorer
+from lipscribe.search.shallow_fusion import Fusion, WordScorer
 from lipscribe.tokenizer import CharacterTokenizer, Tokenizer, UnitsTokenizer, WordTokenizer
 
 WORDS = WordTokenizer(["a", "b", "ba"])

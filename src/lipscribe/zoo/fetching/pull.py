@@ -4,13 +4,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from lipscribe.cache import cache_folder
 from lipscribe.errors import CheckpointError, LipscribeError
-from lipscribe.models.fetching.download import download
-from lipscribe.models.fetching.hub import download_from_hub
-from lipscribe.models.interop.importing import Imported, check_name, import_model, sha256_of
-from lipscribe.models.published import Published, PublishedFile
 from lipscribe.models.spec import Card
+from lipscribe.zoo.cache import cache_folder
+from lipscribe.zoo.fetching.download import download
+from lipscribe.zoo.fetching.hub import download_from_hub
+from lipscribe.zoo.interop.importing import Imported, check_name, import_model, sha256_of
+from lipscribe.zoo.published import Published, PublishedFile
 
 _SPARE_BYTES = 32_000_000
 

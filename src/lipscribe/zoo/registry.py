@@ -4,10 +4,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from lipscribe.cache import cache_folder
 from lipscribe.errors import CheckpointError
-from lipscribe.models.published import list_published
 from lipscribe.models.spec import SPEC_FILE
+from lipscribe.zoo.cache import cache_folder
+from lipscribe.zoo.published import list_published
 
 BUNDLED = Path(__file__).parent.parent / "assets" / "models"
 RUNS = Path("runs")  # where the configs of this project put what they train

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lipscribe.errors import CheckpointError
-from lipscribe.models.interop.tensors import read_config, read_tensors
+from lipscribe.zoo.interop.tensors import read_config, read_tensors
 
 GOOD = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3)}
 

@@ -5,9 +5,9 @@ import pytest
 from table_scorer import TableScorer
 
 from lipscribe.search import Grammar, SearchOptions, between_sentences, search
-from lipscribe.search.allowed import GrammarScorer
 from lipscribe.search.attention import beam_search
 from lipscribe.search.grammar_file import load_phrases
+from lipscribe.search.grammar_scorer import GrammarScorer
 from lipscribe.search.hypothesis import Hypothesis, WordSpan
 from lipscribe.tokenizer import END, CharacterTokenizer, WordTokenizer
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lipscribe.errors import LipscribeError, MissingExtraError
-from lipscribe.models.fetching.download import download
+from lipscribe.zoo.fetching.download import download
 
 TIMEOUT = 30.0  # seconds for the hub to tell of a file
 _SHA256 = re.compile(r"[0-9a-f]{64}")

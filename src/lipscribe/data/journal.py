@@ -4,23 +4,23 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from lipscribe.atomic import write_whole
 from lipscribe.errors import ManifestError
 from lipscribe.transcript import Word
-from lipscribe.writing import write_whole
 
 
-class ReadingDiary:
+class ReadingJournal:
     """A file with a line a video, behind one that says how they were read; an earlier run's is gone on with.
 
     Args:
-        path: The diary's file, made with its first line.
+        path: The journal's file, made with its first line.
         how: What the readings depend on; it has to be that of the earlier run.
 
     Attributes:
         words: What was read so far, by the video's path.
 
     Raises:
-        ManifestError: The file is no diary, or of readings of another kind, or cannot be written.
+        ManifestError: The file is no journal, or of readings of another kind, or cannot be written.
     """
 
     def __init__(self, path: Path, how: dict[str, str]):

@@ -14,12 +14,12 @@ import torch
 from published_models import CONFIG, UNITS, chaplin_names, tiny_state
 
 from lipscribe.errors import CheckpointError, LipscribeError, MissingExtraError
-from lipscribe.models.checkpoint import load_checkpoint
-from lipscribe.models.fetching import download as download_module
-from lipscribe.models.fetching import hub, pull
-from lipscribe.models.fetching.pull import pull_model
-from lipscribe.models.published import Published, PublishedFile, find_published, list_published
-from lipscribe.models.registry import find_model
+from lipscribe.zoo.checkpoint import load_checkpoint
+from lipscribe.zoo.fetching import download as download_module
+from lipscribe.zoo.fetching import hub, pull
+from lipscribe.zoo.fetching.pull import pull_model
+from lipscribe.zoo.published import Published, PublishedFile, find_published, list_published
+from lipscribe.zoo.registry import find_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -10,10 +10,10 @@ import torch
 
 from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
-from lipscribe.models.checkpoint import load_checkpoint, save_checkpoint, save_weights, start_from
 from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import SPEC_FILE, WEIGHTS_FILE, DecoderSpec, ModelSpec
 from lipscribe.tokenizer import tokenizer_from_dict
+from lipscribe.zoo.checkpoint import load_checkpoint, save_checkpoint, save_weights, start_from
 
 
 @pytest.fixture

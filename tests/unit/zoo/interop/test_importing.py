@@ -26,13 +26,13 @@ from published_models import (
 from torch import Tensor
 
 from lipscribe.errors import CheckpointError, LipscribeError
-from lipscribe.models.checkpoint import load_checkpoint
-from lipscribe.models.interop import importing
-from lipscribe.models.interop.importing import import_model
-from lipscribe.models.language_model import load_language_model
-from lipscribe.models.registry import find_language_model, find_model, models_folder
 from lipscribe.models.spec import Card, load_spec
 from lipscribe.tokenizer import tokenizer_from_dict
+from lipscribe.zoo.checkpoint import load_checkpoint
+from lipscribe.zoo.interop import importing
+from lipscribe.zoo.interop.importing import import_model
+from lipscribe.zoo.language_model import load_language_model
+from lipscribe.zoo.registry import find_language_model, find_model, models_folder
 
 
 @pytest.fixture(autouse=True)

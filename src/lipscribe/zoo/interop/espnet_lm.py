@@ -6,11 +6,11 @@ from typing import Any
 from torch import Tensor
 
 from lipscribe.errors import CheckpointError
-from lipscribe.models.checkpoint import sizes_only
-from lipscribe.models.interop.names import count_layers, refuse_misfits, rename
-from lipscribe.models.language_model import LanguageModelSpec, build_language_model
 from lipscribe.models.spec import Card
-from lipscribe.typed import from_dict, to_dict
+from lipscribe.schema import from_dict, to_dict
+from lipscribe.zoo.checkpoint import sizes_only
+from lipscribe.zoo.interop.names import count_layers, refuse_misfits, rename
+from lipscribe.zoo.language_model import LanguageModelSpec, build_language_model
 
 _PREFIXES = (("encoder.input_layer.", "encoder.embed."), ("encoder.norm.", "encoder.after_norm."))  # older ESPnets
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from lipscribe.errors import CheckpointError
-from lipscribe.typed import from_dict
+from lipscribe.schema import from_dict
 
 REGISTRY = Path(__file__).parent.parent / "assets" / "registry.json"
 

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from lipscribe.errors import CheckpointError, LipscribeError
-from lipscribe.models.checkpoint import save_checkpoint, save_weights
-from lipscribe.models.interop import auto_avsr, espnet_lm
-from lipscribe.models.interop.tensors import read_config, read_tensors
-from lipscribe.models.interop.vocabulary import find_tokenizer
-from lipscribe.models.registry import BUNDLED, LM_FILE, models_folder
 from lipscribe.models.spec import WEIGHTS_FILE, Card
-from lipscribe.typed import to_dict
+from lipscribe.schema import to_dict
+from lipscribe.zoo.checkpoint import save_checkpoint, save_weights
+from lipscribe.zoo.interop import auto_avsr, espnet_lm
+from lipscribe.zoo.interop.tensors import read_config, read_tensors
+from lipscribe.zoo.interop.vocabulary import find_tokenizer
+from lipscribe.zoo.registry import BUNDLED, LM_FILE, models_folder
 
 UNKNOWN_LICENCE = "not told at import: ask who published it"
 _SPARE_BYTES = 32_000_000  # of disk space, beside the weights

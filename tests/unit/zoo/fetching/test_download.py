@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lipscribe.errors import LipscribeError
-from lipscribe.models.fetching import download as module
-from lipscribe.models.fetching.download import download
+from lipscribe.zoo.fetching import download as module
+from lipscribe.zoo.fetching.download import download
 
 CONTENT = np.random.default_rng(0).bytes(3_500_000)
 

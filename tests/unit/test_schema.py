@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from lipscribe.errors import ConfigError, ManifestError
-from lipscribe.typed import from_dict, to_dict, within
+from lipscribe.schema import from_dict, to_dict, within
 
 
 @dataclass(frozen=True)

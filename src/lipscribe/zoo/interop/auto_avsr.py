@@ -12,10 +12,10 @@ from torch import Tensor
 
 from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
-from lipscribe.models.checkpoint import sizes_only
-from lipscribe.models.interop.names import count_layers, refuse_misfits, rename
 from lipscribe.models.spec import Card, DecoderSpec, EncoderSpec, FrontendSpec, InputSpec, ModelSpec
-from lipscribe.typed import from_dict, to_dict
+from lipscribe.schema import from_dict, to_dict
+from lipscribe.zoo.checkpoint import sizes_only
+from lipscribe.zoo.interop.names import count_layers, refuse_misfits, rename
 
 CROP_PX = 88  # of the mouth that all of them see
 _PREFIXES = (

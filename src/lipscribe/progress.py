@@ -1,0 +1,39 @@
+"""How far long work has come: the library reports it to a callback, and draws and prints nothing itself.
+
+    def report(task: str, done: int, total: int | None) -> None:
+        print(task, done, total)
+
+    lipscribe.transcribe("talk.mp4", progress=report)
+
+The command line draws bars with it (`lipscribe.cli.bars`).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias, TypeVar
+
+Progress: TypeAlias = Callable[[str, int, int | None], None]
+"""Called with the name of the task, the items done so far and their total, None where nobody knows it."""
+
+Item = TypeVar("Item")
+
+
+def tracked(
+    items: Iterable[Item], progress: Progress | None, task: str, total: int | None = None, done: int = 0
+) -> Iterator[Item]:
+    """The items, each reported once it has been worked on.
+
+    Args:
+        progress: None reports nothing.
+        total: None takes the length of the items, where they have one.
+        done: Items of the task that were done before these.
+    """
+    if progress is None:
+        yield from items
+        return
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    progress(task, done, total)
+    for item in items:
+        yield item
+        done += 1
+        progress(task, done, total)
