@@ -1,0 +1,35 @@
+"""Progress bars on stderr, drawn from what the library reports (`lipscribe.progress`)."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lipscribe.progress import Progress
+
+
+@contextmanager
+def bars(shown: bool = True) -> Iterator[Progress | None]:
+    """A bar for each task that is under way; each goes when its task is done.
+
+    Args:
+        shown: False draws nothing, and neither is anything drawn where stderr is no terminal: then it gives None.
+    """
+    if not shown or sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Display
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Display(*columns, console=Console(stderr=True), transient=True) as display:
+        tasks = {}
+
+        def report(task: str, done: int, total: int | None) -> None:
+            if task not in tasks:
+                tasks[task] = display.add_task(task, total=total)
+            display.update(tasks[task], completed=done, total=total)
+            if total is not None and done >= total:
+                display.remove_task(tasks.pop(task))
+
+        yield report

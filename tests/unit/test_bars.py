@@ -1,0 +1,29 @@
+"""Bars are drawn on a terminal only."""
+
+import io
+import sys
+
+from lipscribe.cli.bars import bars
+from lipscribe.progress import tracked
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_task_is_drawn_on_a_terminal(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with bars() as progress:
+        assert list(tracked(range(3), progress, "faces")) == [0, 1, 2]
+        progress("mouths", 2, 7)
+    assert "mouths" in sys.stderr.getvalue() and "2/7" in sys.stderr.getvalue()
+
+
+def test_nothing_is_drawn_elsewhere(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with bars() as progress:
+        assert progress is None
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with bars(shown=False) as progress:
+        assert progress is None
