@@ -33,6 +33,15 @@ class InputSpec:
     crop: Literal["lipscribe", "auto-avsr"] = "lipscribe"
     normalisation: Literal["frame", "fixed"] = "frame"
 
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        if self.fps == MODEL_FPS:
+            return []
+        return [
+            f"fps is {self.fps:g}, wanted {MODEL_FPS:g}: clips are prepared and words are timed at that rate, and a "
+            "video of any rate is read at it"
+        ]
+
 
 @dataclass(frozen=True)
 class FrontendSpec:
@@ -70,6 +79,30 @@ class FrontendSpec:
 
 
 @dataclass(frozen=True)
+class WindowSizes:
+    """How much of a long run a network and its decoder read at once, in frames.
+
+    Attributes:
+        window: Frames read at once, whose output is kept.
+        context: Frames beyond each side of a window that the network reads and whose output is thrown away. A run of up
+            to `window + context` frames is read whole.
+        decoder_piece: Frames that a decoder searches at once: what it attends to has to be about as long as what it
+            learned from.
+    """
+
+    window: int
+    context: int
+    decoder_piece: int
+
+
+NEARBY = WindowSizes(150, 50, 150)  # 6 s, as long as two sentences of GRID
+# For a network that attends to all frames, and learned from long utterances: up to 13 s are read whole and searched in
+# one piece, as the published code does; at most 16 s are read at once. What such a network makes of a frame depends on
+# all the others, so that windows come near to the whole and are not equal to it, least so at their seams.
+ATTENDS_TO_ALL = WindowSizes(250, 75, 325)
+
+
+@dataclass(frozen=True)
 class EncoderSpec:
     """What reads the sequence.
 
@@ -94,6 +127,16 @@ class EncoderSpec:
     heads: int = within(4, 1)
     ff: int = within(0, 0)
     positions: Literal["latest", "legacy"] = "latest"
+
+    @property
+    def attends_to_all(self) -> bool:
+        """Whether every frame depends on all the others, so that windows do not add up to the whole."""
+        return self.cell in ("conformer", "rel-conformer")
+
+    @property
+    def window(self) -> WindowSizes:
+        """In what lengths a long run is read."""
+        return ATTENDS_TO_ALL if self.attends_to_all else NEARBY
 
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""
@@ -131,6 +174,11 @@ class DecoderSpec:
     kind: Literal["lstm", "transformer"] = "lstm"
     heads: int = within(4, 1)
     ff: int = within(0, 0)
+
+    @property
+    def own_end(self) -> bool:
+        """Whether sentences end with a symbol of their own, the tokenizer's last token, instead of CTC's blank."""
+        return self.kind == "transformer"
 
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""

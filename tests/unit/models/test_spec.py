@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lipscribe.errors import CheckpointError
-from lipscribe.models.spec import SPEC_FILE, ModelSpec, load_spec
+from lipscribe.models.spec import SPEC_FILE, DecoderSpec, EncoderSpec, ModelSpec, WindowSizes, load_spec
 from lipscribe.schema import from_dict, to_dict
 from lipscribe.zoo.registry import find_model
 
@@ -96,6 +96,11 @@ def test_round_trip(tmp_path: Path):
         ),
         ({"input": {"crop": "other"}}, "input.crop is 'other', wanted one of lipscribe, auto-avsr"),
         ({"input": {"normalisation": "none"}}, "input.normalisation is 'none', wanted one of frame, fixed"),
+        (
+            {"input": {"fps": 50}},
+            "input: fps is 50, wanted 25: clips are prepared and words are timed at that rate, and a video of any rate "
+            "is read at it",
+        ),
         ({"input": {"height": 200}}, "input.height is 200, wanted 8 to 96"),
         ({"format_version": 2}, "format_version is 2, wanted 1 to 1"),
         ({"card": {"scores": {"dev_wer": "low"}}}, "card.scores.dev_wer is 'low', wanted a number"),
@@ -140,3 +145,20 @@ def test_a_damaged_spec(tmp_path: Path):
 def test_a_folder_without_a_spec(tmp_path: Path):
     with pytest.raises(CheckpointError, match=r"holds no spec.json: a model is a folder that `lipscribe train` wrote"):
         load_spec(tmp_path)
+
+
+@pytest.mark.parametrize("cell", ["conformer", "rel-conformer"])
+def test_a_network_that_attends_to_all_frames_is_read_whole_for_13_s(cell: str):
+    spec = EncoderSpec(cell=cell)
+    assert spec.attends_to_all
+    assert spec.window.window + spec.window.context == 325
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "tcn", "none"])
+def test_others_are_read_in_windows_of_6_s(cell: str):
+    spec = EncoderSpec(cell=cell)
+    assert (spec.attends_to_all, spec.window) == (False, WindowSizes(150, 50, 150))
+
+
+def test_a_transformer_ends_sentences_with_a_symbol_of_its_own():
+    assert (DecoderSpec(kind="transformer").own_end, DecoderSpec().own_end) == (True, False)

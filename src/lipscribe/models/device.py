@@ -1,0 +1,23 @@
+"""Where networks compute: a GPU where there is one."""
+
+import torch
+
+from lipscribe.errors import ConfigError
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of a name, once it is known to work.
+
+    Args:
+        name: "cpu", "cuda", "cuda:1", "mps"; "auto" is the first of cuda, mps and cpu that is there.
+
+    Raises:
+        ConfigError: torch does not know the device, or it is unavailable here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = "torch knows none of this name" if "Expected one of" in str(error) else str(error).splitlines()[0]
+        raise ConfigError(f"device {name!r} is unavailable ({reason}): give cpu, cuda or mps") from None
