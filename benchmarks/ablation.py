@@ -4,7 +4,7 @@
     python benchmarks/ablation.py run --data prepared/ --rows pool stem --seeds 1 2 3
     python benchmarks/ablation.py report --output docs/pictures/ablation.png
 
-Every row has the same clips, batches, steps and augmentation (configs/ablation.yaml). What is compared is the dev WER
+Every row has the same clips, batches, steps and augmentation (config ablation). What is compared is the dev WER
 with no grammar and no language model, by the search that goes with the head.
 """
 
@@ -156,7 +156,7 @@ def parse(
 
 
 def main() -> None:
-    args = parse(__doc__, "ablation", "configs/ablation.yaml", ROWS, [1, 2, 3], "docs/pictures/ablation.png")
+    args = parse(__doc__, "ablation", "ablation", ROWS, [1, 2, 3], "docs/pictures/ablation.png")
     if args.command == "report":
         results = collect(args.runs)
         print(table(results))

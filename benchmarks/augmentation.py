@@ -4,7 +4,7 @@
     python benchmarks/augmentation.py report
 
 Every row learns from the same 200 clips in the same 500 steps, on top of the bundled model of talkers
-(configs/few-clips.yaml), and reads the dev clips with the grammar and without.
+(config few-clips), and reads the dev clips with the grammar and without.
 """
 
 import json
@@ -31,7 +31,7 @@ ROWS: dict[str, tuple[str, dict]] = {
 
 
 def main() -> None:
-    args = parse(__doc__, "augmentation", "configs/few-clips.yaml", ROWS, [1], clips=200, epochs=20)
+    args = parse(__doc__, "augmentation", "few-clips", ROWS, [1], clips=200, epochs=20)
     if args.command == "report":
         print(table(args.runs))
         return

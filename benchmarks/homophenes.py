@@ -3,7 +3,7 @@
     python benchmarks/homophenes.py sentences > words.txt
     lipscribe talk --corpus words.txt --speakers 40 --seed 2 -o words/
     lipscribe prepare grid --root words/ --output prepared-words/
-    lipscribe train configs/homophenes.yaml
+    lipscribe train homophenes
     python benchmarks/homophenes.py matrix runs/homophenes/last prepared-words/ --output docs/pictures/homophenes.png
 
 Sentences are five words drawn at random, so nothing but the picture tells which word it is.

@@ -78,7 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real", type=Path, required=True, help="prepared folder of the real clips")
     parser.add_argument("--start", default="talkers", help="name or folder of a model trained on synthetic talkers")
-    parser.add_argument("--config", type=Path, default=Path("configs/few-clips.yaml"))
+    parser.add_argument("--config", type=Path, default=Path("few-clips"))
     parser.add_argument("--output", type=Path, default=Path("runs/pretraining"))
     parser.add_argument("--picture", type=Path, default=Path("docs/pictures/pretraining.png"))
     parser.add_argument("--steps", type=int, default=800)

@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, help="the model's folder")
     parser.add_argument("report", type=Path, help="report.json of its evaluation")
-    parser.add_argument("--config", type=Path, default=Path("configs/grid-s1.yaml"))
+    parser.add_argument("--config", type=Path, default=Path("grid-s1"))
     args = parser.parse_args()
     spec = load_spec(args.model)
     report = json.loads(args.report.read_text(encoding="utf-8"))

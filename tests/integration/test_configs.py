@@ -1,18 +1,21 @@
-"""Every config of the tree makes a model that reads."""
+"""Every bundled config makes a model that reads, and is listed and copied as a user does it."""
 
 from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from lipscribe.cli.app import app
 from lipscribe.data.corpora.grid import SLOTS
 from lipscribe.models.builders import build_reader
 from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.training.config import load_config
+from lipscribe.training.config_file import BUNDLED, whole_config
 from lipscribe.training.distilling import load_teacher
 from lipscribe.transforms import Augment
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+CONFIGS = sorted(BUNDLED.glob("*.yaml"))
 
 LIPNET_CONVOLUTIONS = ((3, 32, 3 * 5 * 5), (32, 64, 3 * 5 * 5), (64, 96, 3 * 3 * 3))  # channels in, out, kernel
 
@@ -55,3 +58,60 @@ def test_lipnet_has_as_many_weights_as_the_published_network():
     assert published == 4_574_460
     colours = 2 * 32 * 3 * 5 * 5  # the published input is in colour, ours grey
     assert sum(weights.numel() for weights in reader.parameters()) == published - colours
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_each_is_listed_with_a_sentence():
+    code, stdout, _ = run("configs")
+    assert code == 0
+    listed = dict(line.split(maxsplit=1) for line in stdout.splitlines())
+    assert list(listed) == [path.stem for path in CONFIGS]
+    assert all(summary.endswith(".") and len(summary) <= 118 for summary in listed.values())
+
+
+@pytest.mark.parametrize("name", [path.stem for path in CONFIGS])
+def test_a_copy_says_the_same_and_needs_no_other_file(name: str, tmp_path: Path):
+    copied = tmp_path / "mine.yaml"
+    copied.write_text(whole_config(name), encoding="utf-8")
+    assert load_config(copied) == load_config(name)
+    assert "base" not in {line.split(":")[0] for line in copied.read_text().splitlines()}
+
+
+def test_a_config_is_copied_and_nothing_is_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    code, stdout, stderr = run("configs", "copy", "few-clips")
+    assert (code, stdout) == (0, "few-clips.yaml\n")
+    assert "lipscribe train few-clips.yaml" in stderr
+    text = Path("few-clips.yaml").read_text(encoding="utf-8")
+    assert text.startswith("# Few clips of one person")
+    assert "start_from: talkers" in text
+    assert "words: [a, again, at" in text  # of its base
+    assert run("configs", "copy", "few-clips", "-o", "few-clips.yaml") == (
+        2,
+        "",
+        "error: few-clips.yaml exists: give another file with --output, or delete it first\n",
+    )
+    code, _, stderr = run("configs", "copy", "few-clip")
+    assert code == 2
+    assert "no bundled config 'few-clip': give one of ablation, characters" in stderr
+    code, _, stderr = run("configs", "copy", "ctc", "-o", "none/ctc.yaml")
+    assert code == 2
+    assert "none/ctc.yaml cannot be written (No such file or directory)" in stderr
+
+
+def test_training_takes_a_name_beside_a_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "talkers").mkdir()
+    assert load_config("talkers") == load_config("configs/talkers.yaml") == load_config(BUNDLED / "talkers.yaml")
+    (tmp_path / "mine.yaml").write_text("base: talkers\noutput: runs/mine\n")
+    assert load_config("mine.yaml") == load_config("talkers", output="runs/mine")
+    code, _, stderr = run("train", "talkers", "--data", "nowhere/")
+    assert code == 2
+    assert "nowhere" in stderr
+    code, _, stderr = run("train", "talker")
+    assert code == 2
+    assert "talker does not exist: give a YAML file, or one of the bundled configs" in stderr

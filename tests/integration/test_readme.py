@@ -38,6 +38,7 @@ def test_every_command_and_flag_exists():
         "demo",
         "explain",
         "label",
+        "configs",
     }
     for name, rest in shown:
         if name in commands:

@@ -17,6 +17,8 @@ assert pathlib.Path(lipscribe.__file__).is_relative_to(pathlib.Path.cwd() / "whe
 clip = Talker(seed=7).say("place red at l seven please")
 print(lipscribe.transcribe(clip.frames, "talkers").text)
 print(lipscribe.load_model().name)
+from lipscribe.training.config import load_config
+print(load_config("few-clips").start_from)
 """
 
 
@@ -34,6 +36,7 @@ def test_the_wheel_has_the_data(wheel: Path, repo: Path) -> None:
     assets = repo / "src" / "lipscribe" / "assets"
     wanted = {f"lipscribe/assets/{path.relative_to(assets).as_posix()}" for path in assets.rglob("*.*")}
     assert len(wanted) > 10
+    assert "lipscribe/assets/configs/few-clips.yaml" in wanted
     assert wanted <= set(zipfile.ZipFile(wheel).namelist())
 
 
@@ -43,4 +46,4 @@ def test_the_wheel_reads_outside_the_repository(wheel: Path, tmp_path: Path) -> 
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "wheel"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", READ], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "place red at l seven please\ngrid-s1\n"
+    assert done.stdout == "place red at l seven please\ngrid-s1\ntalkers\n"

@@ -11,6 +11,7 @@ import typer
 import typer.core
 
 from lipscribe.cli.calibrate import calibrate
+from lipscribe.cli.configs import configs, copy
 from lipscribe.cli.demo import demo
 from lipscribe.cli.evaluate import evaluate
 from lipscribe.cli.explain import explain
@@ -123,11 +124,16 @@ def _drop_stdout() -> None:
 for _command in (transcribe, inspect, explain, demo, talk, prepare, label, train, evaluate, calibrate):
     app.command()(_guarded(_command))
 
-_models = typer.Typer(invoke_without_command=True)
-_models.callback()(_guarded(models))
-for _name, _command in {"pull": pull, "import": import_model, "remove": remove}.items():
-    _models.command(_name)(_guarded(_command))
-app.add_typer(_models, name="models")
+_GROUPS = {  # each is a command too, which lists
+    "models": (models, {"pull": pull, "import": import_model, "remove": remove}),
+    "configs": (configs, {"copy": copy}),
+}
+for _name, (_listing, _commands) in _GROUPS.items():
+    _group = typer.Typer(invoke_without_command=True)
+    _group.callback()(_guarded(_listing))
+    for _word, _command in _commands.items():
+        _group.command(_word)(_guarded(_command))
+    app.add_typer(_group, name=_name)
 
 
 @app.callback(invoke_without_command=True)

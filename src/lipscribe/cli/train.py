@@ -1,13 +1,14 @@
 """`lipscribe train`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="A YAML file such as configs/grid-s1.yaml.", show_default=False)],
+    config: Annotated[
+        str, typer.Argument(help="A YAML file, or one of the names that `lipscribe configs` lists.", show_default=False)
+    ],
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")] = False,
     output: Annotated[str | None, typer.Option(help="Run folder, instead of the config's.", show_default=False)] = None,
     data: Annotated[
@@ -21,11 +22,11 @@ def train(
     """Train a lip reader from prepared clips.
 
     Examples:
-      lipscribe train configs/grid-s1.yaml
+      lipscribe train few-clips
 
-      lipscribe train configs/grid-s1.yaml --resume
+      lipscribe train few-clips --resume
 
-      lipscribe train configs/grid-s1.yaml --start-from runs/talkers/last --output runs/warm
+      lipscribe train mine.yaml --start-from runs/few-clips --output runs/warm
     """
     from lipscribe.training.config import load_config
     from lipscribe.training.loop import train as run

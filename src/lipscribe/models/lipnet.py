@@ -1,7 +1,7 @@
 """Frames -> features by LipNet's three 3D convolutions: the published baseline, on the same footing as ours.
 
 Assael, Shillingford, Whiteson and de Freitas, "LipNet: end-to-end sentence-level lipreading", 2016, arXiv 1611.01599.
-`configs/lipnet.yaml` is the whole of it: this, two bidirectional GRUs of 256, and CTC over characters.
+The config `lipnet` is the whole of it: this, two bidirectional GRUs of 256, and CTC over characters.
 """
 
 from torch import Tensor, nn

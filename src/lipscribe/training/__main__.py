@@ -11,7 +11,7 @@ from lipscribe.training.loop import train
 def main() -> int:
     """Runs the command line and returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m lipscribe.training", description="Train a lip reader.")
-    parser.add_argument("config", help="a YAML file such as configs/grid-s1.yaml")
+    parser.add_argument("config", help="a YAML file, or a bundled config's name such as grid-s1")
     parser.add_argument("--resume", action="store_true", help="go on from the last finished epoch")
     args = parser.parse_args()
     try:

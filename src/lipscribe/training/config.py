@@ -3,15 +3,14 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import yaml
+from typing import Literal
 
 from lipscribe.errors import ConfigError
 from lipscribe.models.spec import DecoderSpec, ModelSpec
 from lipscribe.schema import from_dict, within
 from lipscribe.search import Grammar
 from lipscribe.tokenizer import tokenizer_from_dict
+from lipscribe.training.config_file import read_config
 from lipscribe.transforms import AugmentConfig
 
 
@@ -138,17 +137,18 @@ class TrainConfig:
 
 
 def load_config(path: Path | str, **overrides) -> TrainConfig:
-    """Reads a config file.
+    """Reads a config: a file, or a bundled one by its name.
 
-    A file may name another, beside it, as its `base`: what it does not say is as it is there.
+    A file may name another as its `base`, beside it or bundled: what it does not say is as it is there.
 
     Args:
+        path: A YAML file, or a name such as "few-clips" (`list_configs`).
         overrides: Values that replace the file's, named with `__` for a dot: `optim__epochs=3`.
 
     Raises:
         ConfigError: It is missing, no YAML, its own base, or has faults; all of them are listed.
     """
-    data = _read_with_base(Path(path), ())
+    data = read_config(path)
     for name, value in overrides.items():
         *parents, leaf = name.split("__")
         place = data
@@ -157,40 +157,3 @@ def load_config(path: Path | str, **overrides) -> TrainConfig:
         if isinstance(place, dict):  # what else stands there is a fault, named below
             place[leaf] = value
     return from_dict(TrainConfig, data, str(path))
-
-
-def _read_with_base(path: Path, users: tuple[Path, ...]) -> dict[str, Any]:
-    """A config as plain data, laid over that of its base; `users` are the files that build on it."""
-    if path.resolve() in users:
-        raise ConfigError(f"{path} is its own base, through {len(users)} files: take one `base` out")
-    data = _read(path)
-    base = data.pop("base", None)
-    if base is None:
-        return data
-    if not isinstance(base, str):
-        raise ConfigError(f"{path}: base is {base!r}, wanted the name of a config beside it")
-    return _laid_over(_read_with_base(path.parent / base, (*users, path.resolve())), data)
-
-
-def _laid_over(base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-    """Sections are merged; values and lists replace what is there."""
-    merged = dict(base)
-    for name, value in data.items():
-        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
-        merged[name] = _laid_over(merged[name], value) if both else value
-    return merged
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist: give a config such as configs/grid-s1.yaml") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"{path} is not readable YAML ({' '.join(str(error).split())}): give a config such as configs/grid-s1.yaml"
-        ) from None
-    if not isinstance(data, dict):
-        names = ", ".join(f.name for f in dataclasses.fields(TrainConfig))
-        raise ConfigError(f"{path} holds no settings, wanted a mapping with {names}")
-    return data

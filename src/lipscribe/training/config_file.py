@@ -1,0 +1,101 @@
+"""Config files: the bundled ones by name, a file with its bases merged, and one written whole, to edit."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lipscribe.errors import ConfigError
+
+BUNDLED = Path(__file__).parent.parent / "assets" / "configs"
+_EARLIER = Path("configs")  # where the repository had them: `configs/grid-s1.yaml` still means `grid-s1`
+
+
+def list_configs() -> Iterator[tuple[str, str]]:
+    """Name of each bundled config, and the first line of its comment, which says what it is."""
+    for path in sorted(BUNDLED.glob("*.yaml")):
+        yield path.stem, path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+
+
+def find_config(name: str | Path) -> Path:
+    """The file of a config: one that exists, else a bundled one by its name.
+
+    Raises:
+        ConfigError: There is none; the bundled ones are named.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    bundled = BUNDLED / f"{path.stem if path.suffix == '.yaml' else path.name}.yaml"
+    if path.parent in (Path(), _EARLIER) and bundled.is_file():  # a folder may have the same name: talkers/
+        return bundled
+    if path.exists():
+        raise ConfigError(f"{path} is not readable YAML (it is a folder): give a YAML file")
+    names = ", ".join(known for known, _ in list_configs())
+    raise ConfigError(f"{path} does not exist: give a YAML file, or one of the bundled configs: {names}")
+
+
+def read_config(name: str | Path) -> dict[str, Any]:
+    """A config as plain data, laid over that of its `base`, a file beside it or a bundled config.
+
+    Raises:
+        ConfigError: It is missing, no YAML, or its own base.
+    """
+    return _read_with_base(find_config(name), ())
+
+
+def whole_config(name: str) -> str:
+    """The text of a bundled config that needs no other file: as it is, or with its base merged under its own comment.
+
+    Raises:
+        ConfigError: No bundled config has this name.
+    """
+    names = [known for known, _ in list_configs()]
+    if name not in names:
+        raise ConfigError(f"no bundled config {name!r}: give one of {', '.join(names)}")
+    text = (BUNDLED / f"{name}.yaml").read_text(encoding="utf-8")
+    base = yaml.safe_load(text).get("base")
+    if base is None:
+        return text
+    comment = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
+    settings = yaml.safe_dump(
+        read_config(name), sort_keys=False, default_flow_style=None, width=120, allow_unicode=True
+    )
+    return f"{comment}# Its base, {base}, is merged into it.\n{settings}"
+
+
+def _read_with_base(path: Path, users: tuple[Path, ...]) -> dict[str, Any]:
+    """A config as plain data, laid over that of its base; `users` are the files that build on it."""
+    if path.resolve() in users:
+        raise ConfigError(f"{path} is its own base, through {len(users)} files: take one `base` out")
+    data = _read(path)
+    base = data.pop("base", None)
+    if base is None:
+        return data
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base is {base!r}, wanted the name of a config beside it")
+    beside = path.parent / base
+    found = beside if beside.is_file() else find_config(base)
+    return _laid_over(_read_with_base(found, (*users, path.resolve())), data)
+
+
+def _laid_over(base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """Sections are merged; values and lists replace what is there."""
+    merged = dict(base)
+    for name, value in data.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _laid_over(merged[name], value) if both else value
+    return merged
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(
+            f"{path} is not readable YAML ({' '.join(str(error).split())}): `lipscribe configs copy` writes one to edit"
+        ) from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} holds no settings, wanted a mapping with output, data, model and others")
+    return data
