@@ -7,7 +7,7 @@ import torch
 from typer.testing import CliRunner
 
 from lipscribe.cli.app import app
-from lipscribe.data.corpora.grid import SLOTS
+from lipscribe.data.corpora.grid import SLOT_NAMES, SLOTS
 from lipscribe.models.builders import build_reader
 from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.training.config import load_config
@@ -39,6 +39,7 @@ def test_a_config_makes_a_model_that_reads(path: Path):
 def test_the_bundled_models_config_knows_exactly_the_words_of_grid():
     model = load_config(CONFIGS[0].parent / "grid-s1.yaml").model
     assert model.grammar == SLOTS
+    assert model.slot_names == SLOT_NAMES
     assert set(model.tokenizer["words"]) == {word for slot in SLOTS for word in slot}
 
 

@@ -29,6 +29,7 @@ def calibrate(
     """
     from dataclasses import replace
 
+    from lipscribe.cli.bars import bars
     from lipscribe.cli.searching import search_options
     from lipscribe.errors import LipscribeError
     from lipscribe.evaluation import calibrate_prepared
@@ -38,7 +39,8 @@ def calibrate(
 
     reader = load_model(model, device)
     options = search_options(reader, search, grammar=grammar, phrases=phrases, beam_size=beam_size)
-    fit = calibrate_prepared(reader, source, split, options)
+    with bars() as progress:
+        fit = calibrate_prepared(reader, source, split, options, progress)
     folder = find_model(model)
     temperatures = {**reader.spec.temperatures, options.method: fit.temperature}
     try:

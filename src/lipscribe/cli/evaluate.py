@@ -55,12 +55,12 @@ def evaluate(
 
       lipscribe evaluate my-clips.jsonl --split test
     """
+    from lipscribe.cli.bars import bars
     from lipscribe.cli.files import result_folder
     from lipscribe.cli.searching import search_options
     from lipscribe.data.manifest import load_manifest
     from lipscribe.errors import ManifestError
     from lipscribe.evaluation import evaluate_prepared, evaluate_videos, write_evaluation
-    from lipscribe.evaluation.report import facts, headline
     from lipscribe.pipeline import load_model
 
     if output is not None:
@@ -74,15 +74,20 @@ def evaluate(
     files = {"grammar": grammar, "phrases": phrases, "lm": lm}
     weights = {"lm_weight": lm_weight, "word_bonus": word_bonus, "length_bonus": length_bonus, "ctc_weight": ctc_weight}
     options = search_options(reader, search, beam_size=beam_size, **files, **weights)
-    evaluation = evaluate_videos(reader, clips, options) if raw else evaluate_prepared(reader, source, split, options)
-    print("\n".join([headline(evaluation), *facts(evaluation)]))
-    failures = _tell_failures(evaluation)
+    with bars() as progress:
+        how = {"options": options, "progress": progress}
+        evaluation = evaluate_videos(reader, clips, **how) if raw else evaluate_prepared(reader, source, split, **how)
+    failures = _tell(evaluation)
     for path in write_evaluation(evaluation, output) if output is not None else ():
         typer.echo(str(path), err=True)
     return 1 if failures else 0
 
 
-def _tell_failures(evaluation) -> int:
+def _tell(evaluation) -> int:
+    """Prints the figures and the clips that could not be read; returns how many these are."""
+    from lipscribe.evaluation.report import facts, headline
+
+    print("\n".join([headline(evaluation), *facts(evaluation)]))
     failures = [clip for clip in evaluation.clips if clip.failure]
     for clip in failures:
         print(f"could not be read: {clip.id}: {clip.failure}", file=sys.stderr)

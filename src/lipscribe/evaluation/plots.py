@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipscribe.evaluation.report import facts, headline
-from lipscribe.evaluation.scores import ClipScore, Evaluation, PositionScore, position_pairs
+from lipscribe.evaluation.result import ClipScore, Evaluation, PositionScore
+from lipscribe.evaluation.scores import position_pairs
 from lipscribe.figures import ACCENT, BAD, FAINT, INK, MUTED, Page, shortened
 from lipscribe.metrics import DELETION, HIT, INSERTION, align_words
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from lipscribe.evaluation.scores import ErrorRate, Evaluation
+from lipscribe.evaluation.result import ErrorRate, Evaluation
 
 MAX_ROWS = 10  # of a list; all of them stand in report.json
 MAX_CLIP_ROWS = 20  # of clips that could not be read

@@ -2,15 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lipscribe.data.shards import read_shard
 from lipscribe.errors import LipscribeError
-from lipscribe.evaluation.scores import Reading, measure_calibration, word_outcomes
+from lipscribe.evaluation.read import read_prepared, shards_for
+from lipscribe.evaluation.result import Reading
+from lipscribe.evaluation.scores import measure_calibration, word_outcomes
+from lipscribe.progress import Progress, tracked
+from lipscribe.search import SearchOptions
+
+if TYPE_CHECKING:
+    from lipscribe.pipeline import Model
 
 TEMPERATURES = np.geomspace(0.2, 5.0, 322)  # a hundredth apart; beyond them probabilities mean little either way
 MIN_WORDS = 50  # with fewer, chance decides
-NEAREST = 1e-6  # to 0 and 1, that a probability is taken for, or one sure error would outweigh everything
+NEAREST = 1e-6  # probabilities are kept this far from 0 and 1: one sure error would outweigh everything else
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,36 @@ class Fit:
     before: float
     after: float
     num_words: int
+
+
+def calibrate_prepared(
+    model: "Model",
+    folder: Path | str,
+    split: str = "dev",
+    options: SearchOptions | None = None,
+    progress: Progress | None = None,
+) -> Fit:
+    """Fits the temperature of a search's word probabilities on the prepared clips of a split.
+
+    Args:
+        options: The search; None is the model's own.
+        progress: Told of each clip that was read.
+
+    Raises:
+        ManifestError: The folder has no such split, or is damaged.
+        ConfigError: Its crops are of another kind than the model's.
+        LipscribeError: Too few words were read.
+    """
+    options = options or model.default_search
+    shards = shards_for(model, folder, split)
+    uncalibrated = model.uncalibrated()
+    clips = (prepared for shard in shards for prepared in read_shard(shard))
+    readings = [
+        reading
+        for prepared in tracked(clips, progress, f"read {split}")
+        for _, reading, _ in read_prepared(uncalibrated, prepared, {options.method: options})
+    ]
+    return fit_temperature(readings)
 
 
 def fit_temperature(readings: Sequence[Reading]) -> Fit:

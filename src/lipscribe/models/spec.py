@@ -216,6 +216,7 @@ class ModelSpec:
     Attributes:
         tokenizer: See `tokenizer_from_dict`.
         grammar: The words of each slot of a sentence, where the model knows one kind of sentence only; None is open.
+        slot_names: What the grammar's slots are called, such as "command"; reports name places in the sentence by them.
         ctc: Whether there is a CTC head.
         decoder: The attention decoder, None where there is none.
         temperatures: Of word probabilities, by search method, 1 where missing; `lipscribe calibrate` fits them.
@@ -231,6 +232,7 @@ class ModelSpec:
     ctc: bool = True
     decoder: DecoderSpec | None = None
     grammar: tuple[tuple[str, ...], ...] | None = None
+    slot_names: tuple[str, ...] | None = None
     flip_average: bool = False
     shift_average: int = within(0, 0, 44)
     temperatures: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -250,6 +252,9 @@ class ModelSpec:
             faults.append(str(error))
         if self.shift_average > (room := (96 - self.input.height) // 2):  # a crop is 96 high
             faults.append(f"shift_average is {self.shift_average}, but an input {self.input.height} high leaves {room}")
+        if self.grammar and self.slot_names and len(self.slot_names) != len(self.grammar):
+            count = len(self.grammar)
+            faults.append(f"slot_names has {len(self.slot_names)} names, wanted one for each of the {count} slots")
         if not self.ctc and self.decoder is None:
             faults.append("ctc is false and decoder is null, wanted one of them or both")
         if self.decoder and self.decoder.kind == "transformer" and self.tokenizer.get("kind") != "units":

@@ -18,6 +18,7 @@ RECORD = {
     "encoder": {"cell": "gru", "bidirectional": False},
     "decoder": {"hidden": 9},
     "grammar": [["a"], ["a", "b"]],
+    "slot_names": ["first", "second"],
     "flip_average": True,
     "shift_average": 2,
     "temperatures": {"grammar": 1.5},
@@ -45,6 +46,7 @@ def test_round_trip(tmp_path: Path):
             "tokenizer kind 'syllables' is unknown: choose one of characters, words",
         ),
         ({"tokenizer": {"kind": "words", "words": []}}, "words holds nothing"),
+        ({"slot_names": ["first"]}, "slot_names has 1 names, wanted one for each of the 2 slots"),
         ({"frontend": {"stem_frames": 4}}, "frontend: stem_frames is 4, wanted an odd number"),
         (
             {"encoder": {"cell": "rnn"}},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lipscribe.errors import LipscribeError
-from lipscribe.evaluation.scores import Reading
+from lipscribe.evaluation.result import Reading
 from lipscribe.evaluation.temperature import fit_temperature
 from lipscribe.search.confidence import calibrated
 from lipscribe.search.hypothesis import Hypothesis, WordSpan

@@ -7,20 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lipscribe.data.corpora.grid import SLOT_NAMES, SLOTS
 from lipscribe.data.manifest import Clip
 from lipscribe.data.shards import PreparedClip, write_shard
 from lipscribe.errors import ConfigError, LipscribeError, ManifestError, VideoError
 from lipscribe.evaluation import calibrate_prepared, evaluate_prepared, evaluate_videos, write_evaluation
-from lipscribe.evaluation.scores import (
-    Reading,
-    calibrate,
-    count_confusions,
-    position_pairs,
-    score_clips,
-    score_method,
-    score_positions,
-)
 from lipscribe.search import Hypothesis, SearchOptions, search
 from lipscribe.search.hypothesis import WordSpan
 from lipscribe.tokenizer import WordTokenizer
@@ -35,8 +25,10 @@ class ScriptedModel:
     name = "scripted"
     methods = ("greedy", "beam", "grammar")
 
-    def __init__(self, grammar=None):
-        self.spec = SimpleNamespace(grammar=grammar, input=SimpleNamespace(fps=25.0, crop="lipscribe"))
+    def __init__(self, grammar=None, slot_names=None):
+        self.spec = SimpleNamespace(
+            grammar=grammar, slot_names=slot_names, input=SimpleNamespace(fps=25.0, crop="lipscribe")
+        )
         self.tokenizer = WordTokenizer(WORDS)
         self.default_search = SearchOptions()
         self.num_looks = 0
@@ -66,10 +58,6 @@ def write_clips(folder, *clips):
     return folder
 
 
-def reading(reference, hypothesis, probabilities=None):
-    return Reading("clip", reference, hypothesis, probabilities)
-
-
 def test_planted_errors_give_the_known_rates(tmp_path):
     write_clips(
         tmp_path,
@@ -78,7 +66,7 @@ def test_planted_errors_give_the_known_rates(tmp_path):
         prepared("c", "red one now", "red now"),
         prepared("d", "red one now", "red one two now"),
     )
-    evaluation = evaluate_prepared(ScriptedModel(), tmp_path, progress=False)
+    evaluation = evaluate_prepared(ScriptedModel(), tmp_path)
     wer = evaluation.wer
     assert (wer.hits, wer.substitutions, wer.deletions, wer.insertions) == (10, 1, 1, 1)
     assert wer.rate == pytest.approx(3 / 12)
@@ -92,7 +80,7 @@ def test_planted_errors_give_the_known_rates(tmp_path):
 
 def test_characters_count_spaces(tmp_path):
     write_clips(tmp_path, prepared("a", "red one", "red"))
-    evaluation = evaluate_prepared(ScriptedModel(), tmp_path, progress=False)
+    evaluation = evaluate_prepared(ScriptedModel(), tmp_path)
     assert evaluation.cer.rate == pytest.approx(4 / 7)
 
 
@@ -100,7 +88,7 @@ def test_each_clip_is_looked_at_once_for_all_methods(tmp_path):
     # Shown is "red two": the grammar knows two only in the first place, and reads what else fits.
     write_clips(tmp_path, prepared("a", "red one", "red two"), prepared("b", "red one", "red one"))
     model = ScriptedModel(grammar=(("red", "two"), ("one", "now")))
-    evaluation = evaluate_prepared(model, tmp_path, progress=False)
+    evaluation = evaluate_prepared(model, tmp_path)
     assert model.num_looks == 2
     assert [method.method for method in evaluation.methods] == ["greedy", "beam", "grammar"]
     rates = {method.method: method.wer.rate for method in evaluation.methods}
@@ -108,23 +96,39 @@ def test_each_clip_is_looked_at_once_for_all_methods(tmp_path):
     assert rates["grammar"] == 0
 
 
+def test_places_are_named_by_the_models_grammar(tmp_path):
+    write_clips(tmp_path, prepared("a", "red one", "red two"), prepared("b", "red one", "red one"))
+    named = ScriptedModel(grammar=(("red", "blue"), ("one", "two")), slot_names=("colour", "digit"))
+    places = evaluate_prepared(named, tmp_path, options=SearchOptions("greedy")).positions
+    assert [(place.name, place.errors, place.total) for place in places] == [("colour", 0, 2), ("digit", 1, 2)]
+    open_vocabulary = evaluate_prepared(ScriptedModel(), tmp_path, options=SearchOptions("greedy")).positions
+    assert [place.name for place in open_vocabulary] == ["word 1", "word 2"]
+
+
+def test_each_clip_that_was_read_is_reported(tmp_path):
+    write_clips(tmp_path, prepared("a", "red", "red"), prepared("b", "red", "red"))
+    told = []
+    evaluate_prepared(ScriptedModel(), tmp_path, progress=lambda *report: told.append(report))
+    assert told == [("read dev", 0, None), ("read dev", 1, None), ("read dev", 2, None)]
+
+
 def test_options_given_are_the_main_result(tmp_path):
     write_clips(tmp_path, prepared("a", "red one", "red two"))
-    evaluation = evaluate_prepared(ScriptedModel(), tmp_path, "dev", SearchOptions(method="greedy"), progress=False)
+    evaluation = evaluate_prepared(ScriptedModel(), tmp_path, "dev", SearchOptions(method="greedy"))
     assert evaluation.method == "greedy"
     assert [method.method for method in evaluation.methods] == ["greedy", "beam"]
 
 
 def test_references_are_normalised_like_hypotheses(tmp_path):
     write_clips(tmp_path, prepared("a", "Red, ONE!", "red one"))
-    assert evaluate_prepared(ScriptedModel(), tmp_path, progress=False).wer.rate == 0
+    assert evaluate_prepared(ScriptedModel(), tmp_path).wer.rate == 0
 
 
 def test_crops_that_cannot_be_read_are_deletions_with_a_reason(tmp_path):
     spoilt = prepared("b", "red one now", "red")
     spoilt.crops[:] = 255
     write_clips(tmp_path, prepared("a", "red one now", "red one now"), spoilt)
-    evaluation = evaluate_prepared(ScriptedModel(), tmp_path, progress=False)
+    evaluation = evaluate_prepared(ScriptedModel(), tmp_path)
     assert (evaluation.wer.deletions, evaluation.wer.rate) == (3, 0.5)
     assert [(clip.id, clip.failure) for clip in evaluation.failures] == [("b", "these crops are spoilt")]
     assert evaluation.worst_clips() == []
@@ -138,7 +142,7 @@ def test_clips_that_were_not_prepared_are_listed_and_not_counted(tmp_path):
         {"id": "c", "split": "train", "status": "skipped", "reason": "no face"},
     ]
     (tmp_path / "status.jsonl").write_text("\n".join(map(json.dumps, records)))
-    evaluation = evaluate_prepared(ScriptedModel(), tmp_path, progress=False)
+    evaluation = evaluate_prepared(ScriptedModel(), tmp_path)
     assert [(clip.id, clip.reason) for clip in evaluation.left_out] == [("b", "no face")]
     assert evaluation.wer.rate == 0
 
@@ -147,7 +151,7 @@ def test_damaged_status_is_named(tmp_path):
     write_clips(tmp_path, prepared("a", "red one", "red one"))
     (tmp_path / "status.jsonl").write_text('{"id": "a"}')
     with pytest.raises(ManifestError, match=r"status\.jsonl is damaged .*prepare"):
-        evaluate_prepared(ScriptedModel(), tmp_path, progress=False)
+        evaluate_prepared(ScriptedModel(), tmp_path)
 
 
 @pytest.mark.parametrize("measure", [evaluate_prepared, calibrate_prepared])
@@ -161,9 +165,9 @@ def test_crops_of_another_kind_are_refused(tmp_path, measure):
 def test_empty_split_is_refused(tmp_path):
     write_clips(tmp_path)
     with pytest.raises(ManifestError, match="split 'dev', holds no clips"):
-        evaluate_prepared(ScriptedModel(), tmp_path, progress=False)
+        evaluate_prepared(ScriptedModel(), tmp_path)
     with pytest.raises(ManifestError, match="list of clips holds no clips"):
-        evaluate_videos(ScriptedModel(), [], progress=False)
+        evaluate_videos(ScriptedModel(), [])
 
 
 class FilmedModel(ScriptedModel):
@@ -186,7 +190,7 @@ def test_videos_that_cannot_be_read_are_deletions_with_a_reason():
     model = FilmedModel()
     model.transcripts = {"a.mpg": spoken(("red", 0.9), ("one", 0.7))}
     clips = [Clip("a", "a.mpg", "red one", split="dev"), Clip("b", "b.mpg", "red one", split="dev")]
-    evaluation = evaluate_videos(model, clips, progress=False)
+    evaluation = evaluate_videos(model, clips)
     assert (evaluation.wer.hits, evaluation.wer.deletions) == (2, 2)
     assert [(c.id, c.failure) for c in evaluation.failures] == [("b", "b.mpg: no such file; check its name")]
     assert evaluation.clips[0].confidence == pytest.approx(0.8)
@@ -198,60 +202,9 @@ def test_videos_that_cannot_be_read_are_deletions_with_a_reason():
 def test_transcript_text_without_words_counts_too():
     model = FilmedModel()
     model.transcripts = {"a.mpg": Transcript((Segment("red one", 0.0, 1.0),))}
-    evaluation = evaluate_videos(model, [Clip("a", "a.mpg", "red one")], progress=False)
+    evaluation = evaluate_videos(model, [Clip("a", "a.mpg", "red one")])
     assert evaluation.wer.rate == 0
     assert evaluation.calibration is None
-
-
-def test_positions_count_what_was_said_there():
-    grid = " ".join(slot[0] for slot in SLOTS)  # bin blue at a zero again
-    found = score_positions(
-        [reading(grid, grid), reading(grid, "bin blue at b zero"), reading(grid, "lay bin blue at b zero again")]
-    )
-    assert [position.name for position in found] == list(SLOT_NAMES)
-    assert [position.errors for position in found] == [0, 0, 0, 2, 0, 1]
-    assert found[3].rate == pytest.approx(2 / 3)
-
-
-def test_positions_of_other_sentences_have_numbers_and_uneven_ones_none():
-    assert [p.name for p in score_positions([reading("a b", "a b"), reading("c d", "c x")])] == ["word 1", "word 2"]
-    assert score_positions([reading("a b", "a b"), reading("a", "a")]) == ()
-
-
-def test_confusions_are_counted_and_ordered():
-    readings = [reading("b p", "p b"), reading("b x", "p x"), reading("m x", "b x"), reading("b x", "x")]
-    found = [(c.reference, c.hypothesis, c.count) for c in count_confusions(readings)]
-    assert found == [("b", "p", 2), ("m", "b", 1), ("p", "b", 1)]
-    pairs = position_pairs(score_clips(readings), 0)
-    assert pairs == {("b", "p"): 2, ("m", "b"): 1, ("b", None): 1}
-
-
-def test_calibration_of_planted_probabilities():
-    # Ten words of probability 0.95 of which 9 are right, and two of 0.35 of which none is.
-    sure = reading("a " * 10, "a " * 9 + "x", (0.95,) * 10)
-    unsure = reading("a a", "x y", (0.35,) * 2)
-    calibration = calibrate([sure, unsure, reading("a", "", None)])
-    assert calibration.num_words == 12
-    low, high = calibration.bins
-    assert (low.low, low.count, low.confidence, low.accuracy) == (0.3, 2, pytest.approx(0.35), 0.0)
-    assert (high.low, high.high, high.count, high.accuracy) == (0.9, 1.0, 10, pytest.approx(0.9))
-    assert calibration.expected_error == pytest.approx((10 * 0.05 + 2 * 0.35) / 12)
-
-
-def test_words_put_in_are_wrong_words_in_the_calibration():
-    calibration = calibrate([reading("a", "x a", (1.0, 1.0))])
-    assert calibration.bins[0].accuracy == 0.5
-
-
-def test_right_words_left_out_of_the_hypothesis_keep_probabilities_in_place():
-    calibration = calibrate([reading("a b c", "b x", (0.9, 0.1))])
-    assert [(b.confidence, b.accuracy) for b in calibration.bins] == [(0.1, 0.0), (0.9, 1.0)]
-
-
-def test_all_clips_failed_is_a_rate_of_one():
-    readings = [Reading(str(i), "a b c", "", failure="no face") for i in range(3)]
-    score = score_method("beam", readings, 0.0)
-    assert (score.wer.rate, score.wer.low, score.wer.high, score.sentence_accuracy) == (1.0, 1.0, 1.0, 0.0)
 
 
 def hypothesis_of(text, probability):
@@ -284,7 +237,7 @@ def test_reports_are_written_whatever_the_result(tmp_path, pairs):
         for i, (said, _) in enumerate(pairs)
     ]
     write_clips(tmp_path, *clips)
-    evaluation = evaluate_prepared(model, tmp_path, progress=False)
+    evaluation = evaluate_prepared(model, tmp_path)
     data, report, page = write_evaluation(evaluation, tmp_path / "new" / "report")
     assert json.loads(data.read_text(encoding="utf-8")) == json.loads(json.dumps(evaluation.to_dict()))
     assert f"WER {100 * evaluation.wer.rate:.1f} %" in report.read_text(encoding="utf-8")
@@ -294,7 +247,7 @@ def test_reports_are_written_whatever_the_result(tmp_path, pairs):
 def test_report_of_nothing_but_failures(tmp_path):
     model = FilmedModel()
     model.transcripts = {}
-    evaluation = evaluate_videos(model, [Clip("a|b", "gone.mpg", "red one")], progress=False)
+    evaluation = evaluate_videos(model, [Clip("a|b", "gone.mpg", "red one")])
     _, report, page = write_evaluation(evaluation, tmp_path)
     text = report.read_text(encoding="utf-8")
     assert "could not be read: 1" in text
@@ -304,7 +257,7 @@ def test_report_of_nothing_but_failures(tmp_path):
 
 def test_report_names_what_was_left_out_and_worst(tmp_path):
     write_clips(tmp_path, prepared("a", "red one now", "blue one now"), prepared("b", "red one now", "blue two now"))
-    evaluation = evaluate_prepared(ScriptedModel(), tmp_path, progress=False)
+    evaluation = evaluate_prepared(ScriptedModel(), tmp_path)
     _, report, _ = write_evaluation(evaluation, tmp_path / "report")
     text = report.read_text(encoding="utf-8")
     assert text.index("| b | red one now | blue two now |") < text.index("| a | red one now | blue one now |")
@@ -314,13 +267,13 @@ def test_report_names_what_was_left_out_and_worst(tmp_path):
 
 def test_unwritable_folder_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    evaluation = evaluate_prepared(ScriptedModel(), write_clips(tmp_path, prepared("a", "red", "red")), progress=False)
+    evaluation = evaluate_prepared(ScriptedModel(), write_clips(tmp_path, prepared("a", "red", "red")))
     with pytest.raises(LipscribeError, match=r"cannot be written .*give another folder"):
         write_evaluation(evaluation, tmp_path / "file" / "report")
 
 
 def test_an_evaluation_is_frozen(tmp_path):
-    evaluation = evaluate_prepared(ScriptedModel(), write_clips(tmp_path, prepared("a", "red", "red")), progress=False)
+    evaluation = evaluate_prepared(ScriptedModel(), write_clips(tmp_path, prepared("a", "red", "red")))
     with pytest.raises(dataclasses.FrozenInstanceError):
         evaluation.model = "another"
 

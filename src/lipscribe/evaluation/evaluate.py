@@ -1,0 +1,160 @@
+"""A model and clips whose text is known -> how well it reads them.
+
+Where the clips are prepared this needs torch and numpy only: training machines evaluate too.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lipscribe.data.manifest import Clip
+from lipscribe.data.shards import read_shard
+from lipscribe.errors import LipscribeError, ManifestError
+from lipscribe.evaluation.read import NORMALISATION, failed, read_prepared, reading, shards_for
+from lipscribe.evaluation.result import Evaluation, LeftOut, Reading
+from lipscribe.evaluation.scores import calibrate, count_confusions, score_clips, score_method, score_positions
+from lipscribe.progress import Progress, tracked
+from lipscribe.search import BY_DECODER, Grammar, SearchOptions, options_by_method
+from lipscribe.units import Seconds, frame_to_seconds
+
+if TYPE_CHECKING:
+    from lipscribe.pipeline import Model
+
+
+def evaluate_prepared(
+    model: "Model",
+    folder: Path | str,
+    split: str = "dev",
+    options: SearchOptions | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Reads the prepared clips of a split.
+
+    Each clip is encoded once. Every search that the model allows (greedy, beam and its grammar if it has one by CTC,
+    attention and joint by a decoder) works on the same output, so that they can be compared.
+
+    Args:
+        folder: What `lipscribe prepare` wrote. Clips that could not be prepared are listed in `left_out`.
+        options: The search that the figures are of; None is the model's own.
+        progress: Told of each clip that was read.
+
+    Raises:
+        ManifestError: The folder has no such split, or is damaged.
+        ConfigError: Its crops are of another kind than the model's.
+    """
+    main = options or model.default_search
+    methods = _methods(model, main)
+    readings: dict[str, list[Reading]] = {name: [] for name in methods}
+    seconds = dict.fromkeys(methods, 0.0)
+    video_seconds: Seconds = 0.0
+    shards = shards_for(model, folder, split)
+    clips = (prepared for shard in shards for prepared in read_shard(shard))
+    for prepared in tracked(clips, progress, f"read {split}"):
+        video_seconds += frame_to_seconds(len(prepared.crops), model.spec.input.fps)
+        for name, found, taken in read_prepared(model, prepared, methods):
+            readings[name].append(found)
+            seconds[name] += taken
+    _check_any(readings[_name(main)], f"{folder}, split {split!r},")
+    return _summarise(model, split, _name(main), readings, seconds, video_seconds, _left_out(Path(folder), split))
+
+
+def evaluate_videos(
+    model: "Model",
+    clips: Sequence[Clip],
+    options: SearchOptions | None = None,
+    face: str | int = "moving",
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Reads clips from their video files, the whole way that a user's file goes.
+
+    A clip that cannot be read counts all its words as deletions, and is listed with the reason.
+
+    Args:
+        clips: With paths that can be opened from the working directory.
+        options: How to search; None is the model's own.
+        face: Whom to read in each video; see `Model.transcribe`.
+        progress: Told of each clip that was read.
+
+    Raises:
+        ManifestError: There are no clips.
+    """
+    split = ", ".join(sorted({clip.split for clip in clips}))
+    method = _name(options or model.default_search)
+    readings: list[Reading] = []
+    video_seconds: Seconds = 0.0
+    started = time.perf_counter()
+    for clip in tracked(clips, progress, f"read {split}"):
+        try:
+            transcript = model.transcribe(clip.path, face=face, options=options)
+        except LipscribeError as error:
+            readings.append(failed(clip, error))
+            continue
+        readings.append(reading(clip, transcript))
+        video_seconds += transcript.duration or 0.0
+    seconds = time.perf_counter() - started
+    _check_any(readings, "the list of clips")
+    return _summarise(model, split, method, {method: readings}, {method: seconds}, video_seconds, ())
+
+
+def _methods(model: "Model", main: SearchOptions) -> dict[str, SearchOptions]:
+    able = [method for method in model.methods if method != "grammar"]
+    methods = {method: options_by_method(method, model.default_search) for method in able}
+    if "grammar" in model.methods and model.spec.grammar:
+        methods["grammar"] = SearchOptions(method="grammar", grammar=Grammar(model.spec.grammar))
+    return {**methods, _name(main): main}
+
+
+def _name(options: SearchOptions) -> str:
+    """What a search is called in a report: a decoder's may have a grammar or not."""
+    by_decoder_with_grammar = options.method in BY_DECODER and options.grammar is not None
+    return f"{options.method} + grammar" if by_decoder_with_grammar else options.method
+
+
+def _summarise(
+    model: "Model",
+    split: str,
+    method: str,
+    readings: dict[str, list[Reading]],
+    seconds: dict[str, Seconds],
+    video_seconds: Seconds,
+    left_out: tuple[LeftOut, ...],
+) -> Evaluation:
+    scores = {name: score_method(name, found, seconds[name]) for name, found in readings.items()}
+    main = readings[method]
+    return Evaluation(
+        model=model.name,
+        split=split,
+        method=method,
+        normalisation=NORMALISATION,
+        wer=scores[method].wer,
+        cer=scores[method].cer,
+        sentence_accuracy=scores[method].sentence_accuracy,
+        methods=tuple(scores.values()),
+        positions=score_positions(main, model.spec.grammar or (), model.spec.slot_names),
+        confusions=count_confusions(main),
+        calibration=calibrate(main),
+        clips=score_clips(main),
+        left_out=left_out,
+        seconds=seconds[method],
+        video_seconds=video_seconds,
+    )
+
+
+def _left_out(folder: Path, split: str) -> tuple[LeftOut, ...]:
+    """The clips of the split that `prepare` could not prepare."""
+    path = folder / "status.jsonl"
+    if not path.exists():  # shards from elsewhere
+        return ()
+    try:
+        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        mine = [record for record in records if record["split"] == split and record["status"] != "ok"]
+        return tuple(LeftOut(record["id"], record["reason"]) for record in mine)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ManifestError(f"{path} is damaged ({error}): prepare the clips again") from None
+
+
+def _check_any(readings: list[Reading], where: str) -> None:
+    if not readings:
+        raise ManifestError(f"{where} holds no clips: there is nothing to evaluate")

@@ -1,0 +1,75 @@
+"""One clip and a model -> what the model reads, with both texts normalised."""
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lipscribe.data.manifest import Clip
+from lipscribe.data.shards import PreparedClip, check_crop, find_shards
+from lipscribe.errors import LipscribeError
+from lipscribe.evaluation.result import Reading
+from lipscribe.search import Hypothesis, SearchOptions
+from lipscribe.text import normalise
+from lipscribe.transcript import Transcript
+from lipscribe.units import Seconds
+
+if TYPE_CHECKING:
+    from lipscribe.pipeline import Model
+
+NORMALISATION = "plain"  # lower case, no punctuation: what a model reads has neither
+
+
+def shards_for(model: "Model", folder: Path | str, split: str) -> list[Path]:
+    """The shards of a split, whose crops are of the kind that the model reads.
+
+    Raises:
+        ManifestError: The folder has no such split, or is damaged.
+        ConfigError: Its crops are of another kind.
+    """
+    shards = find_shards(folder, split)
+    check_crop(folder, model.spec.input.crop)
+    return shards
+
+
+def read_prepared(
+    model: "Model", prepared: PreparedClip, methods: Mapping[str, SearchOptions]
+) -> Iterator[tuple[str, Reading, Seconds]]:
+    """Encodes a clip once and searches by each method.
+
+    Yields:
+        The method's name, what it read, and the seconds that the network and this search took.
+    """
+    clip = prepared.clip
+    started = time.perf_counter()
+    try:
+        seen = model.see(prepared.crops)
+    except LipscribeError as error:
+        yield from ((name, failed(clip, error), 0.0) for name in methods)
+        return
+    network = time.perf_counter() - started
+    for name, options in methods.items():
+        started = time.perf_counter()
+        try:
+            found = reading(clip, model.search(seen, options)[0])
+        except LipscribeError as error:
+            found = failed(clip, error)
+        yield name, found, network + time.perf_counter() - started
+
+
+def reading(clip: Clip, found: Hypothesis | Transcript) -> Reading:
+    """What was read of a clip, beside its text."""
+    pairs = [(token, word.probability) for word in found.words for token in _normalised(word.text).split()]
+    hypothesis = _normalised(found.text)
+    has_words = [token for token, _ in pairs] == hypothesis.split()  # a transcript may have text without words
+    probabilities = tuple(probability for _, probability in pairs) if has_words else None
+    return Reading(clip.id, _normalised(clip.text), hypothesis, probabilities)
+
+
+def failed(clip: Clip, error: LipscribeError) -> Reading:
+    """A clip that could not be read: nothing was read, and the reason."""
+    return Reading(clip.id, _normalised(clip.text), "", failure=str(error))
+
+
+def _normalised(text: str) -> str:
+    return normalise(text, NORMALISATION)
