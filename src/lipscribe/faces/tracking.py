@@ -10,6 +10,7 @@ from lipscribe.faces.landmarks import NUM_LANDMARKS, eye_distance
 from lipscribe.faces.shots import mark_cuts
 from lipscribe.faces.track import FaceTrack, choose_faces
 from lipscribe.units import MODEL_FPS, Seconds, seconds_to_frame
+from lipscribe.video.frames import check_frames
 
 __all__ = ["FaceTrack", "choose_faces", "track_faces"]
 
@@ -32,7 +33,7 @@ def track_faces(
     ends all tracks. Memory grows by 1.1 MB for each minute and face; of the frames only seven are held at a time.
 
     Args:
-        frames: (H, W, 3) uint8 RGB each.
+        frames: (H, W, 3) uint8 RGB each; see `check_frames` for what else is taken.
         fps: Their rate in Hz.
         detector: Finds the faces; by default one is loaded.
 
@@ -41,8 +42,10 @@ def track_faces(
         unless the whole shot is shorter.
 
     Raises:
+        ConfigError: The frames are none, of another type or of several sizes.
         CheckpointError, MissingExtraError: No detector is given, and none can be loaded; see `load_face_detector`.
     """
+    frames = check_frames(frames)
     detector = detector or load_face_detector()
     tracks: list[FaceTrack] = []
     shot = _Shot(0, 0, fps)

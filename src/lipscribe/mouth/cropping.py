@@ -1,0 +1,90 @@
+"""Frames and a face track -> mouth crops (T, 96, 96) uint8 grey, of the kind that a model was trained on."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+
+from lipscribe.faces import FaceTrack
+from lipscribe.mouth.mean_face import MeanFaceCutter, face_points
+from lipscribe.mouth.sampling import CROP_SIZE
+from lipscribe.mouth.upright import alignment, warp_mouth
+from lipscribe.video.frames import check_frames
+
+CropKind = Literal["lipscribe", "auto-avsr"]
+
+
+def crop_mouth(frames: Iterable[np.ndarray], track: FaceTrack, kind: CropKind = "lipscribe") -> np.ndarray:
+    """Cuts the mouth of one tracked face out of every frame of its track.
+
+    Args:
+        frames: The frames that the track was found in, (T_video, H, W, 3) uint8 RGB, from the first on; see
+            `check_frames` for what else is taken.
+        track: One run of a face: no landmark may be NaN (`FaceTrack.runs` gives such runs).
+        kind: What the model reads, `model.spec.input.crop`.
+
+    Returns:
+        crops (T, 96, 96) uint8 grey, one for each frame of the track. Beyond the picture its outermost pixels go on in
+        "lipscribe" crops; "auto-avsr" crops are black there, as that model learned it.
+
+    Raises:
+        ConfigError: The frames are none, of another type or of several sizes.
+    """
+    crops = list(stream_crops(frames, track, kind))
+    return np.stack(crops) if crops else np.zeros((0, CROP_SIZE, CROP_SIZE), np.uint8)
+
+
+def stream_crops(frames: Iterable[np.ndarray], track: FaceTrack, kind: CropKind = "lipscribe") -> Iterator[np.ndarray]:
+    """`crop_mouth`, one crop (96, 96) uint8 at a time, for videos that do not fit in memory."""
+    for _, crop in stream_all_crops(frames, [track], kind):
+        yield crop
+
+
+def stream_all_crops(
+    frames: Iterable[np.ndarray], tracks: Sequence[FaceTrack], kind: CropKind = "lipscribe"
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The crops of many runs in one pass over the frames: (index of the run, crop (96, 96) uint8), frame by frame."""
+    waiting = sorted(range(len(tracks)), key=lambda i: tracks[i].start, reverse=True)
+    active: dict[int, _Cut] = {}
+    for frame_idx, frame in enumerate(check_frames(frames)):
+        while waiting and tracks[waiting[-1]].start <= frame_idx:
+            i = waiting.pop()
+            active[i] = _CUTTERS[kind](tracks[i].landmarks)
+        for i, cut in active.items():
+            yield i, cut(frame, frame_idx - tracks[i].start)
+        active = {i: cut for i, cut in active.items() if tracks[i].stop > frame_idx + 1}
+        if not waiting and not active:
+            return
+
+
+def crop_transforms(landmarks: np.ndarray, kind: CropKind = "lipscribe") -> np.ndarray:
+    """Where a run's crops lie: (T, L, 2) float pixels without NaN -> (T, 2, 3), picture pixels -> crop pixels."""
+    if kind == "lipscribe":
+        return alignment(landmarks)
+    cutter = MeanFaceCutter(face_points(landmarks))
+    return np.concatenate([cutter.transforms[..., :2], cutter.transforms[..., 2:] - cutter.corners[..., None]], -1)
+
+
+def crop_warnings(tracks: Sequence[FaceTrack], kind: CropKind = "lipscribe") -> list[str]:
+    """What a user should know of the crops of these runs, a line each."""
+    if kind != "auto-avsr":
+        return []
+    held_back = sum(int(MeanFaceCutter(face_points(track.landmarks)).held_back.sum()) for track in tracks)
+    if not held_back:
+        return []
+    return [f"the mouth lies beside its crop in {held_back} frames: the face is turned away or not a face"]
+
+
+_Cut = Callable[[np.ndarray, int], np.ndarray]  # frame of the video, which frame of the run it is -> crop
+
+
+def _upright(landmarks: np.ndarray) -> _Cut:
+    transforms = alignment(landmarks)
+    return lambda frame, t: warp_mouth(frame, transforms[t])
+
+
+def _mean_face(landmarks: np.ndarray) -> _Cut:
+    return MeanFaceCutter(face_points(landmarks)).cut
+
+
+_CUTTERS: dict[CropKind, Callable[[np.ndarray], _Cut]] = {"lipscribe": _upright, "auto-avsr": _mean_face}
