@@ -1,23 +1,86 @@
-"""Text files that are complete or absent."""
+"""Files that are complete or absent."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from lipscribe.atomic import write_whole
+from lipscribe.atomic import remove_partial, write_bytes, write_text, writing, writing_path
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path):
     path = tmp_path / "x.json"
-    for text in ("old\n", "né\n"):
-        write_whole(path, text)
+    for text in ("old\n", "né\r\n"):
+        write_text(path, text)
         assert path.read_bytes() == text.encode()
+    write_bytes(path, b"\xff")
+    assert path.read_bytes() == b"\xff"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_text_that_cannot_be_written_leaves_the_old_file(tmp_path: Path):
     path = tmp_path / "x.json"
-    write_whole(path, "old")
+    write_text(path, "old")
     with pytest.raises(UnicodeEncodeError):
-        write_whole(path, "\ud800")
+        write_text(path, "\ud800")
     assert path.read_text() == "old"
+
+
+def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path):
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(ZeroDivisionError), writing(path) as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), writing_path(path) as partial:
+        partial.write_bytes(b"half")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path):
+    path = tmp_path / "x.bin"
+    with writing(path) as file:
+        file.write(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+
+
+def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path):
+    path = tmp_path / "x.bin"
+    with writing(path) as first:
+        first.write(b"first")
+        with writing(path) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_as_long_as_names_can_be(tmp_path: Path):
+    path = tmp_path / ("é" * 127)  # 254 bytes
+    write_text(path, "text")
+    assert path.read_text() == "text"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path):
+    pipe, got = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    write_bytes(pipe, b"text")
+    reader.join(10)
+    assert got == [b"text"]
+    assert pipe.is_fifo()
+
+
+def test_what_killed_processes_left_behind_is_removed(tmp_path: Path):
+    (tmp_path / "s1").mkdir()
+    write_text(tmp_path / "s1" / "kept.json", "{}")
+    (tmp_path / "s1" / ".kept.json.0123abcd.partial").touch()
+    (tmp_path / "old.tar.partial").touch()
+    remove_partial(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["kept.json"]

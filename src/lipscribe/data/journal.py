@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from lipscribe.atomic import write_whole
+from lipscribe.atomic import write_text
 from lipscribe.errors import ManifestError
 from lipscribe.transcript import Word
 
@@ -35,7 +35,7 @@ class ReadingJournal:
                 video, words = json.loads(line)
                 self.words[video] = tuple(Word(*word) for word in words)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, "\n".join([head, *map(_line, self.words, self.words.values()), ""]))
+            write_text(path, "\n".join([head, *map(_line, self.words, self.words.values()), ""]))
         except OSError as error:
             raise ManifestError(f"{path} cannot be written ({error.strerror}): set another --output") from None
         except (ValueError, TypeError) as error:

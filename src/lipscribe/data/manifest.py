@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from lipscribe.atomic import write_whole
+from lipscribe.atomic import write_text
 from lipscribe.errors import ManifestError
 from lipscribe.schema import from_dict, to_dict, within
 from lipscribe.units import Seconds
@@ -117,4 +117,4 @@ def load_manifest(path: Path | str) -> list[Clip]:
 
 def save_manifest(path: Path | str, clips: Iterable[Clip]) -> None:
     """Writes a manifest, complete or not at all."""
-    write_whole(Path(path), "".join(json.dumps(to_dict(clip)) + "\n" for clip in clips))
+    write_text(Path(path), "".join(json.dumps(to_dict(clip)) + "\n" for clip in clips))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from lipscribe.atomic import write_whole
+from lipscribe.atomic import write_text
 from lipscribe.data.manifest import Clip, save_manifest
 from lipscribe.data.shards import PREPARE_FILE, Codec, PreparedClip, clip_members, write_members
 from lipscribe.errors import LipscribeError, ManifestError, NoFaceError
@@ -172,7 +172,7 @@ def _claim(output: Path, clips: list[Clip], codec: Codec, crop: CropKind) -> Non
                     "the folder"
                 )
         else:
-            write_whole(path, json.dumps(wanted))
+            write_text(path, json.dumps(wanted))
     except (OSError, ValueError, TypeError) as error:
         raise ManifestError(f"{output} cannot be used ({error}): give another --output") from None
 
@@ -205,4 +205,4 @@ def _crashed(clip: Clip) -> Outcome:
 
 
 def _write_lines(path: Path, statuses: list[ClipStatus]) -> None:
-    write_whole(path, "".join(json.dumps(asdict(status)) + "\n" for status in statuses))
+    write_text(path, "".join(json.dumps(asdict(status)) + "\n" for status in statuses))

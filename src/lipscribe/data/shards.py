@@ -19,6 +19,7 @@ from typing import Literal
 
 import numpy as np
 
+from lipscribe.atomic import writing
 from lipscribe.data.manifest import Clip
 from lipscribe.errors import ConfigError, ManifestError, MissingExtraError
 from lipscribe.schema import from_dict, to_dict
@@ -53,14 +54,11 @@ def clip_members(prepared: PreparedClip, codec: Codec) -> list[tuple[str, bytes]
 
 def write_members(path: Path | str, members: Iterable[tuple[str, bytes]]) -> None:
     """Writes a shard of clips that are encoded already (see `clip_members`), complete or not at all."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    with tarfile.open(partial, "w") as tar:
+    with writing(path) as file, tarfile.open(fileobj=file, mode="w") as tar:
         for name, content in members:
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    partial.replace(path)
 
 
 def read_shard(path: Path | str) -> Iterator[PreparedClip]:

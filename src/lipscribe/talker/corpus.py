@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from lipscribe.atomic import write_whole
+from lipscribe.atomic import remove_partial, write_text
 from lipscribe.data.corpora.grid import NOT_WORDS, SLOTS, name_of_sentence, read_align, write_align
 from lipscribe.errors import ConfigError, ManifestError
 from lipscribe.processes import Processes
@@ -260,16 +260,15 @@ def _claim(folder: Path, made_of: dict[str, Any], plan: list[PlannedClip], split
         elif any(entry.suffix != ".partial" for entry in folder.iterdir()):
             raise ManifestError(f"{folder} holds other files, wanted a new folder: give another --output")
         else:
-            write_whole(path, json.dumps(made_of, indent=1))
+            write_text(path, json.dumps(made_of, indent=1))
         for kind in ("video", "align"):
             for speaker in {clip.speaker for clip in plan}:
                 (folder / kind / f"s{speaker}").mkdir(parents=True, exist_ok=True)
-        for part in (*folder.glob("video/s*/.*.part"), *folder.glob("*/s*/*.partial")):  # of a call that was killed
-            part.unlink(missing_ok=True)
+        remove_partial(folder)
         names = {
             split: [clip_id for clip_id in splits if splits[clip_id] == split] for split in ("train", "dev", "test")
         }
-        write_whole(folder / "splits.json", json.dumps(names, indent=1))
+        write_text(folder / "splits.json", json.dumps(names, indent=1))
     except (OSError, ValueError, AttributeError) as error:
         raise ManifestError(f"{folder} cannot be used ({error}): give another --output") from None
 
@@ -306,7 +305,7 @@ def _render(clip: PlannedClip, options: _Options) -> str:
     cv2.setNumThreads(1)  # the other cores have clips of their own
     video, align, srt = options.paths(clip)
     if video.exists() and align.exists():  # only the captions are missing
-        write_whole(srt, format_srt(to_captions(read_align(align))))
+        write_text(srt, format_srt(to_captions(read_align(align))))
         return ""
     words, talker = pronounce(clip.text), _talker(options.seed, clip.speaker)
     said = talker.say(
@@ -319,7 +318,7 @@ def _render(clip: PlannedClip, options: _Options) -> str:
     try:
         write_align(align, said.words, said.duration)
         if options.srt:
-            write_whole(srt, format_srt(to_captions(said.words)))
+            write_text(srt, format_srt(to_captions(said.words)))
         said.save(video)
     except OSError as error:
         raise ManifestError(f"{clip.id} cannot be written ({error}): give another --output") from None

@@ -1,11 +1,14 @@
 """What a run writes down of itself: a CSV file, and TensorBoard where that is installed."""
 
 import csv
+import io
 import sys
 from pathlib import Path
 
 from lightning.fabric.loggers import Logger, TensorBoardLogger
 from tqdm import tqdm
+
+from lipscribe.atomic import write_text
 
 METRICS_FILE = "metrics.csv"
 
@@ -32,12 +35,11 @@ def log_row(output: Path, epoch: int, metrics: dict[str, float]) -> None:
             rows = [row for row in csv.DictReader(file) if int(row["epoch"]) < epoch]
     rows.append({"epoch": epoch, **metrics})
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def say(line: str) -> None:

@@ -15,6 +15,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
+from lipscribe.atomic import write_text, writing
 from lipscribe.data.dataset import ShardDataset
 from lipscribe.data.shards import check_crop
 from lipscribe.errors import CheckpointError, ConfigError
@@ -158,7 +159,7 @@ def _claim(output: Path, config: TrainConfig, resume: bool) -> None:
         raise ConfigError(f"{output} holds a run already: add --resume to go on with it, or set another output")
     try:
         output.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
     except OSError as error:
         raise ConfigError(f"output {output} cannot be written ({error.strerror}): set another output") from None
 
@@ -199,9 +200,8 @@ def _one_cycle(num_steps: int, warmup: float) -> Callable[[int], float]:
 
 
 def _save_state(path: Path, saved: dict[str, Any], epoch: int, best: float) -> None:
-    partial = path.with_name(path.name + ".partial")
-    torch.save({name: part.state_dict() for name, part in saved.items()} | {"epoch": epoch, "best": best}, partial)
-    partial.replace(path)
+    with writing(path) as file:
+        torch.save({name: part.state_dict() for name, part in saved.items()} | {"epoch": epoch, "best": best}, file)
 
 
 def _load_state(path: Path, saved: dict[str, Any]) -> tuple[int, float]:

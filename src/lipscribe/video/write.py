@@ -1,9 +1,7 @@
 """Frames to a video file."""
 
-import contextlib
 import itertools
 import os
-import uuid
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from lipscribe.atomic import writing_path
 from lipscribe.errors import ConfigError, LipscribeError
 
 
@@ -38,18 +37,15 @@ def save_video(
     path = Path(path)
     if path.is_dir():
         raise LipscribeError(f"{path}: a directory; name the video file to write in it")
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")  # same folder: the last step is only a rename
     try:
-        part.touch()  # fails now, and not after the first second of frames, which the encoder holds back
-        _write(part, _checked(frames), Fraction(fps).limit_denominator(1001), {"crf": str(crf), "preset": preset})
-        part.replace(path)
+        with writing_path(path) as partial:
+            partial.touch()  # fails now, and not after the first second of frames, which the encoder holds back
+            rate = Fraction(fps).limit_denominator(1001)
+            _write(partial, _checked(frames), rate, {"crf": str(crf), "preset": preset})
     except (OSError, av.FFmpegError) as error:
         raise LipscribeError(
             f"{path}: can't be written ({error.strerror}); check that its folder exists, has room and may be written to"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):  # renamed, or never made
-            part.unlink()
 
 
 def _checked(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

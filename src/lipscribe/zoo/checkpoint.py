@@ -5,7 +5,7 @@ Nothing is ever unpickled. The weights that we train are stored as float16: half
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from lipscribe.atomic import write_bytes, write_text, writing
 from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
 from lipscribe.models.reader import LipReader
@@ -42,7 +43,7 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     for field, name in TOKENIZER_FILES.items():
         if isinstance(path := spec.tokenizer.get(field), str):
-            _replace(folder / name, [Path(path).read_bytes()])
+            write_bytes(folder / name, Path(path).read_bytes())
     save_weights(folder / WEIGHTS_FILE, state_dict, dtype)
     save_spec(folder, spec)
 
@@ -52,7 +53,7 @@ def save_spec(folder: Path | str, spec: ModelSpec) -> None:
     # The tokenizer's files lie beside the spec.
     beside = {field: name for field, name in TOKENIZER_FILES.items() if isinstance(spec.tokenizer.get(field), str)}
     spec = replace(spec, tokenizer=spec.tokenizer | beside)
-    _replace(Path(folder) / SPEC_FILE, [(json.dumps(to_dict(spec), indent=2) + "\n").encode()])
+    write_text(Path(folder) / SPEC_FILE, json.dumps(to_dict(spec), indent=2) + "\n")
 
 
 def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
@@ -171,11 +172,5 @@ def save_weights(path: Path | str, tensors: Mapping[str, Tensor], dtype: torch.d
     text += b" " * (-len(text) % 8)
     # In C order, whatever the layout in memory.
     blobs = (tensors[name].detach().cpu().to(kind).numpy().tobytes() for name, kind in stored.items())
-    _replace(Path(path), chain([len(text).to_bytes(8, "little"), text], blobs))
-
-
-def _replace(path: Path, parts: Iterable[bytes]) -> None:
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.writelines(parts)
-    partial.replace(path)
+    with writing(path) as file:
+        file.writelines(chain([len(text).to_bytes(8, "little"), text], blobs))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import lipscribe.talker.corpus
-from lipscribe.atomic import write_whole
+from lipscribe.atomic import write_text
 from lipscribe.data.corpora.grid import SLOTS, prepare_grid, read_align, sentence_of_name, write_align
 from lipscribe.data.manifest import WordTime
 from lipscribe.errors import ConfigError, ManifestError
@@ -48,7 +48,7 @@ def drawn_in_worker(clip: PlannedClip, options) -> str:
     if "full" in options.folder.name and clip.take == 1:
         raise ManifestError(f"{clip.id} cannot be written (No space left on device): give another --output")
     write_align(align, [WordTime(word, n / 10, n / 10 + 0.1) for n, word in enumerate(clip.text.split())], 3.0)
-    write_whole(video, f"{options.seed} {clip}")
+    write_text(video, f"{options.seed} {clip}")
     return ""
 
 
@@ -185,7 +185,7 @@ def test_what_is_finished_is_not_done_again(tmp_path: Path):
     video = tmp_path / "corpus" / "video"
     (video / f"{clips[1]}.mp4").unlink()
     (tmp_path / "corpus" / "align" / f"{clips[4]}.align").unlink()
-    (video / "s1" / f".{clips[1][3:]}.mp4.1234abcd.part").write_text("half")
+    (video / "s1" / f".{clips[1][3:]}.mp4.1234abcd.partial").write_text("half")
     (tmp_path / "corpus" / "align" / "s1" / "x.align.partial").write_text("half")
     (tmp_path / "corpus" / "splits.json").unlink()
     report = make()

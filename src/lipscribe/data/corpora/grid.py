@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from lipscribe.atomic import write_whole
+from lipscribe.atomic import write_text
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.errors import ManifestError
 from lipscribe.units import Seconds
@@ -141,7 +141,7 @@ def write_align(path: Path | str, words: Sequence[WordTime], duration: Seconds) 
     if end_of_clip > now:
         lines.append((now, end_of_clip, "sil"))
     try:
-        write_whole(path, "".join(f"{start} {end} {text}\n" for start, end, text in lines))
+        write_text(path, "".join(f"{start} {end} {text}\n" for start, end, text in lines))
     except OSError as error:
         raise ManifestError(f"{path} cannot be written ({error.strerror}): give another folder") from None
 
