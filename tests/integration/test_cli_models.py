@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from lipscribe.cli.app import app
 from lipscribe.zoo import published
+from lipscribe.zoo.registry import find_model
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +54,13 @@ def test_import_list_and_remove(tmp_path, cache):
     code, stdout, stderr = run("models", "remove", "my-vsr")
     assert (code, stdout, stderr) == (0, "", f"removed {cache / 'models' / 'my-vsr'}\n")
     assert "my-vsr" not in rows()
+
+
+def test_every_name_of_a_lip_reader_in_json_can_be_given_as_model():
+    here = [row for row in rows().values() if row["path"] and row["kind"] == "lip reader"]
+    assert [row["name"] for row in here if row["default"]] == ["grid-s1"]
+    for row in here:
+        assert find_model(row["name"]) == Path(row["path"])
 
 
 def test_import_of_a_language_model_is_listed_as_one(tmp_path):

@@ -45,7 +45,8 @@ def models(
             short = heading in ("model", "size", *told)  # these are not broken: names are typed again
             table.add_column(heading, no_wrap=short, overflow="fold")
         for row in some:
-            table.add_row(row["name"], row["reads"], row["vocabulary"], row["wer"], row["size"], row["licence"])
+            name = f"{row['name']} (default)" if row["default"] else row["name"]
+            table.add_row(name, row["reads"], row["vocabulary"], row["wer"], row["size"], row["licence"])
         if title:
             console.print(title, highlight=False)
         console.print(table)
@@ -60,7 +61,7 @@ def pull(
         str | None, typer.Option("--as", help="What to call it here, instead of its own name.", show_default=False)
     ] = None,
 ) -> None:
-    """Fetch a model that others published, into the cache; what broke off is gone on from.
+    """Fetch a model that others published, into the cache; resumes interrupted downloads.
 
     Examples:
       lipscribe models pull auto-avsr-lrs3
@@ -83,9 +84,11 @@ def pull(
             f"{name} was not fetched, since its licence is not accepted: "
             f"if you accept it, run `lipscribe models pull {name} --accept-licence`"
         )
+    from lipscribe.cli.bars import bars
     from lipscribe.zoo.fetching.pull import pull_model
 
-    imported = pull_model(published, as_name, _say)
+    with bars() as progress:
+        imported = pull_model(published, as_name, _say, progress)
     for note in imported.notes:
         _say(f"note: {note}")
     if published.companion:

@@ -46,7 +46,7 @@ class LipReader(nn.Module):
         assert self.ctc is not None, "a reader without a CTC head has no log_probs"
         return self.ctc(self.encode(video, video_lengths))
 
-    def teach(
+    def forward_train(
         self, video: Tensor, video_lengths: Tensor, targets: Tensor, sampling: float = 0.0
     ) -> tuple[Tensor | None, Tensor | None]:
         """What training compares with the truth.

@@ -60,10 +60,9 @@ class DecoderScorer:
         """(N,) int64 last tokens -> (N, V) float64 log-probabilities of what is next, and the new state."""
         heard = torch.from_numpy(tokens).to(self.device)
         steps = [self.decoder.step(heard, one, memory) for one, memory in zip(state, self.memories, strict=True)]
-        log_probs = steps[0][0].double()
-        if len(steps) > 1:
-            log_probs = torch.stack([log_probs for log_probs, _ in steps]).double().mean(0).log_softmax(-1)
-        return log_probs.cpu().numpy(), [new for _, new in steps]
+        log_probs = torch.stack([log_probs for log_probs, _ in steps]).cpu().double()  # MPS has no float64
+        log_probs = log_probs.mean(0).log_softmax(-1) if len(steps) > 1 else log_probs[0]
+        return log_probs.numpy(), [new for _, new in steps]
 
     @torch.inference_mode()
     def select(self, state: list[Any], chosen: np.ndarray) -> list[Any]:
@@ -76,7 +75,7 @@ class DecoderScorer:
         """(U, T) float64: how much each of U tokens looks at each frame; a row sums to 1."""
         said = torch.tensor(tokens, dtype=torch.int64, device=self.device)
         looks = [self.decoder.attention(said, memory) for memory in self.memories]
-        return torch.stack(looks).double().mean(0).cpu().numpy()
+        return torch.stack(looks).cpu().double().mean(0).numpy()
 
 
 class LMScorer:
@@ -102,7 +101,7 @@ class LMScorer:
     def step(self, tokens: np.ndarray, state: History) -> tuple[np.ndarray, History]:
         """(N,) int64 last tokens -> (N, V) float64 log-probabilities of what is next, and the new state."""
         log_probs, state = self.lm.step(torch.from_numpy(tokens).to(state.visible.device), state)
-        return log_probs.double().cpu().numpy(), state
+        return log_probs.cpu().double().numpy(), state
 
     @torch.inference_mode()
     def select(self, state: History, chosen: np.ndarray) -> History:

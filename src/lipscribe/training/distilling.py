@@ -61,7 +61,7 @@ def distil_losses(
     """How far the student's distributions are from the teacher's, by each head that both have.
 
     Args:
-        student, teacher: What `LipReader.teach` gives of the batch, without sampling.
+        student, teacher: What `LipReader.forward_train` gives of the batch, without sampling.
         temperature: What both distributions are softened by, as `soft_divergence` has it.
         ends: The symbol for a sentence's end, of the student's decoder and of the teacher's.
 

@@ -71,7 +71,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     trained = [weights for weights in model.parameters() if weights.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=optim.learning_rate, weight_decay=optim.weight_decay)
     model, optimizer = fabric.setup(model, optimizer)
-    model.mark_forward_method("teach")
+    model.mark_forward_method("forward_train")
     average = MovingAverage(model.module, optim.average, config.freeze).to(fabric.device)
     if teacher:
         teacher = teacher.to(fabric.device, memory_format=torch.channels_last)
@@ -95,7 +95,9 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         for batch in bar:
             batch = batch.to(fabric.device)
             with fabric.autocast():  # Fabric does it for a marked method on several devices only
-                log_probs, expected = model.teach(batch.video, batch.video_lengths, batch.targets, optim.sampling)
+                log_probs, expected = model.forward_train(
+                    batch.video, batch.video_lengths, batch.targets, optim.sampling
+                )
             losses = {}
             if log_probs is not None:  # (B, T, V)
                 losses["ctc"] = ctc_loss(log_probs, batch)
@@ -104,7 +106,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
                 losses["attention"] = attention_loss(expected, batch, optim.label_smoothing, model.decoder.end)
             if teacher:
                 with torch.no_grad(), fabric.autocast():
-                    shown = teacher.teach(batch.video, batch.video_lengths, batch.targets)
+                    shown = teacher.forward_train(batch.video, batch.video_lengths, batch.targets)
                 losses |= distil_losses((log_probs, expected), shown, batch, optim.distil_temperature, ends)
             losses["loss"] = sum(weights[name] * loss for name, loss in losses.items())
             fabric.backward(losses["loss"])

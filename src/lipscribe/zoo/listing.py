@@ -1,6 +1,7 @@
 """What `lipscribe models` shows."""
 
 from pathlib import Path
+from typing import Any
 
 from lipscribe.errors import LipscribeError
 from lipscribe.models.spec import WEIGHTS_FILE, Card, load_spec
@@ -9,12 +10,17 @@ from lipscribe.zoo.published import list_published
 from lipscribe.zoo.registry import DEFAULT_MODEL, list_language_models, list_models, models_folder
 
 
-def describe_models() -> list[dict[str, str]]:
-    """A row of plain text for each model at hand; a damaged one is listed with what is wrong."""
+def describe_models() -> list[dict[str, Any]]:
+    """A row for each model at hand, whose `name` any command takes; a damaged one is listed with what is wrong.
+
+    Returns:
+        Text, but for `default`, which is a bool; `kind` is "lip reader" (for `--model`) or "language model" (`--lm`).
+    """
     rows = []
-    for describe, models in ((_lip_reader, list_models()), (_language_model, list_language_models())):
+    every = (("lip reader", _lip_reader, list_models()), ("language model", _language_model, list_language_models()))
+    for kind, describe, models in every:
         for name, folder in models:
-            row = {"name": f"{name} (default)" if name == DEFAULT_MODEL else name, "path": str(folder)}
+            row = {"name": name, "default": name == DEFAULT_MODEL, "kind": kind, "path": str(folder)}
             try:
                 row |= describe(folder) | {"size": f"{(folder / WEIGHTS_FILE).stat().st_size / 1e6:.1f} MB"}
             except (LipscribeError, OSError) as error:
@@ -24,11 +30,13 @@ def describe_models() -> list[dict[str, str]]:
     return rows
 
 
-def describe_published() -> list[dict[str, str]]:
+def describe_published() -> list[dict[str, Any]]:
     """A row, with the same keys and more, for each model that can be fetched and is not at hand under its name."""
     return [
         {
             "name": model.name,
+            "default": False,
+            "kind": model.kind,
             "path": "",
             "reads": model.reads,
             "data": model.data,

@@ -47,6 +47,28 @@ def test_a_recurrent_encoder_is_torchs_own_network(name: str):
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_all_layers_in_one_call_as_a_gpu_does_it_are_each_direction_by_itself(name: str):
+    torch.manual_seed(0)
+    encoder, features = ENCODERS[name]().eval(), torch.randn(3, 9, 6)
+    at_once, one_by_one = (read(features, LENGTHS) for read in (encoder._read_packed, encoder._read_by_direction))
+    torch.testing.assert_close(at_once, one_by_one, atol=1e-6, rtol=0)
+
+
+def test_a_gradient_through_an_encoder_at_rest_is_announced_to_torch(monkeypatch: pytest.MonkeyPatch):
+    told, lstm = [], torch.lstm
+    monkeypatch.setattr(
+        torch, "lstm", lambda *args: told.append(args[7 if torch.is_tensor(args[1]) else 6]) or lstm(*args)
+    )
+    encoder, features = ENCODERS["lstm"]().eval(), torch.randn(3, 9, 6)
+    for read in (encoder._read_packed, encoder._read_by_direction):
+        read(features, LENGTHS)
+    with torch.no_grad():
+        encoder(features, LENGTHS)
+    assert told == [True] * 5 + [False] * 4  # cuDNN has no gradient after a pass that was not of training
+
+
+@torch.inference_mode()
 @pytest.mark.parametrize(
     ("encoder", "reach"),
     [

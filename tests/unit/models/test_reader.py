@@ -138,21 +138,23 @@ def test_which_frames_an_output_depends_on():
 def test_a_reader_with_a_decoder_is_exact_under_padding(ctc: bool, location_frames: int):
     reader = reader_of(replace(spec_of(), ctc=ctc, decoder=DecoderSpec(6, location_frames=location_frames)))
     lengths, targets = torch.tensor(LENGTHS), torch.tensor([[1, 2], [3, 0], [2, 2], [1, 0]])
-    log_probs, expected = reader.teach(padded(clips()), lengths, targets)
+    log_probs, expected = reader.forward_train(padded(clips()), lengths, targets)
     assert expected.shape == (4, 3, 4)
     if ctc:
         assert torch.equal(log_probs, reader(padded(clips()), lengths))
     else:
         assert log_probs is None
-    _, again = reader.teach(padded(clips(), 1000.0), lengths, targets)
+    _, again = reader.forward_train(padded(clips(), 1000.0), lengths, targets)
     torch.testing.assert_close(again, expected, atol=1e-5, rtol=0)
     for row, part in enumerate(clips()):
-        _, alone = reader.teach(part[None], lengths[row : row + 1], targets[row : row + 1])
+        _, alone = reader.forward_train(part[None], lengths[row : row + 1], targets[row : row + 1])
         torch.testing.assert_close(alone[0], expected[row], atol=1e-5, rtol=0)
 
 
 def test_a_reader_without_a_decoder_teaches_by_ctc_alone():
-    log_probs, expected = reader_of(spec_of()).teach(padded(clips()), torch.tensor(LENGTHS), torch.zeros(4, 1).long())
+    log_probs, expected = reader_of(spec_of()).forward_train(
+        padded(clips()), torch.tensor(LENGTHS), torch.zeros(4, 1).long()
+    )
     assert log_probs.shape == (4, 12, 4)
     assert expected is None
 

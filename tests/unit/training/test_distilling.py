@@ -48,7 +48,7 @@ def dev_batch(prepared: Path) -> Batch:
 @torch.no_grad()
 def distance(student: LipReader, teacher: Path, batch: Batch) -> dict[str, float]:
     says = [
-        reader.eval().teach(batch.video, batch.video_lengths, batch.targets)
+        reader.eval().forward_train(batch.video, batch.video_lengths, batch.targets)
         for reader in (student, load_checkpoint(teacher)[1])
     ]
     return {name: loss.item() for name, loss in distil_losses(*says, batch, 1.0).items()}

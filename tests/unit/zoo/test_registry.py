@@ -64,9 +64,11 @@ def test_nothing_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_the_listing_tells_what_each_can_read(models: Path):
     rows = describe_models()
-    assert [row["name"] for row in rows] == ["grid-s1 (default)", "runs/mine/best", "runs/mine/last"]
+    assert [row["name"] for row in rows] == ["grid-s1", "runs/mine/best", "runs/mine/last"]
     assert rows[0] | {"path": "", "size": ""} == {
-        "name": "grid-s1 (default)",
+        "name": "grid-s1",
+        "default": True,
+        "kind": "lip reader",
         "path": "",
         "reads": "two words",
         "data": "drawn",

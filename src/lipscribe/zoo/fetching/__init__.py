@@ -1,1 +1,0 @@
-"""Published models over the network: whole, checked, and going on where a download broke off."""

@@ -1,4 +1,4 @@
-"""A file from a plain address: what has come is kept, and the next attempt asks for the rest only."""
+"""A file from a plain address. A download that is interrupted is resumed: the next attempt asks for the rest only."""
 
 import contextlib
 import http.client
@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from tqdm import tqdm
-
 from lipscribe.errors import LipscribeError
+from lipscribe.progress import Progress
 
 BLOCK_BYTES = 1 << 20
 TIMEOUT = 30.0  # seconds without a byte
@@ -34,21 +33,21 @@ class _Answer:
 
 
 class _BrokenOffError(Exception):
-    """An attempt ended before the file did; another may go on."""
+    """An attempt ended before the file did; another may resume it."""
 
 
-def download(url: str, path: Path, progress: bool = True, headers: Mapping[str, str] | None = None) -> None:
+def download(url: str, path: Path, progress: Progress | None = None, headers: Mapping[str, str] | None = None) -> None:
     """Fetches a file to `path`, which is there at the end only if all of it came.
 
-    What came of an attempt stays beside it as `.partial`, and is gone on from, now or in another process, if the server
-    can and still has the same version; otherwise it begins anew.
+    What came of an attempt stays beside it as `.partial` and is resumed, now or by another process, if the server can
+    resume and still has the same version; otherwise the download begins again.
 
     Args:
-        progress: Whether a bar is shown, on a terminal.
+        progress: Told of the bytes that are there.
         headers: To be sent along; a server that sends us elsewhere gets them passed on.
 
     Raises:
-        LipscribeError: The server refuses, or cannot be reached, or breaks off again and again.
+        LipscribeError: The server refuses, cannot be reached, or ends every attempt early.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial, attempts = path.with_name(path.name + ".partial"), 0
@@ -67,24 +66,17 @@ def download(url: str, path: Path, progress: bool = True, headers: Mapping[str, 
     _version_file(partial).unlink(missing_ok=True)
 
 
-def _attempt(url: str, partial: Path, progress: bool, headers: Mapping[str, str]) -> None:
+def _attempt(url: str, partial: Path, progress: Progress | None, headers: Mapping[str, str]) -> None:
     with _ask(url, partial, headers) as answer:
         _version_file(partial).write_text(answer.version, encoding="utf-8")
         mode = "ab" if answer.start else "wb"
-        bar = tqdm(
-            desc=partial.name.removesuffix(".partial"),
-            total=answer.total,
-            initial=answer.start,
-            unit="B",
-            unit_scale=True,
-            unit_divisor=1000,
-            leave=False,
-            disable=None if progress else True,
-        )
-        with bar, partial.open(mode) as file:
+        task, came = f"{partial.name.removesuffix('.partial')} (bytes)", answer.start
+        with partial.open(mode) as file:
             while block := _next_block(answer.body):
                 file.write(block)
-                bar.update(len(block))
+                came += len(block)
+                if progress is not None:
+                    progress(task, came, answer.total)
     came = _size(partial)
     if answer.total is not None and came < answer.total:
         raise _BrokenOffError(f"it broke off after {came} of {answer.total} bytes")
@@ -112,7 +104,7 @@ def _ask(url: str, partial: Path, more: Mapping[str, str]) -> Iterator[_Answer]:
             raise _BrokenOffError("the part that had come is of another file") from None
         if error.code in _HOPELESS and error.code not in _PASSING:
             raise LipscribeError(
-                f"{url} is not to be had (HTTP {error.code} {error.reason}): it has moved or is not public any more"
+                f"{url} is unavailable (HTTP {error.code} {error.reason}): it has moved or is not public any more"
             ) from None
         raise _BrokenOffError(f"HTTP {error.code} {error.reason}") from None
     except urllib.error.URLError as error:
@@ -156,5 +148,5 @@ def _unreachable(url: str, reason: str, came: int) -> str:
     kept = f"the {came / 1e6:.1f} MB that came are kept, and " if came else ""
     return (
         f"{urlsplit(url).netloc or url} cannot be read ({' '.join(reason.split())}): "
-        f"check the network, {kept}the same command {'goes on from there' if came else 'tries again'}"
+        f"check the network, {kept}the same command {'resumes there' if came else 'tries again'}"
     )

@@ -1,7 +1,7 @@
 """A file from a repository of the Hugging Face Hub.
 
-Its own library says where the file lies and what its sum is, and knows the user's login; it forgets what came of a
-download that was broken off (version 2.4), so that the bytes are fetched by ours.
+Its own library says where the file lies and what its sum is, and knows the user's login; it does not
+resume an interrupted download (version 2.4), so that the bytes are fetched by ours.
 """
 
 import re
@@ -9,14 +9,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lipscribe.errors import LipscribeError, MissingExtraError
+from lipscribe.progress import Progress
 from lipscribe.zoo.fetching.download import download
 
 TIMEOUT = 30.0  # seconds for the hub to tell of a file
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def download_from_hub(repository: str, name: str, revision: str, folder: Path) -> str | None:
-    """Fetches a file into `folder`, if it is not there; what broke off is gone on from.
+def download_from_hub(
+    repository: str, name: str, revision: str, folder: Path, progress: Progress | None = None
+) -> str | None:
+    """Fetches a file into `folder`, if it is not there; resumes an interrupted download.
 
     The hub is the one of the environment variable HF_ENDPOINT, if there is one.
 
@@ -43,17 +46,18 @@ def download_from_hub(repository: str, name: str, revision: str, folder: Path) -
             f"{where} is given only to those who asked its authors: ask on its page, then log in with `hf auth login`"
         ) from None
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError):
-        raise LipscribeError(f"{where} is not to be had: it has moved or is not public any more") from None
+        raise LipscribeError(f"{where} is unavailable: it has moved or is not public any more") from None
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.FileMetadataError, OSError) as error:
         raise _unreachable(where, error) from None
     except Exception as error:  # its HTTP library differs by version (requests, httpx, httpx2), and so do its errors
         if type(error).__module__.split(".")[0] not in ("requests", "httpx", "httpx2", "httpcore", "httpcore2"):
             raise
         raise _unreachable(where, error) from None
-    # Large files lie elsewhere, at an address that needs no login, and which is not to see it.
+    # Large files lie elsewhere, at an address that needs no login, and which must not see the login.
     own = urlsplit(found.location).netloc == urlsplit(address).netloc
     if not (folder / name).is_file():
-        download(found.location, folder / name, headers=huggingface_hub.utils.build_hf_headers() if own else None)
+        headers = huggingface_hub.utils.build_hf_headers() if own else None
+        download(found.location, folder / name, progress, headers)
     return found.etag if found.etag and _SHA256.fullmatch(found.etag) else None
 
 

@@ -1,29 +1,38 @@
 """A published model: fetched, checked, imported under its name, and what was fetched swept away."""
 
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from lipscribe.errors import CheckpointError, LipscribeError
 from lipscribe.models.spec import Card
+from lipscribe.progress import Progress
 from lipscribe.zoo.cache import cache_folder
 from lipscribe.zoo.fetching.download import download
 from lipscribe.zoo.fetching.hub import download_from_hub
 from lipscribe.zoo.interop.importing import Imported, check_name, import_model, sha256_of
 from lipscribe.zoo.published import Published, PublishedFile
 
+_LOG = logging.getLogger(__name__)
 _SPARE_BYTES = 32_000_000
 
 
-def pull_model(published: Published, name: str | None = None, say: Callable[[str], None] = print) -> Imported:
+def pull_model(
+    published: Published,
+    name: str | None = None,
+    say: Callable[[str], None] = _LOG.info,
+    progress: Progress | None = None,
+) -> Imported:
     """Fetches a published model into the cache.
 
-    The caller has shown its licence and was told that it is accepted. A broken download is gone on from by the next
-    call; what does not have its published SHA-256 is deleted.
+    The caller has shown its licence and was told that it is accepted. The next call resumes an interrupted
+    download; what does not have its published SHA-256 is deleted.
 
     Args:
         name: What it is to be called here; its own name where None.
         say: Told of each step, a line.
+        progress: Told of the bytes of each file.
 
     Raises:
         CheckpointError: The name is taken, or a file is another one than was published, or cannot be read.
@@ -37,7 +46,7 @@ def pull_model(published: Published, name: str | None = None, say: Callable[[str
     paths = {}
     for file in published.files:
         say(f"fetching {file.name} from {file.url or f'huggingface.co/{file.repository}'}")
-        paths[file.use] = _fetch(file, folder, say)
+        paths[file.use] = _fetch(file, folder, say, progress)
     card = Card(
         reads=published.reads,
         data=published.data,
@@ -69,13 +78,13 @@ def _make_room(folder: Path, published: Published) -> None:
         )
 
 
-def _fetch(file: PublishedFile, folder: Path, say: Callable[[str], None]) -> Path:
+def _fetch(file: PublishedFile, folder: Path, say: Callable[[str], None], progress: Progress | None) -> Path:
     path, told = folder / file.name, file.sha256
     if file.repository is not None:
-        hub_told = download_from_hub(file.repository, file.name, file.revision, folder)
+        hub_told = download_from_hub(file.repository, file.name, file.revision, folder, progress)
         told = file.sha256 or hub_told
     elif not path.is_file():
-        download(file.url or "", path)
+        download(file.url or "", path, progress)
     digest = sha256_of(path)
     if told is None:
         say(f"no sha256 of {file.name} is published; computed: {digest}")

@@ -35,6 +35,17 @@ def test_a_file_comes_whole(server, path):
     assert server.log == [("/a", None)]
 
 
+def test_progress_is_told_in_bytes_and_counts_what_was_there(server, path):
+    server.files["/a"] = CONTENT
+    server.break_after = [1_500_000]
+    told = []
+    download(f"{server.url}/a", path, progress=lambda *report: told.append(report))
+    done = [report[1] for report in told]
+    assert {report[::2] for report in told} == {("model.pth (bytes)", len(CONTENT))}
+    assert done == sorted(done)
+    assert (1_500_000 in done, done[-1]) == (True, len(CONTENT))
+
+
 def test_an_empty_file(server, path):
     server.files["/a"] = b""
     download(f"{server.url}/a", path)
@@ -57,7 +68,7 @@ def test_another_process_goes_on_from_there(server, path):
         LipscribeError, match=r"127.0.0.1:\d+ cannot be read \(it broke off after 1000000 of 3500000"
     ) as e:
         download(f"{server.url}/a", path)
-    assert "the 1.0 MB that came are kept, and the same command goes on from there" in str(e.value)
+    assert "the 1.0 MB that came are kept, and the same command resumes there" in str(e.value)
     assert not path.exists()
     server.log.clear()
     download(f"{server.url}/a", path)
@@ -110,7 +121,7 @@ def test_a_server_that_promises_more_than_it_has(server, path):
 def test_what_is_not_there_is_told_at_once(code, server, path):
     server.codes = [code]
     server.files["/a"] = CONTENT
-    with pytest.raises(LipscribeError, match=rf"/a is not to be had \(HTTP {code} .*\): it has moved"):
+    with pytest.raises(LipscribeError, match=rf"/a is unavailable \(HTTP {code} .*\): it has moved"):
         download(f"{server.url}/a", path)
     assert len(server.log) == 1
     assert left(path) == set()

@@ -125,7 +125,7 @@ def test_a_file_that_is_another_one_is_deleted(plain, server, cache):
 
 def test_what_broke_off_is_gone_on_from(plain, server, weights):
     server.break_after = [10_000, 10_000, 20_000, 0, 0]
-    with pytest.raises(LipscribeError, match="the same command goes on from there"):
+    with pytest.raises(LipscribeError, match="the same command resumes there"):
         pull_model(plain, say=str)
     server.log.clear()
     pull_model(plain, say=str)
@@ -134,7 +134,7 @@ def test_what_broke_off_is_gone_on_from(plain, server, weights):
 
 def test_what_broke_off_at_the_hub_is_gone_on_from(from_hub, server):
     server.break_after = [10_000, 20_000, 0, 0]
-    with pytest.raises(LipscribeError, match="the same command goes on from there"):
+    with pytest.raises(LipscribeError, match="the same command resumes there"):
         pull_model(from_hub, say=str)
     server.log.clear()
     pull_model(from_hub, say=str)
@@ -164,7 +164,7 @@ def test_the_login_is_for_the_hub_alone(elsewhere, from_hub, server, weights, mo
 
 def test_the_hub_has_no_such_file(from_hub, server):
     del server.files["/some/model/resolve/main/model.pth"]
-    with pytest.raises(LipscribeError, match=r"model.pth of huggingface.co/some/model (is not to be had|could not be)"):
+    with pytest.raises(LipscribeError, match=r"model.pth of huggingface.co/some/model (is unavailable|could not be)"):
         pull_model(from_hub, say=str)
 
 
