@@ -2,8 +2,7 @@
 
 import json
 import sys
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -14,8 +13,9 @@ from lipscribe.units import Seconds
 
 # Subtitles are read, not heard: two lines of 42 characters, and 7 s, are the limits broadcasters give.
 MAX_LINE_CHARS = 42
-MAX_CUE_CHARS = 2 * MAX_LINE_CHARS
+MAX_CUE_LINES = 2
 MAX_CUE_SECONDS = 7.0
+CAPTIONS = ("srt", "vtt")  # the formats that can mark each word while it is spoken
 
 
 @dataclass(frozen=True)
@@ -169,23 +169,27 @@ def format_txt(transcript: Transcript) -> str:
     return "".join(f"{_label(transcript, segment)}{segment.text}\n" for segment in _spoken(transcript))
 
 
-def format_srt(transcript: Transcript) -> str:
-    """SubRip subtitles."""
-    return "".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(_cue_end(cue), ',')}\n"
-        f"{_wrapped(_label(transcript, cue) + cue.text)}\n\n"
-        for number, cue in enumerate(_cues(transcript), start=1)
-    )
+def format_srt(transcript: Transcript, words: bool = False) -> str:
+    """SubRip subtitles; with `words` a cue a word, in which that word is underlined."""
+    written = []
+    for cue, label in _cues(transcript, labelled=True):
+        for start, end, tokens in _by_word(cue) if words else [(cue.start, cue.end, _tokens(cue))]:
+            times = f"{_clock(start, ',')} --> {_clock(_shown_until(start, end), ',')}"
+            written.append(f"{len(written) + 1}\n{times}\n{_wrapped(_tokens(cue), tokens, label)}\n\n")
+    return "".join(written)
 
 
-def format_vtt(transcript: Transcript) -> str:
-    """WebVTT subtitles; a speaker is a voice tag."""
+def format_vtt(transcript: Transcript, words: bool = False) -> str:
+    """WebVTT subtitles; a speaker is a voice tag. With `words` each word has a tag with the time at which it begins."""
     several = len(transcript.speakers) > 1
     cues = []
-    for cue in _cues(transcript):
+    for cue, _ in _cues(transcript, labelled=False):
         voice = f"<v {_escaped(cue.speaker)}>" if several and cue.speaker else ""
-        times = f"{_clock(cue.start, '.')} --> {_clock(_cue_end(cue), '.')}"
-        cues.append(f"{times}\n{voice}{_escaped(_wrapped(cue.text))}\n\n")
+        times = f"{_clock(cue.start, '.')} --> {_clock(_shown_until(cue.start, cue.end), '.')}"
+        tokens = [_escaped(token) for token in _tokens(cue)]
+        if words:
+            tokens = [tag + token for tag, token in zip(_time_tags(cue), tokens, strict=True)]
+        cues.append(f"{times}\n{voice}{_wrapped(_tokens(cue), tokens)}\n\n")
     return "WEBVTT\n\n" + "".join(cues)
 
 
@@ -203,7 +207,7 @@ def format_json(transcript: Transcript) -> str:
     return json.dumps(transcript.to_dict(), ensure_ascii=False, indent=2) + "\n"
 
 
-WRITERS: dict[str, Callable[[Transcript], str]] = {
+WRITERS: dict[str, Callable[..., str]] = {
     "txt": format_txt,
     "srt": format_srt,
     "vtt": format_vtt,
@@ -212,21 +216,29 @@ WRITERS: dict[str, Callable[[Transcript], str]] = {
 }
 
 
-def write_transcript(transcript: Transcript, format: str = "txt", path: str | Path | None = None) -> None:
+def write_transcript(
+    transcript: Transcript, format: str = "txt", path: str | Path | None = None, words: bool = False
+) -> None:
     """Write the transcript in UTF-8 with Unix line ends, whatever the machine's locale.
+
+    A file name that is no text (bytes in another encoding) is written with `\\udcXX` escapes, which JSON reads back.
 
     Args:
         transcript: what to write.
         format: a key of `WRITERS`.
         path: file to write; None is stdout.
+        words: mark each word while it is spoken; srt and vtt can.
 
     Raises:
-        ConfigError: no format has this name.
+        ConfigError: no format has this name, or it cannot mark words.
         LipscribeError: the file cannot be written.
     """
     if format not in WRITERS:
         raise ConfigError(f"format {format!r} is unknown: choose one of {', '.join(WRITERS)}")
-    written = WRITERS[format](transcript).encode("utf-8")
+    if words and format not in CAPTIONS:
+        raise ConfigError(f"format {format!r} cannot mark words: choose one of {', '.join(CAPTIONS)}")
+    text = WRITERS[format](transcript, words=True) if words else WRITERS[format](transcript)
+    written = text.encode("utf-8", "backslashreplace")
     if path is None:
         if sys.stdout is None:
             raise LipscribeError("stdout is closed: leave it open, or give a file to write to")
@@ -256,23 +268,60 @@ def _spoken(transcript: Transcript) -> list[Segment]:
     return sorted((segment for segment in spoken if segment.text), key=lambda segment: segment.start)
 
 
-def _cues(transcript: Transcript) -> list[Segment]:
-    cues = (cue for segment in _spoken(transcript) for cue in _split(segment))
-    return sorted(cues, key=lambda cue: cue.start)
+def _cues(transcript: Transcript, labelled: bool) -> list[tuple[Segment, str]]:
+    """What is shown at once, by time, each with its label: the words of a cue are its text, split at spaces."""
+    cues = []
+    for segment in _spoken(transcript):
+        label = _label(transcript, segment).rstrip() if labelled else ""
+        whole = replace(segment, words=_timed_tokens(segment))
+        cues += [(cue, label) for cue in _split(whole, label)]
+    return sorted(cues, key=lambda cue: cue[0].start)
 
 
-def _split(segment: Segment) -> Iterator[Segment]:
+def _timed_tokens(segment: Segment) -> tuple[Word, ...]:
+    """The segment's text, split at spaces, with times: those of its words, or spread evenly where it has no words."""
+    tokens = segment.text.split()
+    if len(tokens) == len(segment.words):
+        return tuple(replace(word, text=token) for word, token in zip(segment.words, tokens, strict=True))
+    if words := tuple(replace(word, text=_one_line(word.text)) for word in segment.words if word.text.strip()):
+        return words
+    step = (segment.end - segment.start) / len(tokens)
+    times = [segment.start + idx * step for idx in range(len(tokens))] + [segment.end]
+    return tuple(Word(token, *times[idx : idx + 2], 1.0) for idx, token in enumerate(tokens))
+
+
+def _split(segment: Segment, label: str) -> Iterator[Segment]:
     """Halve a segment too long for a cue at the word boundary nearest to its middle, until each piece fits."""
-    fits = len(segment.text) <= MAX_CUE_CHARS and segment.end - segment.start <= MAX_CUE_SECONDS
-    if fits or len(segment.words) < 2:
+    words = segment.words
+    lines = _wrapped(_tokens(segment), _tokens(segment), label).count("\n") + 1
+    if len(words) < 2 or (lines <= MAX_CUE_LINES and segment.end - segment.start <= MAX_CUE_SECONDS):
         yield segment
         return
-    words = segment.words
     middle = (words[0].start + words[-1].end) / 2
     cut = min(range(1, len(words)), key=lambda idx: abs((words[idx - 1].end + words[idx].start) / 2 - middle))
-    for part in (words[:cut], words[cut:]):
-        text = " ".join(word.text for word in part)
-        yield from _split(replace(segment, text=text, start=part[0].start, end=part[-1].end, words=part))
+    yield from _split(replace(segment, end=words[cut - 1].end, words=words[:cut]), label)
+    yield from _split(replace(segment, start=words[cut].start, words=words[cut:]), label)
+
+
+def _tokens(cue: Segment) -> list[str]:
+    return [word.text for word in cue.words]
+
+
+def _by_word(cue: Segment) -> Iterator[tuple[Seconds, Seconds, list[str]]]:
+    """For each word of a cue: from when until when it is marked, and all words with this one underlined."""
+    ends = [word.start for word in cue.words[1:]] + [cue.end]
+    for word, end in zip(cue.words, ends, strict=True):
+        yield word.start, end, [f"<u>{each.text}</u>" if each is word else each.text for each in cue.words]
+
+
+def _time_tags(cue: Segment) -> list[str]:
+    """A tag before each word but the first; players want them to rise, and to lie inside the cue."""
+    tags, last = [], _to_ms(cue.start)
+    for word in cue.words:
+        inside = last < _to_ms(word.start) < _to_ms(cue.end)
+        tags.append(f"<{_clock(word.start, '.')}>" if inside else "")
+        last = _to_ms(word.start) if inside else last
+    return tags
 
 
 def _label(transcript: Transcript, segment: Segment) -> str:
@@ -283,8 +332,8 @@ def _to_ms(seconds: Seconds) -> int:
     return round(seconds * 1000)
 
 
-def _cue_end(cue: Segment) -> Seconds:
-    return max(cue.end, cue.start + 0.001)  # players drop a cue that lasts no time
+def _shown_until(start: Seconds, end: Seconds) -> Seconds:
+    return max(end, start + 0.001)  # players drop a cue that lasts no time
 
 
 def _clock(seconds: Seconds, mark: str) -> str:
@@ -296,8 +345,20 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _wrapped(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, MAX_LINE_CHARS, break_long_words=False, break_on_hyphens=False))
+def _wrapped(tokens: Sequence[str], written: Sequence[str], label: str = "") -> str:
+    """Lines of at most 42 characters after a label; a longer word has a line of its own.
+
+    Args:
+        tokens: What is seen, which is measured.
+        written: What is written for each token, with tags.
+    """
+    lines, length = [[label] if label else []], len(label)
+    for seen, text in zip(tokens, written, strict=True):
+        if lines[-1] and length + 1 + len(seen) > MAX_LINE_CHARS:
+            lines.append([])
+        length = length + 1 + len(seen) if lines[-1] else len(seen)
+        lines[-1].append(text)
+    return "\n".join(" ".join(line) for line in lines)
 
 
 def _escaped(text: str) -> str:

@@ -1,11 +1,12 @@
 import json
 import os
 
+import numpy as np
 import pytest
 
 from lipscribe.errors import ConfigError, LipscribeError
 from lipscribe.transcript import (
-    MAX_CUE_CHARS,
+    MAX_CUE_LINES,
     MAX_CUE_SECONDS,
     WRITERS,
     Alternative,
@@ -150,7 +151,7 @@ def test_long_segments_are_split_at_words(step):
     assert [cue[0] for cue in cues] == [str(number) for number in range(1, len(cues) + 1)]
     ends = []
     for _, times, *lines in cues:
-        assert len(" ".join(lines)) <= MAX_CUE_CHARS
+        assert len(lines) <= MAX_CUE_LINES
         assert all(len(line) <= 42 for line in lines)
         start, end = ((int(clock[3:5]) * 60 + float(clock[6:].replace(",", "."))) for clock in times.split(" --> "))
         assert end - start <= MAX_CUE_SECONDS
@@ -217,3 +218,79 @@ def test_unsure_words_are_questions():
 def test_text_without_words_stays_as_it_is():
     transcript = Transcript((Segment("At C.", 0.0, 1.0),))
     assert mark_unsure(transcript, 1.0) == transcript
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("seed", range(40))
+def test_no_cue_has_a_third_line_or_a_long_one(seed, several):
+    rng = np.random.default_rng(seed)
+    words = ["x" * int(length) for length in rng.integers(1, rng.integers(3, 43), size=60)]
+    name = "face " + "1" * int(rng.integers(1, 30))
+    said = spoken(" ".join(words), 1.0, float(rng.uniform(0.05, 0.6)), name)
+    transcript = Transcript((said, spoken("yes", 0.0, speaker="face 2")) if several else (said,))
+    shown, srt = [], WRITERS["srt"](transcript)
+    for cue in srt.strip().split("\n\n"):
+        number, times, *lines = cue.split("\n")
+        assert len(lines) <= 2, cue
+        assert all(len(line) <= 42 for line in lines), cue
+        text = " ".join(lines)
+        assert text.startswith(("face 2: ", f"{name}: ")) is several
+        if not text.startswith("face 2"):
+            first = said.words[len(shown)]
+            shown += text.removeprefix(f"{name}: ").split()
+            last = said.words[len(shown) - 1]
+            clocks = [(int(c[3:5]) * 60 + float(c[6:].replace(",", "."))) for c in times.split(" --> ")]
+            assert clocks == pytest.approx([first.start, last.end], abs=0.0011), (number, times)
+    assert shown == words
+
+
+def test_a_word_too_long_for_a_line_has_one_of_its_own():
+    long = "y" * 60
+    srt = WRITERS["srt"](Transcript((spoken(f"a {long} b", 0.0, speaker="face 0"), spoken("c", 9.0, speaker="face 1"))))
+    assert [cue.split("\n")[2:] for cue in srt.strip().split("\n\n")] == [
+        ["face 0: a"], ["face 0:", long], ["face 0: b"], ["face 1: c"]
+    ]  # fmt: skip
+
+
+def test_a_long_text_without_word_times_is_split_evenly():
+    text = " ".join(["word"] * 30)
+    srt = WRITERS["srt"](Transcript((Segment(text, 0.0, 6.0),)))
+    assert srt.startswith("1\n00:00:00,000 --> 00:00:03,000\nword word")
+    assert srt.count("word") == 30
+
+
+def test_each_word_is_marked_while_it_is_spoken():
+    transcript = Transcript((spoken("bin blue & soon", 0.32),))
+    assert WRITERS["srt"](transcript, words=True).split("\n\n")[1] == (
+        "2\n00:00:00,820 --> 00:00:01,320\nbin <u>blue</u> & soon"
+    )
+    assert WRITERS["vtt"](transcript, words=True) == (
+        "WEBVTT\n\n00:00:00.320 --> 00:00:02.320\nbin <00:00:00.820>blue <00:00:01.320>&amp; <00:00:01.820>soon\n\n"
+    )
+
+
+def test_tags_and_underlines_take_no_room_on_a_line():
+    transcript = Transcript((spoken(" ".join(["abcdefg"] * 10), 0.0, step=0.1),))
+    plain, marked = (WRITERS["vtt"](transcript, words=words).split("\n") for words in (False, True))
+    assert len(plain) == len(marked)
+    srt = WRITERS["srt"](transcript, words=True).replace("<u>", "").replace("</u>", "")
+    assert {tuple(cue.split("\n")[2:]) for cue in srt.strip().split("\n\n")} == {tuple(plain[3:5])}
+
+
+def test_words_that_begin_at_once_have_one_tag():
+    words = tuple(Word(text, start, 1.0, 0.9) for text, start in (("a", 0.0), ("b", 0.4), ("c", 0.4), ("d", 1.0)))
+    vtt = WRITERS["vtt"](Transcript((Segment("a b c d", 0.0, 1.0, words),)), words=True)
+    assert vtt.endswith("a <00:00:00.400>b c d\n\n")
+
+
+def test_only_captions_mark_words(tmp_path):
+    write_transcript(TWO, "vtt", tmp_path / "a.vtt", words=True)
+    assert "<00:00:00.820>blue" in (tmp_path / "a.vtt").read_text(encoding="utf-8")
+    with pytest.raises(ConfigError, match="format 'txt' cannot mark words: choose one of srt, vtt"):
+        write_transcript(TWO, "txt", words=True)
+
+
+def test_a_file_name_that_is_no_text_survives_in_json(tmp_path):
+    name = os.fsdecode(b"caf\xe9.mpg")
+    write_transcript(Transcript(source=name), "json", tmp_path / "out")
+    assert Transcript.from_dict(json.loads((tmp_path / "out").read_bytes().decode("utf-8"))).source == name
