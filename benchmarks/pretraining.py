@@ -30,7 +30,7 @@ def run(args: argparse.Namespace, clips: int, kind: str, available: int, batch_s
         output=str(output),
         data__folder=str(args.real),
         data__limit=clips,
-        optim__epochs=epochs,
+        optim__steps=args.steps,
         start_from=args.start if kind == "pretrained" else None,
         evaluate_every=epochs,
     )

@@ -32,5 +32,8 @@ def train(
     from lipscribe.training.loop import train as run
 
     given = {"output": output, "data__folder": data, "optim__epochs": epochs, "start_from": start_from}
-    settings = load_config(config, **{name: value for name, value in given.items() if value is not None})
+    changes = {name: value for name, value in given.items() if value is not None}
+    if epochs is not None:
+        changes["optim__steps"] = None  # which would replace the epochs
+    settings = load_config(config, **changes)
     print(run(settings, resume=resume))

@@ -40,6 +40,8 @@ class OptimConfig:
     """How the weights are learned.
 
     Attributes:
+        epochs: Passes over the training clips, where `steps` is not given.
+        steps: Optimizer steps in place of `epochs`, rounded up to whole epochs: as much learning for any number of clips.
         learning_rate: The peak of a one-cycle schedule (Smith and Topin, 2018) over all steps.
         warmup: Share of the steps that rise to the peak.
         clip_norm: Largest norm of a step's gradient.
@@ -61,6 +63,7 @@ class OptimConfig:
     """
 
     epochs: int = within(70, 1)
+    steps: int | None = within(None, 1)
     batch_size: int = within(16, 1)
     learning_rate: float = within(2e-3, 1e-8, 1)
     warmup: float = within(0.1, 0, 0.9)

@@ -61,6 +61,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     fabric = Fabric(accelerator="auto", devices=config.devices, precision=precision, loggers=tensorboard(output))
     fabric.launch()
     steps_per_epoch = math.ceil(len(train_set) // fabric.world_size / optim.batch_size)
+    epochs = math.ceil(optim.steps / steps_per_epoch) if optim.steps else optim.epochs
 
     fabric.seed_everything(config.seed, verbose=False)
     model = build_reader(spec)
@@ -76,7 +77,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     if teacher:
         teacher = teacher.to(fabric.device, memory_format=torch.channels_last)
         ends = tuple(reader.decoder.end if reader.decoder else END for reader in (model, teacher))
-    schedule = LambdaLR(optimizer, _one_cycle(optim.epochs * steps_per_epoch, optim.warmup))
+    schedule = LambdaLR(optimizer, _one_cycle(epochs * steps_per_epoch, optim.warmup))
 
     saved = {"model": model.module, "average": average, "optimizer": optimizer, "schedule": schedule}
     heads, taught = {"ctc": optim.ctc_weight, "attention": 1 - optim.ctc_weight}, optim.distil_weight if teacher else 0
@@ -85,13 +86,13 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     weights |= {f"distil_{name}": weight * taught for name, weight in heads.items()}
     first_epoch, best = _load_state(output / RESUME_FILE, saved) if resume else (0, math.inf)
 
-    for epoch in range(first_epoch, optim.epochs):
+    for epoch in range(first_epoch, epochs):
         # Dropout draws from torch's global generator: seeding it here makes a resumed epoch equal an uninterrupted one.
         torch.manual_seed(config.seed * 1_000_003 + epoch * 1009 + fabric.global_rank)
         set_training(model.module, config.freeze)
         started, sums = time.monotonic(), defaultdict(float)
         batches = train_set.batches(optim.batch_size, epoch, fabric.global_rank, fabric.world_size)
-        bar = tqdm(batches, desc=f"epoch {epoch + 1}/{optim.epochs}", total=steps_per_epoch, leave=False, disable=None)
+        bar = tqdm(batches, desc=f"epoch {epoch + 1}/{epochs}", total=steps_per_epoch, leave=False, disable=None)
         for batch in bar:
             batch = batch.to(fabric.device)
             with fabric.autocast():  # Fabric does it for a marked method on several devices only
@@ -121,7 +122,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
 
         metrics = {f"train_{name}": value / steps_per_epoch for name, value in sums.items()}
         metrics |= {"learning_rate": schedule.get_last_lr()[0], "epoch_seconds": time.monotonic() - started}
-        if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == optim.epochs:
+        if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == epochs:
             metrics |= dev_scores(average.module, dev_set.batches(optim.batch_size), spec, fabric)
         fabric.log_dict(metrics, step=epoch + 1)
         if fabric.is_global_zero:

@@ -70,6 +70,17 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, function: str, call: int) -> None
     monkeypatch.setattr(loop, function, counting)
 
 
+@pytest.mark.parametrize(("limit", "epochs"), [(11, 3), (4, 7)])
+def test_steps_mean_the_same_for_any_number_of_clips(
+    limit: int, epochs: int, toy_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rates = []
+    monkeypatch.setattr(loop, "_one_cycle", lambda steps, warmup: rates.append(steps) or (lambda step: 1.0))
+    train(toy_config(tmp_path / "run", data={"limit": limit}, optim={"steps": 7}))
+    assert log_of(tmp_path / "run")[-1]["epoch"] == str(epochs)
+    assert rates == [epochs * (3 if limit == 11 else 1)]  # whole epochs: 9 steps of the 7, and 7
+
+
 def test_what_a_run_leaves_behind(straight: Path, toy_config: MakeConfig):
     names = {path.name for path in straight.iterdir()}
     assert names == {"config.yaml", "metrics.csv", RESUME_FILE, "best", "last", "logs"}
