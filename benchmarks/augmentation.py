@@ -35,7 +35,12 @@ def main() -> None:
     if args.command == "report":
         print(table(args.runs))
         return
-    equal = {"data__limit": args.clips, "optim__epochs": args.epochs, "optim__steps": None, "evaluate_every": args.epochs}
+    equal = {
+        "data__limit": args.clips,
+        "optim__epochs": args.epochs,
+        "optim__steps": None,
+        "evaluate_every": args.epochs,
+    }
     for seed in args.seeds:
         for row in args.rows:
             changes = {

@@ -41,7 +41,7 @@ class OptimConfig:
 
     Attributes:
         epochs: Passes over the training clips, where `steps` is not given.
-        steps: Optimizer steps in place of `epochs`, rounded up to whole epochs: as much learning for any number of clips.
+        steps: Optimizer steps in place of `epochs`, rounded up to whole epochs: the same for any number of clips.
         learning_rate: The peak of a one-cycle schedule (Smith and Topin, 2018) over all steps.
         warmup: Share of the steps that rise to the peak.
         clip_norm: Largest norm of a step's gradient.
