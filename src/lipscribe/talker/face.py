@@ -14,6 +14,7 @@ from lipscribe.talker.person import Person
 LEFT, RIGHT, TOP, BOTTOM = -1.7, 1.7, -1.75, 2.6  # eye distances: what the canvas of the head shows
 BODY_LEFT, BODY_RIGHT, BODY_TOP, BODY_BOTTOM = -4.2, 4.2, 1.3, 8.0  # and that of the body
 BODY_COARSER = 3  # times fewer pixels an eye distance: there is nothing fine on it
+SIDEBURN_END = 0.04  # below the eyes' middle, where hair that leaves the ears free ends
 NUM_LIDS = 4  # pictures of the eyes, from open to shut
 
 
@@ -40,7 +41,8 @@ class Face:
         x = (np.arange(self.width, dtype=np.float32) + 0.5) / scale + LEFT
         y = (np.arange(self.rows, dtype=np.float32) + 0.5) / scale + TOP
         self._x, self._y = np.meshgrid(x, y)
-        self._inside = self._head_outline()
+        self._inside, self._edge = self._head_outline(), self._head_edge()
+        self._ears = self._ear_shares()
         self.height = self._relief()
         self.shade = self._lit(np.array(light, np.float32))
         self.jaw = self._jaw_share()
@@ -57,12 +59,27 @@ class Face:
 
     def _head_outline(self) -> np.ndarray:
         """Squared distance from the middle of the head, 1 on its outline."""
+        half, up = self._head_halves()
+        return np.abs(self._x / half) ** 2.2 + np.abs(up) ** 2.4
+
+    def _head_halves(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each point: half the head's width before it narrows to crown and chin, and how near it is to these."""
         who = self.person
         middle = 0.3
         down = np.clip((self._y - middle) / (who.chin - middle), 0, 1)
         half = who.face_width * (1 - (1 - who.jaw_width) * 1.7 * down**2)
         up = np.where(self._y < middle, (middle - self._y) / 1.75, (self._y - middle) / (who.chin - middle))
-        return np.abs(self._x / half) ** 2.2 + np.abs(up) ** 2.4
+        return half, up
+
+    def _head_edge(self) -> np.ndarray:
+        """How far from its middle line the head ends at each height; 0 above and below it."""
+        half, up = self._head_halves()
+        return half * np.clip(1 - np.abs(up) ** 2.4, 0, 1) ** (1 / 2.2)
+
+    def _ear_shares(self) -> np.ndarray:
+        """How much of each point is ear, (H, W) float32; where an ear meets the face, the face is in front."""
+        ears = self._pair(self.person.face_width * 1.02, 0.22, 0.1, 0.22) > 0.37
+        return cv2.GaussianBlur(ears.astype(np.float32), (0, 0), 0.015 * self.scale)
 
     def _relief(self) -> np.ndarray:
         who = self.person
@@ -118,22 +135,23 @@ class Face:
         neck = (np.abs(self._x) < 0.6 + 0.25 * np.clip(self._y - who.chin - 0.15, 0, 1) ** 2) & (self._y > 0.9)
         neck &= self._y < who.chin + 0.26 + 0.26 * np.clip(1 - (self._x / 0.66) ** 2, 0, None)  # the collar
         face = _step((1 - self._inside) * self.scale * 0.5)
-        ears = np.clip(1.35 * self._pair(who.face_width * 1.02, 0.22, 0.1, 0.22), 0, 1) > 0.5
         shade = np.where(self._inside < 1, shade, np.where(self._y > who.chin - 0.5, self._neck_shade(), 0.78))
         shade = cv2.GaussianBlur(shade.astype(np.float32), (0, 0), 0.012 * self.scale)
-        alpha = np.maximum(face, cv2.GaussianBlur((neck | ears).astype(np.float32), (0, 0), 0.015 * self.scale))
+        neck = cv2.GaussianBlur(neck.astype(np.float32), (0, 0), 0.015 * self.scale)
+        alpha = np.maximum.reduce([face, neck, self._ears])
         colour *= shade[..., None]
         self._paint_brows(colour)
         lids = [self._with_eyes(colour.copy(), openness) for openness in np.linspace(1, 0, NUM_LIDS)]
         hair = self._hair()
         texture = self._strands()
+        covered = np.maximum(alpha, hair)
+        # Beside the face, hair takes its share of what is covered at all: no skin shines through its soft edge.
+        share = np.where(self._inside > 1, hair / np.maximum(covered, 1e-6), hair)[..., None]
+        strands = np.array(who.hair, np.float32) * (texture * (0.55 + 0.45 * self.shade))[..., None]
         pictures = []
         for picture in lids:
             self._paint_glasses(picture)
-            strands = np.array(who.hair, np.float32) * (texture * (0.55 + 0.45 * self.shade))[..., None]
-            picture[(self._inside > 1) & (hair > 0.02)] = 0  # no skin shines through beside the face
-            picture += (strands - picture) * np.maximum(hair, self._inside > 1)[..., None] * (hair > 0.02)[..., None]
-            pictures.append(_premultiplied(picture, np.maximum(alpha, hair)))
+            pictures.append(_premultiplied(picture + (strands - picture) * share, covered))
         return np.stack(pictures)
 
     def _neck_shade(self) -> np.ndarray:
@@ -209,24 +227,34 @@ class Face:
         colour += (np.array(who.hair, np.float32) * 0.75 - colour) * mask[..., None]
 
     def _hair(self) -> np.ndarray:
-        """How much of each point is hair, (H, W) float32."""
+        """How much of each point is hair, (H, W) float32: one piece that begins on the head, whatever the style."""
         style = self.person.hair_style
         if style == "bald":
             return np.zeros_like(self._x)
         top = {"short": -0.98, "parted": -0.88, "fringe": -0.6, "long": -0.88}[style]
+        puff = {"short": 0.06, "parted": 0.12, "fringe": 0.12, "long": 0.2}[style]
         lean = 0.22 * self._x if style == "parted" else 0.0
         side, width = np.abs(self._x), self.person.face_width
-        # The hairline runs over the forehead and falls steeply at the temples, in front of the ears.
-        line = top + lean + 0.25 * np.clip(side - 0.4, 0, None) ** 2 + 6 * np.clip(side - 0.86 * width, 0, None) ** 1.5
-        line = line + 0.02 * np.sin(self._x * 23 + self.person.texture_seed % 7)
-        puff = {"short": 0.06, "parted": 0.12, "fringe": 0.12, "long": 0.2}[style]
-        cap = (side / (width + puff)) ** 2.4 + (np.abs(self._y - 0.25) / (1.65 + puff)) ** 2.4 < 1
-        hair = cap & (self._y < line) & (self._y < 0.12)
+        forehead = top + lean + 0.25 * np.clip(side - 0.4, 0, None) ** 2
+        forehead = forehead + 0.02 * np.sin(self._x * 23 + self.person.texture_seed % 7)
+        # Beside the face a band runs down the edge of the head, broad at the temples, and ends in front of the ears.
+        down = np.clip((self._y - top) / (SIDEBURN_END - top), 0, 1)
+        band = 0.06 + 0.3 * (1 - down) ** 2
+        # Outside the head it stands off by `puff`, and lies close above the ears.
+        full = width + puff, 1.65 + puff
+        cap = full[0] * np.clip(1 - (np.abs(self._y - 0.25) / full[1]) ** 2.4, 0, 1) ** (1 / 2.4)
         if style == "long":
             bottom = 1.6 + 0.1 * np.sin(self._x * 9)
-            strand = (side > width * (0.93 - 0.12 * np.clip(self._y, 0, 2))) & (side < width + puff + 0.03 * self._y)
-            hair |= strand & (self._y > -0.3) & (self._y < bottom)
-        return cv2.GaussianBlur(hair.astype(np.float32), (0, 0), 0.03 * self.scale)
+            below = self._y > 0.25
+            outer = np.where(below, full[0] + 0.03 * self._y, cap)
+            inner = np.where(below, width * (0.93 - 0.12 * np.clip(self._y, 0, 2)), self._edge - band)
+        else:
+            bottom = SIDEBURN_END
+            outer = self._edge + np.clip(cap - self._edge, 0, None) * (1 - 0.8 * _smooth(down))
+            inner = self._edge - band
+        hair = (side < outer) & ((self._y < forehead) | (side > inner)) & (self._y < bottom)
+        soft = cv2.GaussianBlur(hair.astype(np.float32), (0, 0), 0.03 * self.scale)
+        return soft if style == "long" else soft * (1 - self._ears * (self._inside > 1))
 
     def _strands(self) -> np.ndarray:
         noise = self._rng.normal(0, 1, self._x.shape).astype(np.float32)
