@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from lipscribe import explain
 from lipscribe.errors import ConfigError, LipscribeError, NoFaceError, VideoError
-from lipscribe.explain import explain_video, shortest_holding, write_explanation
+from lipscribe.explain import explain_video, write_explanation
+from lipscribe.explain.explain import shortest_holding
 from lipscribe.explain.pictures import heat_over
 from lipscribe.explain.saliency import find_evidence
 from lipscribe.explain.stretches import MAX_FRAMES, MAX_WORDS, group_words, read_stretches
@@ -203,7 +203,7 @@ def seen(monkeypatch: pytest.MonkeyPatch):
     def track(frames, fps):
         return [face(sum(1 for _ in frames))]
 
-    monkeypatch.setattr(explain, "track_faces", track)
+    monkeypatch.setattr("lipscribe.explain.explain.track_faces", track)
 
 
 def test_a_decoder_s_piece_is_one_stretch_without_the_silence_around(monkeypatch: pytest.MonkeyPatch):

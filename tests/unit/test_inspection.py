@@ -9,16 +9,13 @@ import pytest
 from lipscribe.errors import LipscribeError, NoFaceError, VideoError
 from lipscribe.faces import FaceTrack
 from lipscribe.faces import landmarks as lm
-from lipscribe.inspection import NO_FACE_GREY, inspect_video, write_inspection
-from lipscribe.inspection.measures import (
-    NUM_SAMPLES,
-    Sampler,
-    measure_motion,
-    measure_shape,
-    measure_sharpness,
-    share_outside,
-)
-from lipscribe.inspection.verdict import FaceQuality, judge_face, judge_source, overall
+from lipscribe.inspection import inspect_video, write_inspection
+from lipscribe.inspection.sampling import NUM_SAMPLES, Sampler
+from lipscribe.inspection.verdict import judge_source, overall
+from lipscribe.inspection.write import NO_FACE_GREY
+from lipscribe.mouth import crop_mouth
+from lipscribe.mouth.measures import inside_picture, measure_light, measure_motion, measure_shape
+from lipscribe.mouth.quality import FaceQuality, judge_face
 from lipscribe.video import Video, save_video
 
 GOOD_FACE = FaceQuality(1.0, 40.0, 38.0, 0.34, 5.0, 5.0, 0.0, 140.0, 24.0, 0.25, 0.0)
@@ -118,26 +115,64 @@ def test_mouth_width_is_in_source_pixels():
 
 def test_sharpness_falls_with_blur_alone():
     crop = texture(96, 96)[..., 0]
-    sharp = measure_sharpness(crop)
-    blurred = [measure_sharpness(cv2.GaussianBlur(crop, (0, 0), sigma)) for sigma in (1, 2, 4)]
+
+    def sharpness(crop):
+        return measure_light(crop)[0]
+
+    sharp = sharpness(crop)
+    blurred = [sharpness(cv2.GaussianBlur(crop, (0, 0), sigma)) for sigma in (1, 2, 4)]
     assert sharp > blurred[0] > blurred[1] > blurred[2]
-    assert measure_sharpness(crop // 2 + 60) == pytest.approx(sharp, rel=0.05)
+    assert sharpness(crop // 2 + 60) == pytest.approx(sharp, rel=0.05)
     noise = np.random.default_rng(0).normal(0, 1.5, crop.shape)
     noisy = np.clip(cv2.GaussianBlur(crop, (0, 0), 4) + noise, 0, 255).astype(np.uint8)
-    assert measure_sharpness(noisy) < blurred[0]
+    assert sharpness(noisy) < blurred[0]
 
 
-def test_sharpness_of_an_even_picture_is_none_at_all():
-    assert measure_sharpness(np.full((96, 96), 90, np.uint8)) == 0
+def test_an_even_picture_has_neither_sharpness_nor_contrast():
+    assert measure_light(np.full((96, 96), 90, np.uint8)) == (0, 90, 0, 0)
 
 
-def test_share_of_the_crop_outside_the_picture():
+def test_noise_in_the_dark_is_no_contrast():
+    noise = np.random.default_rng(0).normal(4, 6, (96, 96))
+    noisy = np.clip(noise, 0, 255).astype(np.uint8)
+    _, brightness, contrast, _ = measure_light(noisy)
+    assert noisy.std() > 4
+    assert contrast < 2
+    assert brightness == pytest.approx(noisy.mean())
+
+
+@pytest.mark.parametrize("filling", [0, 255, 90])
+def test_what_lies_outside_the_picture_is_left_out_whatever_it_is_filled_with(filling):
+    crop = texture(96, 96)[..., 0]
+    inside = np.zeros((96, 96), bool)
+    inside[:, 48:] = True
+    filled = np.where(inside, crop, filling).astype(np.uint8)
+    sharpness, brightness, contrast, outside = measure_light(filled, inside)
+    whole = measure_light(crop, inside)
+    assert outside == 0.5
+    assert sharpness == pytest.approx(whole[0], rel=0.01)
+    assert brightness == pytest.approx(crop[:, 60:].mean())
+    assert contrast == pytest.approx(whole[2], rel=0.01)
+
+
+def test_black_pixels_inside_the_picture_are_measured():
+    crop = np.zeros((96, 96), np.uint8)
+    crop[:, 80:] = 200
+    inside = np.ones((96, 96), bool)
+    inside[:4] = False
+    assert measure_light(crop, inside)[1] == pytest.approx(200 * 16 / 96)
+    assert measure_light(crop, np.zeros((96, 96), bool)) == (0, 0, 0, 1)
+
+
+def test_share_of_the_crop_inside_the_picture():
     aligned = np.array([[1.0, 0, 0], [0, 1, 0]])
-    assert share_outside(aligned, 96, 96) == 0
+    assert inside_picture(aligned, 96, 96).all()
     left = np.array([[1.0, 0, 48], [0, 1, 0]])  # the picture begins in the middle of the crop
-    assert share_outside(left, 96, 96) == pytest.approx(0.5, abs=0.05)
-    assert share_outside(left * 2, 20, 20) > 0.8
-    assert share_outside(np.array([[1.0, 0, 500], [0, 1, 0]]), 96, 96) == 1
+    inside = inside_picture(left, 96, 96)
+    assert inside[:, 48:].all()
+    assert not inside[:, :48].any()
+    assert inside_picture(left * 2, 20, 20).mean() < 0.2
+    assert not inside_picture(np.array([[1.0, 0, 500], [0, 1, 0]]), 96, 96).any()
 
 
 def test_motion_is_that_of_the_liveliest_moments():
@@ -190,8 +225,14 @@ def test_samples_of_large_frames_are_made_smaller():
         ({"sharpness": 0.1}, "bad", r"mouth blurred, sharpness 0\.10 .* focus"),
         ({"away_deg": 38.0}, "bad", r"head turned 38 degrees away \(wanted: at most 20\): face the camera"),
         ({"away_deg": 25.0}, "doubtful", "head turned 25 degrees away"),
-        ({"contrast": 1.0, "brightness": 9.0}, "bad", "contrast 1.0 grey levels .* mean of 9 of 255: .* more light"),
+        ({"contrast": 1.0, "brightness": 90.0}, "bad", "contrast 1.0 grey levels .* mean of 90 of 255: .* more light"),
         ({"contrast": 1.0, "brightness": 250.0}, "bad", "less light"),
+        (
+            {"brightness": 9.0},
+            "bad",
+            r"mouth almost black, a mean of 9 of 255 \(wanted: 30\): give the face more light",
+        ),
+        ({"brightness": 25.0}, "doubtful", "mouth dark, a mean of 25 of 255"),
         ({"outside": 0.4}, "bad", "40% of what is cut out around the mouth lies outside the picture"),
         ({"motion": 0.02}, "bad", r"mouth never moves \(0\.02 .* nobody is speaking, or it is the wrong face"),
         ({"motion": 0.09}, "doubtful", "mouth hardly moves"),
@@ -217,6 +258,9 @@ def test_slow_films_are_bad_and_warnings_are_doubtful():
     (finding,) = judge_source(12.0, 25.0, [])
     assert finding.severity == "bad"
     assert finding.text.startswith("12 fps: far under the model's 25; words will be lost; film at 25 or more")
+    (finding,) = judge_source(12.0, 25.0, ["slow"], "slow")  # it says the same in mild words
+    assert finding.measure == "fps"
+    assert len(list(judge_source(12.0, 25.0, ["pictures a second, where", "slow"], "slow"))) == 2
     warned = list(judge_source(24.0, 25.0, ["cut off"]))
     assert [(f.severity, f.text) for f in warned] == [("doubtful", "cut off")]
     assert (overall([]), overall(warned), overall([finding, *warned])) == ("good", "doubtful", "bad")
@@ -293,7 +337,42 @@ def test_crop_outside_the_picture(film):
     (finding,) = inspection.findings
     assert finding.measure == "outside"
     assert 0.2 < finding.value < 0.8
-    assert inspection.quality.brightness == pytest.approx(128, abs=25)  # black beyond the edge is not dark
+    assert inspection.quality.brightness == pytest.approx(128, abs=25)
+
+
+def test_crops_are_those_that_the_model_reads(film, tmp_path):
+    faces = talking(30, centre=(80, 110))
+    path = film(30)
+    ours = inspect_video(path, detector=PlantedDetector(faces))
+    theirs = inspect_video(path, detector=PlantedDetector(faces), crop="auto-avsr")
+    assert (ours.crop, theirs.crop) == ("lipscribe", "auto-avsr")
+    assert theirs.quality.brightness == pytest.approx(ours.quality.brightness, abs=10)  # black borders are left out
+    for inspection in (ours, theirs):
+        frames = Video(path)
+        (run,) = inspection.material.chosen[0].runs()
+        crops = crop_mouth(frames, run, inspection.crop)
+        sample = inspection.material.samples[2]
+        np.testing.assert_array_equal(sample.crop, crops[sample.frame_idx])
+        *_, written = write_inspection(inspection, tmp_path / inspection.crop)
+        shown = cv2.resize(Video(written).read()[15], (96, 96), interpolation=cv2.INTER_AREA)[..., 0]
+        assert abs(shown.astype(int) - crops[15]).mean() < 8
+
+
+def test_a_video_that_is_almost_black_is_bad(film):
+    rng = np.random.default_rng(0)
+    frames = [np.clip(texture() * 0.05 + rng.normal(0, 6, (160, 160, 1)), 0, 255).astype(np.uint8) for _ in range(50)]
+    path = film(name="dark.mp4")
+    save_video(path, frames, 25.0)
+    inspection = inspect_video(path, detector=PlantedDetector(talking(50)))
+    assert inspection.verdict == "bad"
+    assert {finding.measure for finding in inspection.findings} & {"brightness", "contrast"}
+
+
+def test_progress_is_reported_of_both_passes(film):
+    seen = []
+    path = film(10)
+    inspect_video(path, detector=PlantedDetector(talking(10)), progress=lambda *report: seen.append(report))
+    assert [report for report in seen if report[1] == 10] == [("faces", 10, 10), ("mouths", 10, 10)]
 
 
 def test_source_slower_than_the_model(film):

@@ -16,28 +16,29 @@ def explain(
     seconds: Annotated[float, typer.Option(help="How much of a long video to explain, in seconds.", min=0.1)] = 15.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> int:
-    """Show where in the face and when the model looked for each word: a picture, a film and the figures as JSON.
+    """Show where in the face and when the model looked for each word: a picture, a video and the figures as JSON.
 
     Examples:
       lipscribe explain clip.mpg
 
       lipscribe explain long.mp4 --start 60 --seconds 10 --output explain/
     """
+    from lipscribe.cli.bars import bars
     from lipscribe.cli.files import result_folder
     from lipscribe.explain import explain_video, write_explanation
     from lipscribe.pipeline import load_model
 
     result_folder(output)
-    explanation = explain_video(
-        video, load_model(model, device), face=face, start=start, seconds=seconds, progress=True
-    )
+    reader = load_model(model, device)
+    with bars() as progress:
+        explanation = explain_video(video, reader, face=face, start=start, seconds=seconds, progress=progress)
     for warning in explanation.warnings:
         print(f"warning: {video}: {warning}", file=sys.stderr)
     print(_summary(explanation))
     paths = write_explanation(explanation, output)
     if explanation.until is not None:
         print(f"note: the video goes on: --start {explanation.until:g} explains what follows", file=sys.stderr)
-    kinds = {".png": "picture", ".mp4": "film", ".json": "figures"}
+    kinds = {".png": "picture", ".mp4": "video", ".json": "figures"}
     print()
     for path in paths:
         print(f"{kinds[path.suffix]:8s}  {path}")

@@ -12,7 +12,7 @@ from lipscribe.units import frame_to_seconds
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from lipscribe.explain import ExplainedStretch, ExplainedWord, Explanation
+    from lipscribe.explain.explanation import ExplainedStretch, ExplainedWord, Explanation
 
 WIDTH, MARGIN = 13.0, 0.45  # inches
 TEXT_WIDTH, PICTURE_WIDTH, GAP = 1.75, 1.62, 0.1

@@ -30,10 +30,10 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.pipeline import Model
+from lipscribe.progress import Progress, tracked
 from lipscribe.search import Span, align
 from lipscribe.tokenizer import TokenWord
 from lipscribe.transforms import crops_to_video
@@ -66,7 +66,7 @@ def find_evidence(
     tokens: Sequence[int],
     spans: Sequence[Span],
     words: Sequence[TokenWord],
-    progress: bool = False,
+    progress: Progress | None = None,
 ) -> Evidence:
     """Explains a sentence that was read.
 
@@ -76,7 +76,7 @@ def find_evidence(
         tokens: The sentence.
         spans: Frames of each token, counted from the part's beginning.
         words: Its words, as places in `tokens`.
-        progress: Show a bar on stderr, where that is a terminal.
+        progress: Told of each step.
 
     Returns:
         `saliency` of all T frames, `ctc` and `attention` of those in `part`.
@@ -85,10 +85,9 @@ def find_evidence(
     video = crops_to_video(crops, size.height, size.width, size.normalisation).to(model.device)  # (T, 1, H, W)
     still = video.mean(0, keepdim=True).expand_as(video)
     total = torch.zeros(len(words), *video.shape, device=video.device)
-    hidden = None if progress else True
     # CuDNN's recurrent layers know no gradients in eval mode, and train mode would bring the dropout.
     with torch.backends.cudnn.flags(enabled=False):
-        for step in tqdm(range(STEPS), desc="explaining", leave=False, disable=hidden):
+        for step in tracked(range(STEPS), progress, "explaining"):
             point = (still + (video - still) * ((step + 0.5) / STEPS)).requires_grad_()
             scores = _scores(model, point, part, tokens, spans, words)
             for i, score in enumerate(scores):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from lipscribe.explain import ExplainedStretch, ExplainedWord, Explanation
+from lipscribe.explain.explanation import ExplainedStretch, ExplainedWord, Explanation
 from lipscribe.explain.pictures import heat_over, seen_box, strongest_heat
 from lipscribe.figures import INK, MUTED, WARM, rgb
 from lipscribe.storyboard import caption_frames

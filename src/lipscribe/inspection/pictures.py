@@ -8,8 +8,8 @@ import numpy as np
 from lipscribe.faces import FaceTrack
 from lipscribe.faces import landmarks as lm
 from lipscribe.figures import ACCENT, BAD, DOUBTFUL, FAINT, GOOD, MUTED, SERIES, Page, shortened, wrapped
-from lipscribe.inspection.measures import NUM_SAMPLES, SampleFrame
-from lipscribe.inspection.verdict import (
+from lipscribe.inspection.sampling import NUM_SAMPLES, SampleFrame
+from lipscribe.mouth.quality import (
     AWAY_GOOD,
     CONTRAST_GOOD,
     COVERAGE_GOOD,
@@ -24,7 +24,7 @@ from lipscribe.inspection.verdict import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from lipscribe.inspection import Inspection, Material
+    from lipscribe.inspection.inspect import Inspection, Material
 
 WIDTH, MARGIN, GAP = 13.0, 0.45, 0.14  # inches
 INNER = WIDTH - 2 * MARGIN

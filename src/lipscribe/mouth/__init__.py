@@ -8,6 +8,7 @@ from lipscribe.mouth.cropping import (
     crop_mouth,
     crop_transforms,
     crop_warnings,
+    mouth_cutter,
     stream_all_crops,
     stream_crops,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "crop_mouth",
     "crop_transforms",
     "crop_warnings",
+    "mouth_cutter",
     "stream_all_crops",
     "stream_crops",
     "warp_mouth",

@@ -1,7 +1,7 @@
 """Frames and a face track -> mouth crops (T, 96, 96) uint8 grey, of the kind that a model was trained on."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from lipscribe.mouth.upright import alignment, warp_mouth
 from lipscribe.video.frames import check_frames
 
 CropKind = Literal["lipscribe", "auto-avsr"]
+Cutter: TypeAlias = Callable[[np.ndarray, int], np.ndarray]
+"""Called with a frame (H, W, 3) uint8 of the video and which frame of the run it is; gives the crop (96, 96) uint8."""
 
 
 def crop_mouth(frames: Iterable[np.ndarray], track: FaceTrack, kind: CropKind = "lipscribe") -> np.ndarray:
@@ -45,11 +47,11 @@ def stream_all_crops(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """The crops of many runs in one pass over the frames: (index of the run, crop (96, 96) uint8), frame by frame."""
     waiting = sorted(range(len(tracks)), key=lambda i: tracks[i].start, reverse=True)
-    active: dict[int, _Cut] = {}
+    active: dict[int, Cutter] = {}
     for frame_idx, frame in enumerate(check_frames(frames)):
         while waiting and tracks[waiting[-1]].start <= frame_idx:
             i = waiting.pop()
-            active[i] = _CUTTERS[kind](tracks[i].landmarks)
+            active[i] = mouth_cutter(tracks[i].landmarks, kind)
         for i, cut in active.items():
             yield i, cut(frame, frame_idx - tracks[i].start)
         active = {i: cut for i, cut in active.items() if tracks[i].stop > frame_idx + 1}
@@ -75,16 +77,9 @@ def crop_warnings(tracks: Sequence[FaceTrack], kind: CropKind = "lipscribe") -> 
     return [f"the mouth lies beside its crop in {held_back} frames: the face is turned away or not a face"]
 
 
-_Cut = Callable[[np.ndarray, int], np.ndarray]  # frame of the video, which frame of the run it is -> crop
-
-
-def _upright(landmarks: np.ndarray) -> _Cut:
+def mouth_cutter(landmarks: np.ndarray, kind: CropKind = "lipscribe") -> Cutter:
+    """What cuts the crops of a run with landmarks (T, L, 2), in any order of its frames."""
+    if kind == "auto-avsr":
+        return MeanFaceCutter(face_points(landmarks)).cut
     transforms = alignment(landmarks)
     return lambda frame, t: warp_mouth(frame, transforms[t])
-
-
-def _mean_face(landmarks: np.ndarray) -> _Cut:
-    return MeanFaceCutter(face_points(landmarks)).cut
-
-
-_CUTTERS: dict[CropKind, Callable[[np.ndarray], _Cut]] = {"lipscribe": _upright, "auto-avsr": _mean_face}

@@ -184,6 +184,7 @@ class Video:
         info: What the file is.
         fps: As given.
         warnings: What the user should know about how this file is read, a line each; complete when it has been read.
+        rate_warning: That of them which says that the file's rate is below `fps`; None where it is not.
 
     Raises:
         VideoError: the file is missing, no video, or none of its pictures can be decoded.
@@ -198,6 +199,7 @@ class Video:
         self.info, self._interval = _probe(path)
         self.fps = fps
         self.warnings: list[str] = []
+        self.rate_warning: str | None = None
         self._max_side = max_side
         self._kept: list[np.ndarray] | None = None
         self._may_be_kept = True
@@ -257,15 +259,16 @@ class Video:
             return
         rate, wanted = f"{self.info.fps:.4g} pictures a second", f"where {self.fps:g} are wanted"
         if 1 / self._interval < 0.99 * self.fps:
-            self._warn(
+            self.rate_warning = (
                 f"{rate}, {wanted}: some are shown repeatedly, and quick movements of the lips are lost; "
                 f"record at {self.fps:g} or more"
             )
         else:
-            self._warn(
+            self.rate_warning = (
                 f"{rate} on average, {wanted}: some are missing, lost to damage or in recording, "
                 "and those before them are shown for longer"
             )
+        self._warn(self.rate_warning)
 
     def _check_length(self, timeline: Timeline, header: Seconds | None, promised: bool) -> None:
         read = timeline.end + timeline.skipped
