@@ -40,7 +40,7 @@ def error_line(*arguments: object, code: int = 2) -> str:
 
 def start(arguments: list[str], **streams) -> subprocess.CompletedProcess[str]:
     """One command as a process of its own."""
-    command = [sys.executable, "-m", "lipscribe.cli", *arguments]
+    command = [sys.executable, "-m", "lipscribe", *arguments]
     return subprocess.run(command, stderr=subprocess.PIPE, text=True, **streams)
 
 
@@ -304,7 +304,7 @@ def test_no_command_shows_the_help():
 def test_models_lists_the_bundled_one():
     code, stdout, _ = run("models", "--json")
     assert code == 0
-    bundled = {row["name"]: row for row in json.loads(stdout)}["grid-s1 (default)"]
+    bundled = {row["name"]: row for row in json.loads(stdout)}["grid-s1"]
     assert "closed" in bundled["vocabulary"]
     assert float(bundled["size"].split()[0]) <= 10
 

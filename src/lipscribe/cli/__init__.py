@@ -1,25 +1,5 @@
 """The command line. One file a subcommand; torch and its like are imported inside the commands."""
 
-import atexit
-import gc
-import os
-import sys
-from pathlib import Path
+from lipscribe.cli.entry import main
 
-
-def main() -> None:
-    """Runs the command line and exits: 0 ok, 1 ran with failures, 2 usage or unusable input."""
-    if sys.stderr is None:  # closed by the caller (2>&-): `print` would then write its remarks among the results
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115, it stays open
-    # Torch's threads wait for each other awake, and on a busy machine keep those they wait for from working: several
-    # times slower (docs/results.md).
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # Python searches all that is alive for garbage before it ends: with torch, 0.3 s for nothing.
-    atexit.register(gc.freeze)
-    try:
-        from lipscribe.cli.app import app
-
-        app()
-    except KeyboardInterrupt:  # before a command has begun
-        print("interrupted", file=sys.stderr)
-        sys.exit(1)
+__all__ = ["main"]

@@ -22,7 +22,9 @@ def bars(shown: bool = True) -> Iterator[Progress | None]:
     from rich.progress import Progress as Display
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Display(*columns, console=Console(stderr=True), transient=True) as display:
+    # What is printed meanwhile goes above the bar; results only where they go to the same terminal, never from a file.
+    same = sys.stdout is not None and sys.stdout.isatty()
+    with Display(*columns, console=Console(stderr=True), transient=True, redirect_stdout=same) as display:
         tasks = {}
 
         def report(task: str, done: int, total: int | None) -> None:

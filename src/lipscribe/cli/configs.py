@@ -38,7 +38,7 @@ def copy(
 
       lipscribe configs copy few-clips -o mine.yaml
     """
-    from lipscribe.atomic import write_whole
+    from lipscribe.atomic import write_text
     from lipscribe.errors import LipscribeError
     from lipscribe.training.config_file import whole_config
 
@@ -47,7 +47,7 @@ def copy(
     if path.exists():
         raise LipscribeError(f"{path} exists: give another file with --output, or delete it first")
     try:
-        write_whole(path, text)
+        write_text(path, text)
     except OSError as error:
         raise LipscribeError(f"{path} cannot be written ({error.strerror}): give another file with --output") from None
     print(path)

@@ -22,7 +22,7 @@ def demo(
 
       lipscribe demo "lay white with z zero again" --seed 3
     """
-    from lipscribe.cli.files import result_folder
+    from lipscribe.cli.results import result_folder
     from lipscribe.errors import LipscribeError
     from lipscribe.faces import choose_faces, track_faces
     from lipscribe.metrics import word_errors

@@ -56,7 +56,7 @@ def evaluate(
       lipscribe evaluate my-clips.jsonl --split test
     """
     from lipscribe.cli.bars import bars
-    from lipscribe.cli.files import result_folder
+    from lipscribe.cli.results import result_folder
     from lipscribe.cli.searching import search_options
     from lipscribe.data.manifest import load_manifest
     from lipscribe.errors import ManifestError

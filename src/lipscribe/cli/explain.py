@@ -24,7 +24,7 @@ def explain(
       lipscribe explain long.mp4 --start 60 --seconds 10 --output explain/
     """
     from lipscribe.cli.bars import bars
-    from lipscribe.cli.files import result_folder
+    from lipscribe.cli.results import result_folder
     from lipscribe.explain import explain_video, write_explanation
     from lipscribe.pipeline import load_model
 

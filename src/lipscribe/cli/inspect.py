@@ -1,17 +1,25 @@
 """`lipscribe inspect`."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lipscribe.cli.sources import VIDEOS_HELP
+
 
 def inspect(
-    videos: Annotated[list[Path], typer.Argument(help="Video files.", show_default=False)],
+    videos: Annotated[list[str], typer.Argument(help=VIDEOS_HELP, show_default=False)],
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder for a contact sheet, a video of the mouth crops, and the figures as JSON."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for a contact sheet, a video of the mouth crops, and the figures as JSON.",
+            show_default=False,
+        ),
     ] = None,
     face: Annotated[str, typer.Option(help="Whom to look at: moving, largest, all, or a face's id.")] = "moving",
 ) -> int:
@@ -23,29 +31,29 @@ def inspect(
 
       lipscribe inspect clip.mpg --output report/
     """
-    from lipscribe.cli.files import result_folder, result_paths
-    from lipscribe.errors import LipscribeError
+    from lipscribe.cli.edge import Failures
+    from lipscribe.cli.results import all_different, result_folder
+    from lipscribe.cli.sources import find_videos
     from lipscribe.inspection import inspect_video, write_inspection
 
-    folders = result_paths(videos, output, "") if len(videos) > 1 else [output]
-    if output is not None:
-        result_folder(output)
-    failed = 0
-    for video, folder in zip(videos, folders, strict=True):
-        try:
-            inspection = inspect_video(video, face=face)
-        except LipscribeError as error:
-            failed += 1
-            print(f"error: {error}", file=sys.stderr)
-            continue
-        print(_summary(video, inspection))
-        if folder is not None:
-            for path in write_inspection(inspection, folder):
-                print(f"{video} -> {path}", file=sys.stderr)
-    return 0 if not failed else 2 if failed == len(videos) else 1
+    with ExitStack() as until:
+        sources = find_videos(videos, until)
+        if output is not None:
+            result_folder(output)
+        failures = Failures(to_stdout=False)
+        for source, name in zip(sources, all_different(source.stem for source in sources), strict=True):
+            inspection = None
+            with failures.one(source.name, source.path):
+                inspection = inspect_video(source.path, face=face)
+                if output is not None:
+                    for path in write_inspection(inspection, output / name if len(sources) > 1 else output):
+                        print(f"{source.name} -> {path}", file=sys.stderr)
+            if inspection is not None:
+                print(_summary(source.name, inspection))
+        return failures.exit_code(len(sources))
 
 
-def _summary(video: Path, inspection) -> str:
+def _summary(video: str, inspection) -> str:
     info, quality = inspection.info, inspection.quality
     rate = f"{info.fps:.4g} fps{' (variable)' if info.variable_fps else ''}"
     lines = [

@@ -1,13 +1,11 @@
 """`lipscribe transcribe`."""
 
-import json
-import sys
-from enum import StrEnum
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
 
+from lipscribe.cli.results import Format
 from lipscribe.cli.searching import (
     BEAM_SIZE_HELP,
     CTC_WEIGHT_HELP,
@@ -22,21 +20,29 @@ from lipscribe.cli.searching import (
     Precision,
     Search,
 )
+from lipscribe.cli.sources import VIDEOS_HELP
 
-
-class Format(StrEnum):  # noqa: D101
-    txt = "txt"
-    json = "json"
-    srt = "srt"
-    vtt = "vtt"
-    tsv = "tsv"
+FORMAT_HELP = (
+    "What to write: txt, json, srt, vtt or tsv; mp4 is the video with the words in it, all is each of the first five."
+)
 
 
 def transcribe(
-    videos: Annotated[list[Path], typer.Argument(help="Video files.", show_default=False)],
+    videos: Annotated[list[str], typer.Argument(help=VIDEOS_HELP, show_default=False)],
     model: Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.")] = "grid-s1",
-    format: Annotated[Format, typer.Option(help="What to write.")] = Format.txt,
-    output: Annotated[Path | None, typer.Option(help="Folder for one result per video; without it, stdout.")] = None,
+    format: Annotated[
+        Format | None, typer.Option(help=FORMAT_HELP, show_default="txt, or what the name of --output ends in")
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A file for one video, such as clip.srt, or a folder for one result a video; without it, stdout.",
+            show_default=False,
+        ),
+    ] = None,
+    words: Annotated[bool, typer.Option("--words", help="In srt and vtt, mark each word while it is spoken.")] = False,
     face: Annotated[str, typer.Option(help="Whom to read: moving, largest, all, or a face's id.")] = "moving",
     search: Annotated[Search, typer.Option(help=SEARCH_HELP)] = Search.auto,
     grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
@@ -55,13 +61,22 @@ def transcribe(
     unsure_below: Annotated[float, typer.Option(help="Probability below which a word is unsure.", min=0, max=1)] = 0.5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[Precision, typer.Option(help=PRECISION_HELP)] = Precision.float32,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write results and errors, and nothing else.")] = False,
 ) -> int:
     """Read the words from videos, by the picture alone.
+
+    On stdout, words come as soon as they are read.
 
     Examples:
       lipscribe transcribe clip.mpg
 
+      lipscribe transcribe clip.mpg -o clip.srt --words
+
       lipscribe transcribe *.mp4 --format srt --output subs/
+
+      lipscribe transcribe recordings/ --format all --output results/
+
+      lipscribe transcribe clip.mpg -o captioned.mp4
 
       lipscribe transcribe two-people.mp4 --face all --format json
 
@@ -70,70 +85,52 @@ def transcribe(
       lipscribe transcribe clip.mp4 --model my-vsr --lm my-lm --lm-weight 0.3 --beam-size 40
 
       lipscribe transcribe clip.mp4 --mark-unsure --unsure-below 0.7
+
+      curl https://example.org/clip.mp4 | lipscribe transcribe -
     """
-    from lipscribe.cli.files import result_paths
+    from lipscribe.cli.bars import bars
+    from lipscribe.cli.edge import Failures
+    from lipscribe.cli.notes import show_notes
+    from lipscribe.cli.results import all_different, find_results
     from lipscribe.cli.searching import search_options
-    from lipscribe.errors import LipscribeError
+    from lipscribe.cli.sources import find_videos
+    from lipscribe.cli.writing import Writer
     from lipscribe.pipeline import load_model
-    from lipscribe.transcript import mark_unsure as marked
+    from lipscribe.transcript import CAPTIONS
 
-    if len(videos) > 1 and output is None and format not in (Format.txt, Format.json):
-        raise typer.BadParameter(f"several videos as {format} need --output FOLDER", param_hint="--output")
-    paths = result_paths(videos, output, format.value)
-    reader = load_model(model, device, precision.value)
-    options = search_options(
-        reader,
-        search,
-        grammar=grammar,
-        phrases=phrases,
-        lm=lm,
-        lm_weight=lm_weight,
-        word_bonus=word_bonus,
-        length_bonus=length_bonus,
-        ctc_weight=ctc_weight,
-        beam_size=beam_size,
-        nbest=nbest,
-        alternatives=alternatives if format is Format.json else 0,
-    )
-    failed = 0  # this function is long on purpose: most of it is the flags' help
-    for video, path in zip(videos, paths, strict=True):
-        try:
-            transcript = reader.transcribe(video, face=face, options=options, progress=True)
-        except LipscribeError as error:
-            failed += 1
-            print(f"error: {error}", file=sys.stderr)
-            continue
-        if format is Format.json:
-            transcript = _with_homophenes(transcript)
-        elif mark_unsure:
-            transcript = marked(transcript, unsure_below)
-        _write(transcript, video, path, format, several=len(videos) > 1)
-    if failed and len(videos) > 1:
-        print(f"{failed} of {len(videos)} videos could not be read", file=sys.stderr)
-    return 0 if not failed else 2 if failed == len(videos) else 1
-
-
-def _with_homophenes(transcript):
-    if not any(word.alternatives for word in transcript.words):
-        return transcript
-    from lipscribe.talker.homophenes import mark_homophenes  # reads a dictionary
-
-    return mark_homophenes(transcript)
-
-
-def _write(transcript, video: Path, path: Path | None, format: Format, several: bool) -> None:
-    from lipscribe.transcript import WRITERS, write_transcript
-
-    for warning in transcript.warnings:
-        print(f"warning: {video}: {warning}", file=sys.stderr)
-    if path is None and format is Format.json and several:
-        print(json.dumps(transcript.to_dict(), ensure_ascii=False), flush=True)  # one object a line
-    elif path is None and several:
-        for line in WRITERS["txt"](transcript).splitlines() or [""]:
-            print(f"{video}: {line}", flush=True)  # as grep does with several files
-    else:
-        write_transcript(transcript, format.value, path)
-    if path is not None:
-        print(f"{video} -> {path}", file=sys.stderr)
-    if not transcript.text:
-        print(f"note: {video}: no words were read", file=sys.stderr)
+    # This function is long on purpose: most of it is the flags' help.
+    show_notes(quiet)
+    with ExitStack() as until:
+        sources = find_videos(videos, until)
+        results = find_results(output, format, sources)
+        if words and not set(results.formats) & set(CAPTIONS):
+            raise typer.BadParameter("--words marks words in srt and vtt: want one of these", param_hint="--words")
+        if nbest > 1 and Format.json not in results.formats:
+            raise typer.BadParameter("other readings are written in json: want --format json", param_hint="--nbest")
+        reader = load_model(model, device, precision.value)
+        options = search_options(
+            reader,
+            search,
+            grammar=grammar,
+            phrases=phrases,
+            lm=lm,
+            lm_weight=lm_weight,
+            word_bonus=word_bonus,
+            length_bonus=length_bonus,
+            ctc_weight=ctc_weight,
+            beam_size=beam_size,
+            nbest=nbest,
+            alternatives=alternatives if Format.json in results.formats else 0,
+        )
+        writer = Writer(
+            results, several=len(sources) > 1, words=words, unsure_below=unsure_below if mark_unsure else 0, quiet=quiet
+        )
+        failures = Failures(results.to_stdout)
+        for source, stem in zip(sources, all_different(source.stem for source in sources), strict=True):
+            transcript = None
+            with failures.one(source.name, source.path), bars(not quiet) as progress:
+                transcript = reader.transcribe(source.path, face=face, options=options, progress=progress)
+                writer.write_files(transcript, source, stem)
+            if transcript is not None:
+                writer.write_stdout(transcript, source)
+        return failures.exit_code(len(sources))

@@ -1,0 +1,6 @@
+"""`python -m lipscribe` is `lipscribe`."""
+
+from lipscribe.cli import main
+
+if __name__ == "__main__":
+    main()

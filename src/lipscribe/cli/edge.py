@@ -1,0 +1,102 @@
+"""The edge of the program: every error of a command, or of one of its videos, becomes one line and an exit code."""
+
+import errno
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+
+from lipscribe.cli.notes import show_notes
+from lipscribe.errors import LipscribeError
+
+
+def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
+    """A command whose errors are one line each, and whose result is the exit code."""
+
+    @functools.wraps(command)
+    def run(*args, **kwargs) -> None:
+        if "ctx" in kwargs and kwargs["ctx"].invoked_subcommand:  # which is what was meant, not the group itself
+            return
+        show_notes()
+        raise typer.Exit(_run(lambda: command(*args, **kwargs)))
+
+    return run
+
+
+class Failures:
+    """What failed in a batch: each failure is said and counted, and the rest of the batch goes on.
+
+    Args:
+        to_stdout: Results go to stdout, so that an error in writing is one of all results and ends the batch.
+    """
+
+    def __init__(self, to_stdout: bool):
+        self.to_stdout = to_stdout
+        self.names: list[str] = []
+
+    @contextmanager
+    def one(self, name: str, temporary: str | None = None) -> Iterator[None]:
+        """One of the batch, by its name; `temporary` is another name that errors may use for it."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, OSError) and self.to_stdout:
+                raise
+            message = str(error) if isinstance(error, LipscribeError) else _described(error)
+            message = message.replace(temporary, name) if temporary else message
+            print(f"error: {message if name in message else f'{name}: {message}'}", file=sys.stderr)
+            self.names.append(name)
+
+    def exit_code(self, total: int, what: str = "videos") -> int:
+        """Lists the failures of a batch of several: 0 where there is none, 2 where there is nothing else, else 1."""
+        if self.names and total > 1:
+            names = ", ".join(self.names)
+            print(f"{len(self.names)} of {total} {what} could not be read or written: {names}", file=sys.stderr)
+        return 0 if not self.names else 2 if len(self.names) == total else 1
+
+
+def _run(command: Callable[[], int | None]) -> int:
+    try:
+        code = command() or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what cannot be written is told here, not by Python on its way out
+        return code
+    except (typer.Exit, typer.BadParameter):
+        raise
+    except LipscribeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is kept", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        _drop_stdout()
+        return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            print(f"error: {_described(error)}", file=sys.stderr)
+            return 1
+        _drop_stdout()
+        print("error: there is no space left to write to: make room, or write to another disk", file=sys.stderr)
+        return 2
+    except Exception as error:
+        print(f"error: {_described(error)}", file=sys.stderr)
+        return 1
+
+
+def _described(error: Exception) -> str:
+    """One line for an error that nobody foresaw; with LIPSCRIBE_DEBUG it is raised instead."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "there is no space left to write to: make room, or write to another disk"
+    if os.environ.get("LIPSCRIBE_DEBUG"):
+        raise error
+    reason = " ".join(str(error).split()) or "no message"
+    return f"unexpected {type(error).__name__}: {reason} (set LIPSCRIBE_DEBUG=1 to see where, and report it)"
+
+
+def _drop_stdout() -> None:
+    """What is still buffered for a stdout that takes no more goes nowhere, so that Python's own end is quiet."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,116 @@
+"""Where results go: stdout, one file, or a folder."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import typer
+
+from lipscribe.cli.sources import Source
+from lipscribe.errors import LipscribeError
+
+# A folder that would be called so was meant as a file.
+_FILE_SUFFIXES = (".txt", ".json", ".srt", ".vtt", ".tsv", ".csv", ".mp4", ".png", ".html", ".jsonl", ".yaml")
+
+
+class Format(StrEnum):  # noqa: D101
+    txt = "txt"
+    json = "json"
+    srt = "srt"
+    vtt = "vtt"
+    tsv = "tsv"
+    mp4 = "mp4"
+    all = "all"
+
+
+TEXTS = (Format.txt, Format.json, Format.srt, Format.vtt, Format.tsv)  # what "all" is
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where the results of each video go, and in which formats.
+
+    Attributes:
+        formats: Without "all".
+        file: The only one.
+        folder: None with no file is stdout.
+    """
+
+    formats: tuple[Format, ...]
+    file: Path | None = None
+    folder: Path | None = None
+
+    @property
+    def to_stdout(self) -> bool:
+        """Nothing is written to files."""
+        return self.file is None and self.folder is None
+
+    def path(self, stem: str, format: Format) -> Path | None:
+        """The file for one result; None is stdout. A captioned video is not called as the video that it was made of."""
+        if self.folder is None:
+            return self.file
+        return self.folder / (f"{stem}.captioned.mp4" if format is Format.mp4 else f"{stem}.{format}")
+
+
+def find_results(output: str | None, format: Format | None, sources: Sequence[Source]) -> Results:
+    """What `--output` and `--format` mean together: a name that ends in a format is a file, any other a folder.
+
+    Raises:
+        LipscribeError: It cannot be written.
+        BadParameter: The two contradict each other, or do not suit so many videos.
+    """
+    formats = TEXTS if format is Format.all else (format or Format.txt,)
+    if output is None or output == "-":
+        if format in (Format.all, Format.mp4):
+            raise typer.BadParameter(f"--format {format} needs --output FOLDER", param_hint="--output")
+        if len(sources) > 1 and format not in (None, Format.txt, Format.json):
+            raise typer.BadParameter(f"several videos as {format} need --output FOLDER", param_hint="--output")
+        return Results(formats)
+    path = Path(output)
+    suffix = path.suffix.lower().removeprefix(".")
+    if suffix not in (*TEXTS, Format.mp4) or path.is_dir() or output.endswith(("/", "\\")):
+        return Results(formats, folder=result_folder(path))
+    if format not in (None, suffix):
+        remedy = "leave one of them out, or give a folder"
+        raise typer.BadParameter(f"{output} is no file of --format {format}: {remedy}", param_hint="--output")
+    if len(sources) > 1:
+        raise typer.BadParameter(
+            f"{output} is one file, for {len(sources)} videos: give a folder", param_hint="--output"
+        )
+    if path.exists() and any(Path(source.path).exists() and path.samefile(source.path) for source in sources):
+        raise typer.BadParameter(f"{output} is the video itself: give another file", param_hint="--output")
+    result_folder(path.parent)
+    return Results((Format(suffix),), file=path)
+
+
+def result_folder(folder: Path) -> Path:
+    """Makes a folder for results.
+
+    Raises:
+        LipscribeError: It cannot be made or written, or has a file's name.
+    """
+    if folder.suffix.lower() in _FILE_SUFFIXES and not folder.is_dir():
+        raise LipscribeError(
+            f"output {folder} has the name of a file, wanted a folder: give one such as {folder.stem}/"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".lipscribe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise LipscribeError(f"output {folder} cannot be written ({error.strerror}): give another folder") from None
+    return folder
+
+
+def all_different(stems: Iterable[str]) -> list[str]:
+    """Names for results, none twice: `a`, and `a-2` for the next that would be called `a`."""
+    names: list[str] = []
+    for stem in stems:
+        name, number = stem, 1
+        while name in names:
+            number += 1
+            name = f"{stem}-{number}"
+        names.append(name)
+    return names

@@ -1,0 +1,80 @@
+"""The videos that a command was given: files, folders, addresses, or standard input."""
+
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lipscribe.errors import LipscribeError
+
+VIDEOS_HELP = "Video files, folders of them, addresses (https://...), or - for standard input."
+SUFFIXES = frozenset(
+    "3gp asf avi dv flv gif m2ts m2v m4v mjpeg mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm webp wmv y4m".split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One video.
+
+    Attributes:
+        path: What is opened.
+        name: What the user calls it.
+        stem: What its results are called after.
+    """
+
+    path: str
+    name: str
+    stem: str
+
+
+def find_videos(arguments: Iterable[str], until: ExitStack) -> list[Source]:
+    """The videos that are meant, in order. Of a folder those that have a video's suffix; what is skipped is listed.
+
+    Args:
+        until: Standard input is kept in a temporary file until this closes.
+
+    Raises:
+        LipscribeError: A folder holds no video, or standard input cannot be one.
+    """
+    sources: list[Source] = []
+    for given in arguments:
+        if given == "-":
+            if any(source.name == "-" for source in sources):
+                raise LipscribeError("- is given twice, and standard input can be read once: give it once")
+            sources.append(_from_stdin(until))
+        elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", given):
+            sources.append(Source(given, given, Path(urlsplit(given).path).stem or "video"))
+        elif Path(given).is_dir():
+            sources += _in_folder(Path(given))
+        else:
+            sources.append(Source(given, given, Path(given).stem))
+    return sources
+
+
+def _in_folder(folder: Path) -> list[Source]:
+    try:
+        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise LipscribeError(f"folder {folder} cannot be read ({error.strerror}): give the videos by name") from None
+    videos = [path for path in found if path.suffix.lower()[1:] in SUFFIXES and path.is_file()]
+    if not videos:
+        raise LipscribeError(f"folder {folder} holds no video file: give one that does, or videos by name")
+    if skipped := [path.name for path in found if path not in videos]:
+        print(f"note: {folder}: {len(skipped)} that are no video files skipped: {', '.join(skipped)}", file=sys.stderr)
+    return [Source(str(path), str(path), path.stem) for path in videos]
+
+
+def _from_stdin(until: ExitStack) -> Source:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise LipscribeError("- is standard input, which is a terminal: pipe a video in, as in `... - < clip.mp4`")
+    folder = until.enter_context(tempfile.TemporaryDirectory(prefix="lipscribe-"))
+    path = Path(folder) / "stdin"
+    with path.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return Source(str(path), "-", "stdin")

@@ -1,0 +1,78 @@
+"""What is written of a video that was read."""
+
+import json
+import sys
+from dataclasses import dataclass, replace
+
+from lipscribe.cli.results import Format, Results
+from lipscribe.cli.sources import Source
+from lipscribe.transcript import CAPTIONS, WRITERS, Transcript, mark_unsure, write_transcript
+
+
+@dataclass
+class Writer:
+    """Writes transcripts to files or stdout, and remarks to stderr.
+
+    Attributes:
+        several: Results on stdout have to say of which video they are.
+        words: Captions mark each word while it is spoken.
+        unsure_below: Words less probable than this are written as questions, but not in JSON.
+        quiet: No remarks.
+    """
+
+    results: Results
+    several: bool
+    words: bool
+    unsure_below: float
+    quiet: bool
+
+    def write_files(self, transcript: Transcript, source: Source, stem: str) -> None:
+        """Writes the result files of one video.
+
+        Raises:
+            LipscribeError: One cannot be written.
+        """
+        transcript = replace(transcript, source=source.name)
+        for warning in transcript.warnings:
+            self._say(f"warning: {source.name}: {warning}")
+        if not transcript.text:
+            self._say(f"note: {source.name}: no words were read")
+        if self.results.to_stdout:
+            return
+        for format in self.results.formats:
+            path = self.results.path(stem, format)
+            if format is Format.mp4:
+                from lipscribe.video.captioned import write_captioned
+
+                write_captioned(source.path, self._marked(transcript, format), path)
+            else:
+                marked = self._marked(transcript, format)
+                write_transcript(marked, format.value, path, self.words and format in CAPTIONS)
+            self._say(f"{source.name} -> {path}")
+
+    def write_stdout(self, transcript: Transcript, source: Source) -> None:
+        """Writes the result of one video to stdout, where it goes there."""
+        if not self.results.to_stdout:
+            return
+        (format,) = self.results.formats
+        transcript = self._marked(replace(transcript, source=source.name), format)
+        if not self.several:
+            write_transcript(transcript, format.value, None, self.words)
+        elif format is Format.json:
+            print(json.dumps(transcript.to_dict(), ensure_ascii=False), flush=True)  # one object a line
+        else:
+            for line in WRITERS["txt"](transcript).splitlines() or [""]:
+                print(f"{source.name}: {line}", flush=True)  # as grep does with several files
+
+    def _marked(self, transcript: Transcript, format: Format) -> Transcript:
+        if format is not Format.json:
+            return mark_unsure(transcript, self.unsure_below)
+        if not any(word.alternatives for word in transcript.words):
+            return transcript
+        from lipscribe.talker.homophenes import mark_homophenes  # reads a dictionary
+
+        return mark_homophenes(transcript)
+
+    def _say(self, line: str) -> None:
+        if not self.quiet:
+            print(line, file=sys.stderr)
