@@ -51,7 +51,7 @@ def talk(
         typer.Option(help="Any other field of lipscribe.talker.Scene, such as light=0.5.", metavar="NAME=VALUE"),
     ] = None,
 ) -> int:
-    """Make a video of a synthetic person saying a sentence, or a whole corpus, which goes on if interrupted.
+    """Make a video of a synthetic person saying a sentence, or a whole corpus; the same command resumes one.
 
     Examples:
       lipscribe talk "place red at c seven please" -o clip.mp4 --seed 7
@@ -120,6 +120,7 @@ def _clip(
     srt: bool,
     align: bool,
 ) -> int:
+    from lipscribe.cli.bars import bars
     from lipscribe.data.corpora.grid import write_align
     from lipscribe.talker import Talker, together
     from lipscribe.talker.captions import captions_together, to_captions
@@ -132,7 +133,8 @@ def _clip(
         for i, (text, place) in enumerate(zip(texts, places, strict=True))
     ]
     clip = together(clips) if len(clips) > 1 else clips[0]
-    clip.save(output)
+    with bars() as progress:
+        clip.save(output, progress)
     if srt:
         captions = output.with_suffix(".srt")
         parts = [to_captions(spoken.words, str(output), spoken.duration) for spoken in clips]
@@ -146,9 +148,11 @@ def _clip(
 
 
 def _corpus(output: Path, corpus: str, **options: Any) -> int:
+    from lipscribe.cli.bars import bars
     from lipscribe.talker.corpus import make_corpus
 
-    report = make_corpus(output, corpus, **options)
+    with bars() as progress:
+        report = make_corpus(output, corpus, **options, progress=progress)
     for clip_id, reason in report.failed.items():
         print(f"failed: {clip_id}: {reason}", file=sys.stderr)
     splits = ", ".join(f"{number} {split}" for split, number in sorted(report.splits.items())) or "no clips"

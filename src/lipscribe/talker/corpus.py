@@ -7,23 +7,23 @@ What a clip looks like depends on the seed, its speaker and its number alone, no
 
 import functools
 import json
-import math
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from lipscribe.atomic import remove_partial, write_text
-from lipscribe.data.corpora.grid import NOT_WORDS, SLOTS, name_of_sentence, read_align, write_align
-from lipscribe.errors import ConfigError, ManifestError
+from lipscribe.data.corpora.grid import read_align, write_align
+from lipscribe.errors import ManifestError
 from lipscribe.processes import Processes
+from lipscribe.progress import Progress, tracked
 from lipscribe.talker.captions import to_captions
 from lipscribe.talker.phonemes import SpokenWord, pronounce
+from lipscribe.talker.plan import PlannedClip, check, load_sentences, plan_grid, plan_sentences, split_of
 from lipscribe.talker.scene import Scene
 from lipscribe.talker.talker import Talker
 from lipscribe.talker.timing import time_phonemes
@@ -32,34 +32,9 @@ from lipscribe.units import Seconds
 
 GRID_CLIPS, SPEAKERS = 2000, 50
 GRID_DURATION: Seconds = 3.0
-GRID_SENTENCES = math.prod(map(len, SLOTS))
-DEV_SHARE = TEST_SHARE = 0.1  # of the speakers
-MIN_RATE, MAX_RATE = 0.25, 4.0  # less than what can be timed: people have a tempo of their own
 RATE_SPREAD = 0.06  # of a person's speaking rate from clip to clip: standard deviation of its logarithm
 MIN_SILENCE: Seconds = 0.15  # at each end of a clip of fixed length, for which fast speech is made faster
 CLIPS_AT_ONCE = 200  # handed to the processes at a time
-SHOWN = 5  # bad lines that an error names
-
-
-@dataclass(frozen=True)
-class PlannedClip:
-    """One clip before it is rendered.
-
-    Attributes:
-        speaker: Number from 1, "s1" in names.
-        take: Number among the clips of its speaker, from 0.
-        name: Of its files.
-    """
-
-    speaker: int
-    take: int
-    name: str
-    text: str
-
-    @property
-    def id(self) -> str:
-        """Such as "s1/bbaf2n", as a manifest names it."""
-        return f"s{self.speaker}/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -112,8 +87,9 @@ def make_corpus(
     scene: Mapping[str, Any] | None = None,
     rate: float | None = None,
     srt: bool = False,
+    progress: Progress | None = None,
 ) -> CorpusReport:
-    """Renders a corpus; what an earlier, interrupted call has finished is not done again.
+    """Renders a corpus; a call that was interrupted is resumed by the same call.
 
     Args:
         folder: Where to; it is new, or holds the same corpus.
@@ -129,19 +105,20 @@ def make_corpus(
         rate: How fast everybody speaks, as a multiple of their own rate; None varies it a little. Clips of 3 s are
             spoken as fast as they have to be.
         srt: Captions beside each video too.
+        progress: Told of each clip that is there.
 
     Raises:
         ConfigError: A number is out of range, a scene has no such field, or a line of the text file cannot be said.
         ManifestError: The folder holds something else, or cannot be written.
     """
     folder = Path(folder)
-    sentences = None if str(corpus) == "grid" else _load_sentences(Path(corpus))
+    sentences = None if str(corpus) == "grid" else load_sentences(Path(corpus))
     clips = clips if clips is not None else GRID_CLIPS if sentences is None else len(sentences)
     speakers = speakers if speakers is not None else max(1, min(SPEAKERS, clips))
-    _check(clips, speakers, seed, rate, sentences is None)
+    check(clips, speakers, seed, rate, sentences is None)
     scene = dict(scene or {})
     Scene.drawn(np.random.default_rng(0), **scene)  # says what is wrong with it
-    plan = _plan_grid(clips, speakers, seed) if sentences is None else _plan_sentences(sentences, clips, speakers)
+    plan = plan_grid(clips, speakers, seed) if sentences is None else plan_sentences(sentences, clips, speakers)
     made_of = {
         "corpus": "grid" if sentences is None else f"text {zlib.crc32(chr(10).join(sentences).encode()):08x}",
         "clips": clips,
@@ -151,98 +128,12 @@ def make_corpus(
         "scene": scene,
     }
     options = _Options(folder, seed, GRID_DURATION if sentences is None else None, scene, rate, srt)
-    splits = {clip.id: _split(clip.speaker, speakers) for clip in plan}
+    splits = {clip.id: split_of(clip.speaker, speakers) for clip in plan}
     _claim(folder, made_of, plan, splits)
     todo = [clip for clip in plan if not options.finished(clip)]
-    failed = _render_all(todo, len(plan), options, workers)
+    failed = _render_all(todo, len(plan), options, workers, progress)
     counts = Counter(split for clip_id, split in splits.items() if clip_id not in failed)
     return CorpusReport(folder, len(todo) - len(failed), len(plan) - len(todo), failed, dict(counts))
-
-
-def _load_sentences(path: Path) -> list[str]:
-    try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise ConfigError(
-            f"corpus {path} cannot be read ({error.strerror}): give `grid`, or a text file with a sentence a line"
-        ) from None
-    sentences, faults = [], []
-    for number, line in enumerate(lines, 1):
-        try:
-            text = " ".join(line.decode("utf-8").split())
-            if text:
-                _check_words(pronounce(text))
-                sentences.append(text)
-        except UnicodeDecodeError:
-            faults.append(f"line {number}: not UTF-8 text")
-        except ConfigError as error:
-            faults.append(f"line {number}: {error}")
-    if faults:
-        more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-        count = "1 bad line" if len(faults) == 1 else f"{len(faults)} bad lines"
-        raise ConfigError(f"{path}: {count}: {'; '.join(faults[:SHOWN])}{more}")
-    if not sentences:
-        raise ConfigError(f"{path} is empty, wanted a sentence a line")
-    return sentences
-
-
-def _check_words(words: list[SpokenWord]) -> None:
-    for word in words:
-        if word.text in NOT_WORDS:
-            raise ConfigError(f"{word.text!r} means silence in .align files, wanted other words: leave it out")
-
-
-def _check(clips: int, speakers: int, seed: int, rate: float | None, grid: bool) -> None:
-    faults = []
-    if clips < 1:
-        faults.append(f"clips is {clips}, wanted 1 or more")
-    elif not 1 <= speakers <= clips:
-        faults.append(f"speakers is {speakers}, wanted 1 to {clips}, the number of clips")
-    elif grid and clips > GRID_SENTENCES * speakers:
-        faults.append(f"clips is {clips}, wanted at most {GRID_SENTENCES} a speaker: GRID has no more sentences")
-    if seed < 0:
-        faults.append(f"seed is {seed}, wanted 0 or more")
-    if rate is not None and not MIN_RATE <= rate <= MAX_RATE:
-        faults.append(f"rate is {rate}, wanted {MIN_RATE} to {MAX_RATE:g}")
-    if faults:
-        raise ConfigError("; ".join(faults))
-
-
-def _plan_grid(clips: int, speakers: int, seed: int) -> list[PlannedClip]:
-    """Random sentences, none twice for a speaker; the clips are shared out evenly."""
-    plan = []
-    for speaker in range(1, speakers + 1):
-        number = len(range(speaker - 1, clips, speakers))
-        chosen = np.random.default_rng((seed, speaker)).choice(GRID_SENTENCES, number, replace=False)
-        for take, code in enumerate(chosen.tolist()):
-            words = []
-            for slot in SLOTS:
-                code, place = divmod(code, len(slot))
-                words.append(slot[place])
-            sentence = " ".join(words)
-            plan.append(PlannedClip(speaker, take, name_of_sentence(sentence), sentence))
-    return plan
-
-
-def _plan_sentences(sentences: list[str], clips: int, speakers: int) -> list[PlannedClip]:
-    """Sentences and speakers in turn; when all have been said, they are said again by the next speakers."""
-    plan = []
-    takes: Counter[int] = Counter()
-    for index in range(clips):
-        again, place = divmod(index, len(sentences))
-        speaker = 1 + (index + again * (len(sentences) % speakers == 0)) % speakers
-        plan.append(PlannedClip(speaker, takes[speaker], f"{index + 1:04d}", sentences[place]))
-        takes[speaker] += 1
-    return sorted(plan, key=lambda clip: (clip.speaker, clip.take))  # a process keeps its person
-
-
-def _split(speaker: int, speakers: int) -> str:
-    """The last speakers are the test split, those before them dev; at least one dev of three, one test of four."""
-    test = max(1, round(speakers * TEST_SHARE)) if speakers >= 4 else 0
-    dev = max(1, round(speakers * DEV_SHARE)) if speakers >= 3 else 0
-    if speaker > speakers - test:
-        return "test"
-    return "dev" if speaker > speakers - test - dev else "train"
 
 
 def _claim(folder: Path, made_of: dict[str, Any], plan: list[PlannedClip], splits: dict[str, str]) -> None:
@@ -273,25 +164,24 @@ def _claim(folder: Path, made_of: dict[str, Any], plan: list[PlannedClip], split
         raise ManifestError(f"{folder} cannot be used ({error}): give another --output") from None
 
 
-def _render_all(todo: list[PlannedClip], total: int, options: _Options, workers: int | None) -> dict[str, str]:
+def _render_all(
+    todo: list[PlannedClip], total: int, options: _Options, workers: int | None, progress: Progress | None
+) -> dict[str, str]:
     """Renders clips side by side; the reason for each that crashed its process, by id."""
-    failed: dict[str, str] = {}
     if not todo:
-        return failed
-    bar = tqdm(total=total, initial=total - len(todo), desc="talk", unit="clip", disable=None)
-    with bar, Processes(workers) as processes:
-        work = functools.partial(_render, options=options)
-        for batch in _batches(todo):
-            for clip, reason in zip(batch, processes.outcomes(work, batch, _crashed), strict=True):
-                bar.update()
-                if reason:
-                    failed[clip.id] = reason
-    return failed
+        return {}
+    with Processes(workers) as processes:
+        outcomes = _outcomes(processes, todo, functools.partial(_render, options=options))
+        reported = tracked(outcomes, progress, "rendering clips", total, done=total - len(todo))
+        return {clip.id: reason for clip, reason in reported if reason}
 
 
-def _batches(clips: list[PlannedClip]) -> Iterator[list[PlannedClip]]:
+def _outcomes(
+    processes: Processes, clips: list[PlannedClip], work: Callable[[PlannedClip], str]
+) -> Iterator[tuple[PlannedClip, str]]:
     for first in range(0, len(clips), CLIPS_AT_ONCE):
-        yield clips[first : first + CLIPS_AT_ONCE]
+        batch = clips[first : first + CLIPS_AT_ONCE]
+        yield from zip(batch, processes.outcomes(work, batch, _crashed), strict=True)
 
 
 def _crashed(clip: PlannedClip) -> str:
@@ -299,7 +189,7 @@ def _crashed(clip: PlannedClip) -> str:
 
 
 def _render(clip: PlannedClip, options: _Options) -> str:
-    """In a worker: renders one clip. What it returns is the reason why not, and that is empty."""
+    """Renders one clip, in a worker. Returns why it could not, which is empty: what goes wrong here is raised."""
     import cv2
 
     cv2.setNumThreads(1)  # the other cores have clips of their own

@@ -10,6 +10,7 @@ import numpy as np
 
 from lipscribe.data.manifest import WordTime
 from lipscribe.errors import ConfigError
+from lipscribe.progress import Progress, tracked
 from lipscribe.talker.performance import Performance, perform
 from lipscribe.talker.person import Person
 from lipscribe.talker.phonemes import SpokenWord, pronounce
@@ -120,10 +121,15 @@ class TalkingClip:
         """The frames one by one, (H, W, 3) uint8 RGB, in constant memory."""
         return render(self.performances, self.scene, self.seed)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes an MP4, without half files: see `save_video` for the errors."""
-        frames = self.__dict__.get("frames", None)
-        save_video(path, self.stream() if frames is None else frames, self.fps, crf=self.scene.crf, preset="veryfast")
+    def save(self, path: str | os.PathLike[str], progress: Progress | None = None) -> None:
+        """Writes an MP4, whole or not at all: see `save_video` for the errors.
+
+        Args:
+            progress: Told of each frame.
+        """
+        drawn = self.__dict__.get("frames")  # where they were asked for already
+        frames = tracked(self.stream() if drawn is None else drawn, progress, "rendering frames", self.num_frames)
+        save_video(path, frames, self.fps, crf=self.scene.crf, preset="veryfast")
 
 
 def together(clips: Sequence[TalkingClip]) -> TalkingClip:

@@ -16,20 +16,12 @@ import pytest
 
 import lipscribe.talker.corpus
 from lipscribe.atomic import write_text
-from lipscribe.data.corpora.grid import SLOTS, prepare_grid, read_align, sentence_of_name, write_align
+from lipscribe.data.corpora.grid import prepare_grid, read_align, sentence_of_name, write_align
 from lipscribe.data.manifest import WordTime
 from lipscribe.errors import ConfigError, ManifestError
-from lipscribe.talker.corpus import (
-    PlannedClip,
-    _load_sentences,
-    _Options,
-    _plan_grid,
-    _plan_sentences,
-    _rate,
-    _split,
-    make_corpus,
-)
+from lipscribe.talker.corpus import _Options, _rate, make_corpus
 from lipscribe.talker.phonemes import pronounce
+from lipscribe.talker.plan import PlannedClip, plan_grid
 from lipscribe.talker.timing import time_phonemes
 from lipscribe.video import Video
 
@@ -76,59 +68,11 @@ def sentence_file(tmp_path: Path, text: str | bytes) -> Path:
     return path
 
 
-# The plan.
-
-
-def test_grid_sentences_are_random_and_none_comes_twice_for_a_speaker():
-    plan = _plan_grid(2003, 4, seed=1)
-    assert Counter(clip.speaker for clip in plan) == {1: 501, 2: 501, 3: 501, 4: 500}
-    assert len({clip.id for clip in plan}) == 2003
-    assert all(sentence_of_name(clip.name) == clip.text for clip in plan)
-    assert [clip.take for clip in plan if clip.speaker == 4] == list(range(500))
-    counts = [Counter(clip.text.split()[place] for clip in plan) for place in range(6)]
-    for slot, count in zip(SLOTS, counts, strict=True):
-        assert set(count) == set(slot)
-        expected = 2003 / len(slot)
-        assert all(abs(number - expected) < 5 * expected**0.5 for number in count.values())
-    texts = [{clip.text for clip in plan if clip.speaker == speaker} for speaker in (1, 2)]
-    assert len(texts[0] & texts[1]) < 30
-
-
-def test_the_seed_decides_the_sentences_and_more_speakers_change_none():
-    assert _plan_grid(20, 2, seed=1) == _plan_grid(20, 2, seed=1)
-    assert _plan_grid(20, 2, seed=1) != _plan_grid(20, 2, seed=2)
-    assert _plan_grid(20, 2, seed=1)[:10] == _plan_grid(40, 4, seed=1)[:10]
-
-
-def test_sentences_of_a_file_are_shared_out_in_turn():
-    plan = _plan_sentences(["a", "b", "c"], 7, 2)
-    assert [(clip.speaker, clip.take, clip.name, clip.text) for clip in plan] == [
-        (1, 0, "0001", "a"),
-        (1, 1, "0003", "c"),
-        (1, 2, "0005", "b"),
-        (1, 3, "0007", "a"),
-        (2, 0, "0002", "b"),
-        (2, 1, "0004", "a"),
-        (2, 2, "0006", "c"),
-    ]
-    again = _plan_sentences(["a", "b"], 4, 2)
-    assert {(clip.speaker, clip.text) for clip in again} == {(1, "a"), (2, "b"), (2, "a"), (1, "b")}
-
-
-@pytest.mark.parametrize(
-    ("speakers", "train", "dev", "test"),
-    [(1, 1, 0, 0), (2, 2, 0, 0), (3, 2, 1, 0), (4, 2, 1, 1), (10, 8, 1, 1), (50, 40, 5, 5), (101, 81, 10, 10)],
-)
-def test_whole_speakers_go_to_a_split(speakers: int, train: int, dev: int, test: int):
-    counts = Counter(_split(speaker, speakers) for speaker in range(1, speakers + 1))
-    assert (counts["train"], counts["dev"], counts["test"]) == (train, dev, test)
-
-
 def test_rates_vary_and_every_command_fits_into_three_seconds():
     options = _Options(Path(), 0, 3.0, {}, None, False)
     for tempo in (0.7, 1.0, 1.3):
         rates = []
-        for clip in _plan_grid(100, 1, seed=0):
+        for clip in plan_grid(100, 1, seed=0):
             words = pronounce(clip.text)
             rates.append(_rate(clip, words, tempo, options))
             for seed in range(3):
@@ -253,6 +197,16 @@ def test_a_clip_that_crashes_is_named_and_takes_no_other_with_it(tmp_path: Path)
 
 
 @pytest.mark.usefixtures("drawn")
+def test_each_clip_is_reported_and_those_that_were_there_count(tmp_path: Path):
+    told = []
+    make_corpus(tmp_path / "corpus", clips=5, speakers=1, workers=1)
+    gone = next((tmp_path / "corpus").glob("video/*/*.mp4"))
+    gone.unlink()
+    make_corpus(tmp_path / "corpus", clips=5, speakers=1, workers=1, progress=lambda *report: told.append(report))
+    assert told == [("rendering clips", 4, 5), ("rendering clips", 5, 5)]
+
+
+@pytest.mark.usefixtures("drawn")
 def test_a_full_disk_ends_it(tmp_path: Path):
     with pytest.raises(ManifestError, match=r"s1/\w{6} cannot be written \(No space left on device\): give another"):
         make_corpus(tmp_path / "full", clips=8, speakers=2, workers=2)
@@ -319,39 +273,12 @@ def test_numbers_out_of_range(tmp_path: Path, options: dict, message: str):
     assert not (tmp_path / "corpus").exists()
 
 
-# Sentences of a file.
-
-
-def test_lines_of_a_file(tmp_path: Path):
-    path = sentence_file(tmp_path, "\ufeffHello,  world!\r\n\n Second line \nCafé no. 3")
-    assert _load_sentences(path) == ["Hello, world!", "Second line", "Café no. 3"]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", r"sentences.txt is empty, wanted a sentence a line"),
-        ("\n \n", r"sentences.txt is empty"),
-        (
-            "fine\n你好\n...\n",
-            r"sentences.txt: 2 bad lines: line 2: the text has '你' .*; line 3: the text is '...', without a letter",
-        ),
-        (b"fine\nna\xefve\n", "sentences.txt: 1 bad line: line 2: not UTF-8 text"),
-        ("sp is silence", "1 bad line: line 1: 'sp' means silence in .align files"),
-        ("!\n" * 8, r"8 bad lines: line 1: .*; line 5: .*; and 3 more"),
-    ],
-)
-def test_files_that_cannot_be_said(tmp_path: Path, content: str | bytes, message: str):
-    with pytest.raises(ConfigError, match=message) as caught:
-        make_corpus(tmp_path / "corpus", sentence_file(tmp_path, content))
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "corpus").exists()
-
-
-@pytest.mark.parametrize("name", ["absent.txt", "."])
-def test_no_file(tmp_path: Path, name: str):
-    with pytest.raises(ConfigError, match=r"cannot be read \(.*\): give `grid`, or a text file with a sentence a line"):
+@pytest.mark.parametrize("name", ["sentences.txt", "absent.txt", "."])
+def test_a_file_that_cannot_be_said_makes_no_folder(tmp_path: Path, name: str):
+    sentence_file(tmp_path, "")
+    with pytest.raises(ConfigError, match=r"sentences.txt is empty|cannot be read \(.*\): give `grid`, or a text file"):
         make_corpus(tmp_path / "corpus", tmp_path / name)
+    assert not (tmp_path / "corpus").exists()
 
 
 # Rendered clips.

@@ -53,6 +53,13 @@ def test_frames_are_pictures_at_the_rate_and_size_asked_for():
     assert clip.text == "red"
 
 
+def test_each_frame_that_is_saved_is_reported(tmp_path: Path):
+    told = []
+    clip = Talker(1).say("red", scene=SMALL)
+    clip.save(tmp_path / "red.mp4", lambda *report: told.append(report))
+    assert told == [("rendering frames", done, clip.num_frames) for done in range(clip.num_frames + 1)]
+
+
 def test_a_clip_can_have_a_length():
     clip = Talker(1).say("place red at c seven please", duration=3.0, scene=SMALL)
     assert clip.num_frames == 75
