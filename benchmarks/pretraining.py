@@ -87,10 +87,9 @@ def main() -> None:
     args = parser.parse_args()
 
     from lipscribe.data.dataset import ShardDataset
-    from lipscribe.tokenizer import tokenizer_from_dict
 
     config = load_config(args.config)
-    available = len(ShardDataset(args.real, "train", tokenizer_from_dict(config.model.tokenizer), 8, 8, cache=False))
+    available = len(ShardDataset(args.real, "train", config.model.tokenizer, 8, 8, cache=False))
     results = {}
     for clips in args.clips:
         for kind in args.kinds:

@@ -15,7 +15,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from lipscribe.models.spec import DecoderSpec, EncoderSpec, FrontendSpec, InputSpec, ModelSpec
+from lipscribe.models.decoder_specs import TransformerDecoderSpec
+from lipscribe.models.encoder_specs import RelConformerEncoderSpec
+from lipscribe.models.frontend_specs import AutoAVSRFrontendSpec
+from lipscribe.models.spec import InputSpec, ModelSpec
+from lipscribe.tokenizer import UnitsTokenizer
 from lipscribe.zoo.checkpoint import save_checkpoint
 
 SHARED = Path(os.environ.get("LIPSCRIBE_SHARED") or Path(__file__).parents[2] / "shared")
@@ -62,11 +66,11 @@ def write_model(folder: Path, config: str) -> None:
     hidden, heads, ff, blocks, layers = SIZES[config]
     spec = ModelSpec(
         name=f"{config}-by-rule",
-        tokenizer={"kind": "units", "units": str(GOLDEN / "unigram5000_units.txt"), "model": None},
+        tokenizer=UnitsTokenizer(str(GOLDEN / "unigram5000_units.txt")),
         input=InputSpec(88, 88, crop="auto-avsr", normalisation="fixed"),
-        frontend=FrontendSpec((64, 128, 256, 512), pooling="average", kind="auto-avsr", activation="swish"),
-        encoder=EncoderSpec("rel-conformer", hidden, blocks, heads=heads, ff=ff, kernel=31),
-        decoder=DecoderSpec(kind="transformer", hidden=hidden, layers=layers, heads=heads, ff=ff),
+        frontend=AutoAVSRFrontendSpec((64, 128, 256, 512), activation="swish"),
+        encoder=RelConformerEncoderSpec(hidden, blocks, heads=heads, ff=ff, kernel=31),
+        decoder=TransformerDecoderSpec(hidden=hidden, layers=layers, heads=heads, ff=ff),
     )
     save_checkpoint(folder, spec, renamed(weights(config)), torch.float32)
 

@@ -9,7 +9,11 @@ from auto_avsr_golden import OURS, renamed
 from torch import Tensor
 
 from lipscribe.models.builders import build_reader
-from lipscribe.models.spec import DecoderSpec, EncoderSpec, FrontendSpec, InputSpec, ModelSpec
+from lipscribe.models.decoder_specs import TransformerDecoderSpec
+from lipscribe.models.encoder_specs import RelConformerEncoderSpec
+from lipscribe.models.frontend_specs import AutoAVSRFrontendSpec
+from lipscribe.models.spec import InputSpec, ModelSpec
+from lipscribe.tokenizer import UnitsTokenizer
 from lipscribe.zoo.language_model import LanguageModelSpec, build_language_model
 
 UNITS = ("<unk>", "\u2581RED", "\u2581BLUE", "\u2581AT", "S", "'")
@@ -40,11 +44,11 @@ def tiny_state(folder: Path, activation: str = "swish") -> dict[str, Tensor]:
     units = write_units(folder / "toy.txt")
     spec = ModelSpec(
         name="toy",
-        tokenizer={"kind": "units", "units": str(units), "model": None},
+        tokenizer=UnitsTokenizer(str(units)),
         input=InputSpec(88, 88, crop="auto-avsr", normalisation="fixed"),
-        frontend=FrontendSpec((4, 4, 6, 8), pooling="average", kind="auto-avsr", activation=activation),
-        encoder=EncoderSpec("rel-conformer", hidden=16, layers=2, heads=4, ff=24, kernel=7),
-        decoder=DecoderSpec(kind="transformer", hidden=16, layers=1, heads=4, ff=20),
+        frontend=AutoAVSRFrontendSpec((4, 4, 6, 8), activation=activation),
+        encoder=RelConformerEncoderSpec(hidden=16, layers=2, heads=4, ff=24, kernel=7),
+        decoder=TransformerDecoderSpec(hidden=16, layers=1, heads=4, ff=20),
     )
     torch.manual_seed(0)
     return renamed(build_reader(spec).state_dict(), {ours: theirs for theirs, ours in OURS.items()})

@@ -43,7 +43,6 @@ from lipscribe.search import (
     search,
 )
 from lipscribe.search.confidence import calibrated
-from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.transcript import Alternative, NBest, RankedText, Segment, Transcript, Word
 from lipscribe.transforms import crops_to_video
 from lipscribe.units import Seconds, frame_to_seconds
@@ -119,7 +118,7 @@ class Model:
     def __init__(self, spec: ModelSpec, reader: LipReader, device: str = "cpu", precision: str = "float32"):
         self.spec = spec
         self.name = spec.name
-        self.tokenizer = tokenizer_from_dict(spec.tokenizer)
+        self.tokenizer = spec.tokenizer
         decoder = spec.decoder is not None
         able = {"attention": decoder, "joint": decoder and spec.ctc}
         self.methods = tuple(method for method in METHODS if able.get(method, spec.ctc))

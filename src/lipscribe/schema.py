@@ -25,7 +25,12 @@ def from_dict(cls: type[T], data: Any, source: str, error: type[Exception] = Con
     """Builds a dataclass from nested dicts.
 
     Fields may be int, float, str, bool, Literal, tuple[X, ...], dict, dict[str, X], other dataclasses, and unions of
-    these with None. A dataclass may add checks across its fields in a method `faults(self) -> list[str]`.
+    these with None. A dataclass may add checks across its fields in a method `faults(self) -> list[str]`; a ConfigError
+    that its constructor raises is a fault too.
+
+    A field may also be one of several dataclasses, a tagged union: each has a field of the same name, the tag, whose
+    Literal is its own. Data without the tag is of the first of them. What another of them would have is left out where
+    it stands at its default, or at what the class says in `implied`, and is a fault where it says more.
 
     Args:
         source: What to call the data in messages: a file's name.
@@ -50,6 +55,80 @@ def to_dict(value: Any) -> Any:
     return value
 
 
+def without_unused(cls: type, data: Any) -> Any:
+    """The same data without the fields that belong to another class of a tagged union than the data chose."""
+    if not isinstance(data, dict) or not dataclasses.is_dataclass(cls):
+        return data
+    hints, kept = typing.get_type_hints(cls), dict(data)
+    for name in kept.keys() & {f.name for f in dataclasses.fields(cls)}:
+        choices = _choices(hints[name])
+        if len(choices) == 1:
+            kept[name] = without_unused(choices[0], kept[name])
+        elif isinstance(kept[name], dict) and (chosen := _choose(choices, kept[name])) is not None:
+            unused = _field_names(*choices) - _field_names(chosen)
+            kept[name] = {key: value for key, value in kept[name].items() if key not in unused}
+    return kept
+
+
+def _choices(hint: Any) -> list[Any]:
+    """The dataclasses that a field may be, or the one type that it has."""
+    if typing.get_origin(hint) not in (Union, types.UnionType):
+        return [hint]
+    return [choice for choice in typing.get_args(hint) if choice is not type(None)]
+
+
+def _tag(choices: list[type]) -> str:
+    """The field that tells the dataclasses of a union apart."""
+    hints = [typing.get_type_hints(choice) for choice in choices]
+    shared = _field_names(choices[0]).intersection(*(_field_names(choice) for choice in choices))
+    for name in shared:
+        if all(typing.get_origin(hint[name]) is Literal for hint in hints):
+            values = [value for hint in hints for value in typing.get_args(hint[name])]
+            if len(set(values)) == len(values):
+                return name
+    raise AssertionError(f"{choices} have no tag")
+
+
+def _tag_values(choice: type, tag: str) -> tuple[Any, ...]:
+    return typing.get_args(typing.get_type_hints(choice)[tag])
+
+
+def _choose(choices: list[type], data: dict[str, Any]) -> type | None:
+    """The dataclass that the data is of, None where there is none of its tag."""
+    tag = _tag(choices)
+    if tag not in data:
+        return choices[0]
+    return next((choice for choice in choices if data[tag] in _tag_values(choice, tag)), None)
+
+
+def _tagged(choices: list[type], data: Any, path: str, faults: list[str]) -> Any:
+    tag = _tag(choices)
+    if not isinstance(data, dict):
+        faults.append(f"{path} is {_show(data)}, wanted a mapping with {tag} and what belongs to it")
+        return None
+    chosen = _choose(choices, data)
+    if chosen is None:
+        known = ", ".join(str(value) for choice in choices for value in _tag_values(choice, tag))
+        faults.append(f"{path}.{tag} is {_show(data[tag])}, wanted one of {known}")
+        return None
+    name, own, kept = data.get(tag, _tag_values(chosen, tag)[0]), _field_names(chosen), dict(data)
+    for key in data.keys() - own:
+        owners = [choice for choice in choices if key in _field_names(choice)]
+        defaults = [f.default for owner in owners for f in dataclasses.fields(owner) if f.name == key]
+        if data[key] in defaults or (key in getattr(chosen, "implied", {}) and chosen.implied[key] == data[key]):
+            del kept[key]
+        elif owners:
+            others = " or ".join(str(value) for owner in owners for value in _tag_values(owner, tag))
+            remedy = f"leave it out, or set {tag} to {others}"
+            faults.append(f"{path}.{key} is {_show(data[key])}, but {tag} {name} has no {key}: {remedy}")
+            del kept[key]
+    return _dataclass(chosen, kept, path, faults)
+
+
+def _field_names(*classes: type) -> set[str]:
+    return {f.name for cls in classes for f in dataclasses.fields(cls)}
+
+
 def _dataclass(cls: type, data: Any, path: str, faults: list[str]) -> Any:
     if not isinstance(data, dict):
         faults.append(f"{path or 'the whole'} is {_show(data)}, wanted a mapping with {_names(cls)}")
@@ -70,7 +149,11 @@ def _dataclass(cls: type, data: Any, path: str, faults: list[str]) -> Any:
             faults.append(f"{_join(path, name)} is missing")
     if len(faults) > before:
         return None
-    value = cls(**values)
+    try:
+        value = cls(**values)
+    except ConfigError as error:
+        faults.append(f"{path}: {error}" if path else str(error))
+        return None
     if hasattr(value, "faults"):
         faults.extend(f"{path}: {fault}" if path else fault for fault in value.faults())
     return value
@@ -83,7 +166,10 @@ def _value(hint: Any, data: Any, path: str, faults: list[str], limits: Any) -> A
     if origin in (Union, types.UnionType):
         if data is None and type(None) in args:
             return None
-        return _value(next(a for a in args if a is not type(None)), data, path, faults, limits)
+        choices = _choices(hint)
+        if len(choices) > 1:
+            return _tagged(choices, data, path, faults)
+        return _value(choices[0], data, path, faults, limits)
     if origin is Literal:
         if data not in args:
             faults.append(f"{path} is {_show(data)}, wanted one of {', '.join(map(str, args))}")
@@ -113,7 +199,8 @@ def _scalar(kind: type, data: Any, path: str, faults: list[str], limits: Any) ->
         with contextlib.suppress(ValueError):
             data = float(data)
     if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
-        faults.append(f"{path} is {_show(data)}, wanted {_KINDS.get(kind, kind.__name__)}")
+        quote = " (in YAML quote yes, no, on and off)" if kind is str and isinstance(data, bool) else ""
+        faults.append(f"{path} is {_show(data)}, wanted {_KINDS.get(kind, kind.__name__)}{quote}")
         return data
     low, high = limits.get("low"), limits.get("high")
     if isinstance(data, int | float) and not isinstance(data, bool):

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from lipscribe.errors import ConfigError, LipscribeError, MissingExtraError
 
@@ -48,15 +48,13 @@ class Tokenizer(Protocol):
     def split_words(self, tokens: Sequence[int]) -> list[TokenWord]:
         """The words that the tokens spell, in order; their texts joined by spaces are `decode(tokens)`."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-able description, for `tokenizer_from_dict`."""
-
 
 @dataclass(frozen=True)
 class CharacterTokenizer:
     """One token per character. White space of any kind and length is one space."""
 
     characters: str = CHARACTERS
+    kind: Literal["characters"] = "characters"
 
     def __post_init__(self) -> None:
         if not isinstance(self.characters, str) or not self.characters:
@@ -103,26 +101,22 @@ class CharacterTokenizer:
                 start = idx + 1
         return words
 
-    def to_dict(self) -> dict[str, Any]:
-        """See `tokenizer_from_dict`."""
-        return {"kind": "characters", "characters": self.characters}
-
 
 @dataclass(frozen=True)
 class WordTokenizer:
     """One token per word of a closed vocabulary, in the given order."""
 
     words: tuple[str, ...]
+    kind: Literal["words"] = "words"
 
-    def __init__(self, words: Iterable[str]) -> None:
-        if isinstance(words, str):
-            raise ConfigError(f"words is {words!r}: give a list of words, not one string")
-        object.__setattr__(self, "words", tuple(words))
+    def __post_init__(self) -> None:
+        if isinstance(self.words, str):
+            raise ConfigError(f"words is {self.words!r}: give a list of words, not one string")
+        object.__setattr__(self, "words", tuple(self.words))  # any iterable will do
         bad = [word for word in self.words if not isinstance(word, str) or word.split() != [word] or word == BLANK_NAME]
         if bad or not self.words:
             got = _quoted(bad) if bad else "nothing"
-            hint = "; in YAML quote yes, no, on and off" if any(isinstance(word, bool) for word in bad) else ""
-            raise ConfigError(f"words holds {got}: each word is a string without white space, at least one{hint}")
+            raise ConfigError(f"words holds {got}: each word is a string without white space, at least one")
         _refuse_repeats("words", self.words)
 
     @cached_property
@@ -158,10 +152,6 @@ class WordTokenizer:
         """Each token."""
         return [TokenWord(word, idx, idx + 1) for idx, word in enumerate(_names(tokens, self.vocab))]
 
-    def to_dict(self) -> dict[str, Any]:
-        """See `tokenizer_from_dict`."""
-        return {"kind": "words", "words": list(self.words)}
-
 
 @dataclass(frozen=True)
 class SentencePieceTokenizer:
@@ -173,6 +163,7 @@ class SentencePieceTokenizer:
     """
 
     model: str
+    kind: Literal["sentencepiece"] = "sentencepiece"
 
     def __post_init__(self) -> None:
         processor = self._processor
@@ -214,10 +205,6 @@ class SentencePieceTokenizer:
         """What begins at each "▁"."""
         return _join_pieces(_names(tokens, self.vocab))
 
-    def to_dict(self) -> dict[str, Any]:
-        """See `tokenizer_from_dict`."""
-        return {"kind": "sentencepiece", "model": self.model}
-
 
 @dataclass(frozen=True)
 class UnitsTokenizer:
@@ -232,6 +219,7 @@ class UnitsTokenizer:
 
     units: str
     model: str | None = None
+    kind: Literal["units"] = "units"
 
     def __post_init__(self) -> None:
         if len(self.vocab) < 3:
@@ -290,9 +278,9 @@ class UnitsTokenizer:
         words = _join_pieces([unsaid.get(name, name.lower()) for name in _names(tokens, self.vocab)])
         return [word._replace(start=word.start + (tokens[word.start] == self.separator)) for word in words]
 
-    def to_dict(self) -> dict[str, Any]:
-        """See `tokenizer_from_dict`."""
-        return {"kind": "units", "units": self.units, "model": self.model}
+
+AnyTokenizer: TypeAlias = CharacterTokenizer | WordTokenizer | SentencePieceTokenizer | UnitsTokenizer
+"""The tokenizers that a model may have, told apart by `kind`; a `ModelSpec` holds one and saves its fields."""
 
 
 def train_sentencepiece(texts: Iterable[str], vocab_size: int, path: Path | str) -> SentencePieceTokenizer:
@@ -353,33 +341,6 @@ def _join_pieces(pieces: Sequence[str]) -> list[TokenWord]:
             start, text = idx, ""
         text += piece.removeprefix(WORD_START)
     return words
-
-
-_KINDS: dict[str, tuple[type, dict[str, Any]]] = {  # kind: class, the fields of its description and their types
-    "characters": (CharacterTokenizer, {"characters": str | list | tuple}),
-    "words": (WordTokenizer, {"words": str | list | tuple}),
-    "sentencepiece": (SentencePieceTokenizer, {"model": str}),
-    "units": (UnitsTokenizer, {"units": str, "model": str | None}),
-}
-
-
-def tokenizer_from_dict(spec: dict[str, Any]) -> Tokenizer:
-    """The tokenizer that a `to_dict` described.
-
-    Raises:
-        ConfigError: the description is of no known kind, or lacks something.
-    """
-    kind = spec.get("kind") if isinstance(spec, dict) else None
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise ConfigError(f"tokenizer kind {kind!r} is unknown: choose one of {', '.join(_KINDS)}")
-    tokenizer_class, fields = _KINDS[kind]
-    if set(spec) != {"kind", *fields}:
-        wanted = " and ".join(map(repr, ("kind", *fields)))
-        raise ConfigError(f"tokenizer of kind {kind!r} has fields {sorted(spec)}: want {wanted}")
-    for field, types in fields.items():
-        if not isinstance(spec[field], types):
-            raise ConfigError(f"tokenizer field {field!r} is {spec[field]!r}: want a string or a list of strings")
-    return tokenizer_class(*(spec[field] for field in fields))
 
 
 def _names(tokens: Sequence[int], vocab: list[str]) -> list[str]:

@@ -9,7 +9,6 @@ from typer.testing import CliRunner
 from lipscribe.cli.app import app
 from lipscribe.data.corpora.grid import SLOT_NAMES, SLOTS
 from lipscribe.models.builders import build_reader
-from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.training.config import load_config
 from lipscribe.training.config_file import BUNDLED, whole_config
 from lipscribe.training.distilling import load_teacher
@@ -31,7 +30,7 @@ def test_a_config_makes_a_model_that_reads(path: Path):
     size = config.model.input
     reader = build_reader(config.trained_model).eval()
     log_probs = reader(torch.randn(2, 6, 1, size.height, size.width), torch.tensor([6, 3]))
-    assert log_probs.shape == (2, 6, len(tokenizer_from_dict(config.model.tokenizer).vocab))
+    assert log_probs.shape == (2, 6, len(config.model.tokenizer.vocab))
     Augment(config.augment, size.height, size.width)
     assert path.stem.startswith(config.model.name)
 
@@ -40,7 +39,7 @@ def test_the_bundled_models_config_knows_exactly_the_words_of_grid():
     model = load_config(CONFIGS[0].parent / "grid-s1.yaml").model
     assert model.grammar == SLOTS
     assert model.slot_names == SLOT_NAMES
-    assert set(model.tokenizer["words"]) == {word for slot in SLOTS for word in slot}
+    assert set(model.tokenizer.words) == {word for slot in SLOTS for word in slot}
 
 
 def test_the_student_is_small_and_fits_its_teacher():

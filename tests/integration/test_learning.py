@@ -5,7 +5,6 @@ from pathlib import Path
 
 from lipscribe.data.shards import PreparedClip, write_shard
 from lipscribe.search import SearchOptions, search
-from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.loop import train
 from lipscribe.transforms import crops_to_video
@@ -29,7 +28,7 @@ def test_drawn_mouths_are_read(
         evaluate_every=18,
     )
     spec, reader = load_checkpoint(train(config))
-    tokenizer = tokenizer_from_dict(spec.tokenizer)
+    tokenizer = spec.tokenizer
     read = []
     for clip in clips:
         video = crops_to_video(clip.crops, spec.input.height, spec.input.width)

@@ -18,18 +18,21 @@ from lipscribe.explain.saliency import find_evidence
 from lipscribe.explain.stretches import MAX_FRAMES, MAX_WORDS, group_words, read_stretches
 from lipscribe.faces import FaceTrack
 from lipscribe.models.builders import build_reader
-from lipscribe.models.spec import DecoderSpec, EncoderSpec, FrontendSpec, ModelSpec
+from lipscribe.models.decoder_specs import AttentionDecoderSpec
+from lipscribe.models.encoder_specs import RecurrentEncoderSpec
+from lipscribe.models.frontend_specs import ConvFrontendSpec
+from lipscribe.models.spec import ModelSpec
 from lipscribe.mouth import REFERENCE_FACE, STABLE_POINTS
 from lipscribe.pipeline import Model
 from lipscribe.search import Span
-from lipscribe.tokenizer import TokenWord
+from lipscribe.tokenizer import TokenWord, WordTokenizer
 from lipscribe.video import Video, probe_video, save_video
 
 SPEC = ModelSpec(
     name="tiny",
-    tokenizer={"kind": "words", "words": ["a", "b"]},
-    frontend=FrontendSpec(channels=(2, 2), stem_frames=3, features=4),
-    encoder=EncoderSpec(hidden=4, layers=1),
+    tokenizer=WordTokenizer(["a", "b"]),
+    frontend=ConvFrontendSpec(channels=(2, 2), stem_frames=3, features=4),
+    encoder=RecurrentEncoderSpec(hidden=4, layers=1),
     flip_average=False,
 )
 WORD = TokenWord("a", 0, 1)
@@ -135,7 +138,7 @@ def test_only_the_frames_that_the_network_saw_can_matter():
 
 @pytest.mark.parametrize("ctc", [True, False])
 def test_decoders_are_explained_by_their_own_tokens(ctc: bool):
-    model = tiny(ctc=ctc, decoder=DecoderSpec(hidden=8))
+    model = tiny(ctc=ctc, decoder=AttentionDecoderSpec(hidden=8))
     words = (WORD, TokenWord("b", 1, 2))
     found = find_evidence(model, flickering(20), slice(2, 18), (1, 2), (Span(2, 4), Span(8, 9)), words)
     assert found.saliency.sum((1, 2, 3)) == pytest.approx(1, abs=1e-4)

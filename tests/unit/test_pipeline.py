@@ -12,18 +12,22 @@ from lipscribe import pipeline
 from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceTrack
 from lipscribe.models.builders import build_reader
-from lipscribe.models.spec import Card, DecoderSpec, EncoderSpec, FrontendSpec, InputSpec, ModelSpec
+from lipscribe.models.decoder_specs import AttentionDecoderSpec
+from lipscribe.models.encoder_specs import NoEncoderSpec, RecurrentEncoderSpec
+from lipscribe.models.frontend_specs import ConvFrontendSpec
+from lipscribe.models.spec import Card, InputSpec, ModelSpec
 from lipscribe.mouth import REFERENCE_FACE, STABLE_POINTS, crop_mouth
 from lipscribe.pipeline import Model, to_transcript
 from lipscribe.search import SearchOptions
 from lipscribe.search.hypothesis import Hypothesis, WordSpan
+from lipscribe.tokenizer import WordTokenizer
 from lipscribe.windows import LONG, SHORT, see_in_windows
 
 SPEC = ModelSpec(
     name="tiny",
-    tokenizer={"kind": "words", "words": ["a", "b"]},
-    frontend=FrontendSpec(channels=(2, 2), stem_frames=3, features=4),
-    encoder=EncoderSpec(hidden=4, layers=1),
+    tokenizer=WordTokenizer(["a", "b"]),
+    frontend=ConvFrontendSpec(channels=(2, 2), stem_frames=3, features=4),
+    encoder=RecurrentEncoderSpec(hidden=4, layers=1),
 )
 
 
@@ -131,7 +135,7 @@ def test_an_encoder_that_attends_to_all_is_read_in_long_windows():
 
 
 def with_decoder(ctc: bool = True, flip_average: bool = False) -> Model:
-    spec = replace(SPEC, ctc=ctc, decoder=DecoderSpec(hidden=4), flip_average=flip_average)
+    spec = replace(SPEC, ctc=ctc, decoder=AttentionDecoderSpec(hidden=4), flip_average=flip_average)
     torch.manual_seed(0)
     return Model(spec, build_reader(spec))
 
@@ -154,7 +158,8 @@ def test_a_model_with_a_decoder_is_read_by_it(flip_average: bool):
 
 
 def test_what_a_decoder_reads_is_the_same_in_windows():
-    spec = replace(SPEC, encoder=EncoderSpec("none"), decoder=DecoderSpec(hidden=4))  # sees two frames to either side
+    # It sees two frames to either side.
+    spec = replace(SPEC, encoder=NoEncoderSpec(), decoder=AttentionDecoderSpec(hidden=4))
     model = Model(spec, build_reader(spec))
     picture = np.random.default_rng(0).integers(0, 255, (SHORT.window + 2 * SHORT.context, 96, 96), dtype=np.uint8)
     np.testing.assert_allclose(see_in_windows(model.see, picture), model.see(picture), atol=1e-5)
@@ -199,7 +204,7 @@ def test_only_what_a_decoder_reads_is_cut_into_short_pieces(method: str, lengths
 
 
 def test_a_decoder_of_sentences_gets_one_at_a_time(monkeypatch):
-    spec = replace(SPEC, decoder=DecoderSpec(hidden=4), grammar=(("a",), ("b",)))
+    spec = replace(SPEC, decoder=AttentionDecoderSpec(hidden=4), grammar=(("a",), ("b",)))
     model, searched = Model(spec, build_reader(spec)), []
     assert model.default_search.grammar.sentence_words == 2
     words = tuple(WordSpan("ab"[i % 2], start, start + 4, 1.0) for i, start in enumerate((5, 12, 40, 50, 80, 85)))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from lipscribe.errors import ConfigError, ManifestError
-from lipscribe.schema import from_dict, to_dict, within
+from lipscribe.schema import from_dict, to_dict, within, without_unused
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,67 @@ def test_each_fault_has_its_words(change: dict[str, Any], message: str):
 def test_a_missing_field_is_a_fault_and_the_error_is_the_callers():
     with pytest.raises(ManifestError, match=r"^line 3: 1 fault: least is missing$"):
         from_dict(Whole, {"name": "w"}, "line 3", ManifestError)
+
+
+@dataclass(frozen=True)
+class Box:
+    side: int = within(2, 1)
+    kind: Literal["box", "crate"] = "box"
+
+
+@dataclass(frozen=True)
+class Ball:
+    radius: float = within(1.0, 0)
+    kind: Literal["ball"] = "ball"
+
+    def __post_init__(self):
+        if self.radius == 13:
+            raise ConfigError("13 brings no luck")
+
+
+@dataclass(frozen=True)
+class Shelf:
+    thing: Box | Ball | None = None
+
+
+@pytest.mark.parametrize(
+    ("thing", "wanted"),
+    [
+        (None, None),
+        ({}, Box()),
+        ({"kind": "crate", "side": 3}, Box(3, "crate")),
+        ({"kind": "ball", "radius": 2}, Ball(2.0)),
+        ({"kind": "ball", "side": 2}, Ball()),  # of another kind, and says nothing
+    ],
+)
+def test_one_of_several_dataclasses_is_told_by_its_tag(thing: Any, wanted: Any):
+    shelf = from_dict(Shelf, {"thing": thing}, "x")
+    assert shelf.thing == wanted
+    assert from_dict(Shelf, to_dict(shelf), "x") == shelf
+
+
+@pytest.mark.parametrize(
+    ("thing", "message"),
+    [
+        (3, "thing is 3, wanted a mapping with kind and what belongs to it"),
+        ({"kind": "cone"}, "thing.kind is 'cone', wanted one of box, crate, ball"),
+        (
+            {"kind": "ball", "side": 3},
+            "thing.side is 3, but kind ball has no side: leave it out, or set kind to box or crate",
+        ),
+        ({"kind": "ball", "raduis": 3}, "thing.raduis is unknown; did you mean radius[?]"),
+        ({"kind": "ball", "radius": -1}, "thing.radius is -1.0, wanted at least 0"),
+        ({"kind": "ball", "radius": 13}, "thing: 13 brings no luck"),
+    ],
+)
+def test_faults_of_one_of_several(thing: Any, message: str):
+    with pytest.raises(ConfigError, match=f"^x: 1 fault: {message}"):
+        from_dict(Shelf, {"thing": thing}, "x")
+
+
+def test_fields_of_another_class_can_be_taken_out_whatever_they_say():
+    data = {"thing": {"kind": "ball", "side": 7, "radius": 2, "odd": 1}, "other": 1}
+    assert without_unused(Shelf, data) == {"thing": {"kind": "ball", "radius": 2, "odd": 1}, "other": 1}
 
 
 def test_what_is_no_mapping_at_all():

@@ -11,26 +11,30 @@ from published_models import LM_CONFIG, VOCAB, tiny_lm_state, write_units
 from lipscribe.cli.searching import search_options
 from lipscribe.errors import CheckpointError, ConfigError
 from lipscribe.models.builders import build_reader
+from lipscribe.models.decoder_specs import AttentionDecoderSpec, TransformerDecoderSpec
+from lipscribe.models.encoder_specs import RecurrentEncoderSpec
+from lipscribe.models.frontend_specs import ConvFrontendSpec
 from lipscribe.models.scorer import DecoderScorer
-from lipscribe.models.spec import WEIGHTS_FILE, DecoderSpec, EncoderSpec, FrontendSpec, ModelSpec
+from lipscribe.models.spec import WEIGHTS_FILE, ModelSpec
 from lipscribe.pipeline import Model
 from lipscribe.schema import to_dict
 from lipscribe.search import SearchOptions, options_by_method, own_search
 from lipscribe.search.joint_beam import Weights, joint_search
+from lipscribe.tokenizer import UnitsTokenizer, WordTokenizer
 from lipscribe.zoo.checkpoint import save_weights
 from lipscribe.zoo.language_model import LanguageModelSpec, load_token_lm
 from lipscribe.zoo.registry import LM_FILE
 
 TOY = {
-    "frontend": FrontendSpec(channels=(2, 2), stem_frames=1, features=4),
-    "encoder": EncoderSpec(hidden=4, layers=1),
+    "frontend": ConvFrontendSpec(channels=(2, 2), stem_frames=1, features=4),
+    "encoder": RecurrentEncoderSpec(hidden=4, layers=1),
 }
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Model:
-    units = {"kind": "units", "units": str(write_units(tmp_path / "units.txt")), "model": None}
-    decoder = DecoderSpec(kind="transformer", hidden=8, layers=1, heads=2)
+    units = UnitsTokenizer(str(write_units(tmp_path / "units.txt")))
+    decoder = TransformerDecoderSpec(hidden=8, layers=1, heads=2)
     spec = ModelSpec(name="toy", tokenizer=units, decoder=decoder, **TOY)
     torch.manual_seed(0)
     return Model(spec, build_reader(spec))
@@ -106,8 +110,8 @@ def test_a_length_bonus_makes_for_longer_sentences(model: Model):
 def speller(tmp_path: Path) -> Model:
     """A model with a Transformer decoder whose units are characters."""
     units = write_units(tmp_path / "characters.txt", ("<unk>", "A", "B", "<space>"))
-    decoder = DecoderSpec(kind="transformer", hidden=8, layers=1, heads=2)
-    tokenizer = {"kind": "units", "units": str(units), "model": None}
+    decoder = TransformerDecoderSpec(hidden=8, layers=1, heads=2)
+    tokenizer = UnitsTokenizer(str(units))
     spec = ModelSpec(name="speller", tokenizer=tokenizer, decoder=decoder, **TOY)
     torch.manual_seed(0)
     return Model(spec, build_reader(spec))
@@ -195,8 +199,8 @@ def test_contradictions_are_told_in_a_line(model: Model, lm_folder: Path, tmp_pa
 
 
 def test_an_lstm_decoder_takes_none(lm_folder: Path):
-    decoder = DecoderSpec(hidden=4)
-    spec = ModelSpec(name="toy", tokenizer={"kind": "words", "words": ["a", "b"]}, decoder=decoder, **TOY)
+    decoder = AttentionDecoderSpec(hidden=4)
+    spec = ModelSpec(name="toy", tokenizer=WordTokenizer(["a", "b"]), decoder=decoder, **TOY)
     model = Model(spec, build_reader(spec))
     assert search_options(model, "auto", beam_size=3) == SearchOptions("joint", beam_size=3)
     with pytest.raises(ConfigError, match="a language model of tokens is given, which an LSTM decoder's search does n"):

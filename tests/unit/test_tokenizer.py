@@ -1,14 +1,25 @@
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from auto_avsr_golden import GOLDEN, needs_golden
 
 from lipscribe.errors import ConfigError, LipscribeError
-from lipscribe.tokenizer import CharacterTokenizer, TokenWord, UnitsTokenizer, WordTokenizer, tokenizer_from_dict
+from lipscribe.schema import from_dict, to_dict
+from lipscribe.tokenizer import AnyTokenizer, CharacterTokenizer, TokenWord, UnitsTokenizer, WordTokenizer
 
 CHARACTERS = CharacterTokenizer()
 WORDS = WordTokenizer(["set", "white", "in", "a", "two"])
+
+
+@dataclass(frozen=True)
+class Record:
+    tokenizer: AnyTokenizer
+
+
+def from_record(data: object) -> AnyTokenizer:
+    return from_dict(Record, {"tokenizer": data}, "spec").tokenizer
 
 
 @pytest.mark.parametrize("tokenizer", [CHARACTERS, WORDS])
@@ -17,7 +28,7 @@ def test_round_trips(tokenizer):
     tokens = tokenizer.encode(text)
     assert tokenizer.decode(tokens) == text
     assert [tokenizer.vocab[token] for token in tokens] == (list(text) if tokenizer is CHARACTERS else text.split())
-    assert tokenizer_from_dict(json.loads(json.dumps(tokenizer.to_dict()))) == tokenizer
+    assert from_record(json.loads(json.dumps(to_dict(tokenizer)))) == tokenizer
 
 
 @pytest.mark.parametrize("tokenizer", [CHARACTERS, WORDS])
@@ -78,14 +89,22 @@ def test_text_outside_the_vocabulary_is_named():
             "words holds 'a b', '', '<blank>', 3: each word is a string",
         ),
         (lambda: WordTokenizer([]), "words holds nothing"),
-        (lambda: WordTokenizer(["left", True]), "words holds True: .*; in YAML quote yes, no, on and off"),
+        (lambda: WordTokenizer(["left", True]), "words holds True: each word is a string"),
         (lambda: WordTokenizer("bin"), "words is 'bin': give a list of words"),
-        (lambda: tokenizer_from_dict({"kind": "sounds"}), "kind 'sounds' is unknown: choose one of characters, words"),
-        (lambda: tokenizer_from_dict({}), "kind None is unknown"),
-        (lambda: tokenizer_from_dict("words"), "kind None is unknown"),
-        (lambda: tokenizer_from_dict({"kind": ["words"]}), "is unknown"),
-        (lambda: tokenizer_from_dict({"kind": "words"}), "want 'kind' and 'words'"),
-        (lambda: tokenizer_from_dict({"kind": "words", "words": 3}), "want a string or a list"),
+        (lambda: from_record({"kind": "sounds"}), "tokenizer.kind is 'sounds', wanted one of characters, words"),
+        (lambda: from_record("words"), "tokenizer is 'words', wanted a mapping with kind"),
+        (lambda: from_record({"kind": ["words"]}), "tokenizer.kind is .*'words'.*, wanted one of"),
+        (lambda: from_record({"kind": "words"}), "tokenizer.words is missing"),
+        (lambda: from_record({"kind": "words", "words": 3}), "tokenizer.words is 3, wanted a list"),
+        (lambda: from_record({"kind": "words", "words": []}), "tokenizer: words holds nothing"),
+        (
+            lambda: from_record({"kind": "words", "words": ["left", True]}),
+            "tokenizer.words.1. is True, wanted text .in YAML quote yes, no, on and off",
+        ),
+        (
+            lambda: from_record({"words": ["left"]}),
+            "tokenizer.words is .*, but kind characters has no words: leave it out, or set kind to words",
+        ),
     ],
 )
 def test_bad_vocabularies(make, message):
@@ -107,7 +126,7 @@ def test_units_are_read_with_their_ids_and_words_begin_where_they_say(tmp_path: 
     assert tokenizer.split_words(tokens) == [TokenWord("it's", 0, 3), TokenWord("now", 4, 7)]
     assert tokenizer.decode(tokens) == "it's now"
     assert tokenizer.decode([4, 8]) == tokenizer.decode([]) == ""
-    assert tokenizer_from_dict(json.loads(json.dumps(tokenizer.to_dict()))) == tokenizer
+    assert from_record(json.loads(json.dumps(to_dict(tokenizer)))) == tokenizer
     with pytest.raises(ConfigError, match=r"units.txt came without its SentencePiece model, which cuts words"):
         tokenizer.encode("it's")
 
@@ -151,4 +170,4 @@ def test_the_units_of_the_published_model():
         assert tokenizer.decode([*tokens, tokenizer.end]) == text
         assert " ".join(word.text for word in tokenizer.split_words(tokens)) == text
     assert 1 in tokenizer.encode("a 9 é")
-    assert tokenizer_from_dict(tokenizer.to_dict()) == tokenizer
+    assert from_record(to_dict(tokenizer)) == tokenizer

@@ -80,19 +80,17 @@ class RecurrentEncoder(nn.Module):
         weights = rnn.all_weights[layer * (2 if rnn.bidirectional else 1) + direction]
         start = sequence.new_zeros(1, sequence.shape[0], rnn.hidden_size)
         run = torch.lstm if is_lstm else torch.gru
-        # has_biases, num_layers, dropout, train, bidirectional, batch_first
-        return run(sequence, (start, start) if is_lstm else start, weights, True, 1, 0.0, self._learns(), False, True)[
-            0
-        ]
+        settings = (True, 1, 0.0, self._learns(), False, True)  # as above, and batch_first
+        return run(sequence, (start, start) if is_lstm else start, weights, *settings)[0]
 
     def _learns(self) -> bool:
         """Whether a gradient may be asked for, which cuDNN gives after a forward pass of training only."""
         return self.training or torch.is_grad_enabled()
 
 
-def _reorder(sequence: Tensor, places: Tensor) -> Tensor:
-    """(B, T, D) and (B, T) int64 -> (B, T, D): each clip's frames in the order of `places`."""
-    return sequence.gather(1, places[:, :, None].expand_as(sequence))
+def _reorder(sequence: Tensor, indices: Tensor) -> Tensor:
+    """(B, T, D) and (B, T) int64 -> (B, T, D): each clip's frames in the order of `indices`."""
+    return sequence.gather(1, indices[:, :, None].expand_as(sequence))
 
 
 class NoEncoder(nn.Module):

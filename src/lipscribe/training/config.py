@@ -2,15 +2,17 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lipscribe.errors import ConfigError
-from lipscribe.models.spec import DecoderSpec, ModelSpec
-from lipscribe.schema import from_dict, within
+from lipscribe.models.decoder_specs import AttentionDecoderSpec
+from lipscribe.models.spec import ModelSpec
+from lipscribe.schema import from_dict, within, without_unused
 from lipscribe.search import Grammar
-from lipscribe.tokenizer import tokenizer_from_dict
-from lipscribe.training.config_file import read_config
+from lipscribe.tokenizer import WordTokenizer
+from lipscribe.training.config_file import laid_over, read_config
 from lipscribe.transforms import AugmentConfig
 
 
@@ -111,7 +113,7 @@ class TrainConfig:
     @property
     def trained_model(self) -> ModelSpec:
         """The model with the heads that `ctc_weight` trains; a decoder that is not given has the default sizes."""
-        decoder = self.model.decoder or DecoderSpec()
+        decoder = self.model.decoder or AttentionDecoderSpec()
         share = self.optim.ctc_weight
         return dataclasses.replace(self.model, ctc=share > 0, decoder=decoder if share < 1 else None)
 
@@ -128,12 +130,12 @@ class TrainConfig:
             faults.append(
                 f"optim.sampling is {self.optim.sampling} with a teacher, wanted 0: both hear the true tokens"
             )
-        kind = self.model.tokenizer["kind"]
-        if self.optim.frame_weight > 0 and self.optim.ctc_weight > 0 and kind != "words":
+        of_words, kind = isinstance(self.model.tokenizer, WordTokenizer), self.model.tokenizer.kind
+        if self.optim.frame_weight > 0 and self.optim.ctc_weight > 0 and not of_words:
             faults.append(f"optim.frame_weight is above 0 with a tokenizer of {kind}, wanted 0 or one of words")
         if self.model.grammar is not None:
             try:
-                Grammar(self.model.grammar).compile(tokenizer_from_dict(self.model.tokenizer))
+                Grammar(self.model.grammar).compile(self.model.tokenizer)
             except ConfigError as error:
                 faults.append(f"model: {error}")
         return faults
@@ -151,12 +153,16 @@ def load_config(path: Path | str, **overrides) -> TrainConfig:
     Raises:
         ConfigError: It is missing, no YAML, its own base, or has faults; all of them are listed.
     """
-    data = read_config(path)
+    changes: dict[str, Any] = {}
     for name, value in overrides.items():
         *parents, leaf = name.split("__")
-        place = data
+        place = changes
         for parent in parents:
             place = place.setdefault(parent, {})
-        if isinstance(place, dict):  # what else stands there is a fault, named below
-            place[leaf] = value
+        place[leaf] = value
+    clean = partial(without_unused, TrainConfig)
+    data = read_config(path, clean)
+    for name, value in changes.items():
+        if not isinstance(value, dict) or isinstance(data.get(name, {}), dict):  # what else it is, is named below
+            data = laid_over(data, {name: value}, clean)
     return from_dict(TrainConfig, data, str(path))

@@ -1,6 +1,6 @@
 """Config files: the bundled ones by name, a file with its bases merged, and one written whole, to edit."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,16 @@ def find_config(name: str | Path) -> Path:
     raise ConfigError(f"{path} does not exist: give a YAML file, or one of the bundled configs: {names}")
 
 
-def read_config(name: str | Path) -> dict[str, Any]:
+def read_config(name: str | Path, clean: Callable[[dict], dict] = dict) -> dict[str, Any]:
     """A config as plain data, laid over that of its `base`, a file beside it or a bundled config.
+
+    Args:
+        clean: See `laid_over`.
 
     Raises:
         ConfigError: It is missing, no YAML, or its own base.
     """
-    return _read_with_base(find_config(name), ())
+    return _read_with_base(find_config(name), clean, ())
 
 
 def whole_config(name: str) -> str:
@@ -65,7 +68,7 @@ def whole_config(name: str) -> str:
     return f"{comment}# Its base, {base}, is merged into it.\n{settings}"
 
 
-def _read_with_base(path: Path, users: tuple[Path, ...]) -> dict[str, Any]:
+def _read_with_base(path: Path, clean: Callable[[dict], dict], users: tuple[Path, ...]) -> dict[str, Any]:
     """A config as plain data, laid over that of its base; `users` are the files that build on it."""
     if path.resolve() in users:
         raise ConfigError(f"{path} is its own base, through {len(users)} files: take one `base` out")
@@ -77,15 +80,24 @@ def _read_with_base(path: Path, users: tuple[Path, ...]) -> dict[str, Any]:
         raise ConfigError(f"{path}: base is {base!r}, wanted the name of a config beside it")
     beside = path.parent / base
     found = beside if beside.is_file() else find_config(base)
-    return _laid_over(_read_with_base(found, (*users, path.resolve())), data)
+    return laid_over(_read_with_base(found, clean, (*users, path.resolve())), data, clean)
 
 
-def _laid_over(base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-    """Sections are merged; values and lists replace what is there."""
+def laid_over(base: dict[str, Any], data: dict[str, Any], clean: Callable[[dict], dict] = dict) -> dict[str, Any]:
+    """Settings over those of a base: sections are merged; values and lists replace what is there.
+
+    Args:
+        clean: Takes out of the merged settings what the data made useless: the fields of another kind of encoder, say.
+            What the data itself says stays, useful or not.
+    """
+    return _merged(clean(_merged(base, data)), data)
+
+
+def _merged(base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for name, value in data.items():
         both = isinstance(value, dict) and isinstance(merged.get(name), dict)
-        merged[name] = _laid_over(merged[name], value) if both else value
+        merged[name] = _merged(merged[name], value) if both else value
     return merged
 
 

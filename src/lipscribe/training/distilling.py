@@ -12,7 +12,6 @@ from lipscribe.errors import ConfigError
 from lipscribe.models.frontend import frame_mask
 from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import ModelSpec
-from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.zoo.checkpoint import load_checkpoint
 from lipscribe.zoo.registry import find_model
 
@@ -35,7 +34,7 @@ def load_teacher(name: str, student: ModelSpec, weight: float) -> LipReader:
         for field in dataclasses.fields(spec.input)
         if getattr(student.input, field.name) != getattr(spec.input, field.name)
     ]
-    if tokenizer_from_dict(student.tokenizer).vocab != tokenizer_from_dict(spec.tokenizer).vocab:
+    if student.tokenizer.vocab != spec.tokenizer.vocab:
         faults.append(
             "the student's tokenizer has other tokens, wanted the teacher's, or no teacher and its readings as texts "
             "(`lipscribe label`)"

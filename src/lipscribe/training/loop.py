@@ -21,7 +21,7 @@ from lipscribe.data.shards import check_crop
 from lipscribe.errors import CheckpointError, ConfigError
 from lipscribe.models.builders import build_reader
 from lipscribe.schema import to_dict
-from lipscribe.tokenizer import END, tokenizer_from_dict
+from lipscribe.tokenizer import END
 from lipscribe.training.average import MovingAverage
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.distilling import distil_losses, load_teacher
@@ -170,7 +170,7 @@ def _claim(output: Path, config: TrainConfig, resume: bool) -> None:
 def _datasets(config: TrainConfig) -> tuple[ShardDataset, ShardDataset]:
     data, size = config.data, config.model.input
     common = {
-        "tokenizer": tokenizer_from_dict(config.model.tokenizer),
+        "tokenizer": config.model.tokenizer,
         "height": size.height,
         "width": size.width,
         "normalisation": size.normalisation,

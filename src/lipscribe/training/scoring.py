@@ -14,7 +14,6 @@ from lipscribe.models.reader import LipReader
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
 from lipscribe.search import SearchOptions, own_search, search
-from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.training.losses import attention_loss, ctc_loss
 
 BEAM_SIZE = 4  # of a decoder: a look at the dev split is to take little of the time that training takes
@@ -30,7 +29,7 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
         the same as greedy. Rates are 0 to 1 and more.
     """
     model.eval()
-    tokenizer = tokenizer_from_dict(spec.tokenizer)
+    tokenizer = spec.tokenizer
     methods = {"dev_greedy_wer": SearchOptions(method="greedy")} if spec.ctc else {}
     if spec.decoder or spec.grammar:
         own = own_search(spec.ctc, spec.decoder and spec.decoder.kind, spec.grammar)

@@ -21,9 +21,8 @@ from lipscribe.atomic import write_bytes, write_text, writing
 from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
 from lipscribe.models.reader import LipReader
-from lipscribe.models.spec import SPEC_FILE, TOKENIZER_FILES, WEIGHTS_FILE, ModelSpec, load_spec
+from lipscribe.models.spec import FORMAT_VERSION, SPEC_FILE, TOKENIZER_FILES, WEIGHTS_FILE, ModelSpec, load_spec
 from lipscribe.schema import to_dict
-from lipscribe.tokenizer import tokenizer_from_dict
 
 # What has a row for each token: CTC's head, and what either decoder hears and says.
 BY_TOKEN = ("ctc.project.", *(f"decoder.{name}." for name in ("embedding", "project", "embed", "output_layer")))
@@ -42,18 +41,19 @@ def save_checkpoint(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for field, name in TOKENIZER_FILES.items():
-        if isinstance(path := spec.tokenizer.get(field), str):
+        if (path := getattr(spec.tokenizer, field, None)) is not None:
             write_bytes(folder / name, Path(path).read_bytes())
     save_weights(folder / WEIGHTS_FILE, state_dict, dtype)
-    save_spec(folder, spec)
+    save_spec(folder, replace(spec, format_version=FORMAT_VERSION))
 
 
 def save_spec(folder: Path | str, spec: ModelSpec) -> None:
     """Writes a model's spec alone, complete or not at all. OSError where that can't be done."""
-    # The tokenizer's files lie beside the spec.
-    beside = {field: name for field, name in TOKENIZER_FILES.items() if isinstance(spec.tokenizer.get(field), str)}
-    spec = replace(spec, tokenizer=spec.tokenizer | beside)
-    write_text(Path(folder) / SPEC_FILE, json.dumps(to_dict(spec), indent=2) + "\n")
+    record = to_dict(spec)
+    for field, name in TOKENIZER_FILES.items():  # which lie beside the spec
+        if record["tokenizer"].get(field) is not None:
+            record["tokenizer"][field] = name
+    write_text(Path(folder) / SPEC_FILE, json.dumps(record, indent=2) + "\n")
 
 
 def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
@@ -112,8 +112,7 @@ def start_from(reader: LipReader, folder: Path | str, spec: ModelSpec, whole: Co
         CheckpointError: The model is missing or damaged, nothing of it fits, or not all of the parts in `whole`.
     """
     weights, wanted = load_weights(folder), reader.state_dict()
-    vocabs = [tokenizer_from_dict(one.tokenizer).vocab for one in (spec, load_spec(folder))]
-    other_words = vocabs[0] != vocabs[1]
+    other_words = spec.tokenizer.vocab != load_spec(folder).tokenizer.vocab
     fitting = {
         name: tensor
         for name, tensor in weights.items()

@@ -5,7 +5,6 @@ from typing import Any
 
 from lipscribe.errors import LipscribeError
 from lipscribe.models.spec import WEIGHTS_FILE, Card, load_spec
-from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.zoo.published import list_published
 from lipscribe.zoo.registry import DEFAULT_MODEL, list_language_models, list_models, models_folder
 
@@ -55,12 +54,12 @@ def describe_published() -> list[dict[str, Any]]:
 
 def _lip_reader(folder: Path) -> dict[str, str]:
     spec = load_spec(folder)
-    words = len(tokenizer_from_dict(spec.tokenizer).vocab) - 1
+    words = len(spec.tokenizer.vocab) - 1
     closed = "closed, " if spec.card.closed_vocabulary else ""
     return {
         "reads": spec.card.reads,
         "data": spec.card.data,
-        "vocabulary": f"{closed}{words} {spec.tokenizer['kind']}",
+        "vocabulary": f"{closed}{words} {spec.tokenizer.kind}",
         "wer": _wer(spec.card),
         "licence": spec.card.licence,
     }

@@ -14,10 +14,13 @@ from torch import Tensor, nn
 
 from lipscribe.models.auto_avsr import AutoAVSRFrontend
 from lipscribe.models.builders import build_reader
+from lipscribe.models.encoder_specs import RelConformerEncoderSpec
 from lipscribe.models.frontend import per_frame
+from lipscribe.models.frontend_specs import AutoAVSRFrontendSpec
 from lipscribe.models.reader import LipReader
 from lipscribe.models.rel_conformer import RelConformerEncoder, by_place
-from lipscribe.models.spec import EncoderSpec, FrontendSpec, InputSpec, ModelSpec
+from lipscribe.models.spec import InputSpec, ModelSpec
+from lipscribe.tokenizer import UnitsTokenizer
 from lipscribe.zoo.checkpoint import load_checkpoint, save_checkpoint
 
 SIZES = {"small": (64, 4, 128, 2), "full": (768, 12, 3072, 12)}  # hidden, heads, ff, layers
@@ -29,10 +32,10 @@ def spec_of(config: str) -> ModelSpec:
     hidden, heads, ff, layers = SIZES[config]
     return ModelSpec(
         name=config,
-        tokenizer={"kind": "units", "units": str(GOLDEN / "unigram5000_units.txt"), "model": None},
+        tokenizer=UnitsTokenizer(str(GOLDEN / "unigram5000_units.txt")),
         input=InputSpec(88, 88, crop="auto-avsr", normalisation="fixed"),
-        frontend=FrontendSpec((64, 128, 256, 512), pooling="average", kind="auto-avsr", activation="swish"),
-        encoder=EncoderSpec("rel-conformer", hidden, layers, heads=heads, ff=ff, kernel=31),
+        frontend=AutoAVSRFrontendSpec((64, 128, 256, 512), activation="swish"),
+        encoder=RelConformerEncoderSpec(hidden, layers, heads=heads, ff=ff, kernel=31),
     )
 
 

@@ -7,8 +7,25 @@ import pytest
 import torch
 
 from lipscribe.models.builders import build_reader
+from lipscribe.models.decoder_specs import AttentionDecoderSpec
+from lipscribe.models.encoder_specs import (
+    ConformerEncoderSpec,
+    EncoderSpec,
+    NoEncoderSpec,
+    RecurrentEncoderSpec,
+    RelConformerEncoderSpec,
+    TCNEncoderSpec,
+)
+from lipscribe.models.frontend_specs import (
+    AutoAVSRFrontendSpec,
+    ConvFrontendSpec,
+    FrontendSpec,
+    LipNetFrontendSpec,
+    ResNetFrontendSpec,
+)
 from lipscribe.models.reader import LipReader
-from lipscribe.models.spec import DecoderSpec, EncoderSpec, FrontendSpec, InputSpec, ModelSpec
+from lipscribe.models.spec import InputSpec, ModelSpec
+from lipscribe.tokenizer import WordTokenizer
 
 LENGTHS = (7, 1, 12, 3)
 KINDS = [
@@ -20,15 +37,24 @@ KINDS = [
 ]
 
 
+def encoder_of(cell: str, bidirectional: bool) -> EncoderSpec:
+    return {
+        "tcn": TCNEncoderSpec(7, 2, dropout=0.3, kernel=3),
+        "conformer": ConformerEncoderSpec(8, 2, dropout=0.3, kernel=3, heads=2),
+        "rel-conformer": RelConformerEncoderSpec(8, 2, dropout=0.3, kernel=3, heads=2),
+        "none": NoEncoderSpec(dropout=0.3),
+    }.get(cell) or RecurrentEncoderSpec(cell, 7, 2, bidirectional, dropout=0.3)
+
+
 def spec_of(
     stem_frames: int = 5, pooling: str = "flatten", cell: str = "lstm", bidirectional: bool = True
 ) -> ModelSpec:
     return ModelSpec(
         name="toy",
-        tokenizer={"kind": "words", "words": ["a", "b", "c"]},
+        tokenizer=WordTokenizer(["a", "b", "c"]),
         input=InputSpec(16, 24),
-        frontend=FrontendSpec((4, 6), stem_frames, pooling, features=10, dropout=0.3),
-        encoder=EncoderSpec(cell, 8 if "conformer" in cell else 7, 2, bidirectional, dropout=0.3, kernel=3, heads=2),
+        frontend=ConvFrontendSpec((4, 6), stem_frames, pooling, features=10, dropout=0.3),
+        encoder=encoder_of(cell, bidirectional),
     )
 
 
@@ -69,11 +95,11 @@ def test_a_clip_reads_the_same_alone_and_padded_in_a_batch(stem_frames, pooling,
 @pytest.mark.parametrize(
     "frontend",
     [
-        FrontendSpec((4, 6, 6, 8), 5, "average", features=10, kind="resnet18"),
-        FrontendSpec((4, 6, 6, 8), 1, "flatten", features=10, kind="resnet18"),
-        FrontendSpec((4, 6, 8), dropout=0.3, kind="lipnet"),
-        FrontendSpec((4, 6, 6, 8), 5, "average", kind="auto-avsr", activation="prelu"),
-        FrontendSpec((4, 6, 6, 8), 3, "average", dropout=0.3, kind="auto-avsr", activation="swish"),
+        ResNetFrontendSpec((4, 6, 6, 8), 5, "average", features=10),
+        ResNetFrontendSpec((4, 6, 6, 8), 1, "flatten", features=10),
+        LipNetFrontendSpec((4, 6, 8), dropout=0.3),
+        AutoAVSRFrontendSpec((4, 6, 6, 8), 5, activation="prelu"),
+        AutoAVSRFrontendSpec((4, 6, 6, 8), 3, dropout=0.3, activation="swish"),
     ],
     ids=lambda frontend: frontend.kind,
 )
@@ -136,7 +162,7 @@ def test_which_frames_an_output_depends_on():
 @torch.inference_mode()
 @pytest.mark.parametrize(("ctc", "location_frames"), [(True, 0), (False, 3)])
 def test_a_reader_with_a_decoder_is_exact_under_padding(ctc: bool, location_frames: int):
-    reader = reader_of(replace(spec_of(), ctc=ctc, decoder=DecoderSpec(6, location_frames=location_frames)))
+    reader = reader_of(replace(spec_of(), ctc=ctc, decoder=AttentionDecoderSpec(6, location_frames=location_frames)))
     lengths, targets = torch.tensor(LENGTHS), torch.tensor([[1, 2], [3, 0], [2, 2], [1, 0]])
     log_probs, expected = reader.forward_train(padded(clips()), lengths, targets)
     assert expected.shape == (4, 3, 4)

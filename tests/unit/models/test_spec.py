@@ -7,11 +7,23 @@ from typing import Any
 import pytest
 
 from lipscribe.errors import CheckpointError
-from lipscribe.models.spec import SPEC_FILE, DecoderSpec, EncoderSpec, ModelSpec, WindowSizes, load_spec
+from lipscribe.models.decoder_specs import AttentionDecoderSpec, TransformerDecoderSpec
+from lipscribe.models.encoder_specs import (
+    ConformerEncoderSpec,
+    EncoderSpec,
+    NoEncoderSpec,
+    RecurrentEncoderSpec,
+    RelConformerEncoderSpec,
+    TCNEncoderSpec,
+    WindowSizes,
+)
+from lipscribe.models.frontend_specs import AutoAVSRFrontendSpec, LipNetFrontendSpec
+from lipscribe.models.spec import SPEC_FILE, ModelSpec, load_spec
 from lipscribe.schema import from_dict, to_dict
 from lipscribe.zoo.registry import find_model
 
 RECORD = {
+    "format_version": 2,
     "name": "toy",
     "tokenizer": {"kind": "words", "words": ["a", "b"]},
     "frontend": {"channels": [4, 8], "stem_frames": 3, "pooling": "average"},
@@ -43,9 +55,9 @@ def test_round_trip(tmp_path: Path):
     [
         (
             {"tokenizer": {"kind": "syllables"}},
-            "tokenizer kind 'syllables' is unknown: choose one of characters, words",
+            "tokenizer.kind is 'syllables', wanted one of characters, words",
         ),
-        ({"tokenizer": {"kind": "words", "words": []}}, "words holds nothing"),
+        ({"tokenizer": {"kind": "words", "words": []}}, "tokenizer: words holds nothing"),
         ({"slot_names": ["first"]}, "slot_names has 1 names, wanted one for each of the 2 slots"),
         ({"frontend": {"stem_frames": 4}}, "frontend: stem_frames is 4, wanted an odd number"),
         (
@@ -58,7 +70,7 @@ def test_round_trip(tmp_path: Path):
         ),
         (
             {"frontend": {"kind": "lipnet", "channels": [8, 8, 8], "pooling": "average"}},
-            "frontend: pooling is average, wanted flatten for lipnet",
+            "frontend.pooling is 'average', but kind lipnet has no pooling: leave it out, or set kind to conv or res",
         ),
         ({"frontend": {"channels": []}}, "frontend: channels has 0 numbers, wanted some for conv"),
         (
@@ -67,31 +79,34 @@ def test_round_trip(tmp_path: Path):
         ),
         ({"ctc": False, "decoder": None}, "ctc is false and decoder is null, wanted one of them or both"),
         ({"decoder": {"location_frames": 4}}, "decoder: location_frames is 4, wanted 0 or an odd number"),
-        ({"encoder": {"kernel": 4}}, "encoder: kernel is 4, wanted an odd number"),
+        ({"encoder": {"cell": "tcn", "kernel": 4}}, "encoder: kernel is 4, wanted an odd number"),
         (
             {"encoder": {"cell": "conformer", "hidden": 20, "heads": 4}},
             "encoder: hidden is 20, wanted a multiple of 8, twice the heads",
         ),
         (
             {"encoder": {"cell": "tcn", "bidirectional": False}},
-            "encoder: bidirectional is false, but tcn reads no direction: wanted true, or lstm or gru",
+            "encoder.bidirectional is False, but cell tcn has no bidirectional: leave it out, or set cell to lstm or",
         ),
         (
             {"encoder": {"cell": "rel-conformer", "hidden": 20, "heads": 4}},
             "encoder: hidden is 20, wanted a multiple of 8, twice the heads",
         ),
-        ({"encoder": {"ff": 9}}, "encoder: ff is 9, wanted 0 for lstm"),
-        ({"encoder": {"positions": "legacy"}}, "encoder: positions is legacy, wanted latest for lstm"),
+        (
+            {"encoder": {"ff": 9}},
+            "encoder.ff is 9, but cell lstm has no ff: leave it out, or set cell to rel-conformer",
+        ),
+        ({"encoder": {"cell": "gru", "heads": 8}}, "encoder.heads is 8, but cell gru has no heads"),
+        ({"encoder": {"positions": "legacy"}}, "encoder.positions is 'legacy', but cell lstm has no positions"),
         (
             {"frontend": {"kind": "auto-avsr", "channels": [8, 8, 8], "pooling": "average"}},
             "frontend: channels has 3 numbers, wanted 4 for auto-avsr",
         ),
         (
-            {"frontend": {"kind": "auto-avsr", "channels": [8, 8, 8, 8]}},
-            "frontend: pooling is flatten, wanted average for auto-avsr",
+            {"frontend": {"activation": "swish"}},
+            "frontend.activation is 'swish', but kind conv has no activation: leave it out, or set kind to auto-avsr",
         ),
-        ({"frontend": {"activation": "swish"}}, "frontend: activation is swish, wanted relu for conv"),
-        ({"decoder": {"ff": 9}}, "decoder: ff is 9, wanted 0 for lstm"),
+        ({"decoder": {"ff": 9}}, "decoder.ff is 9, but kind lstm has no ff: leave it out, or set kind to transformer"),
         (
             {"decoder": {"kind": "transformer"}},
             'decoder.kind is transformer, wanted a tokenizer of kind "units", whose last token is <eos>',
@@ -104,7 +119,7 @@ def test_round_trip(tmp_path: Path):
             "is read at it",
         ),
         ({"input": {"height": 200}}, "input.height is 200, wanted 8 to 96"),
-        ({"format_version": 2}, "format_version is 2, wanted 1 to 1"),
+        ({"format_version": 3}, "format_version is 3, wanted 1 to 2"),
         ({"card": {"scores": {"dev_wer": "low"}}}, "card.scores.dev_wer is 'low', wanted a number"),
         ({"card": {"scores": 0.1}}, "card.scores is 0.1, wanted a mapping"),
         ({"temperatures": {"beam": 0.0}}, "temperatures.beam is 0.0, wanted a number above 0"),
@@ -121,10 +136,47 @@ def test_a_bundled_model_loads_though_its_spec_is_older_than_some_fields():
     assert (spec.encoder.cell, spec.frontend.channels, spec.decoder) == ("lstm", (16, 32, 64, 96), None)
 
 
+FLAT = {  # what every record said before version 2, whatever its kinds
+    "frontend": {"stem_frames": 5, "pooling": "average", "features": 192, "dropout": 0.1, "activation": "relu"},
+    "encoder": {"hidden": 8, "layers": 1, "bidirectional": True, "dropout": 0.1, "kernel": 7, "heads": 2, "ff": 0},
+}
+
+
+@pytest.mark.parametrize(
+    ("frontend", "encoder", "wanted"),
+    [
+        (
+            {"kind": "auto-avsr", "channels": [4, 4, 4, 4]},
+            {"cell": "gru"},
+            (AutoAVSRFrontendSpec((4, 4, 4, 4), dropout=0.1), RecurrentEncoderSpec("gru", 8, 1, dropout=0.1)),
+        ),
+        (
+            {"kind": "lipnet", "channels": [4, 4, 4], "pooling": "flatten"},
+            {"cell": "conformer", "positions": "latest"},
+            (LipNetFrontendSpec((4, 4, 4), 0.1), ConformerEncoderSpec(8, 1, 0.1, kernel=7, heads=2)),
+        ),
+    ],
+)
+def test_records_of_version_1_are_read_without_what_is_not_of_their_kind(
+    tmp_path: Path, frontend: dict[str, Any], encoder: dict[str, Any], wanted: tuple[Any, Any]
+):
+    record = {name: value for name, value in RECORD.items() if name != "format_version"}
+    record |= {"frontend": FLAT["frontend"] | frontend, "encoder": FLAT["encoder"] | encoder}
+    spec = load_spec(write_spec(tmp_path, json.dumps(record)))
+    assert (spec.frontend, spec.encoder, spec.format_version) == (*wanted, 1)
+
+
+def test_what_another_kind_has_may_stand_at_its_default(tmp_path: Path):
+    encoder = {"cell": "tcn", "bidirectional": True, "heads": 4, "ff": 0, "positions": "latest"}
+    frontend = {"kind": "auto-avsr", "channels": [4, 4, 4, 4], "pooling": "average", "features": 256}
+    spec = from_dict(ModelSpec, RECORD | {"encoder": encoder, "frontend": frontend}, "x")
+    assert (spec.encoder, spec.frontend) == (TCNEncoderSpec(), AutoAVSRFrontendSpec((4, 4, 4, 4)))
+
+
 @pytest.mark.parametrize(
     ("decoder", "message"),
     [
-        ({"location_frames": 3}, "decoder: location_frames is 3, wanted 0 for transformer"),
+        ({"location_frames": 3}, "decoder.location_frames is 3, but kind transformer has no location_frames"),
         ({"hidden": 9, "heads": 3}, "decoder: hidden is 9, wanted an even number that is a multiple of 3, the heads"),
         ({"hidden": 10}, "decoder: hidden is 10, wanted an even number that is a multiple of 4, the heads"),
     ],
@@ -134,7 +186,7 @@ def test_a_wrong_transformer(tmp_path: Path, decoder: dict[str, Any], message: s
     units = {"tokenizer": {"kind": "units", "units": "units.txt", "model": None}, "grammar": None}
     record = RECORD | units | {"decoder": {"kind": "transformer"}}
     spec = load_spec(write_spec(tmp_path, json.dumps(record)))
-    assert spec.tokenizer["units"] == str(tmp_path / "units.txt")
+    assert spec.tokenizer.units == str(tmp_path / "units.txt")
     with pytest.raises(CheckpointError, match=rf"spec.json: 1 fault: {message}"):
         load_spec(write_spec(tmp_path, json.dumps(record | {"decoder": {"kind": "transformer"} | decoder})))
 
@@ -149,18 +201,16 @@ def test_a_folder_without_a_spec(tmp_path: Path):
         load_spec(tmp_path)
 
 
-@pytest.mark.parametrize("cell", ["conformer", "rel-conformer"])
-def test_a_network_that_attends_to_all_frames_is_read_whole_for_13_s(cell: str):
-    spec = EncoderSpec(cell=cell)
+@pytest.mark.parametrize("spec", [ConformerEncoderSpec(), RelConformerEncoderSpec()])
+def test_a_network_that_attends_to_all_frames_is_read_whole_for_13_s(spec: EncoderSpec):
     assert spec.attends_to_all
     assert spec.window.window + spec.window.context == 325
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "tcn", "none"])
-def test_others_are_read_in_windows_of_6_s(cell: str):
-    spec = EncoderSpec(cell=cell)
+@pytest.mark.parametrize("spec", [RecurrentEncoderSpec(), TCNEncoderSpec(), NoEncoderSpec()])
+def test_others_are_read_in_windows_of_6_s(spec: EncoderSpec):
     assert (spec.attends_to_all, spec.window) == (False, WindowSizes(150, 50, 150))
 
 
 def test_a_transformer_ends_sentences_with_a_symbol_of_its_own():
-    assert (DecoderSpec(kind="transformer").own_end, DecoderSpec().own_end) == (True, False)
+    assert (TransformerDecoderSpec().own_end, AttentionDecoderSpec().own_end) == (True, False)

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from lipscribe.errors import ConfigError
+from lipscribe.models.encoder_specs import RecurrentEncoderSpec
 from lipscribe.schema import to_dict
 from lipscribe.training.config import TrainConfig, load_config
 
@@ -48,6 +49,18 @@ def test_a_base_says_what_the_file_does_not(write: Callable[..., Path], tmp_path
     assert load_config(tmp_path / "top.yaml", optim__epochs=2).optim.epochs == 2
 
 
+def test_another_kind_than_the_base_has_leaves_behind_what_it_does_not_know(write: Callable[..., Path], tmp_path: Path):
+    base = write(model={"encoder": {"cell": "conformer", "hidden": 8, "heads": 2, "kernel": 7}})
+    (tmp_path / "gru.yaml").write_text("base: toy.yaml\nmodel: {encoder: {cell: gru}}\n")
+    wanted = RecurrentEncoderSpec("gru", hidden=8)
+    assert load_config(tmp_path / "gru.yaml").model.encoder == wanted
+    assert load_config(base, model__encoder__cell="gru").model.encoder == wanted
+    with pytest.raises(
+        ConfigError, match=r"encoder.kernel is 9, but cell gru has no kernel: leave it out, or set cell"
+    ):
+        load_config(base, model__encoder__cell="gru", model__encoder__kernel=9)
+
+
 def test_bases_that_are_none(write: Callable[..., Path], tmp_path: Path):
     write()
     for name, base in {"one": "two.yaml", "two": "one.yaml", "odd": "[toy.yaml]", "lost": "nowhere.yaml"}.items():
@@ -61,8 +74,8 @@ def test_bases_that_are_none(write: Callable[..., Path], tmp_path: Path):
 
 
 def test_an_override_of_a_section_that_is_not_there(tmp_path: Path):
-    (tmp_path / "c.yaml").write_text("output: x\ndata: {folder: p}\nmodel: {name: a, tokenizer: {kind: characters}}\n")
-    with pytest.raises(ConfigError, match="tokenizer of kind 'characters' has fields"):
+    (tmp_path / "c.yaml").write_text("output: x\ndata: {folder: p}\nmodel: {name: a, tokenizer: {kind: words}}\n")
+    with pytest.raises(ConfigError, match=r"model.tokenizer.words is missing"):
         load_config(tmp_path / "c.yaml", optim__epochs=3)
 
 
@@ -99,7 +112,7 @@ def test_three_faults_make_one_line(write: Callable[..., Path]):
     ("sections", "message"),
     [
         ({"augment": {"time_mask_frames": 0}}, "augment.time_mask_frames is 0, wanted at least 1"),
-        ({"model": {"tokenizer": {"kind": "sign"}}}, "model: tokenizer kind 'sign' is unknown"),
+        ({"model": {"tokenizer": {"kind": "sign"}}}, "model.tokenizer.kind is 'sign', wanted one of characters, words"),
         (
             {"model": {"ctc": False, "decoder": {}}},
             "model.ctc is false, but optim.ctc_weight is 1.0, wanted 0",

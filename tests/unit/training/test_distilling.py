@@ -152,7 +152,7 @@ def test_a_teacher_that_sees_or_says_something_else(toy_spec: ModelSpec, teacher
     other = replace(
         toy_spec,
         input=replace(toy_spec.input, height=40, normalisation="fixed"),
-        tokenizer={"kind": "words", "words": ["red", "green", "yellow"]},
+        tokenizer=WordTokenizer(["red", "green", "yellow"]),
     )
     with pytest.raises(ConfigError) as caught:
         load_teacher(str(teacher), other, 0.5)

@@ -145,7 +145,7 @@ def test_a_model_of_the_published_kind_learns_on_is_saved_and_read(
     assert float(rows[-1]["dev_wer"]) >= 0  # by the joint search, CTC's greedy one beside it
     assert float(rows[-1]["dev_greedy_wer"]) >= 0
     tuned, reader = load_checkpoint(folder)
-    assert (tuned.decoder.kind, Path(tuned.tokenizer["units"]).parent) == ("transformer", folder)
+    assert (tuned.decoder.kind, Path(tuned.tokenizer.units).parent) == ("transformer", folder)
     assert not [name for name in moved(reader, tmp_path / "imported", half=True) if name.startswith("frontend.")]
 
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from lipscribe.data.dataset import Batch, ShardDataset
 from lipscribe.models.builders import build_reader
-from lipscribe.models.spec import DecoderSpec, ModelSpec
+from lipscribe.models.decoder_specs import AttentionDecoderSpec
+from lipscribe.models.spec import ModelSpec
 from lipscribe.tokenizer import WordTokenizer
 from lipscribe.training.losses import ctc_loss
 from lipscribe.training.scoring import dev_scores
@@ -67,7 +68,7 @@ def test_a_grammar_decides_where_there_is_one(dev_batches: list[Batch], toy_spec
 
 @pytest.mark.parametrize("ctc", [True, False])
 def test_a_decoder_reads_where_there_is_one(dev_batches: list[Batch], toy_spec: ModelSpec, fabric: Fabric, ctc: bool):
-    spec = replace(toy_spec, ctc=ctc, decoder=DecoderSpec(hidden=6))
+    spec = replace(toy_spec, ctc=ctc, decoder=AttentionDecoderSpec(hidden=6))
     torch.manual_seed(0)
     reader = build_reader(spec)
     with torch.no_grad():  # the decoder says "red" and no more, whatever it sees

@@ -10,9 +10,11 @@ import torch
 
 from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
+from lipscribe.models.decoder_specs import AttentionDecoderSpec, DecoderSpec, TransformerDecoderSpec
 from lipscribe.models.reader import LipReader
-from lipscribe.models.spec import SPEC_FILE, WEIGHTS_FILE, DecoderSpec, ModelSpec
-from lipscribe.tokenizer import tokenizer_from_dict
+from lipscribe.models.spec import SPEC_FILE, WEIGHTS_FILE, ModelSpec
+from lipscribe.schema import to_dict
+from lipscribe.tokenizer import UnitsTokenizer, WordTokenizer
 from lipscribe.zoo.checkpoint import load_checkpoint, save_checkpoint, save_weights, start_from
 
 
@@ -37,6 +39,17 @@ def test_round_trip_in_half_precision(saved: Path, toy_spec: ModelSpec, reader: 
         assert tensor.dtype == original.dtype
         assert torch.equal(tensor, original.half().to(original.dtype))
     assert sorted(path.name for path in saved.iterdir()) == [WEIGHTS_FILE, SPEC_FILE]
+
+
+def test_loaded_recurrent_weights_are_those_that_torch_brings_into_one_piece_on_a_gpu(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+):
+    _, loaded = load_checkpoint(saved)
+    rnn, flattened = loaded.encoder.rnn, []
+    assert all(kept is own for kept, own in zip(rnn._flat_weights, rnn.parameters(), strict=True))
+    monkeypatch.setattr(type(rnn), "flatten_parameters", lambda self: flattened.append(self))
+    loaded.to("cpu")
+    assert rnn in flattened
 
 
 def test_what_is_saved_again_is_the_same_file(saved: Path, tmp_path: Path):
@@ -80,12 +93,14 @@ def test_full_precision_on_demand(tmp_path: Path, toy_spec: ModelSpec, reader: L
 
 def test_the_units_travel_with_the_model(tmp_path: Path, toy_spec: ModelSpec):
     (tmp_path / "published.txt").write_text("<unk> 1\n▁A 2\n", encoding="utf-8")
-    units = {"kind": "units", "units": str(tmp_path / "published.txt"), "model": None}
+    units = UnitsTokenizer(str(tmp_path / "published.txt"))
     spec = replace(toy_spec, tokenizer=units)
     save_checkpoint(tmp_path / "model", spec, build_reader(spec).state_dict())
-    assert json.loads((tmp_path / "model" / SPEC_FILE).read_text())["tokenizer"] == units | {"units": "units.txt"}
+    assert json.loads((tmp_path / "model" / SPEC_FILE).read_text())["tokenizer"] == to_dict(units) | {
+        "units": "units.txt"
+    }
     loaded, reader = load_checkpoint((tmp_path / "model").rename(tmp_path / "elsewhere"))
-    assert tokenizer_from_dict(loaded.tokenizer).vocab == ["<blank>", "<unk>", "▁A", "<eos>"]
+    assert loaded.tokenizer.vocab == ["<blank>", "<unk>", "▁A", "<eos>"]
     assert reader.ctc.project.out_features == 4
 
 
@@ -137,8 +152,8 @@ def test_starting_from_a_model_takes_what_fits_and_names_what_does_not(saved: Pa
     assert start_from(fresh, saved, toy_spec).endswith(f"{len(reader.state_dict())} tensors")
     assert torch.equal(fresh.ctc.project.weight, reader.ctc.project.weight.half().float())
 
-    words = [*toy_spec.tokenizer["words"], "another"]
-    wider_spec = replace(toy_spec, tokenizer={"kind": "words", "words": words})
+    words = [*toy_spec.tokenizer.words, "another"]
+    wider_spec = replace(toy_spec, tokenizer=WordTokenizer(words))
     wider = build_reader(wider_spec)
     head = wider.ctc.project.weight.clone()
     line = start_from(wider, saved, wider_spec)
@@ -149,17 +164,22 @@ def test_starting_from_a_model_takes_what_fits_and_names_what_does_not(saved: Pa
 
 
 @pytest.mark.parametrize(
-    ("kind", "tokens"), [("lstm", ("embedding", "project")), ("transformer", ("embed.0", "output_layer"))]
+    ("decoder", "tokens"),
+    [
+        (AttentionDecoderSpec(hidden=8), ("embedding", "project")),
+        (TransformerDecoderSpec(hidden=8, heads=2), ("embed.0", "output_layer")),
+    ],
+    ids=["lstm", "transformer"],
 )
 def test_heads_for_other_words_begin_fresh_even_if_they_are_as_many(
-    tmp_path: Path, toy_spec: ModelSpec, kind: str, tokens: tuple[str, str]
+    tmp_path: Path, toy_spec: ModelSpec, decoder: DecoderSpec, tokens: tuple[str, str]
 ):
     specs, readers = [], []
     for name, letters in (("one", "AB"), ("other", "BC")):
         lines = [f"{unit} {idx}\n" for idx, unit in enumerate(["<unk>", "<space>", *letters], start=1)]
         (tmp_path / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
-        units = {"kind": "units", "units": str(tmp_path / f"{name}.txt"), "model": None}
-        specs.append(replace(toy_spec, tokenizer=units, decoder=DecoderSpec(hidden=8, heads=2, kind=kind)))
+        units = UnitsTokenizer(str(tmp_path / f"{name}.txt"))
+        specs.append(replace(toy_spec, tokenizer=units, decoder=decoder))
         readers.append(build_reader(specs[-1]))
     save_checkpoint(tmp_path / "model", specs[0], readers[0].state_dict(), torch.float32)
     before = {name: tensor.clone() for name, tensor in readers[1].state_dict().items()}
@@ -187,7 +207,7 @@ def test_a_model_of_another_kind_is_no_start(saved: Path, toy_spec: ModelSpec):
         toy_spec,
         frontend=replace(toy_spec.frontend, channels=(5, 7), features=11),
         encoder=replace(toy_spec.encoder, hidden=13),
-        tokenizer={"kind": "words", "words": ["one", "two", "three", "four", "five"]},
+        tokenizer=WordTokenizer(["one", "two", "three", "four", "five"]),
     )
     with pytest.raises(CheckpointError, match=r"no weights of .* fit this model"):
         start_from(build_reader(other), saved, other)

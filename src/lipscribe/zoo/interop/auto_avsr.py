@@ -12,8 +12,12 @@ from torch import Tensor
 
 from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
-from lipscribe.models.spec import Card, DecoderSpec, EncoderSpec, FrontendSpec, InputSpec, ModelSpec
+from lipscribe.models.decoder_specs import TransformerDecoderSpec
+from lipscribe.models.encoder_specs import RelConformerEncoderSpec
+from lipscribe.models.frontend_specs import AutoAVSRFrontendSpec
+from lipscribe.models.spec import Card, InputSpec, ModelSpec
 from lipscribe.schema import from_dict, to_dict
+from lipscribe.tokenizer import UnitsTokenizer
 from lipscribe.zoo.checkpoint import sizes_only
 from lipscribe.zoo.interop.names import count_layers, refuse_misfits, rename
 
@@ -71,7 +75,7 @@ def infer_spec(
     tensors: Mapping[str, Tensor],
     config: Mapping[str, Any] | None,
     name: str,
-    tokenizer: dict[str, Any],
+    tokenizer: UnitsTokenizer,
     card: Card,
     source: str,
 ) -> ModelSpec:
@@ -95,11 +99,9 @@ def infer_spec(
         name=name,
         tokenizer=tokenizer,
         input=InputSpec(height=CROP_PX, width=CROP_PX, crop="auto-avsr", normalisation="fixed"),
-        frontend=FrontendSpec(
-            kind="auto-avsr",
+        frontend=AutoAVSRFrontendSpec(
             channels=tuple(stages),
             stem_frames=stem[2],
-            pooling="average",
             activation=_activation(tensors, config or {}),
         ),
         encoder=encoder,
@@ -123,10 +125,9 @@ def refuse_unfit(spec: ModelSpec, tensors: Mapping[str, Tensor], source: str) ->
     refuse_misfits(tensors, wanted, source, f"an Auto-AVSR model ({sizes})")
 
 
-def _encoder(tensors: Mapping[str, Tensor], positions: str) -> EncoderSpec:
+def _encoder(tensors: Mapping[str, Tensor], positions: str) -> RelConformerEncoderSpec:
     layer = "encoder.encoders.0"
-    return EncoderSpec(
-        cell="rel-conformer",
+    return RelConformerEncoderSpec(
         hidden=tensors["encoder.embed.0.weight"].shape[0],
         layers=count_layers(tensors, "encoder.encoders."),
         heads=tensors[f"{layer}.self_attn.pos_bias_u"].shape[0],
@@ -136,13 +137,12 @@ def _encoder(tensors: Mapping[str, Tensor], positions: str) -> EncoderSpec:
     )
 
 
-def _decoder(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> DecoderSpec | None:
+def _decoder(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> TransformerDecoderSpec | None:
     layers = count_layers(tensors, "decoder.decoders.")
     if not layers:
         return None
     heads = config.get("aheads")
-    return DecoderSpec(
-        kind="transformer",
+    return TransformerDecoderSpec(
         hidden=tensors["decoder.embed.0.weight"].shape[1],
         layers=layers,
         heads=heads if isinstance(heads, int) else tensors["encoder.encoders.0.self_attn.pos_bias_u"].shape[0],

@@ -152,7 +152,7 @@ def _lip_reader(folder: Path, found: _Found, units: Path | None, tokenizer: Path
             f"no {path.with_suffix('.json').name} beside {path.name}: its positions are taken to be those of "
             "Auto-AVSR; an older model reads nonsense so, import it with its model.json"
         )
-    if symbols["model"] is None:
+    if symbols.model is None:
         notes.append("it reads; to train or score it by its units, import it with --tokenizer unigram5000.model")
     return notes
 

@@ -18,8 +18,8 @@ def find_tokenizer(
     staging: Path,
     units: Path | None = None,
     model: Path | None = None,
-) -> dict[str, Any]:
-    """The record of the tokenizer of a model with `size` symbols.
+) -> UnitsTokenizer:
+    """The tokenizer of a model with `size` symbols.
 
     Its units are those of `units`, else of the `char_list` in `config`, else of a `*units*.txt` beside the weights.
 
@@ -43,7 +43,7 @@ def find_tokenizer(
         model = beside if beside != units and beside.is_file() else None
     elif not model.is_file():
         raise CheckpointError(f"no tokenizer {model}: give a SentencePiece model such as unigram5000.model")
-    return {"kind": "units", "units": str(units), "model": None if model is None else str(model)}
+    return UnitsTokenizer(str(units), None if model is None else str(model))
 
 
 def _read(path: Path) -> UnitsTokenizer:

@@ -27,7 +27,6 @@ from torch import Tensor
 
 from lipscribe.errors import CheckpointError, LipscribeError
 from lipscribe.models.spec import Card, load_spec
-from lipscribe.tokenizer import tokenizer_from_dict
 from lipscribe.zoo.checkpoint import load_checkpoint
 from lipscribe.zoo.interop import importing
 from lipscribe.zoo.interop.importing import import_model
@@ -89,7 +88,7 @@ def test_each_layout_gives_the_same_model(layout, state, units, tmp_path):
     assert (spec.encoder.heads, spec.encoder.ff, spec.encoder.kernel, spec.encoder.layers) == (4, 24, 7, 2)
     assert (spec.decoder.heads, spec.decoder.ff, spec.decoder.layers) == (4, 20, 1)
     assert (spec.input.height, spec.input.crop, spec.input.normalisation) == (88, "auto-avsr", "fixed")
-    assert tokenizer_from_dict(spec.tokenizer).vocab == ["<blank>", *UNITS, "<eos>"]
+    assert spec.tokenizer.vocab == ["<blank>", *UNITS, "<eos>"]
     assert imported.sha256 in spec.card.data
     assert spec.card.licence == importing.UNKNOWN_LICENCE
 
@@ -152,9 +151,9 @@ def test_the_golden_model_comes_through_whole(layout, tmp_path):
     assert_same("small", state)
     spec = load_spec(find_model("small"))
     assert (spec.encoder.hidden, spec.encoder.heads, spec.encoder.kernel, spec.card.licence) == (64, 4, 31, "mine")
-    tokenizer = tokenizer_from_dict(spec.tokenizer)
+    tokenizer = spec.tokenizer
     assert len(tokenizer.vocab) == 5049
-    assert Path(spec.tokenizer["model"]).parent == find_model("small")
+    assert Path(spec.tokenizer.model).parent == find_model("small")
     assert tokenizer.decode(tokenizer.encode("hello world")) == "hello world"
 
 

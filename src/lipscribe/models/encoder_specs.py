@@ -1,0 +1,170 @@
+"""What can read the sequence: a record a kind, which checks its numbers, builds its network, and says in what lengths
+that reads long runs.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+
+from lipscribe.schema import within
+
+if TYPE_CHECKING:  # a spec is read without torch
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class WindowSizes:
+    """How much of a long run a network and its decoder read at once, in frames.
+
+    Attributes:
+        window: Frames read at once, whose output is kept.
+        context: Frames beyond each side of a window that the network reads and whose output is thrown away. A run of up
+            to `window + context` frames is read whole.
+        decoder_piece: Frames that a decoder searches at once: what it attends to has to be about as long as what it
+            learned from.
+    """
+
+    window: int
+    context: int
+    decoder_piece: int
+
+
+NEARBY = WindowSizes(150, 50, 150)  # 6 s, as long as two sentences of GRID
+# For a network that attends to all frames, and learned from long utterances: up to 13 s are read whole and searched in
+# one piece, as the published code does; at most 16 s are read at once. What such a network makes of a frame depends on
+# all the others, so that windows come near to the whole and are not equal to it, least so at their seams.
+ATTENDS_TO_ALL = WindowSizes(250, 75, 325)
+
+
+@dataclass(frozen=True)
+class RecurrentEncoderSpec:
+    """A `RecurrentEncoder`, whose numbers are described there."""
+
+    cell: Literal["lstm", "gru"] = "lstm"
+    hidden: int = within(256, 1)
+    layers: int = within(2, 1, 16)
+    bidirectional: bool = True
+    dropout: float = within(0.0, 0, 0.95)
+
+    attends_to_all: ClassVar[bool] = False
+    """Whether every frame depends on all the others, so that windows do not add up to the whole."""
+    window: ClassVar[WindowSizes] = NEARBY
+    """In what lengths a long run is read."""
+
+    def build(self, features: int) -> "nn.Module":
+        """With fresh weights, for vectors of size `features`."""
+        from lipscribe.models.encoder import RecurrentEncoder
+
+        return RecurrentEncoder(self.cell, features, self.hidden, self.layers, self.bidirectional, self.dropout)
+
+
+@dataclass(frozen=True)
+class TCNEncoderSpec:
+    """A `TCNEncoder`, whose numbers are described there."""
+
+    hidden: int = within(256, 1)
+    layers: int = within(2, 1, 16)
+    dropout: float = within(0.0, 0, 0.95)
+    kernel: int = within(5, 1, 63)
+    cell: Literal["tcn"] = "tcn"
+
+    attends_to_all: ClassVar[bool] = False
+    window: ClassVar[WindowSizes] = NEARBY
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        return _odd(self.kernel)
+
+    def build(self, features: int) -> "nn.Module":
+        """With fresh weights, for vectors of size `features`."""
+        from lipscribe.models.tcn import TCNEncoder
+
+        return TCNEncoder(features, self.hidden, self.layers, self.kernel, self.dropout)
+
+
+@dataclass(frozen=True)
+class ConformerEncoderSpec:
+    """A `ConformerEncoder`, whose numbers are described there."""
+
+    hidden: int = within(256, 1)
+    layers: int = within(2, 1, 16)
+    dropout: float = within(0.0, 0, 0.95)
+    kernel: int = within(5, 1, 63)
+    heads: int = within(4, 1)
+    cell: Literal["conformer"] = "conformer"
+
+    attends_to_all: ClassVar[bool] = True
+    window: ClassVar[WindowSizes] = ATTENDS_TO_ALL
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        return _odd(self.kernel) + _divisible(self.hidden, self.heads)
+
+    def build(self, features: int) -> "nn.Module":
+        """With fresh weights, for vectors of size `features`."""
+        from lipscribe.models.conformer import ConformerEncoder
+
+        return ConformerEncoder(features, self.hidden, self.layers, self.heads, self.kernel, self.dropout)
+
+
+@dataclass(frozen=True)
+class RelConformerEncoderSpec:
+    """A `RelConformerEncoder`, whose numbers are described there.
+
+    Attributes:
+        ff: Units of each feed-forward, 0 is four times `hidden`.
+    """
+
+    hidden: int = within(256, 1)
+    layers: int = within(2, 1, 16)
+    dropout: float = within(0.0, 0, 0.95)
+    kernel: int = within(5, 1, 63)
+    heads: int = within(4, 1)
+    ff: int = within(0, 0)
+    positions: Literal["latest", "legacy"] = "latest"
+    cell: Literal["rel-conformer"] = "rel-conformer"
+
+    attends_to_all: ClassVar[bool] = True
+    window: ClassVar[WindowSizes] = ATTENDS_TO_ALL
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        return _odd(self.kernel) + _divisible(self.hidden, self.heads)
+
+    def build(self, features: int) -> "nn.Module":
+        """With fresh weights, for vectors of size `features`."""
+        from lipscribe.models.rel_conformer import RelConformerEncoder
+
+        ff = self.ff or 4 * self.hidden
+        sizes = (features, self.hidden, ff, self.layers, self.heads, self.kernel)
+        return RelConformerEncoder(*sizes, positions=self.positions, dropout=self.dropout)
+
+
+@dataclass(frozen=True)
+class NoEncoderSpec:
+    """A `NoEncoder`: each frame is told by itself, with what the frontend sees of its neighbours."""
+
+    dropout: float = within(0.0, 0, 0.95)
+    cell: Literal["none"] = "none"
+
+    attends_to_all: ClassVar[bool] = False
+    window: ClassVar[WindowSizes] = NEARBY
+
+    def build(self, features: int) -> "nn.Module":
+        """For vectors of size `features`."""
+        from lipscribe.models.encoder import NoEncoder
+
+        return NoEncoder(features, self.dropout)
+
+
+EncoderSpec: TypeAlias = (
+    RecurrentEncoderSpec | TCNEncoderSpec | ConformerEncoderSpec | RelConformerEncoderSpec | NoEncoderSpec
+)
+"""What reads the sequence, told apart by `cell`."""
+
+
+def _odd(kernel: int) -> list[str]:
+    return [] if kernel % 2 else [f"kernel is {kernel}, wanted an odd number"]
+
+
+def _divisible(hidden: int, heads: int) -> list[str]:
+    return [f"hidden is {hidden}, wanted a multiple of {2 * heads}, twice the heads"] if hidden % (2 * heads) else []

@@ -1,0 +1,136 @@
+"""What can look at the frames: a record a kind, which checks its numbers and builds its network."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+
+from lipscribe.schema import within
+
+if TYPE_CHECKING:  # a spec is read without torch
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class ConvFrontendSpec:
+    """A `ConvFrontend`.
+
+    Attributes:
+        channels: Of each convolution.
+        stem_frames: Frames that the first convolution sees; 1 is the 2D network of the founding program.
+        pooling, features, dropout: See there.
+    """
+
+    channels: tuple[int, ...] = within((32, 64, 96, 128), 1)
+    stem_frames: int = within(5, 1, 15)
+    pooling: Literal["flatten", "average"] = "flatten"
+    features: int = within(256, 1)
+    dropout: float = within(0.0, 0, 0.95)
+    kind: Literal["conv"] = "conv"
+
+    min_size: ClassVar[int] = 1
+    """Pixels that a picture needs each way."""
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        return _number(self.channels, None, self.kind) + _odd(self.stem_frames)
+
+    def build(self, height: int, width: int) -> "nn.Module":
+        """With fresh weights, for pictures of that size in pixels."""
+        from lipscribe.models.frontend import ConvFrontend
+
+        sizes = (self.channels, self.stem_frames, self.pooling, self.features)
+        return ConvFrontend(*sizes, height=height, width=width, dropout=self.dropout)
+
+
+@dataclass(frozen=True)
+class ResNetFrontendSpec:
+    """A `ResNetFrontend`.
+
+    Attributes:
+        channels: Of each of the four stages.
+        stem_frames, pooling, features, dropout: See there.
+    """
+
+    channels: tuple[int, ...] = within((32, 64, 96, 128), 1)
+    stem_frames: int = within(5, 1, 15)
+    pooling: Literal["flatten", "average"] = "flatten"
+    features: int = within(256, 1)
+    dropout: float = within(0.0, 0, 0.95)
+    kind: Literal["resnet18"] = "resnet18"
+
+    min_size: ClassVar[int] = 1
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        return _number(self.channels, 4, self.kind) + _odd(self.stem_frames)
+
+    def build(self, height: int, width: int) -> "nn.Module":
+        """With fresh weights, for pictures of that size in pixels."""
+        from lipscribe.models.resnet import ResNetFrontend
+
+        sizes = (self.channels, self.stem_frames, self.pooling, self.features)
+        return ResNetFrontend(*sizes, height=height, width=width, dropout=self.dropout)
+
+
+@dataclass(frozen=True)
+class LipNetFrontendSpec:
+    """A `LipNetFrontend`: each of its three layers sees 3 frames, and what they give is flattened."""
+
+    channels: tuple[int, ...] = within((32, 64, 96), 1)
+    dropout: float = within(0.0, 0, 0.95)
+    kind: Literal["lipnet"] = "lipnet"
+
+    min_size: ClassVar[int] = 16
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        return _number(self.channels, 3, self.kind)
+
+    def build(self, height: int, width: int) -> "nn.Module":
+        """With fresh weights, for pictures of that size in pixels."""
+        from lipscribe.models.lipnet import LipNetFrontend
+
+        return LipNetFrontend(self.channels, height, width, self.dropout)
+
+
+@dataclass(frozen=True)
+class AutoAVSRFrontendSpec:
+    """An `AutoAVSRFrontend`.
+
+    Attributes:
+        channels: Of each of the four stages.
+        stem_frames, activation, dropout: See there.
+    """
+
+    channels: tuple[int, ...] = within((32, 64, 96, 128), 1)
+    stem_frames: int = within(5, 1, 15)
+    activation: Literal["relu", "swish", "prelu"] = "relu"
+    dropout: float = within(0.0, 0, 0.95)
+    kind: Literal["auto-avsr"] = "auto-avsr"
+
+    min_size: ClassVar[int] = 1
+    implied: ClassVar[dict[str, str]] = {"pooling": "average"}
+    """What a record may say of it beside its fields, as earlier versions wrote it."""
+
+    def faults(self) -> list[str]:
+        """What is wrong across the fields (see `from_dict`)."""
+        return _number(self.channels, 4, self.kind) + _odd(self.stem_frames)
+
+    def build(self, height: int, width: int) -> "nn.Module":
+        """With fresh weights; it takes pictures of any size."""
+        from lipscribe.models.auto_avsr import AutoAVSRFrontend
+
+        return AutoAVSRFrontend(self.channels, self.stem_frames, self.activation, self.dropout)
+
+
+FrontendSpec: TypeAlias = ConvFrontendSpec | ResNetFrontendSpec | LipNetFrontendSpec | AutoAVSRFrontendSpec
+"""What looks at the frames, told apart by `kind`."""
+
+
+def _number(channels: tuple[int, ...], wanted: int | None, kind: str) -> list[str]:
+    if channels and wanted in (None, len(channels)):
+        return []
+    return [f"channels has {len(channels)} numbers, wanted {wanted or 'some'} for {kind}"]
+
+
+def _odd(stem_frames: int) -> list[str]:
+    return [] if stem_frames % 2 else [f"stem_frames is {stem_frames}, wanted an odd number"]
