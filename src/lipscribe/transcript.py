@@ -15,6 +15,7 @@ from lipscribe.units import Seconds
 MAX_LINE_CHARS = 42
 MAX_CUE_LINES = 2
 MAX_CUE_SECONDS = 7.0
+DERIVED = ("text", "familiarity", "speakers")  # in the JSON form, made of the rest
 CAPTIONS = ("srt", "vtt")  # the formats that can mark each word while it is spoken
 
 
@@ -46,13 +47,19 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of speech of one person. `speaker` names the face ("face 0"), None where faces were not told apart."""
+    """A stretch of speech of one person.
+
+    `speaker` names the face ("face 0"), None where faces were not told apart. `familiarity` says whether it looks like
+    what the model knows: 0 (a stranger, other sentences, nobody speaking) to 1, doubtful below 0.5; None where the model
+    cannot tell (`lipscribe calibrate` teaches it).
+    """
 
     text: str
     start: Seconds
     end: Seconds
     words: tuple[Word, ...] = ()
     speaker: str | None = None
+    familiarity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,14 @@ class Transcript:
         return tuple(word for segment in self.segments for word in segment.words)
 
     @property
+    def familiarity(self) -> float | None:
+        """Of all segments together, by their lengths; None where none has one."""
+        known = [(segment.end - segment.start, segment.familiarity) for segment in self.segments]
+        known = [(length, value) for length, value in known if value is not None and length > 0]
+        total = sum(length for length, _ in known)
+        return round(sum(length * value for length, value in known) / total, 4) if known else None
+
+    @property
     def speakers(self) -> list[str]:
         """The different speakers, in order of appearance."""
         return list(dict.fromkeys(segment.speaker for segment in self.segments if segment.speaker is not None))
@@ -125,7 +140,8 @@ class Transcript:
         """A JSON-able form with the whole text first, then each speaker's own, by name (none where faces were not told
         apart); `from_dict` gives back an equal transcript.
         """
-        return {"text": self.text, "speakers": {name: self.text_of(name) for name in self.speakers}, **asdict(self)}
+        speakers = {name: self.text_of(name) for name in self.speakers}
+        return {"text": self.text, "familiarity": self.familiarity, "speakers": speakers, **asdict(self)}
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> "Transcript":
@@ -135,7 +151,7 @@ class Transcript:
             LipscribeError: a field is missing or unknown.
         """
         try:
-            fields = {name: value for name, value in record.items() if name not in ("text", "speakers")}
+            fields = {name: value for name, value in record.items() if name not in DERIVED}
             fields["warnings"] = tuple(fields["warnings"])
             fields["segments"] = tuple(
                 Segment(**{**segment, "words": tuple(_word_from_dict(word) for word in segment["words"])})

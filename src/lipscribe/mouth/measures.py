@@ -1,6 +1,6 @@
 """How well a mouth can be seen: size, turn and movement from its landmarks, light and sharpness from its crops."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -8,10 +8,11 @@ import numpy as np
 
 from lipscribe.faces import FaceTrack
 from lipscribe.faces import landmarks as lm
-from lipscribe.mouth.cropping import CropKind, crop_transforms
+from lipscribe.mouth.cropping import CropKind, crop_transforms, stream_all_crops
 from lipscribe.mouth.quality import FaceQuality
 from lipscribe.mouth.sampling import CROP_SIZE
 from lipscribe.units import Seconds, seconds_to_frame
+from lipscribe.video.frames import check_frames
 
 # The mouth's movement is that of its liveliest moment, since a talk has pauses: long ones if others speak too.
 MOTION_WINDOW: Seconds = 2.0
@@ -21,6 +22,7 @@ MIN_MOTION_WINDOW: Seconds = 0.6  # a shorter look tells nothing
 # lies 4.01 units before the mean of vertices 33, 133, 263 and 362, and the eyes are 6.30 units apart.
 NOSE_LENGTH = 0.636
 
+CHECKED_EVERY = 10  # frames: so measuring takes 2 % of the time that reading does
 EDGE_PX = 12  # px of the crop, three times the widest smoothing's sigma: so far a border is seen
 
 _PIXELS = np.stack(np.meshgrid(np.arange(CROP_SIZE), np.arange(CROP_SIZE)), -1).astype(float)  # (96, 96, 2) x, y
@@ -53,6 +55,49 @@ class MouthMeter:
     def add(self, crop: np.ndarray, t: int, frame_size: tuple[int, int]) -> None:
         """Measures a crop (96, 96) uint8 of the run's frame `t`, cut from a picture of (height, width) pixels."""
         self._light.append(measure_light(crop, inside_picture(self._transforms[t], *frame_size)))
+
+
+class QualityCheck:
+    """Measures mouths on the way while they are read: some of the crops are enough, and cost next to nothing.
+
+    Args:
+        tracks: The faces that are read.
+        kind: Of the crops.
+        source_width: Pixels of the video's own pictures, which may be read smaller; None where they are read as they
+            are.
+    """
+
+    def __init__(self, tracks: Sequence[FaceTrack], kind: CropKind = "lipscribe", source_width: int | None = None):
+        self._tracks, self._kind = tracks, kind
+        self._runs = [run for track in tracks for run in track.runs()]
+        self._source_width = source_width
+        self._frame_size: tuple[int, int] | None = None
+        self._meters: dict[int, MouthMeter] = {}
+        self._num_seen = [0] * len(self._runs)
+
+    def watch(self, frames: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+        """`stream_all_crops` of the tracks' runs, each in order."""
+        for i, crop in stream_all_crops(self._sized(frames), self._runs, self._kind):
+            t = self._num_seen[i]
+            self._num_seen[i] += 1
+            if t % CHECKED_EVERY == 0:
+                self._meter(i).add(crop, t, self._frame_size)
+            yield i, crop
+
+    def quality(self, coverage: float) -> FaceQuality:
+        """What has been measured so far; `coverage` is the share of the frames in which the face was found."""
+        return quality_of(self._tracks, self._meters.values(), coverage)
+
+    def _meter(self, i: int) -> MouthMeter:
+        if i not in self._meters:
+            scale = self._source_width / self._frame_size[1] if self._source_width else 1.0
+            self._meters[i] = MouthMeter(self._runs[i], self._kind, scale)
+        return self._meters[i]
+
+    def _sized(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for frame in check_frames(frames):
+            self._frame_size = frame.shape[:2]
+            yield frame
 
 
 def quality_of(tracks: Sequence[FaceTrack], meters: Iterable[MouthMeter], coverage: float) -> FaceQuality:
@@ -164,5 +209,12 @@ def inside_picture(transform: np.ndarray, height: int, width: int) -> np.ndarray
         height, width: Of the picture.
     """
     linear, offset = transform[:, :2], transform[:, 2]
-    points = (_PIXELS - offset) @ np.linalg.inv(linear).T  # (96, 96, 2)
-    return ((points > -0.5) & (points < [width - 0.5, height - 0.5])).all(-1)
+    back = np.linalg.inv(linear).T
+
+    def inside(points: np.ndarray) -> np.ndarray:
+        places = (points - offset) @ back
+        return ((places > -0.5) & (places < [width - 0.5, height - 0.5])).all(-1)
+
+    if inside(_PIXELS[:: CROP_SIZE - 1, :: CROP_SIZE - 1]).all():  # the four corners, and so all between them
+        return np.ones(_PIXELS.shape[:2], bool)
+    return inside(_PIXELS)

@@ -1,0 +1,86 @@
+"""Whether what was read looks like what the model knows, or like a stranger, other sentences, or nobody speaking.
+
+A closed vocabulary answers with its words whatever it is shown. What gives a wrong guess away is the network's own
+output: faced with what it knows, it is sure of nearly every frame; elsewhere it wavers between tokens, and a grammar has
+to take tokens that it did not see. Both are measured in nats a frame, as surprise: the entropy of the frame's
+distribution (the baseline of Hendrycks and Gimpel, ICLR 2017, for whole distributions), and how much less likely the
+token that was read is than the frame's best. Each model has its own limit, fitted on clips that it was not trained on.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from lipscribe.search.hypothesis import Span
+from lipscribe.tokenizer import BLANK
+from lipscribe.units import Seconds
+
+FAMILIAR = 0.5  # from here on, what was read looks like what the model knows
+QUANTILE = 0.98  # of the clips that a limit is fitted on, this share lies below it, even without the slack
+SLACK = 1.3  # those clips are few, and of one day; strangers begin at 1.9 times the quantile (docs/results.md)
+STEEPNESS = 4.0  # of the familiarity over the logarithm of the surprise: half the limit is 0.94, twice is 0.06
+MIN_CLIPS = 10  # with fewer, chance decides
+MOST = 20.0  # nats that one frame counts at most: a token of probability 0 would outweigh all others
+
+
+def frame_surprise(log_probs: np.ndarray, tokens: Sequence[int], spans: Sequence[Span]) -> np.ndarray:
+    """How far each frame is from what the network says where it is sure, and from what was read.
+
+    Args:
+        log_probs: (T, V) float, log-softmaxed, blank = 0.
+        tokens: What was read, ids of 1 to V - 1.
+        spans: The frames of each; all others are taken for blank.
+
+    Returns:
+        (T,) float32, at least 0.
+    """
+    log_probs = np.asarray(log_probs, np.float64)
+    entropy = -(np.exp(log_probs) * np.maximum(log_probs, -1e4)).sum(-1)  # 0 * log 0 is 0
+    path = np.full(len(log_probs), BLANK)
+    for token, span in zip(tokens, spans, strict=True):
+        path[span.start : span.end] = token
+    missed = log_probs.max(-1, initial=-np.inf) - log_probs[np.arange(len(path)), path]
+    return (entropy + np.minimum(missed, MOST)).astype(np.float32)
+
+
+def familiarity(surprise: float, limit: float) -> float:
+    """0 (like nothing that the model knows) to 1; `FAMILIAR`, a half, at the limit.
+
+    Args:
+        surprise: The mean over the frames of what was read, from its first word to its last.
+        limit: The model's own (see `fit_limit`), above 0.
+    """
+    return float(1 / (1 + (max(surprise, 0.0) / limit) ** STEEPNESS))
+
+
+def fit_limit(surprises: Sequence[float]) -> float | None:
+    """The surprise beyond which a clip is not familiar.
+
+    Args:
+        surprises: The mean surprise of each of some clips that are like what the model should know, and that it was not
+            trained on.
+
+    Returns:
+        None where there are fewer than `MIN_CLIPS`.
+    """
+    if len(surprises) < MIN_CLIPS:
+        return None
+    return round(max(float(np.quantile(surprises, QUANTILE)) * SLACK, 1e-3), 4)
+
+
+def unfamiliar_warnings(segments: Iterable[tuple[Seconds, float | None]]) -> list[str]:
+    """What a user should know of segments that do not look familiar: a line, or none.
+
+    Args:
+        segments: Of each that was read its start and its familiarity, None where the model has no limit.
+    """
+    known = [(start, value) for start, value in segments if value is not None]
+    odd = [(start, value) for start, value in known if value < FAMILIAR]
+    if not odd:
+        return []
+    which = "this looks" if len(odd) == len(known) else f"{len(odd)} of {len(known)} segments look"
+    at = "" if len(odd) == len(known) else f", the first at {min(odd)[0]:.1f} s"
+    return [
+        f"{which} like nothing that the model knows (familiarity {min(value for _, value in odd):.2f}, wanted "
+        f"{FAMILIAR:g}{at}): a stranger, other sentences, or nobody speaking; do not trust the words"
+    ]
