@@ -10,6 +10,7 @@ talkers and idle mouths are made here, from seeds.
 
 import argparse
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def shuffled(clips: list[PreparedClip], seed: int) -> Clips:
     rng = np.random.default_rng(seed)
     for clip in clips:
         words, fps = clip.clip.words, 25
-        cuts = [round((before.end + after.start) / 2 * fps) for before, after in zip(words, words[1:], strict=False)]
+        cuts = [round((before.end + after.start) / 2 * fps) for before, after in pairwise(words)]
         parts = np.split(clip.crops, cuts)
         order = rng.permutation(len(parts))
         while (np.diff(order) == 1).sum() > 1:

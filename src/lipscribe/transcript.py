@@ -50,8 +50,8 @@ class Segment:
     """A stretch of speech of one person.
 
     `speaker` names the face ("face 0"), None where faces were not told apart. `familiarity` says whether it looks like
-    what the model knows: 0 (a stranger, other sentences, nobody speaking) to 1, doubtful below 0.5; None where the model
-    cannot tell (`lipscribe calibrate` teaches it).
+    what the model knows: 0 (a stranger, other sentences, nobody speaking) to 1, doubtful below 0.5; None where the
+    model has no limit for it (`lipscribe calibrate` fits one).
     """
 
     text: str

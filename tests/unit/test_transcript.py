@@ -294,3 +294,14 @@ def test_a_file_name_that_is_no_text_survives_in_json(tmp_path):
     name = os.fsdecode(b"caf\xe9.mpg")
     write_transcript(Transcript(source=name), "json", tmp_path / "out")
     assert Transcript.from_dict(json.loads((tmp_path / "out").read_bytes().decode("utf-8"))).source == name
+
+
+def test_familiarity_is_that_of_the_segments_by_their_lengths():
+    long, short = Segment("a", 0.0, 3.0, familiarity=0.9), Segment("b", 4.0, 5.0, familiarity=0.1)
+    transcript = Transcript((long, short, Segment("c", 6.0, 7.0)))
+    assert transcript.familiarity == pytest.approx(0.7)
+    assert Transcript((Segment("c", 6.0, 7.0),)).familiarity is None
+    record = json.loads(json.dumps(transcript.to_dict()))
+    assert record["familiarity"] == 0.7
+    assert [segment["familiarity"] for segment in record["segments"]] == [0.9, 0.1, None]
+    assert Transcript.from_dict(record) == transcript

@@ -105,7 +105,9 @@ def judge_face(quality: FaceQuality | None, num_frames: int) -> Iterator[Finding
 def reading_warnings(quality: FaceQuality, num_frames: int) -> list[str]:
     """What `inspect` would say of the mouth, for the reader of a transcript; how much of it is seen is said there."""
     findings = judge_face(quality, num_frames)
-    return [f"{finding.text} (lipscribe inspect)" for finding in findings if finding.measure not in ("coverage", "face")]
+    return [
+        f"{finding.text} (lipscribe inspect)" for finding in findings if finding.measure not in ("coverage", "face")
+    ]
 
 
 def _coverage(quality: FaceQuality) -> Iterator[Finding]:

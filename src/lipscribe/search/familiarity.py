@@ -1,10 +1,10 @@
 """Whether what was read looks like what the model knows, or like a stranger, other sentences, or nobody speaking.
 
 A closed vocabulary answers with its words whatever it is shown. What gives a wrong guess away is the network's own
-output: faced with what it knows, it is sure of nearly every frame; elsewhere it wavers between tokens, and a grammar has
-to take tokens that it did not see. Both are measured in nats a frame, as surprise: the entropy of the frame's
-distribution (the baseline of Hendrycks and Gimpel, ICLR 2017, for whole distributions), and how much less likely the
-token that was read is than the frame's best. Each model has its own limit, fitted on clips that it was not trained on.
+output: faced with what it knows, it is sure of nearly every frame; elsewhere it wavers between tokens, and a grammar
+has to take tokens that it did not see. Both are measured in nats a frame, as surprise: the entropy of the frame's
+distribution (as Hendrycks and Gimpel, ICLR 2017, take the largest probability), and how much less likely the token that
+was read is than the frame's best. Each model has its own limit, fitted on clips that it was not trained on.
 """
 
 from collections.abc import Iterable, Sequence
