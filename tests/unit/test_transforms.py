@@ -171,6 +171,21 @@ def test_scale_stays_within_its_limit():
     assert 1.1 < ratios.max() < most + 0.02
 
 
+def test_the_aspect_changes_by_two_fifths_of_the_scale():
+    def sizes(seed: int) -> tuple[float, float]:
+        """How far right and how far down two dots come to lie in the same view, in their distance from the middle."""
+        right, down = (
+            dot_of(augment(scale=0.2)(dot_crops(*at), (0, 1), rng_of(seed))[0]) for at in ((68, 48), (48, 68))
+        )
+        return right[0] / 20.5, down[1] / 20.5
+
+    found = np.array([sizes(seed) for seed in range(80)])
+    aspects, overall = found[:, 0] / found[:, 1], np.sqrt(found.prod(1))
+    for values, most in ((aspects, 1.2 ** (2 * 0.4)), (overall, 1.2)):
+        assert most * 0.97 < values.max() < most * 1.01
+        assert 0.99 / most < values.min() < 1.03 / most
+
+
 def test_brightness_keeps_the_order_of_greys():
     ramp = np.broadcast_to(np.linspace(10, 250, 96).astype(np.uint8), (1, 96, 96))
     plain = crops_to_video(ramp, HEIGHT, WIDTH)

@@ -53,6 +53,27 @@ def test_a_donor_of_another_length_gives_words_from_about_the_same_place():
     made = splice(OWN, [short], 1.0, np.random.default_rng(0))
     assert made.clip.words[0].text == "lay"
     assert made.clip.words[-1].text == "by"
+    four = make("four", *((text, 2 * i, 2 * i + 2) for i, text in enumerate("abcd")), num_frames=9, grey=0)
+    three = make("three", *((text, i, i + 1) for i, text in enumerate("xyz")), num_frames=4, grey=100)
+    # Word 2 of 4 is at 1/3 of its sentence, which is nearest to word 2 of 3, and so is word 3, at 2/3.
+    assert splice(four, [three], 1.0, np.random.default_rng(0)).clip.text == "x y y z"
+    assert splice(three, [four], 1.0, np.random.default_rng(0)).clip.text in ("a b d", "a c d")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "wanted"),
+    [
+        (2.4, 5.4, [102, 103, 104]),
+        (2.6, 5.6, [103, 104, 105]),
+        (2.5, 5.5, [102, 103, 104]),
+        (2.51, 5.51, [103, 104, 105]),
+    ],
+)
+def test_a_word_has_the_frames_whose_middle_lies_in_it(start: float, end: float, wanted: list[int]):
+    words = (WordTime("at", start / 25, end / 25),)
+    donor = PreparedClip(Clip("between", "b.mpg", "at", words), DONOR.crops)
+    made = splice(make("one", ("bin", 2, 5), num_frames=6, grey=0), [donor], 1.0, np.random.default_rng(0))
+    assert greys(made) == [0, 1, *wanted, 5]
 
 
 def test_a_word_shorter_than_a_frame_still_has_one():

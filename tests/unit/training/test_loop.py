@@ -180,7 +180,6 @@ def test_one_line_trains_a_decoder_alone_or_with_ctc(
     assert float(row["train_loss"]) == pytest.approx(wanted)
     assert ("dev_ctc" in row, "dev_greedy_wer" in row) == (ctc_weight > 0, ctc_weight > 0)
     assert float(row["dev_attention"]) > 0
-    assert float(row["dev_wer"]) >= 0
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)])
