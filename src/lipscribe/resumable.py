@@ -1,0 +1,102 @@
+"""Folders that are filled step by step: each says how it was made, and one process at a time writes to it.
+
+A call with the same options resumes what an earlier one began; a call with others is refused.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from lipscribe.atomic import PARTIAL, remove_partial, write_text
+from lipscribe.errors import LipscribeError, ManifestError
+
+LOCK_FILE = ".lock"
+
+
+@contextlib.contextmanager
+def resumable(
+    folder: Path, record_file: str, made_of: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> Iterator[None]:
+    """Claims a folder for what is written to it within the block.
+
+    The folder is made where it is missing, its record is written or compared, and what killed processes left behind is
+    removed.
+
+    Args:
+        record_file: The name of the record in the folder, a JSON file.
+        made_of: The options that what is in the folder depends on, as plain data.
+        defaults: What an older record means that lacks some of them.
+
+    Raises:
+        ManifestError: The folder was made with other options, is damaged or cannot be written.
+        LipscribeError: Another process is writing to it.
+    """
+    wanted = json.loads(json.dumps(made_of))
+    path = folder / record_file
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder))
+            if not path.exists():
+                write_text(path, json.dumps(wanted))
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(found, dict):
+                raise ValueError(f"{record_file} is no record")
+            remove_partial(folder)
+        except (OSError, ValueError) as error:
+            raise ManifestError(f"{folder} cannot be used ({error}): give another --output") from None
+        if other := differences({**(defaults or {}), **found}, wanted):
+            raise ManifestError(
+                f"{folder} was made with other options ({'; '.join(other)}): give another --output, or delete "
+                "the folder"
+            )
+        yield
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes from a folder within the block; the lock of a process that is killed ends with it.
+
+    Raises:
+        LipscribeError: Another process has it.
+        OSError: The folder cannot be written.
+    """
+    path = folder / LOCK_FILE
+    path.touch()  # filelock waits for what it cannot write, as for what another process holds
+    lock = filelock.FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise LipscribeError(
+            f"another process is writing to {folder}: wait until it has finished, or give another --output"
+        ) from None
+    except NotImplementedError:  # a file system without locks
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def holds_other_files(folder: Path, record_file: str) -> bool:
+    """Whether a folder without a record has something in it that no earlier call has written."""
+    if not folder.is_dir() or (folder / record_file).exists():
+        return False
+    return any(entry.name != LOCK_FILE and entry.suffix != PARTIAL for entry in folder.iterdir())
+
+
+def differences(found: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """What a record says otherwise, such as "optim.seed 1, now 2"; entries that are not wanted are left out."""
+    other: list[str] = []
+    for key, value in wanted.items():
+        before = found.get(key)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            other += differences(before, value, f"{prefix}{key}.")
+        elif before != value:
+            other.append(f"{prefix}{key} {before}, now {value}")
+    return other
