@@ -1,6 +1,7 @@
 """Puts a trained model into the package: `python tools/bundle_model.py runs/grid-s1/last report/report.json`.
 
-The weights are the run's; name and card are the config's, with the scores that `lipscribe evaluate` reported.
+The weights are the run's. The card is that of the model which is replaced, or the run's where there is none, with the
+scores that `lipscribe evaluate` reported.
 """
 
 import argparse
@@ -11,7 +12,6 @@ from pathlib import Path
 
 from lipscribe.models.spec import SPEC_FILE, WEIGHTS_FILE, load_spec
 from lipscribe.schema import to_dict
-from lipscribe.training.config import load_config
 from lipscribe.zoo.registry import BUNDLED
 
 
@@ -19,16 +19,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, help="the model's folder")
     parser.add_argument("report", type=Path, help="report.json of its evaluation")
-    parser.add_argument("--config", type=Path, default=Path("grid-s1"))
     args = parser.parse_args()
     spec = load_spec(args.model)
     report = json.loads(args.report.read_text(encoding="utf-8"))
     scores = {f"dev_{name}": round(report[name]["rate"], 4) for name in ("wer", "cer")}
     for method in report["methods"]:
         scores[f"dev_wer_{method['method'].replace(' + ', '_')}"] = round(method["wer"]["rate"], 4)
-    model = load_config(args.config).model
-    spec = replace(spec, name=model.name, card=replace(model.card, scores=scores))
     target = BUNDLED / spec.name
+    card = load_spec(target).card if (target / SPEC_FILE).is_file() else spec.card
+    spec = replace(spec, card=replace(card, scores=scores))
     target.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(args.model / WEIGHTS_FILE, target / WEIGHTS_FILE)
     (target / SPEC_FILE).write_text(json.dumps(to_dict(spec), indent=2) + "\n", encoding="utf-8")

@@ -14,6 +14,13 @@ Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
 
 
+def available_cpus() -> int:
+    """Processors that this process may use: a scheduler or a container may leave it fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Processes:
     """Processes that work side by side.
 
@@ -22,7 +29,7 @@ class Processes:
     """
 
     def __init__(self, number: int | None = None):
-        self.number = number or os.cpu_count() or 1
+        self.number = number or available_cpus()
         self.pool = self._start(self.number)
 
     def __enter__(self) -> "Processes":

@@ -2,8 +2,24 @@
 
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 
 from lipscribe.errors import ConfigError
+
+
+def read_text(path: Path | str) -> str:
+    """The text of a file in UTF-8, with or without the mark (BOM) that Windows programs begin it with.
+
+    Raises:
+        OSError: It cannot be read.
+        UnicodeDecodeError: It is not in UTF-8.
+    """
+    return Path(path).read_text(encoding="utf-8-sig")
+
+
+def count_of(number: int, thing: str) -> str:
+    """Such as "1 clip" and "2 clips"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def collapse_spaces(text: str) -> str:

@@ -1,12 +1,14 @@
 """Processes: outcomes in order, a crash that costs one task, errors that reach the caller."""
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
 
 from lipscribe.errors import VideoError
-from lipscribe.processes import Processes
+from lipscribe.processes import Processes, available_cpus
 
 
 def work(task: int) -> tuple[int, int]:
@@ -39,3 +41,19 @@ def test_a_crash_costs_its_task_and_the_next_tasks_are_done_too():
 def test_an_error_of_a_task_reaches_the_caller():
     with Processes(1) as processes, pytest.raises(VideoError, match="7 is no video"):
         list(processes.outcomes(work, [1, 7], crashed))
+
+
+ONE_CPU = """
+import os
+from lipscribe.processes import Processes
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+with Processes() as processes:
+    print(processes.number)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs processors that can be left to others")
+def test_there_are_no_more_processes_than_processors_that_may_be_used():
+    done = subprocess.run([sys.executable, "-c", ONE_CPU], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+    assert 1 <= available_cpus() <= os.cpu_count()

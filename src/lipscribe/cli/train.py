@@ -1,5 +1,6 @@
 """`lipscribe train`."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -9,7 +10,10 @@ def train(
     config: Annotated[
         str, typer.Argument(help="A YAML file, or one of the names that `lipscribe configs` lists.", show_default=False)
     ],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Continue after the last finished epoch."),
+    ] = False,
     output: Annotated[str | None, typer.Option(help="Run folder, instead of the config's.", show_default=False)] = None,
     data: Annotated[
         str | None, typer.Option(help="Prepared folder, instead of the config's.", show_default=False)
@@ -28,6 +32,7 @@ def train(
 
       lipscribe train mine.yaml --start-from runs/few-clips --output runs/warm
     """
+    from lipscribe.cli.bars import bars
     from lipscribe.training.config import load_config
     from lipscribe.training.loop import train as run
 
@@ -36,4 +41,6 @@ def train(
     if epochs is not None:
         changes["optim__steps"] = None  # which would replace the epochs
     settings = load_config(config, **changes)
-    print(run(settings, resume=resume))
+    with bars() as progress:
+        folder = run(settings, resume, progress, lambda line: print(line, file=sys.stderr))
+    print(folder)

@@ -48,6 +48,14 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class ClipLength:
+    """One clip of an epoch, without its pictures."""
+
+    clip: Clip
+    num_frames: int
+
+
+@dataclass(frozen=True)
 class Sample:
     """One clip of a batch, before padding; the fields are those of `Batch` without B."""
 
@@ -88,8 +96,9 @@ class ShardDataset:
         normalisation: Normalisation = "frame",
     ):
         limits = folders if isinstance(folders, Mapping) else {str(folders): None}
-        self.limits = {folder: limit for folder, limit in limits.items() if limit is not None}
+        self.limits = {Path(folder): limit for folder, limit in limits.items() if limit is not None}
         self.shards = [shard for folder in limits for shard in find_shards(folder, split)]
+        self.split = split
         self.tokenizer = tokenizer
         self.height, self.width, self.normalisation = height, width, normalisation
         self.augment = augment
@@ -97,10 +106,46 @@ class ShardDataset:
         self.shuffle_buffer = shuffle_buffer
         self.seed = seed
         self.margin = 0.0
+        self._length: int | None = None
+        self._kept: set[tuple[Path, str]] = set()  # folder and id of the clips that limits leave, once they are known
 
     def __len__(self) -> int:
         """Clips in an epoch; counting them reads every shard once."""
-        return sum(1 for _ in self._chosen(self.shards))
+        if self._length is None:
+            self._length = len(self.scan())
+        return self._length
+
+    def scan(self) -> list[ClipLength]:
+        """Reads every shard once: the clips of an epoch, in the order in which they are stored.
+
+        Raises:
+            ManifestError: Shards cannot be read (all are named), hold no clip, or fewer than a limit wants.
+        """
+        found: list[tuple[Path, ClipLength]] = []
+        damaged: list[str] = []
+        for shard in self.shards:
+            try:
+                clips = [ClipLength(prepared.clip, len(prepared.crops)) for prepared in self._read(shard)]
+            except ManifestError as error:
+                damaged.append(str(error))
+                continue
+            found += [(shard.parent, clip) for clip in clips]
+        if damaged:
+            raise ManifestError("; ".join(damaged))
+        if not found:
+            raise ManifestError(f"{self.shards[0]} and its like hold no clip: status.jsonl beside them says why")
+        for folder, limit in self.limits.items():
+            ids = sorted(clip.clip.id for place, clip in found if place == folder)
+            if limit > len(ids):
+                raise ManifestError(f"limit is {limit} clips, the split has {len(ids)} in {folder}")
+            chosen = np.random.default_rng(self.seed).permutation(ids)[:limit]
+            self._kept |= {(folder, str(clip_id)) for clip_id in chosen}
+        clips = [clip for folder, clip in found if self._keeps(folder, clip.clip)]
+        self._length = len(clips)
+        return clips
+
+    def _keeps(self, folder: Path, clip: Clip) -> bool:
+        return folder not in self.limits or (folder, clip.id) in self._kept
 
     def batches(self, batch_size: int, epoch: int = 0, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
         """One epoch. With several processes each gets every `world_size`-th clip.
@@ -136,24 +181,16 @@ class ShardDataset:
             yield held[i]
 
     def _chosen(self, shards: list[Path]) -> Iterator[PreparedClip]:
-        limited = {Path(folder) for folder in self.limits}
-        keep = set().union(*(self._chosen_of(folder, limit) for folder, limit in self.limits.items()))
+        if self.limits and not self._kept:
+            self.scan()
         empty = True
         for shard in shards:
             for prepared in self._read(shard):
                 empty = False
-                if shard.parent not in limited or (shard.parent, prepared.clip.id) in keep:
+                if self._keeps(shard.parent, prepared.clip):
                     yield prepared
         if empty:
             raise ManifestError(f"{self.shards[0]} and its like hold no clip: status.jsonl beside them says why")
-
-    def _chosen_of(self, folder: str, limit: int) -> set[tuple[Path, str]]:
-        """Folder and id of the clips that a limit leaves."""
-        shards = [shard for shard in self.shards if shard.parent == Path(folder)]
-        ids = sorted(prepared.clip.id for shard in shards for prepared in self._read(shard))
-        if limit > len(ids):
-            raise ManifestError(f"limit is {limit} clips, the split has {len(ids)} in {folder}")
-        return {(Path(folder), clip_id) for clip_id in np.random.default_rng(self.seed).permutation(ids)[:limit]}
 
     def _read(self, shard: Path) -> Iterator[PreparedClip]:
         if self.cache is None:

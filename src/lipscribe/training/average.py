@@ -27,11 +27,16 @@ class MovingAverage(nn.Module):
         shared = [getattr(model, name) for name in frozen] if decay else [model]
         self.module: LipReader = deepcopy(model, {id(part): part for part in shared})  # shared parts are not copied
         self.register_buffer("num_steps", torch.tensor(0))
+        # Whether a step was taken in, None where only the buffer knows: asking it makes the CPU wait for a GPU.
+        self._begun: bool | None = None
+        self.register_load_state_dict_post_hook(_forget_begun)
 
     @torch.no_grad()
     def update(self, model: LipReader) -> None:
         """Takes the weights after a step in; after the first step they are the average."""
-        decay = self.decay if self.num_steps else 0.0
+        if self._begun is None:
+            self._begun = bool(self.num_steps)
+        decay = self.decay if self._begun else 0.0
         pairs = [(own, new) for own, new in zip(_tensors(self.module), _tensors(model), strict=True) if own is not new]
         means = [(own, new) for own, new in pairs if own.is_floating_point() and decay]
         if means:
@@ -40,6 +45,11 @@ class MovingAverage(nn.Module):
             if not (own.is_floating_point() and decay):
                 own.copy_(new)
         self.num_steps += 1
+        self._begun = True
+
+
+def _forget_begun(average: MovingAverage, _: object) -> None:
+    average._begun = None
 
 
 def _tensors(model: nn.Module) -> list[Tensor]:

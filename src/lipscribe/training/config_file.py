@@ -69,7 +69,7 @@ def whole_config(name: str) -> str:
 
 
 def _read_with_base(path: Path, clean: Callable[[dict], dict], users: tuple[Path, ...]) -> dict[str, Any]:
-    """A config as plain data, laid over that of its base; `users` are the files that build on it."""
+    """A config as plain data, laid over that of its base, less its card; `users` are the files that build on it."""
     if path.resolve() in users:
         raise ConfigError(f"{path} is its own base, through {len(users)} files: take one `base` out")
     data = _read(path)
@@ -80,7 +80,10 @@ def _read_with_base(path: Path, clean: Callable[[dict], dict], users: tuple[Path
         raise ConfigError(f"{path}: base is {base!r}, wanted the name of a config beside it")
     beside = path.parent / base
     found = beside if beside.is_file() else find_config(base)
-    return laid_over(_read_with_base(found, clean, (*users, path.resolve())), data, clean)
+    below = _read_with_base(found, clean, (*users, path.resolve()))
+    if isinstance(model := below.get("model"), dict):
+        model.pop("card", None)  # it tells of the model that the base makes
+    return laid_over(below, data, clean)
 
 
 def laid_over(base: dict[str, Any], data: dict[str, Any], clean: Callable[[dict], dict] = dict) -> dict[str, Any]:

@@ -2,19 +2,18 @@
 
 import csv
 import io
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from lightning.fabric.loggers import Logger, TensorBoardLogger
-from tqdm import tqdm
 
 from lipscribe.atomic import write_text
 
 METRICS_FILE = "metrics.csv"
 
 
-def tensorboard(output: Path) -> list[Logger]:
-    """The TensorBoard logger of a run, none where TensorBoard is absent."""
+def tensorboard(output: Path, say: Callable[[str], None]) -> list[Logger]:
+    """The TensorBoard logger of a run, none where TensorBoard is absent, which `say` is told."""
     try:
         return [TensorBoardLogger(output, name="logs", version="tensorboard")]
     except ModuleNotFoundError:
@@ -40,8 +39,3 @@ def log_row(output: Path, epoch: int, metrics: dict[str, float]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
-
-
-def say(line: str) -> None:
-    """A line on stderr that does not tear the progress bar."""
-    tqdm.write(line, file=sys.stderr)

@@ -1,64 +1,90 @@
 """The training loop, to be read from top to bottom."""
 
+import logging
 import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
-import yaml
 from lightning.fabric import Fabric
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 from torch.optim.lr_scheduler import LambdaLR
-from tqdm import tqdm
 
-from lipscribe.atomic import write_text, writing
-from lipscribe.data.dataset import ShardDataset
-from lipscribe.data.shards import check_crop
+from lipscribe.atomic import writing
 from lipscribe.errors import CheckpointError, ConfigError
 from lipscribe.models.builders import build_reader
-from lipscribe.schema import to_dict
+from lipscribe.models.reader import LipReader
+from lipscribe.models.spec import ModelSpec
+from lipscribe.progress import Progress, tracked
 from lipscribe.tokenizer import END
 from lipscribe.training.average import MovingAverage
+from lipscribe.training.card import card_of_run, with_scores
+from lipscribe.training.checks import RunData, load_data
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.distilling import distil_losses, load_teacher
 from lipscribe.training.freezing import freeze, set_training
-from lipscribe.training.logs import log_row, say, tensorboard
+from lipscribe.training.logs import log_row, tensorboard
 from lipscribe.training.losses import attention_loss, ctc_loss, frame_loss
+from lipscribe.training.run_folder import RESUME_FILE, run_folder
 from lipscribe.training.scoring import dev_scores
-from lipscribe.transforms import Augment
 from lipscribe.zoo.checkpoint import save_checkpoint, start_from
 from lipscribe.zoo.registry import find_model
 
-RESUME_FILE = "last.ckpt"
+_LOG = logging.getLogger(__name__)
 
 
-def train(config: TrainConfig, resume: bool = False) -> Path:
-    """Trains a model. More than 60 lines on purpose: the loop is to be read in one piece.
+def train(
+    config: TrainConfig,
+    resume: bool = False,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = _LOG.info,
+) -> Path:
+    """Trains a model.
 
     Args:
-        resume: Go on from the last finished epoch of an earlier run in the same folder. The result equals that of a
-            run that was never interrupted: everything random is drawn from the seed and the epoch.
+        resume: Continue after the last finished epoch of an earlier run in the same folder. The result equals that of a
+            run that was never interrupted: everything random is drawn from the seed and the epoch. With more epochs
+            than the earlier run had, the learning rate continues on the longer schedule.
+        progress: Told of the steps of each epoch.
+        say: Told of each epoch's metrics, a line.
 
     Returns:
         The folder of the final model, `<output>/last`; `<output>/best` is the one with the fewest errors on dev.
 
     Raises:
         ConfigError: The folder holds another run, or nothing to resume; the clips' crops are not the model's kind;
-            or the teacher does not fit.
+            the teacher does not fit; or the loss is no longer finite.
         CheckpointError: The model to start from, the teacher or the state to resume from is missing or damaged.
-        ManifestError: The prepared clips are missing or damaged.
+        ManifestError: Clips are missing, damaged or of no use; all faults are listed before the first step.
+        LipscribeError: Another process is writing to the run's folder.
     """
-    output = Path(config.output)
-    train_set, dev_set = _datasets(config)
-    optim, spec = config.optim, config.trained_model
-    teacher = load_teacher(config.teacher, spec, optim.distil_weight) if config.teacher else None
-    _claim(output, config, resume)
+    data = load_data(config)
+    spec = config.trained_model
+    spec = replace(spec, card=card_of_run(config, spec, data.train_clips))
+    teacher = load_teacher(config.teacher, spec, config.optim.distil_weight) if config.teacher else None
+    with run_folder(config, resume) as output:
+        _train(config, spec, data, teacher, output, resume, progress, say)
+    return output / "last"
+
+
+def _train(
+    config: TrainConfig,
+    spec: ModelSpec,
+    data: RunData,
+    teacher: LipReader | None,
+    output: Path,
+    resume: bool,
+    progress: Progress | None,
+    say: Callable[[str], None],
+) -> None:
+    """Trains what `train` has checked. More than 60 lines on purpose: the loop is to be read in one piece."""
+    optim, train_set = config.optim, data.train_set
     precision = _best_precision() if optim.precision == "auto" else optim.precision
-    fabric = Fabric(accelerator="auto", devices=config.devices, precision=precision, loggers=tensorboard(output))
+    fabric = Fabric(accelerator="auto", devices=config.devices, precision=precision, loggers=tensorboard(output, say))
     fabric.launch()
     steps_per_epoch = math.ceil(len(train_set) // fabric.world_size / optim.batch_size)
     epochs = math.ceil(optim.steps / steps_per_epoch) if optim.steps else optim.epochs
@@ -92,8 +118,8 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         set_training(model.module, config.freeze)
         started, sums = time.monotonic(), defaultdict(float)
         batches = train_set.batches(optim.batch_size, epoch, fabric.global_rank, fabric.world_size)
-        bar = tqdm(batches, desc=f"epoch {epoch + 1}/{epochs}", total=steps_per_epoch, leave=False, disable=None)
-        for batch in bar:
+        seen = progress if fabric.is_global_zero else None
+        for batch in tracked(batches, seen, f"epoch {epoch + 1}/{epochs}", steps_per_epoch):
             batch = batch.to(fabric.device)
             with fabric.autocast():  # Fabric does it for a marked method on several devices only
                 log_probs, expected = model.forward_train(
@@ -111,30 +137,35 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
                 losses |= distil_losses((log_probs, expected), shown, batch, optim.distil_temperature, ends)
             losses["loss"] = sum(weights[name] * loss for name, loss in losses.items())
             fabric.backward(losses["loss"])
-            fabric.clip_gradients(model, optimizer, max_norm=optim.clip_norm)
+            # Whether all is finite is looked at once an epoch: each look makes the CPU wait for a GPU.
+            fabric.clip_gradients(model, optimizer, max_norm=optim.clip_norm, error_if_nonfinite=False)
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
             average.update(model.module)
             for name, value in losses.items():
-                sums[name] += value.item()
-            bar.set_postfix(loss=f"{losses['loss'].item():.3f}")
+                sums[name] = sums[name] + value.detach().float()
 
-        metrics = {f"train_{name}": value / steps_per_epoch for name, value in sums.items()}
+        metrics = {f"train_{name}": float(value) / steps_per_epoch for name, value in sums.items()}
+        if not math.isfinite(metrics["train_loss"]):
+            raise ConfigError(
+                f"the loss is {metrics['train_loss']} in epoch {epoch + 1}: start again in another output, with "
+                "optim.precision 32-true or a lower optim.learning_rate"
+            )
         metrics |= {"learning_rate": schedule.get_last_lr()[0], "epoch_seconds": time.monotonic() - started}
         if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == epochs:
-            metrics |= dev_scores(average.module, dev_set.batches(optim.batch_size), spec, fabric)
+            metrics |= dev_scores(average.module, data.dev_set.batches(optim.batch_size), spec, fabric)
         fabric.log_dict(metrics, step=epoch + 1)
         if fabric.is_global_zero:
             log_row(output, epoch + 1, metrics)
             say(f"epoch {epoch + 1:3d}  " + "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
-            save_checkpoint(output / "last", spec, average.module.state_dict())
+            scored = replace(spec, card=with_scores(spec.card, metrics))
+            save_checkpoint(output / "last", scored, average.module.state_dict())
             if metrics.get("dev_wer", math.inf) < best:
                 best = metrics["dev_wer"]
-                save_checkpoint(output / "best", spec, average.module.state_dict())
+                save_checkpoint(output / "best", scored, average.module.state_dict())
             # Written last: what is interrupted before this line is simply done again.
             _save_state(output / RESUME_FILE, saved, epoch + 1, best)
-    return output / "last"
 
 
 def _best_precision() -> str:
@@ -147,47 +178,6 @@ def _best_precision() -> str:
         known = getattr(torch.cpu, "get_capabilities", dict)()
         able = any(has is True and "bf16" in name for name, has in known.items())
     return "bf16-mixed" if able else "32-true"
-
-
-@rank_zero_only  # of several processes the first makes the folder, before it starts the others
-def _claim(output: Path, config: TrainConfig, resume: bool) -> None:
-    """Makes the run's folder, or checks that it is this run's."""
-    text = yaml.safe_dump(to_dict(config), sort_keys=False)
-    path = output / "config.yaml"
-    if resume and not (output / RESUME_FILE).exists():
-        raise ConfigError(f"{output} has no {RESUME_FILE} to resume from: leave out --resume")
-    if resume and (not path.exists() or path.read_text(encoding="utf-8") != text):
-        raise ConfigError(f"{path} differs from the config given: resume with the same settings, or set another output")
-    if not resume and (output / RESUME_FILE).exists():
-        raise ConfigError(f"{output} holds a run already: add --resume to go on with it, or set another output")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
-    except OSError as error:
-        raise ConfigError(f"output {output} cannot be written ({error.strerror}): set another output") from None
-
-
-def _datasets(config: TrainConfig) -> tuple[ShardDataset, ShardDataset]:
-    data, size = config.data, config.model.input
-    common = {
-        "tokenizer": config.model.tokenizer,
-        "height": size.height,
-        "width": size.width,
-        "normalisation": size.normalisation,
-        "cache": data.cache,
-    }
-    augment = Augment(config.augment, size.height, size.width, size.normalisation)
-    train_set = ShardDataset(
-        {data.folder: data.limit} | dict.fromkeys(data.also, data.also_limit),
-        data.train_split,
-        augment=augment,
-        seed=config.seed,
-        **common,
-    )
-    train_set.margin = config.optim.frame_margin
-    for folder in (data.folder, *data.also):
-        check_crop(folder, size.crop)
-    return train_set, ShardDataset({data.folder: None}, data.dev_split, **common)
 
 
 def _one_cycle(num_steps: int, warmup: float) -> Callable[[int], float]:

@@ -34,11 +34,11 @@ def frame_loss(log_probs: Tensor, batch: Batch, label_smoothing: float) -> Tenso
     Returns:
         () float32, the mean over all frames whose token is known; 0 where there are none.
     """
-    if not (batch.frame_tokens >= 0).any():
-        return log_probs.sum() * 0
-    return F.cross_entropy(
-        log_probs.flatten(0, 1), batch.frame_tokens.flatten(), ignore_index=-1, label_smoothing=label_smoothing
+    tokens = batch.frame_tokens.flatten()
+    total = F.cross_entropy(
+        log_probs.flatten(0, 1), tokens, ignore_index=-1, label_smoothing=label_smoothing, reduction="sum"
     )
+    return total / (tokens >= 0).sum().clamp(min=1)  # no question whether there are any: a GPU would have to answer it
 
 
 def attention_loss(expected: Tensor, batch: Batch, label_smoothing: float, end: int = END) -> Tensor:

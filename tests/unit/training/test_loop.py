@@ -1,6 +1,7 @@
 """Training: a run is decided by its config alone, however often it is interrupted."""
 
 import csv
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +12,11 @@ import pytest
 import torch
 
 from lipscribe.data.shards import read_shard, write_shard
-from lipscribe.errors import CheckpointError, ConfigError, ManifestError
+from lipscribe.errors import CheckpointError, ConfigError, LipscribeError, ManifestError
+from lipscribe.models.spec import Card
+from lipscribe.resumable import LOCK_FILE, locked
 from lipscribe.training import loop
+from lipscribe.training.checks import load_data
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.loop import RESUME_FILE, train
 from lipscribe.transforms import crops_to_video, normalise_fixed
@@ -83,10 +87,10 @@ def test_steps_mean_the_same_for_any_number_of_clips(
 
 def test_what_a_run_leaves_behind(straight: Path, toy_config: MakeConfig):
     names = {path.name for path in straight.iterdir()}
-    assert names == {"config.yaml", "metrics.csv", RESUME_FILE, "best", "last", "logs"}
+    assert names == {"config.yaml", "metrics.csv", RESUME_FILE, "best", "last", "logs", LOCK_FILE}
     assert list((straight / "logs" / "tensorboard").glob("events.out.tfevents.*"))
     spec, reader = load_checkpoint(straight / "last")
-    assert spec == toy_config(straight).model
+    assert replace(spec, card=Card()) == toy_config(straight).model
     averaged = state_of(straight)["average"]
     for name, tensor in reader.state_dict().items():
         assert torch.equal(tensor, averaged[f"module.{name}"].half().to(tensor.dtype))
@@ -140,6 +144,59 @@ def test_a_finished_run_resumed_stays_as_it_is(toy_config: MakeConfig, tmp_path:
     before = weights(tmp_path / "run")
     assert train(config, resume=True) == tmp_path / "run" / "last"
     assert weights(tmp_path / "run") == before
+
+
+def test_a_finished_run_is_resumed_with_more_epochs_and_in_another_place(toy_config: MakeConfig, tmp_path: Path):
+    train(toy_config(tmp_path / "run", optim={"epochs": 2}))
+    (tmp_path / "run").rename(tmp_path / "moved")
+    train(toy_config(tmp_path / "moved", optim={"epochs": 3}), resume=True)
+    assert [row["epoch"] for row in log_of(tmp_path / "moved")] == ["1", "2", "3"]
+    assert state_of(tmp_path / "moved")["epoch"] == 3
+    assert "epochs: 3" in (tmp_path / "moved" / "config.yaml").read_text()
+    with pytest.raises(ConfigError, match=r"\(optim.batch_size 4, now 2\): resume with the same settings"):
+        train(toy_config(tmp_path / "moved", optim={"epochs": 4, "batch_size": 2}), resume=True)
+
+
+def test_a_config_of_an_older_version_lacks_what_is_new(toy_config: MakeConfig, tmp_path: Path):
+    config = toy_config(tmp_path / "run", optim={"epochs": 1})
+    train(config)
+    path = tmp_path / "run" / "config.yaml"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if "sampling" not in line))
+    train(config, resume=True)
+    path.write_text("[")
+    with pytest.raises(ConfigError, match=r"config.yaml cannot be read \(.*\): set another output"):
+        train(config, resume=True)
+
+
+def test_two_processes_do_not_train_in_one_folder(toy_config: MakeConfig, tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    with locked(tmp_path / "run"), pytest.raises(LipscribeError, match=r"another process is writing to .*run: wait"):
+        train(toy_config(tmp_path / "run"))
+
+
+def test_steps_and_metrics_are_reported_and_nothing_is_printed(
+    toy_config: MakeConfig, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    steps: list[tuple[str, int, int | None]] = []
+    said: list[str] = []
+    train(toy_config(tmp_path / "run", optim={"epochs": 2}), False, lambda *step: steps.append(step), said.append)
+    assert steps == [(f"epoch {epoch}/2", done, 3) for epoch in (1, 2) for done in range(4)]
+    assert [line[:9] for line in said] == ["epoch   1", "epoch   2"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_spoils_nothing(
+    toy_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = toy_config(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        original, calls = loop.ctc_loss, iter(range(100))
+        patch.setattr(loop, "ctc_loss", lambda *args: original(*args) * (1 if next(calls) < 4 else math.inf))
+        with pytest.raises(ConfigError, match=r"the loss is (nan|inf) in epoch 2: start again in another output, with"):
+            train(config)
+    assert state_of(tmp_path / "run")["epoch"] == 1
+    train(config, resume=True)
+    assert state_of(tmp_path / "run")["epoch"] == 4
 
 
 def test_without_averaging_the_model_itself_is_saved(toy_config: MakeConfig, tmp_path: Path):
@@ -223,11 +280,9 @@ def test_the_learning_rate_rises_along_a_line_and_falls_along_half_a_cosine():
 
 
 def test_a_folder_that_holds_a_run(straight: Path, toy_config: MakeConfig):
-    with pytest.raises(
-        ConfigError, match=r"straight holds a run already: add --resume to go on with it, or set another"
-    ):
+    with pytest.raises(ConfigError, match=r"straight holds a run already: add --resume to resume it, or set another"):
         train(toy_config(straight))
-    with pytest.raises(ConfigError, match=r"config.yaml differs from the config given: resume with the same settings"):
+    with pytest.raises(ConfigError, match=r"config.yaml differs from the config given \(seed 1, now 9\): resume"):
         train(toy_config(straight, seed=9), resume=True)
 
 
@@ -251,7 +306,8 @@ def test_a_model_that_reads_other_crops_with_fixed_normalisation_is_trained_on_t
     (tmp_path / "other" / "prepare.json").write_text('{"crop": "auto-avsr"}')
     model = {"input": {"height": 32, "width": 48, "crop": "auto-avsr", "normalisation": "fixed"}}
     config = toy_config(tmp_path / "run", data={"folder": str(tmp_path / "other")}, model=model)
-    train_set, dev_set = loop._datasets(config)
+    data = load_data(config)
+    train_set, dev_set = data.train_set, data.dev_set
     assert train_set.augment.normalise is normalise_fixed
     (batch,) = dev_set.batches(4)
     crops = next(read_shard(dev_set.shards[0])).crops

@@ -47,4 +47,4 @@ def test_an_interruption_tells_how_to_go_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "train", interrupted)
-    assert run(config) == (1, "", "interrupted: go on with --resume\n")
+    assert run(config) == (1, "", "interrupted: --resume continues after the last finished epoch\n")

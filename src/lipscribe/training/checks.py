@@ -1,0 +1,138 @@
+"""The clips of a run, checked before its first step: all faults are listed at once, and none ends it midway."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
+
+from lipscribe.data.dataset import ClipLength, ShardDataset
+from lipscribe.data.shards import check_crop
+from lipscribe.errors import LipscribeError, ManifestError
+from lipscribe.text import count_of
+from lipscribe.tokenizer import Tokenizer
+from lipscribe.training.config import TrainConfig
+from lipscribe.transforms import Augment
+from lipscribe.units import MODEL_FPS, Seconds
+
+WORD_TIME_SLACK: Seconds = 0.1  # how far words may reach past the end of a clip, as `prepare` allows
+SHOWN = 3  # ids that a message names
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The clips that a run learns from and is scored on.
+
+    Attributes:
+        train_clips, dev_clips: What was found in the sets when they were checked.
+    """
+
+    train_set: ShardDataset
+    dev_set: ShardDataset
+    train_clips: list[ClipLength]
+    dev_clips: list[ClipLength]
+
+
+def load_data(config: TrainConfig) -> RunData:
+    """The train and dev sets of a config, whose every clip can be learned from or scored.
+
+    Raises:
+        ConfigError: The crops of a folder are not of the model's kind.
+        ManifestError: Shards or whole splits are missing, damaged or empty; texts are outside the vocabulary, or longer
+            than CTC can align to their clips; or word times lie outside their clips. All that is wrong is listed, with
+            numbers and the first ids.
+    """
+    data, size = config.data, config.model.input
+    for folder in (data.folder, *data.also):
+        check_crop(folder, size.crop)
+    faults: list[str] = []
+    tokenizer = config.model.tokenizer
+    common = {
+        "tokenizer": tokenizer,
+        "height": size.height,
+        "width": size.width,
+        "normalisation": size.normalisation,
+        "cache": data.cache,
+    }
+    augment = Augment(config.augment, size.height, size.width, size.normalisation)
+    folders = {data.folder: data.limit} | dict.fromkeys(data.also, data.also_limit)
+    train_set = _attempt(
+        lambda: ShardDataset(folders, data.train_split, augment=augment, seed=config.seed, **common), faults
+    )
+    dev_set = _attempt(lambda: ShardDataset(data.folder, data.dev_split, **common), faults)
+    found = []
+    for dataset in (train_set, dev_set):
+        if dataset is not None:
+            dataset.margin = config.optim.frame_margin if dataset is train_set else 0.0
+            faults += missing_shards(dataset)
+            found.append(_attempt(dataset.scan, faults) or [])
+            faults += clip_faults(found[-1], dataset.split, tokenizer, config.trained_model.ctc)
+    if found and 0 < len(found[0]) < config.devices:
+        faults.append(
+            f"{count_of(len(found[0]), 'train clip')} is too few for {config.devices} devices: set fewer devices"
+        )
+    if faults:
+        count = count_of(len(faults), "fault")
+        raise ManifestError(f"training cannot start, {count} in its clips: {'; '.join(faults)}")
+    assert train_set is not None and dev_set is not None  # else there were faults
+    return RunData(train_set, dev_set, *found)
+
+
+def _attempt(work: Callable[[], Result], faults: list[str]) -> Result | None:
+    try:
+        return work()
+    except ManifestError as error:
+        faults.append(str(error))
+        return None
+
+
+def missing_shards(dataset: ShardDataset) -> list[str]:
+    """Shards that are not there, although the file with the status of their clips is, which `prepare` writes last."""
+    faults = []
+    for folder in dict.fromkeys(shard.parent for shard in dataset.shards):
+        there = {shard.stem for shard in dataset.shards if shard.parent == folder}
+        statuses = sorted(path.stem for path in folder.glob(f"{dataset.split}-*.jsonl"))
+        lost = [name for name in statuses if name not in there and name.rsplit("-", 1)[0] == dataset.split]
+        if lost:
+            faults.append(f"{folder} lacks shards ({_named(lost)}): copy or prepare them again")
+    return faults
+
+
+def clip_faults(clips: list[ClipLength], split: str, tokenizer: Tokenizer, ctc: bool) -> list[str]:
+    """What is wrong with the texts and word times of clips, a line a kind of fault.
+
+    Args:
+        ctc: Whether CTC has to align the texts to the frames: it needs a frame a token, and one more between two
+            tokens that are alike.
+    """
+    ids: dict[str, list[str]] = defaultdict(list)
+    first: dict[str, str] = {}
+
+    def fault(kind: str, clip_id: str, detail: str) -> None:
+        ids[kind].append(clip_id)
+        first.setdefault(kind, detail)
+
+    for clip, num_frames in ((found.clip, found.num_frames) for found in clips):
+        try:
+            tokens = tokenizer.encode(clip.text)
+        except LipscribeError as error:
+            fault("a text outside the vocabulary", clip.id, str(error))
+            continue
+        needed = len(tokens) + sum(one == other for one, other in pairwise(tokens))
+        if not tokens:
+            fault("a text without tokens", clip.id, repr(clip.text))
+        elif ctc and needed > num_frames:
+            fault("a text too long for its clip", clip.id, f"{clip.text!r} needs {needed} frames and has {num_frames}")
+        end, duration = max((word.end for word in clip.words), default=0.0), num_frames / MODEL_FPS
+        if end > duration + WORD_TIME_SLACK:
+            fault("word times past its end", clip.id, f"the words end at {end:.2f} s, the clip at {duration:.2f} s")
+    return [
+        f"{len(found)} of {len(clips)} {split} clips have {kind} ({_named(found)}): {first[kind]}"
+        for kind, found in ids.items()
+    ]
+
+
+def _named(ids: list[str]) -> str:
+    return ", ".join(ids[:SHOWN]) + (", ..." if len(ids) > SHOWN else "")

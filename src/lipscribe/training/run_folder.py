@@ -1,0 +1,69 @@
+"""The folder of a run: whose run it is, and that one process at a time writes to it."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+from lipscribe.atomic import write_text
+from lipscribe.errors import ConfigError
+from lipscribe.resumable import differences, locked
+from lipscribe.schema import from_dict, to_dict
+from lipscribe.training.config import TrainConfig
+
+CONFIG_FILE = "config.yaml"
+RESUME_FILE = "last.ckpt"
+
+
+@contextlib.contextmanager
+def run_folder(config: TrainConfig, resume: bool) -> Iterator[Path]:
+    """Makes a run's folder, or checks that it is this run's, and keeps other processes from it within the block.
+
+    A run may be resumed with more epochs, and after its folder was moved; all other settings have to be the same.
+
+    Raises:
+        ConfigError: The folder holds another run, one that is not resumed, or none to resume; or cannot be written.
+        LipscribeError: Another process is writing to it.
+    """
+    output = Path(config.output)
+    if rank_zero_only.rank != 0:  # the first of several processes has the folder
+        yield output
+        return
+    if resume and not (output / RESUME_FILE).exists():
+        raise ConfigError(f"{output} has no {RESUME_FILE} to resume from: leave out --resume")
+    with contextlib.ExitStack() as stack:
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(output))
+            _check(output, config, resume)
+            write_text(output / CONFIG_FILE, yaml.safe_dump(to_dict(config), sort_keys=False))
+        except OSError as error:
+            raise ConfigError(f"output {output} cannot be written ({error.strerror}): set another output") from None
+        yield output
+
+
+def _check(output: Path, config: TrainConfig, resume: bool) -> None:
+    path = output / CONFIG_FILE
+    if not resume:
+        if (output / RESUME_FILE).exists():
+            raise ConfigError(f"{output} holds a run already: add --resume to resume it, or set another output")
+        return
+    try:
+        found = _comparable(from_dict(TrainConfig, yaml.safe_load(path.read_text(encoding="utf-8")), str(path)))
+    except (FileNotFoundError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} cannot be read ({reason}): set another output") from None
+    if other := differences(found, _comparable(config)):
+        raise ConfigError(
+            f"{path} differs from the config given ({'; '.join(other)}): resume with the same settings, of which only "
+            "the number of epochs may change, or set another output"
+        )
+
+
+def _comparable(config: TrainConfig) -> dict[str, Any]:
+    settings = to_dict(config)
+    del settings["output"], settings["optim"]["epochs"], settings["optim"]["steps"]
+    return settings
