@@ -69,7 +69,7 @@ def load_data(config: TrainConfig) -> RunData:
             faults += missing_shards(dataset)
             found.append(_attempt(dataset.scan, faults) or [])
             faults += clip_faults(found[-1], dataset.split, tokenizer, config.trained_model.ctc)
-    if found and 0 < len(found[0]) < config.devices:
+    if train_set is not None and 0 < len(found[0]) < config.devices:
         faults.append(
             f"{count_of(len(found[0]), 'train clip')} is too few for {config.devices} devices: set fewer devices"
         )
