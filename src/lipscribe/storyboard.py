@@ -1,5 +1,6 @@
 """A transcript to look at: a video with the words as they come, and a picture of the mouth under each word."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ CROPS_PER_WORD = 3
 
 _CELL, _GAP, _MARGIN = 1.62, 0.14, 0.4  # inches
 _BAND = 0.14  # of the picture's height, under it, for the words
+_LINE_WORDS = 100  # more have no room in the band
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
@@ -77,11 +79,13 @@ def caption_frames(frames: Iterable[np.ndarray], words: Sequence[Word], fps: flo
     Yields:
         (H + band, W, 3) uint8 RGB.
     """
+    starts = [word.start for word in words]
     for frame_idx, frame in enumerate(frames):
         height, width = frame.shape[:2]
         band = np.full((max(24, round(_BAND * height) // 2 * 2), width, 3), 255, np.uint8)
         now = (frame_idx + 0.5) / fps
-        _write_words(band, [word for word in words if word.start <= now], now)
+        begun = bisect_right(starts, now)
+        _write_words(band, words[max(0, begun - _LINE_WORDS) : begun], now)
         yield np.concatenate([frame, band])
 
 

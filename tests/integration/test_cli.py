@@ -430,3 +430,24 @@ def test_a_model_is_calibrated_in_place(prepared, toy_spec, tmp_path):
     line = error_line("calibrate", prepared, "--model", tmp_path)
     assert "words were read, too few to fit a temperature: want at least 50" in line
     assert load_spec(tmp_path).temperatures == {}
+
+
+def test_a_bundled_model_is_calibrated_in_a_copy_only(prepared, tmp_path, monkeypatch):
+    from lipscribe.evaluation.temperature import Fit
+    from lipscribe.zoo.registry import BUNDLED
+
+    fit = Fit(1.5, 0.2, 0.1, 80)
+    monkeypatch.setattr("lipscribe.evaluation.calibrate_prepared", lambda *arguments: fit)
+    before = (BUNDLED / "talkers" / "spec.json").read_bytes()
+    for name in ("talkers", BUNDLED / "talkers"):
+        line = error_line("calibrate", prepared, "--model", name)
+        assert "is part of the package and stays as it is: give --output FOLDER for a copy" in line
+    code, stdout, stderr = run("calibrate", prepared, "--model", "talkers", "-o", tmp_path / "mine")
+    assert code == 0
+    assert "temperature 1.5 for search grammar, from 80 words of dev" in stdout
+    assert f"written to {tmp_path / 'mine'}" in stderr
+    assert json.loads((tmp_path / "mine" / "spec.json").read_text())["temperatures"]["grammar"] == 1.5
+    assert (BUNDLED / "talkers" / "spec.json").read_bytes() == before
+    assert "exists: give another --output" in error_line(
+        "calibrate", prepared, "--model", "talkers", "-o", tmp_path / "mine"
+    )

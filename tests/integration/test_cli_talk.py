@@ -79,6 +79,7 @@ def test_a_corpus_goes_through_prepare_grid(tmp_path: Path):
         (("...", "-o", "{}/clip.mp4"), "error: the text is '...', without a letter or digit"),
         (("你好", "-o", "{}/clip.mp4"), "error: the text has '你' (CJK UNIFIED IDEOGRAPH-4F60), wanted English"),
         (("red", "-o", "{}/absent/clip.mp4"), "clip.mp4: can't be written (No such file or directory)"),
+        (("red", "-o", "{}/x.gif"), "x.gif: videos are written as MP4: give x.mp4"),
         (("red", "-o", "{}"), "a directory; name the video file to write in it"),
         (("red", "-o", "{}/clip.mp4", "--rate", "9"), "less than or equal to 4"),
         (("--corpus", "grid", "-o", "{}/c", "--clips", "2", "--speakers", "3"), "error: speakers is 3, wanted 1 to 2"),

@@ -1,5 +1,6 @@
 """`lipscribe calibrate`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,23 @@ from lipscribe.cli.searching import BEAM_SIZE_HELP, GRAMMAR_HELP, PHRASES_HELP, 
 
 def calibrate(
     source: Annotated[Path, typer.Argument(help="A prepared folder.", show_default=False)],
-    model: Annotated[str, typer.Option(help="A model's folder, whose spec.json is rewritten, or its name.")],
+    model: Annotated[
+        str, typer.Option(help="A model's folder, whose spec.json is rewritten, or its name.", show_default=False)
+    ],
     split: Annotated[str, typer.Option(help="Which split: not the one that the model was trained on.")] = "dev",
     search: Annotated[Search, typer.Option(help=SEARCH_HELP)] = Search.auto,
     grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
     phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
     beam_size: Annotated[int | None, typer.Option(help=BEAM_SIZE_HELP, min=1)] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A new folder for a calibrated copy; the model itself stays as it is. Bundled models need one.",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Fit how sure the words of a model are to how often they are right, and keep it in the model's spec.
@@ -26,6 +38,8 @@ def calibrate(
       lipscribe calibrate prepared/ --model runs/mine
 
       lipscribe calibrate prepared/ --model runs/mine --search beam
+
+      lipscribe calibrate prepared/ --model grid-s1 -o calibrated/
     """
     from dataclasses import replace
 
@@ -35,17 +49,41 @@ def calibrate(
     from lipscribe.evaluation import calibrate_prepared
     from lipscribe.pipeline import load_model
     from lipscribe.zoo.checkpoint import save_spec
-    from lipscribe.zoo.registry import find_model
+    from lipscribe.zoo.registry import BUNDLED, find_model
 
+    folder = find_model(model)
+    if output is None and folder.resolve().is_relative_to(BUNDLED.resolve()):
+        raise LipscribeError(f"{model} is part of the package and stays as it is: give --output FOLDER for a copy")
+    if output is not None and output.exists():
+        raise LipscribeError(f"{output} exists: give another --output for the calibrated copy, or delete it first")
     reader = load_model(model, device)
     options = search_options(reader, search, grammar=grammar, phrases=phrases, beam_size=beam_size)
     with bars() as progress:
         fit = calibrate_prepared(reader, source, split, options, progress)
-    folder = find_model(model)
     temperatures = {**reader.spec.temperatures, options.method: fit.temperature}
+    spec = replace(reader.spec, temperatures=temperatures)
     try:
-        save_spec(folder, replace(reader.spec, temperatures=temperatures))
+        if output is None:
+            save_spec(folder, spec)
+        else:
+            _save_copy(folder, output, spec)
     except OSError as error:
-        raise LipscribeError(f"{folder} cannot be written ({error.strerror}): copy the model first") from None
+        target = output or folder
+        raise LipscribeError(f"{target} cannot be written ({error.strerror}): give another --output FOLDER") from None
     print(f"temperature {fit.temperature} for search {options.method}, from {fit.num_words} words of {split}")
     print(f"expected calibration error {fit.before:.1%} before, {fit.after:.1%} after (fitted and measured on halves)")
+    print(f"written to {output or folder}", file=sys.stderr)
+
+
+def _save_copy(folder: Path, output: Path, spec) -> None:
+    """A copy of a model with another spec, there as a whole or not at all."""
+    import shutil
+    import tempfile
+
+    from lipscribe.zoo.checkpoint import save_spec
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".lipscribe-") as temporary:
+        copied = Path(shutil.copytree(folder, Path(temporary) / "model"))
+        save_spec(copied, spec)
+        copied.rename(output)

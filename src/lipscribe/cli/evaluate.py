@@ -28,7 +28,12 @@ def evaluate(
     ],
     split: Annotated[str, typer.Option(help="Which split to read.")] = "dev",
     model: Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.")] = "grid-s1",
-    output: Annotated[Path | None, typer.Option(help="Folder for the report: JSON, text and a page of plots.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Folder for the report: JSON, text and a page of plots.", show_default=False
+        ),
+    ] = None,
     from_video: Annotated[
         bool,
         typer.Option("--from-video", help="Read the video files themselves, the whole way, not the prepared crops."),

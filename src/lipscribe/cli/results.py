@@ -104,6 +104,12 @@ def result_folder(folder: Path) -> Path:
     return folder
 
 
+def check_video_name(path: Path) -> None:
+    """Raises a BadParameter where a video would have the name of another format: they are MP4."""
+    if path.suffix.lower() not in ("", ".mp4", ".m4v"):
+        raise typer.BadParameter(f"{path}: videos are written as MP4: give {path.stem}.mp4", param_hint="--output")
+
+
 def all_different(stems: Iterable[str]) -> list[str]:
     """Names for results, none twice: `a`, and `a-2` for the next that would be called `a`."""
     names: list[str] = []

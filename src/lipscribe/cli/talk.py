@@ -7,12 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from lipscribe.cli.results import check_video_name
+
 VARIED = "varied"  # what is not given is made up, by the seed
 
 
 def talk(
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The video file; with --corpus, a new folder.", show_default=False)
+        Path,
+        typer.Option("--output", "-o", help="The MP4 file; with --corpus, a new folder.", show_default=False),
     ],
     text: Annotated[str | None, typer.Argument(help="What is said, in English.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Decides who speaks, and all that is random.", min=0)] = 0,
@@ -71,6 +74,7 @@ def talk(
     filmed |= {"blur_px": blur, "crf": crf, **_pixels(size)}
     filmed = {field: value for field, value in filmed.items() if value is not None} | _fields(scene or [])
     if text is not None:
+        check_video_name(output)
         if beside is not None:
             _refuse("is for one person: leave out --beside", align=align or None)
         _refuse("is for a --corpus", clips=clips, speakers=speakers, workers=workers)
