@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from lipscribe.cli.searching import BEAM_SIZE_HELP, GRAMMAR_HELP, PHRASES_HELP, SEARCH_HELP, Search
+from lipscribe.cli import flags
+from lipscribe.cli.searching import Search
 
 
 def calibrate(
@@ -15,10 +16,10 @@ def calibrate(
         str, typer.Option(help="A model's folder, whose spec.json is rewritten, or its name.", show_default=False)
     ],
     split: Annotated[str, typer.Option(help="Which split: not the one that the model was trained on.")] = "dev",
-    search: Annotated[Search, typer.Option(help=SEARCH_HELP)] = Search.auto,
-    grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
-    phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
-    beam_size: Annotated[int | None, typer.Option(help=BEAM_SIZE_HELP, min=1)] = None,
+    search: flags.Search = Search.auto,
+    grammar: flags.GrammarFile = None,
+    phrases: flags.Phrases = None,
+    beam_size: flags.BeamSize = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -28,7 +29,7 @@ def calibrate(
             show_default=False,
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: flags.Device = "auto",
 ) -> None:
     """Fit how sure the words of a model are to how often they are right, and keep it in the model's spec.
 
@@ -48,7 +49,6 @@ def calibrate(
     from lipscribe.errors import LipscribeError
     from lipscribe.evaluation import calibrate_prepared
     from lipscribe.pipeline import load_model
-    from lipscribe.zoo.checkpoint import save_spec
     from lipscribe.zoo.registry import BUNDLED, find_model
 
     folder = find_model(model)
@@ -61,29 +61,29 @@ def calibrate(
     with bars() as progress:
         fit = calibrate_prepared(reader, source, split, options, progress)
     temperatures = {**reader.spec.temperatures, options.method: fit.temperature}
-    spec = replace(reader.spec, temperatures=temperatures)
-    try:
-        if output is None:
-            save_spec(folder, spec)
-        else:
-            _save_copy(folder, output, spec)
-    except OSError as error:
-        target = output or folder
-        raise LipscribeError(f"{target} cannot be written ({error.strerror}): give another --output FOLDER") from None
+    _save(folder, output, replace(reader.spec, temperatures=temperatures))
     print(f"temperature {fit.temperature} for search {options.method}, from {fit.num_words} words of {split}")
     print(f"expected calibration error {fit.before:.1%} before, {fit.after:.1%} after (fitted and measured on halves)")
     print(f"written to {output or folder}", file=sys.stderr)
 
 
-def _save_copy(folder: Path, output: Path, spec) -> None:
-    """A copy of a model with another spec, there as a whole or not at all."""
+def _save(folder: Path, output: Path | None, spec) -> None:
+    """Writes a model's spec in its place, or with a copy of the model, which is there as a whole or not at all."""
     import shutil
     import tempfile
 
+    from lipscribe.errors import LipscribeError
     from lipscribe.zoo.checkpoint import save_spec
 
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".lipscribe-") as temporary:
-        copied = Path(shutil.copytree(folder, Path(temporary) / "model"))
-        save_spec(copied, spec)
-        copied.rename(output)
+    try:
+        if output is None:
+            save_spec(folder, spec)
+            return
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".lipscribe-") as temporary:
+            copied = Path(shutil.copytree(folder, Path(temporary) / "model"))
+            save_spec(copied, spec)
+            copied.rename(output)
+    except OSError as error:
+        target = output or folder
+        raise LipscribeError(f"{target} cannot be written ({error.strerror}): give another --output FOLDER") from None

@@ -6,20 +6,8 @@ from typing import Annotated
 
 import typer
 
-from lipscribe.cli.searching import (
-    BEAM_SIZE_HELP,
-    CTC_WEIGHT_HELP,
-    GRAMMAR_HELP,
-    LENGTH_BONUS_HELP,
-    LM_HELP,
-    LM_WEIGHT_HELP,
-    PHRASES_HELP,
-    PRECISION_HELP,
-    SEARCH_HELP,
-    WORD_BONUS_HELP,
-    Precision,
-    Search,
-)
+from lipscribe.cli import flags
+from lipscribe.cli.searching import Precision, Search
 
 
 def evaluate(
@@ -27,28 +15,23 @@ def evaluate(
         Path, typer.Argument(help="A prepared folder, or a JSONL manifest of clips.", show_default=False)
     ],
     split: Annotated[str, typer.Option(help="Which split to read.")] = "dev",
-    model: Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.")] = "grid-s1",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="Folder for the report: JSON, text and a page of plots.", show_default=False
-        ),
-    ] = None,
+    model: flags.Model = "grid-s1",
+    output: flags.Report = None,
     from_video: Annotated[
         bool,
         typer.Option("--from-video", help="Read the video files themselves, the whole way, not the prepared crops."),
     ] = False,
-    search: Annotated[Search, typer.Option(help=SEARCH_HELP)] = Search.auto,
-    grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
-    phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
-    lm: Annotated[str | None, typer.Option(help=LM_HELP)] = None,
-    lm_weight: Annotated[float | None, typer.Option(help=LM_WEIGHT_HELP, min=0)] = None,
-    word_bonus: Annotated[float | None, typer.Option(help=WORD_BONUS_HELP)] = None,
-    length_bonus: Annotated[float, typer.Option(help=LENGTH_BONUS_HELP)] = 0.0,
-    ctc_weight: Annotated[float | None, typer.Option(help=CTC_WEIGHT_HELP)] = None,
-    beam_size: Annotated[int | None, typer.Option(help=BEAM_SIZE_HELP, min=1)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[Precision, typer.Option(help=PRECISION_HELP)] = Precision.float32,
+    search: flags.Search = Search.auto,
+    grammar: flags.GrammarFile = None,
+    phrases: flags.Phrases = None,
+    lm: flags.LanguageModel = None,
+    lm_weight: flags.LmWeight = None,
+    word_bonus: flags.WordBonus = None,
+    length_bonus: flags.LengthBonus = 0.0,
+    ctc_weight: flags.CtcWeight = None,
+    beam_size: flags.BeamSize = None,
+    device: flags.Device = "auto",
+    precision: flags.Precision = Precision.float32,
 ) -> int:
     """Measure how well a model reads a split: WER, CER, where the errors are, the worst clips.
 

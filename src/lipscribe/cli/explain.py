@@ -6,15 +6,17 @@ from typing import Annotated
 
 import typer
 
+from lipscribe.cli import flags
+
 
 def explain(
     video: Annotated[Path, typer.Argument(help="A video file.", show_default=False)],
-    model: Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.")] = "grid-s1",
+    model: flags.Model = "grid-s1",
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for what is made.")] = Path("explain"),
-    face: Annotated[str, typer.Option(help="Whom to read: moving, largest, all, or a face's id.")] = "moving",
+    face: flags.Face = "moving",
     start: Annotated[float, typer.Option(help="Where in the video to begin, in seconds.", min=0)] = 0.0,
     seconds: Annotated[float, typer.Option(help="How much of a long video to explain, in seconds.", min=0.1)] = 15.0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: flags.Device = "auto",
 ) -> int:
     """Show where in the face and when the model looked for each word: a picture, a video and the figures as JSON.
 

@@ -2,26 +2,14 @@
 
 import sys
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from lipscribe.cli.sources import VIDEOS_HELP
+from lipscribe.cli import flags
 
 
 def inspect(
-    videos: Annotated[list[str], typer.Argument(help=VIDEOS_HELP, show_default=False)],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Folder for a contact sheet, a video of the mouth crops, and the figures as JSON.",
-            show_default=False,
-        ),
-    ] = None,
-    face: Annotated[str, typer.Option(help="Whom to look at: moving, largest, all, or a face's id.")] = "moving",
+    videos: flags.Videos,
+    output: flags.Report = None,
+    face: flags.Face = "moving",
 ) -> int:
     """Say why a video will or will not be read: frame rate, faces, size and sharpness of the mouth, and a verdict.
 

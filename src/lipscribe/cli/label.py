@@ -6,17 +6,19 @@ from typing import Annotated
 
 import typer
 
+from lipscribe.cli import flags
+
 
 def label(
     manifest: Annotated[Path, typer.Argument(help="A manifest whose videos are read.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The manifest to write.", show_default=False)],
-    model: Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.")] = "grid-s1",
+    model: flags.Model = "grid-s1",
     split: Annotated[str, typer.Option(help="Whose texts are replaced; other clips keep theirs.")] = "train",
     face: Annotated[str, typer.Option(help="Whom to read: moving, largest, or a face's id.")] = "moving",
     sure_above: Annotated[
         float, typer.Option(help="Leave out clips whose words are less probable, on average.", min=0, max=1)
     ] = 0.0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: flags.Device = "auto",
 ) -> int:
     """Write what a model reads into a copy of a manifest, for another model to learn from.
 

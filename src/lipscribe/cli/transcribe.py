@@ -5,22 +5,9 @@ from typing import Annotated
 
 import typer
 
+from lipscribe.cli import flags
 from lipscribe.cli.results import Format
-from lipscribe.cli.searching import (
-    BEAM_SIZE_HELP,
-    CTC_WEIGHT_HELP,
-    GRAMMAR_HELP,
-    LENGTH_BONUS_HELP,
-    LM_HELP,
-    LM_WEIGHT_HELP,
-    PHRASES_HELP,
-    PRECISION_HELP,
-    SEARCH_HELP,
-    WORD_BONUS_HELP,
-    Precision,
-    Search,
-)
-from lipscribe.cli.sources import VIDEOS_HELP
+from lipscribe.cli.searching import Precision, Search
 
 FORMAT_HELP = (
     "What to write: txt, json, srt, vtt or tsv; mp4 is the video with the words in it, all is each of the first five."
@@ -28,8 +15,8 @@ FORMAT_HELP = (
 
 
 def transcribe(
-    videos: Annotated[list[str], typer.Argument(help=VIDEOS_HELP, show_default=False)],
-    model: Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.")] = "grid-s1",
+    videos: flags.Videos,
+    model: flags.Model = "grid-s1",
     format: Annotated[
         Format | None, typer.Option(help=FORMAT_HELP, show_default="txt, or what the name of --output ends in")
     ] = None,
@@ -43,24 +30,24 @@ def transcribe(
         ),
     ] = None,
     words: Annotated[bool, typer.Option("--words", help="In srt and vtt, mark each word while it is spoken.")] = False,
-    face: Annotated[str, typer.Option(help="Whom to read: moving, largest, all, or a face's id.")] = "moving",
-    search: Annotated[Search, typer.Option(help=SEARCH_HELP)] = Search.auto,
-    grammar: Annotated[str | None, typer.Option(help=GRAMMAR_HELP)] = None,
-    phrases: Annotated[str | None, typer.Option(help=PHRASES_HELP)] = None,
-    lm: Annotated[str | None, typer.Option(help=LM_HELP)] = None,
-    lm_weight: Annotated[float | None, typer.Option(help=LM_WEIGHT_HELP, min=0)] = None,
-    word_bonus: Annotated[float | None, typer.Option(help=WORD_BONUS_HELP)] = None,
-    length_bonus: Annotated[float, typer.Option(help=LENGTH_BONUS_HELP)] = 0.0,
-    ctc_weight: Annotated[float | None, typer.Option(help=CTC_WEIGHT_HELP)] = None,
-    beam_size: Annotated[int | None, typer.Option(help=BEAM_SIZE_HELP, min=1)] = None,
+    face: flags.Face = "moving",
+    search: flags.Search = Search.auto,
+    grammar: flags.GrammarFile = None,
+    phrases: flags.Phrases = None,
+    lm: flags.LanguageModel = None,
+    lm_weight: flags.LmWeight = None,
+    word_bonus: flags.WordBonus = None,
+    length_bonus: flags.LengthBonus = 0.0,
+    ctc_weight: flags.CtcWeight = None,
+    beam_size: flags.BeamSize = None,
     nbest: Annotated[int, typer.Option(help="Readings of each stretch in JSON, with their scores.", min=1)] = 1,
     alternatives: Annotated[int, typer.Option(help="Words in JSON that each was chosen over, at most.", min=0)] = 3,
     mark_unsure: Annotated[
         bool, typer.Option("--mark-unsure", help="Write unsure words as \\[word?]; JSON has all probabilities anyway.")
     ] = False,
     unsure_below: Annotated[float, typer.Option(help="Probability below which a word is unsure.", min=0, max=1)] = 0.5,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[Precision, typer.Option(help=PRECISION_HELP)] = Precision.float32,
+    device: flags.Device = "auto",
+    precision: flags.Precision = Precision.float32,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write results and errors, and nothing else.")] = False,
 ) -> int:
     """Read the words from videos, by the picture alone.

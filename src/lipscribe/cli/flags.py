@@ -1,0 +1,36 @@
+"""The flags that several commands share, each with its help; `typer` reads them from the commands' signatures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lipscribe.cli import searching
+from lipscribe.cli.sources import VIDEOS_HELP
+
+_SEARCH = "How to search"  # a box of its own in the help
+
+
+def _search(help: str, **limits: float):
+    return typer.Option(help=help, rich_help_panel=_SEARCH, **limits)
+
+
+Videos = Annotated[list[str], typer.Argument(help=VIDEOS_HELP, show_default=False)]
+Model = Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.")]
+Face = Annotated[str, typer.Option(help="Whose mouth: moving, largest, all, or a face's id.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps; auto is a GPU where there is one.")]
+Precision = Annotated[searching.Precision, typer.Option(help=searching.PRECISION_HELP)]
+Report = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Folder for pictures, and the figures as JSON.", show_default=False),
+]
+
+Search = Annotated[searching.Search, _search(searching.SEARCH_HELP)]
+GrammarFile = Annotated[str | None, _search(searching.GRAMMAR_HELP)]
+Phrases = Annotated[str | None, _search(searching.PHRASES_HELP)]
+LanguageModel = Annotated[str | None, _search(searching.LM_HELP)]
+LmWeight = Annotated[float | None, _search(searching.LM_WEIGHT_HELP, min=0)]
+WordBonus = Annotated[float | None, _search(searching.WORD_BONUS_HELP)]
+LengthBonus = Annotated[float, _search(searching.LENGTH_BONUS_HELP)]
+CtcWeight = Annotated[float | None, _search(searching.CTC_WEIGHT_HELP)]
+BeamSize = Annotated[int | None, _search(searching.BEAM_SIZE_HELP, min=1)]
