@@ -154,7 +154,7 @@ def test_a_format_and_a_file_that_differ_are_refused(clip: Path, tmp_path: Path)
         ((clip, "--format", "all"), "--format all needs --output FOLDER"),
         ((clip, "--format", "mp4"), "--format mp4 needs --output FOLDER"),
         ((clip, "--words"), "--words marks words in srt and vtt: want one of these"),
-        ((clip, "--nbest", "3"), "other readings are written in json: want --format json"),
+        ((clip, "--nbest", "3"), "other hypotheses are in json only: want --format json"),
     ):
         code, stdout, stderr = run("transcribe", *arguments, *TALKERS)
         assert (code, stdout) == (2, ""), arguments
@@ -237,3 +237,24 @@ def test_the_package_is_a_command():
     assert (done.returncode, done.stdout[:9]) == (0, b"lipscribe")
     done = process("--help")
     assert b"--install-completion" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("lipscribe transcribe --model talk", {"talkers"}),
+        ("lipscribe train few", {"few-clips"}),
+        ("lipscribe cali", {"calibrate"}),
+    ],
+)
+def test_the_shell_offers_commands_models_and_configs(words: str, offered: set[str]):
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1), "_LIPSCRIBE_COMPLETE": "complete_bash"}
+    program = "import sys; sys.argv = ['lipscribe']; from lipscribe.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | asked)
+    assert set(done.stdout.split()) == offered, done.stderr
+
+
+def test_a_folder_of_several_is_not_explained(folder: Path, tmp_path: Path):
+    code, _, stderr = run("explain", folder, "--model", "talkers", "-o", tmp_path / "out")
+    assert code == 2
+    assert f"{folder} holds 2 videos: name one of them" in stderr

@@ -31,9 +31,9 @@ def calibrate(
     ] = None,
     device: flags.Device = "auto",
 ) -> None:
-    """Fit how sure the words of a model are to how often they are right, and keep it in the model's spec.
+    """Calibrate a model: fit its word probabilities to how often the words are right, and save that with it.
 
-    Each search has its own number: run it again with --search beam where you use that too. No word is read differently.
+    Each search has its own temperature: repeat it with --search beam if you use that too. The words stay the same.
 
     Examples:
       lipscribe calibrate prepared/ --model runs/mine

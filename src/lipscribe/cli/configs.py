@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from lipscribe.cli import flags
+
 
 def configs(ctx: typer.Context) -> None:
     """List the training configs in the package; copy one to edit it.
@@ -26,7 +28,7 @@ def configs(ctx: typer.Context) -> None:
 
 
 def copy(
-    name: Annotated[str, typer.Argument(help="One of those that `lipscribe configs` lists.", show_default=False)],
+    name: flags.ConfigName,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file to write.", show_default="NAME.yaml")
     ] = None,

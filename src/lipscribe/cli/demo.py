@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from lipscribe.cli import flags
+
 SENTENCE = "place red at c seven please"
 
 
@@ -13,7 +15,7 @@ def demo(
     text: Annotated[str, typer.Argument(help="What is said: a GRID command, for the bundled model.")] = SENTENCE,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for what is made.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Another number is another person.", min=0)] = 7,
-    model: Annotated[str, typer.Option(help="The name of a model or its folder.")] = "talkers",
+    model: flags.Model = "talkers",
 ) -> int:
     """Make a talking face, read its lips, and show both: nothing else is needed.
 

@@ -27,7 +27,7 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
 
 
 class Failures:
-    """What failed in a batch: each failure is said and counted, and the rest of the batch goes on.
+    """What failed in a batch: each failure is printed and counted, and the rest of the batch is done.
 
     Args:
         to_stdout: Results go to stdout, so that an error in writing is one of all results and ends the batch.

@@ -1,6 +1,7 @@
 """`lipscribe explain`."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,9 @@ from lipscribe.cli import flags
 
 
 def explain(
-    video: Annotated[Path, typer.Argument(help="A video file.", show_default=False)],
+    video: Annotated[
+        str, typer.Argument(help="A video file, an address (https://...), or - for standard input.", show_default=False)
+    ],
     model: flags.Model = "grid-s1",
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for what is made.")] = Path("explain"),
     face: flags.Face = "moving",
@@ -27,19 +30,26 @@ def explain(
     """
     from lipscribe.cli.bars import bars
     from lipscribe.cli.results import result_folder
+    from lipscribe.cli.sources import find_videos
     from lipscribe.explain import explain_video, write_explanation
     from lipscribe.pipeline import load_model
 
     result_folder(output)
-    reader = load_model(model, device)
-    with bars() as progress:
-        explanation = explain_video(video, reader, face=face, start=start, seconds=seconds, progress=progress)
+    with ExitStack() as until:
+        sources = find_videos([video], until)
+        if len(sources) > 1:
+            raise typer.BadParameter(f"{video} holds {len(sources)} videos: name one of them", param_hint="video")
+        reader = load_model(model, device)
+        with bars() as progress:
+            explanation = explain_video(
+                sources[0].path, reader, face=face, start=start, seconds=seconds, progress=progress
+            )
     for warning in explanation.warnings:
         print(f"warning: {video}: {warning}", file=sys.stderr)
     print(_summary(explanation))
     paths = write_explanation(explanation, output)
     if explanation.until is not None:
-        print(f"note: the video goes on: --start {explanation.until:g} explains what follows", file=sys.stderr)
+        print(f"note: the video is longer: --start {explanation.until:g} explains what follows", file=sys.stderr)
     kinds = {".png": "picture", ".mp4": "video", ".json": "figures"}
     print()
     for path in paths:

@@ -15,8 +15,34 @@ def _search(help: str, **limits: float):
     return typer.Option(help=help, rich_help_panel=_SEARCH, **limits)
 
 
+def _models(incomplete: str) -> list[str]:
+    """What the shell offers after --model."""
+    from lipscribe.zoo.registry import list_models
+
+    return [name for name, _ in list_models() if name.startswith(incomplete)]
+
+
+def _configs(incomplete: str) -> list[str]:
+    """What the shell offers for a config, beside files."""
+    from lipscribe.training.config_file import list_configs
+
+    return [name for name, _ in list_configs() if name.startswith(incomplete)]
+
+
 Videos = Annotated[list[str], typer.Argument(help=VIDEOS_HELP, show_default=False)]
-Model = Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.")]
+Model = Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.", autocompletion=_models)]
+Config = Annotated[
+    str,
+    typer.Argument(
+        help="A YAML file, or one of the names that `lipscribe configs` lists.",
+        show_default=False,
+        autocompletion=_configs,
+    ),
+]
+ConfigName = Annotated[
+    str,
+    typer.Argument(help="One of those that `lipscribe configs` lists.", show_default=False, autocompletion=_configs),
+]
 Face = Annotated[str, typer.Option(help="Whose mouth: moving, largest, all, or a face's id.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps; auto is a GPU where there is one.")]
 Precision = Annotated[searching.Precision, typer.Option(help=searching.PRECISION_HELP)]

@@ -22,8 +22,8 @@ def label(
 ) -> int:
     """Write what a model reads into a copy of a manifest, for another model to learn from.
 
-    The student may have any tokenizer and any input. What is in the text of a clip is replaced, so that clips whose
-    words nobody knows may hold any text. Stopped and called again, it goes on where it was (from OUTPUT.read).
+    The student may have any tokenizer and any input. The text of each clip is replaced, so clips whose words
+    nobody knows may hold any text. The same command resumes an interrupted run (from OUTPUT.read).
 
     Examples:
       lipscribe label clips.jsonl --model runs/large --sure-above 0.7 -o labelled.jsonl

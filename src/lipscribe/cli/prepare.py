@@ -22,14 +22,14 @@ class Crop(StrEnum):  # noqa: D101
 def prepare(
     corpus: Annotated[Corpus, typer.Argument(help="grid, or manifest for clips of your own.", show_default=False)],
     root: Annotated[Path, typer.Option(help="The corpus's folder; for manifest, the JSONL file.", show_default=False)],
-    output: Annotated[Path, typer.Option(help="Folder for the prepared clips.")] = Path("prepared"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the prepared clips.")] = Path("prepared"),
     compact: Annotated[bool, typer.Option("--compact", help="Grey H.264 instead of lossless: far smaller.")] = False,
     crop: Annotated[Crop, typer.Option(help="Lipscribe's own crops, or those that Auto-AVSR models read.")] = (
         Crop.lipscribe
     ),
     workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core", min=1)] = None,
 ) -> int:
-    """Cut the mouths out of a corpus, for training and evaluation. Interrupted, it goes on where it stopped.
+    """Cut the mouths out of a corpus, for training and evaluation. The same command resumes an interrupted run.
 
     Examples:
       lipscribe prepare grid --root GRID/ --output prepared/

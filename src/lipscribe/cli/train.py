@@ -5,21 +5,24 @@ from typing import Annotated
 
 import typer
 
+from lipscribe.cli import flags
+
 
 def train(
-    config: Annotated[
-        str, typer.Argument(help="A YAML file, or one of the names that `lipscribe configs` lists.", show_default=False)
-    ],
+    config: flags.Config,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Continue after the last finished epoch."),
     ] = False,
-    output: Annotated[str | None, typer.Option(help="Run folder, instead of the config's.", show_default=False)] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Run folder, instead of the config's.", show_default=False)
+    ] = None,
     data: Annotated[
         str | None, typer.Option(help="Prepared folder, instead of the config's.", show_default=False)
     ] = None,
     start_from: Annotated[
-        str | None, typer.Option(help="Model folder whose weights to begin with.", show_default=False)
+        str | None,
+        typer.Option(help="Model to start from, by name or folder.", show_default=False),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs, instead of the config's.", show_default=False)] = None,
 ) -> None:

@@ -40,8 +40,8 @@ def transcribe(
     length_bonus: flags.LengthBonus = 0.0,
     ctc_weight: flags.CtcWeight = None,
     beam_size: flags.BeamSize = None,
-    nbest: Annotated[int, typer.Option(help="Readings of each stretch in JSON, with their scores.", min=1)] = 1,
-    alternatives: Annotated[int, typer.Option(help="Words in JSON that each was chosen over, at most.", min=0)] = 3,
+    nbest: Annotated[int, typer.Option(help="Hypotheses of each stretch in JSON, best first, with scores.", min=1)] = 1,
+    alternatives: Annotated[int, typer.Option(help="Alternatives of each word in JSON, at most.", min=0)] = 3,
     mark_unsure: Annotated[
         bool, typer.Option("--mark-unsure", help="Write unsure words as \\[word?]; JSON has all probabilities anyway.")
     ] = False,
@@ -93,7 +93,7 @@ def transcribe(
         if words and not set(results.formats) & set(CAPTIONS):
             raise typer.BadParameter("--words marks words in srt and vtt: want one of these", param_hint="--words")
         if nbest > 1 and Format.json not in results.formats:
-            raise typer.BadParameter("other readings are written in json: want --format json", param_hint="--nbest")
+            raise typer.BadParameter("other hypotheses are in json only: want --format json", param_hint="--nbest")
         reader = load_model(model, device, precision.value)
         options = search_options(
             reader,
