@@ -10,17 +10,18 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lipscribe.atomic import remove_partial, write_text
+from lipscribe.atomic import write_text
 from lipscribe.data.corpora.grid import read_align, write_align
 from lipscribe.errors import ManifestError
 from lipscribe.processes import Processes
 from lipscribe.progress import Progress, tracked
+from lipscribe.resumable import holds_other_files, resumable
 from lipscribe.talker.captions import to_captions
 from lipscribe.talker.phonemes import SpokenWord, pronounce
 from lipscribe.talker.plan import PlannedClip, check, load_sentences, plan_grid, plan_sentences, split_of
@@ -30,6 +31,7 @@ from lipscribe.talker.timing import time_phonemes
 from lipscribe.transcript import format_srt
 from lipscribe.units import Seconds
 
+RECORD_FILE = "corpus.json"  # what a folder's corpus is made of
 GRID_CLIPS, SPEAKERS = 2000, 50
 GRID_DURATION: Seconds = 3.0
 RATE_SPREAD = 0.06  # of a person's speaking rate from clip to clip: standard deviation of its logarithm
@@ -110,6 +112,7 @@ def make_corpus(
     Raises:
         ConfigError: A number is out of range, a scene has no such field, or a line of the text file cannot be said.
         ManifestError: The folder holds something else, or cannot be written.
+        LipscribeError: Another process is writing to it.
     """
     folder = Path(folder)
     sentences = None if str(corpus) == "grid" else load_sentences(Path(corpus))
@@ -119,48 +122,32 @@ def make_corpus(
     scene = dict(scene or {})
     Scene.drawn(np.random.default_rng(0), **scene)  # says what is wrong with it
     plan = plan_grid(clips, speakers, seed) if sentences is None else plan_sentences(sentences, clips, speakers)
-    made_of = {
-        "corpus": "grid" if sentences is None else f"text {zlib.crc32(chr(10).join(sentences).encode()):08x}",
-        "clips": clips,
-        "speakers": speakers,
-        "seed": seed,
-        "rate": rate,
-        "scene": scene,
-    }
+    said = "grid" if sentences is None else f"text {zlib.crc32(chr(10).join(sentences).encode()):08x}"
+    made_of = {"corpus": said, "clips": clips, "speakers": speakers, "seed": seed, "rate": rate}
+    made_of["scene"] = {field.name: scene.get(field.name) for field in fields(Scene)}
     options = _Options(folder, seed, GRID_DURATION if sentences is None else None, scene, rate, srt)
     splits = {clip.id: split_of(clip.speaker, speakers) for clip in plan}
-    _claim(folder, made_of, plan, splits)
-    todo = [clip for clip in plan if not options.finished(clip)]
-    failed = _render_all(todo, len(plan), options, workers, progress)
+    if holds_other_files(folder, RECORD_FILE):
+        raise ManifestError(f"{folder} holds other files, wanted a new folder: give another --output")
+    with resumable(folder, RECORD_FILE, made_of):
+        _lay_out(folder, splits)
+        todo = [clip for clip in plan if not options.finished(clip)]
+        failed = _render_all(todo, len(plan), options, workers, progress)
     counts = Counter(split for clip_id, split in splits.items() if clip_id not in failed)
     return CorpusReport(folder, len(todo) - len(failed), len(plan) - len(todo), failed, dict(counts))
 
 
-def _claim(folder: Path, made_of: dict[str, Any], plan: list[PlannedClip], splits: dict[str, str]) -> None:
-    """Marks the folder with what goes into it, and refuses to mix two corpora."""
-    path = folder / "corpus.json"
+def _lay_out(folder: Path, splits: Mapping[str, str]) -> None:
+    """Makes the folders of the speakers, and says which clips are in which split."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            found, made_of = json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(made_of))
-            other = [f"{key} {found.get(key)}, now {made_of[key]}" for key in made_of if found.get(key) != made_of[key]]
-            if other:
-                raise ManifestError(
-                    f"{folder} holds another corpus ({'; '.join(other)}): give another --output, or delete the folder"
-                )
-        elif any(entry.suffix != ".partial" for entry in folder.iterdir()):
-            raise ManifestError(f"{folder} holds other files, wanted a new folder: give another --output")
-        else:
-            write_text(path, json.dumps(made_of, indent=1))
         for kind in ("video", "align"):
-            for speaker in {clip.speaker for clip in plan}:
-                (folder / kind / f"s{speaker}").mkdir(parents=True, exist_ok=True)
-        remove_partial(folder)
+            for speaker in {clip_id.split("/")[0] for clip_id in splits}:
+                (folder / kind / speaker).mkdir(parents=True, exist_ok=True)
         names = {
             split: [clip_id for clip_id in splits if splits[clip_id] == split] for split in ("train", "dev", "test")
         }
         write_text(folder / "splits.json", json.dumps(names, indent=1))
-    except (OSError, ValueError, AttributeError) as error:
+    except OSError as error:
         raise ManifestError(f"{folder} cannot be used ({error}): give another --output") from None
 
 

@@ -217,19 +217,31 @@ def test_a_folder_holds_one_corpus(tmp_path: Path):
     sentences = sentence_file(tmp_path, "one\ntwo\n")
     folder = tmp_path / "corpus"
     make_corpus(folder, clips=2, speakers=1, workers=1)
-    message = r"corpus holds another corpus \({}\): give another --output, or delete the folder"
+    message = r"corpus was made with other options \({}\): give another --output, or delete the folder"
     with pytest.raises(ManifestError, match=message.format("seed 0, now 1")):
         make_corpus(folder, clips=2, speakers=1, seed=1)
     with pytest.raises(ManifestError, match=message.format("clips 2, now 3; speakers 1, now 2")):
         make_corpus(folder, clips=3, speakers=2)
     with pytest.raises(ManifestError, match=message.format("rate None, now 2")):
         make_corpus(folder, clips=2, speakers=1, rate=2)
-    with pytest.raises(ManifestError, match=message.format("scene {}, now {'width': 64}")):
+    with pytest.raises(ManifestError, match=message.format("scene.width None, now 64")):
         make_corpus(folder, clips=2, speakers=1, scene={"width": 64})
+    make_corpus(tmp_path / "small corpus", clips=2, speakers=1, workers=1, scene={"width": 64})
+    with pytest.raises(ManifestError, match=message.format("scene.width 64, now None")):
+        make_corpus(tmp_path / "small corpus", clips=2, speakers=1)
     with pytest.raises(ManifestError, match="corpus grid, now text "):
         make_corpus(folder, sentences, clips=2, speakers=1)
     with pytest.raises(ManifestError, match="speakers 1, now 2"):
         make_corpus(folder, clips=2)
+
+
+@pytest.mark.usefixtures("drawn")
+def test_a_corpus_of_an_earlier_version_is_resumed(tmp_path: Path):
+    folder = tmp_path / "corpus"
+    make_corpus(folder, clips=2, speakers=1, workers=1, scene={"width": 64})
+    record = json.loads((folder / "corpus.json").read_text())
+    (folder / "corpus.json").write_text(json.dumps({**record, "scene": {"width": 64}}, indent=1))  # as it was written
+    assert make_corpus(folder, clips=2, speakers=1, workers=1, scene={"width": 64}).kept == 2
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path: Path):
