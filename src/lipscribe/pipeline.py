@@ -370,8 +370,8 @@ def _choose(source: Source, tracks: list[FaceTrack], face: str | int) -> list[Fa
 
 def _left_out(tracks: list[FaceTrack], chosen: list[FaceTrack]) -> int:
     """How many other faces are there for long beside those chosen."""
-    others = [track for track in tracks if all(track is not other for other in chosen)]
-    return sum(track.coverage >= LONG_PRESENT for track in others)
+    others = (track for track in tracks if not any(read.covers(track) for read in chosen))
+    return len({track.id for track in others if track.coverage >= LONG_PRESENT})
 
 
 def _check_crops(crops: np.ndarray) -> None:

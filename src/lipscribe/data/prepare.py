@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from lipscribe.atomic import write_text
@@ -21,12 +22,12 @@ from lipscribe.faces import FaceDetector, choose_faces, load_face_detector, trac
 from lipscribe.faces.landmarks import mouth_width
 from lipscribe.mouth import CropKind, crop_mouth, crop_warnings
 from lipscribe.processes import Processes
-from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
+from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds, seconds_to_frame
 from lipscribe.video import Video
 
 CLIPS_PER_SHARD = 50
 WORD_TIME_SLACK: Seconds = 0.1  # how far words may reach past the end of the video: clips may lack a frame or two
-MIN_COVERAGE = 0.9  # share of frames with a face that a clip without word times must have
+MIN_COVERAGE = 0.9  # share of a clip's frames, or of those with words where their times are known, with the face
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class ClipStatus:
     Attributes:
         status: "ok" or "skipped".
         reason: Why it was skipped; what is odd about it, if it was kept all the same; else empty.
-        coverage: Share of the frames in which the face was found.
+        coverage: Share of the clip's frames in which the face was found, without a break.
         mouth_width_px: Median width of the mouth in the video's own pixels.
     """
 
@@ -64,14 +65,23 @@ def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip
         LipscribeError: The video cannot be read, or no face is there while the words are said.
     """
     video = Video(clip.path, MODEL_FPS)
-    tracks = track_faces(video, MODEL_FPS, _detector())
-    runs = [run for track in choose_faces(tracks) for run in track.runs()]
+    num_frames = 0
+
+    def counted() -> Iterator[np.ndarray]:
+        nonlocal num_frames
+        for frame in video:
+            num_frames += 1
+            yield frame
+
+    tracks = track_faces(counted(), MODEL_FPS, _detector())
+    runs = [(run, track) for track in choose_faces(tracks) for run in track.runs()]
     if not runs:
         raise NoFaceError("a face is there for a moment only")
-    run = max(runs, key=lambda run: run.stop - run.start)
-    track = next(track for track in tracks if track.id == run.id)
+    run, track = max(runs, key=lambda pair: pair[0].stop - pair[0].start)
     start, stop = frame_to_seconds(run.start, MODEL_FPS), frame_to_seconds(run.stop, MODEL_FPS)
-    _check_words(clip, start, stop, video.info.duration, track.coverage)
+    found = np.zeros(num_frames, bool)  # of the run alone: what else is in the clip has other words
+    found[run.start : run.stop] = track.detected[run.start - track.start : run.stop - track.start]
+    _check_words(clip, start, stop, video.info.duration, found)
     words = tuple(
         replace(word, start=min(max(word.start, start), stop) - start, end=min(max(word.end, start), stop) - start)
         for word in clip.words
@@ -82,7 +92,7 @@ def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip
         "ok",
         "; ".join([*video.warnings, *crop_warnings([run], crop)]),
         run.stop - run.start,
-        round(track.coverage, 3),
+        round(float(found.mean()), 3),
         round(float(mouth_width(run.landmarks).mean()), 1),
     )
     return PreparedClip(replace(clip, words=words), crop_mouth(video, run, crop)), status
@@ -94,16 +104,23 @@ def _detector() -> FaceDetector:
     return load_face_detector()
 
 
-def _check_words(clip: Clip, start: Seconds, stop: Seconds, duration: Seconds, coverage: float) -> None:
+def _check_words(clip: Clip, start: Seconds, stop: Seconds, duration: Seconds, found: np.ndarray) -> None:
+    """Raises where the face is not there, from `start` to `stop`, while the words are said; found: (T,) bool."""
     if not clip.words:
-        if coverage < MIN_COVERAGE:
-            raise NoFaceError(f"the face is in {coverage:.0%} of the frames, wanted {MIN_COVERAGE:.0%}")
+        _check_coverage(found, "of the clip's frames")
         return
     first, last = clip.words[0].start, clip.words[-1].end
     if last > duration + WORD_TIME_SLACK:
         raise ManifestError(f"the words end at {last:.2f} s, the video at {duration:.2f} s: is their unit right?")
     if first < start - WORD_TIME_SLACK or last > stop + WORD_TIME_SLACK:
         raise NoFaceError(f"the words last from {first:.2f} to {last:.2f} s, the face from {start:.2f} to {stop:.2f} s")
+    said = slice(seconds_to_frame(max(first, start), MODEL_FPS), seconds_to_frame(min(last, stop), MODEL_FPS))
+    _check_coverage(found[said], "of the frames with words")
+
+
+def _check_coverage(found: np.ndarray, which: str) -> None:
+    if len(found) and found.mean() < MIN_COVERAGE:
+        raise NoFaceError(f"one face without a break is in {found.mean():.0%} {which}, wanted {MIN_COVERAGE:.0%}")
 
 
 def prepare(

@@ -107,7 +107,8 @@ def _explain(
     top, left = (crops.shape[1] - size.height) // 2, (crops.shape[2] - size.width) // 2
     pictures = crops[stretch.part, top : top + size.height, left : left + size.width]
     shown = slice(stretch.shown.start, stretch.shown.end)
-    transforms = crop_transforms(stretch.run.landmarks, size.crop)[shown] - [[0, 0, left], [0, 0, top]]
+    run = stretch.run
+    transforms = crop_transforms(run.landmarks, size.crop, run.cuts)[shown] - [[0, 0, left], [0, 0, top]]
     lips = _lips(stretch.run.landmarks[shown], transforms, pictures.shape[1:])
     words = []
     for i, word in enumerate(stretch.words):

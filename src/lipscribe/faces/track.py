@@ -1,7 +1,7 @@
-"""One face through one shot, and the choice among several."""
+"""One face through one shot, the choice among several, and shots joined where the same face goes on."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from lipscribe.faces.landmarks import LIP_INNER_BOTTOM, LIP_INNER_TOP, eye_dista
 from lipscribe.units import Seconds, seconds_to_frame
 
 MIN_RUN = 3  # frames in which the face was found
+MAX_GAP_AT_CUT: Seconds = 0.2  # a face found again this soon after a cut was there all the time
 # Eye distances: openings much wider than this count by how far they change in proportion, since nodding with an open
 # mouth narrows a wide gap by more than speech moves a narrow one.
 _OPENING_SCALE = 0.05
@@ -22,12 +23,16 @@ class FaceTrack:
     """One person's face, from the first to the last frame of a shot in which it was found.
 
     Attributes:
-        id: Counts the tracks of a video from 0 in order of appearance.
+        id: The person: counts the people of a video from 0 in order of appearance. Tracks in several shots have one id
+            where looks tell that they are of one person.
         shot: Counts the shots of a video from 0.
         start: Index of the video's frame that `landmarks[0]` belongs to.
         landmarks: (T, L, 2) float32 px, NaN where the face was not found.
         fps: Rate of the frames in Hz.
         shot_frames: Length of the whole shot in frames; None if it is not known.
+        shot_start: Index of the video's frame that the shot begins with; None if it is not known.
+        cuts: Indices into `landmarks` of the frames with which further shots begin, in a track that `choose_faces`
+            joined of several; `shot` and `shot_start` are then those of the first, `shot_frames` counts them all.
     """
 
     id: int
@@ -36,6 +41,8 @@ class FaceTrack:
     landmarks: np.ndarray
     fps: float
     shot_frames: int | None = None
+    shot_start: int | None = None
+    cuts: tuple[int, ...] = ()
 
     @property
     def stop(self) -> int:
@@ -77,15 +84,21 @@ class FaceTrack:
         changes = changes[~np.isnan(changes)]
         return float(changes.mean() * self.fps / span) if len(changes) else 0.0
 
+    def covers(self, other: "FaceTrack") -> bool:
+        """Whether the other track, or run, is of the same person in a shot that this one was made of."""
+        return self.id == other.id and self.shot <= other.shot <= self.shot + len(self.cuts)
+
     def runs(self, max_gap: Seconds = 1.0) -> list["FaceTrack"]:
         """Cuts the track where the face is gone for long, and fills the short gaps by linear interpolation.
+
+        A gap at a cut is filled by what lies on either side of it.
 
         Args:
             max_gap: Longest gap that is filled.
 
         Returns:
-            Tracks of the same `id` and `shot` without NaN, from one found frame to another, with 3 or more of them.
-            Where nothing is to be filled they share this track's memory.
+            Tracks of the same `id` without NaN, from one found frame to another, with 3 or more of them. Where nothing
+            is to be filled they share this track's memory.
         """
         found = np.flatnonzero(self.detected)
         breaks = np.flatnonzero(np.diff(found) - 1 > max_gap * self.fps) + 1
@@ -98,10 +111,14 @@ class FaceTrack:
         if len(missing):
             after = np.searchsorted(found, missing)
             before, after = found[after - 1], found[after]
-            weight = ((missing - before) / (after - before)).astype(np.float32)[:, None, None]
+            weight = (missing - before) / (after - before)
+            shot_before, shot, shot_after = (np.searchsorted(self.cuts, at, "right") for at in (before, missing, after))
+            weight = np.where(shot_before == shot_after, weight, shot != shot_before).astype(np.float32)[:, None, None]
             landmarks = landmarks.copy()
             landmarks[missing - first] = self.landmarks[before] * (1 - weight) + self.landmarks[after] * weight
-        return FaceTrack(self.id, self.shot, self.start + first, landmarks, self.fps)
+        cuts = tuple(cut - first for cut in self.cuts if first < cut <= last)
+        shot = self.shot + sum(cut <= first for cut in self.cuts)
+        return FaceTrack(self.id, shot, self.start + first, landmarks, self.fps, cuts=cuts)
 
 
 def choose_faces(tracks: list[FaceTrack], face: str | int = "moving") -> list[FaceTrack]:
@@ -110,10 +127,11 @@ def choose_faces(tracks: list[FaceTrack], face: str | int = "moving") -> list[Fa
     Args:
         tracks: All tracks of a video.
         face: "moving", in each shot the face whose mouth moves most in all; "largest", in each shot the largest face;
-            "all"; or a track's id, as a number or in digits.
+            "all"; or a person's id, as a number or in digits.
 
     Returns:
-        The chosen tracks in order of time; never empty.
+        The chosen tracks in order of time; never empty. Where one person goes on from shot to shot, there is one track
+        through these shots, so that a sentence is not torn apart.
 
     Raises:
         NoFaceError: There are no tracks, or none has this id.
@@ -123,16 +141,47 @@ def choose_faces(tracks: list[FaceTrack], face: str | int = "moving") -> list[Fa
             "no face was found in the video: want one seen from the front; `lipscribe inspect` shows what is there"
         )
     if face == "all":
-        return sorted(tracks, key=lambda track: (track.start, track.id))
+        return _join_at_cuts(tracks)
     if face in ("moving", "largest"):
         measure = _movement if face == "moving" else _size
         shots = sorted({track.shot for track in tracks})
-        return [max((track for track in tracks if track.shot == shot), key=measure) for shot in shots]
+        return _join_at_cuts([max((track for track in tracks if track.shot == shot), key=measure) for shot in shots])
     chosen = [track for track in tracks if str(track.id) == str(face)]
     if not chosen:
-        ids = ", ".join(str(track.id) for track in tracks)
+        ids = ", ".join(str(known) for known in sorted({track.id for track in tracks}))
         raise NoFaceError(f"there is no face {str(face)!r}: want moving, largest, all or one of the ids {ids}")
-    return chosen
+    return _join_at_cuts(chosen)
+
+
+def _join_at_cuts(tracks: list[FaceTrack]) -> list[FaceTrack]:
+    """Tracks in order of time, those of one person on both sides of a cut made one."""
+    chains: list[list[FaceTrack]] = []
+    latest: dict[int, list[FaceTrack]] = {}  # of each person
+    for track in sorted(tracks, key=lambda track: (track.start, track.id)):
+        chain = latest.get(track.id)
+        if chain and _goes_on(chain[-1], track):
+            chain.append(track)
+        else:
+            latest[track.id] = [track]
+            chains.append(latest[track.id])
+    return [_joined(chain) if len(chain) > 1 else chain[0] for chain in chains]
+
+
+def _goes_on(before: FaceTrack, after: FaceTrack) -> bool:
+    """Whether a person seen at the end of a shot is there at the beginning of the next."""
+    if after.shot != before.shot + 1 or after.shot_start is None:
+        return False
+    return after.start - before.stop <= MAX_GAP_AT_CUT * after.fps
+
+
+def _joined(chain: list[FaceTrack]) -> FaceTrack:
+    first, last = chain[0], chain[-1]
+    landmarks = np.full((last.stop - first.start, *first.landmarks.shape[1:]), np.nan, np.float32)
+    for track in chain:
+        landmarks[track.start - first.start : track.stop - first.start] = track.landmarks
+    cuts = tuple(track.shot_start - first.start for track in chain[1:] if track.shot_start is not None)
+    shot_frames = sum(track.shot_frames or len(track.landmarks) for track in chain)
+    return replace(first, landmarks=landmarks, shot_frames=shot_frames, cuts=cuts)
 
 
 def frames_found(tracks: Iterable[FaceTrack], num_frames: int) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""The faces of single frames joined to tracks: one for each person and shot."""
+"""The faces of single frames joined to tracks: one for each person and shot, one id for each person."""
 
 from collections.abc import Iterable
 
 import numpy as np
 
 from lipscribe.faces.detector import FaceDetector, load_face_detector
-from lipscribe.faces.identity import SAME_PERSON, Gallery, signature
+from lipscribe.faces.identity import SAME_PERSON, Gallery, People, signature
 from lipscribe.faces.landmarks import NUM_LANDMARKS, eye_distance
 from lipscribe.faces.shots import mark_cuts
 from lipscribe.faces.track import FaceTrack, choose_faces
@@ -30,7 +30,8 @@ def track_faces(
     """Follows every face through a video.
 
     A person who leaves the picture and comes back in the same shot keeps the track, known by place and by looks. A cut
-    ends all tracks. Memory grows by 1.1 MB for each minute and face; of the frames only seven are held at a time.
+    ends all tracks; a person who is known by looks in another shot has the same id there. Memory grows by 1.1 MB for
+    each minute and face; of the frames only seven are held at a time.
 
     Args:
         frames: (H, W, 3) uint8 RGB each; see `check_frames` for what else is taken.
@@ -38,8 +39,8 @@ def track_faces(
         detector: Finds the faces; by default one is loaded.
 
     Returns:
-        The tracks in order of appearance, their ids 0, 1, 2 and so on; faces found for less than 0.2 s are left out,
-        unless the whole shot is shorter.
+        The tracks in order of appearance; people are numbered 0, 1, 2 and so on in that order. Faces found for less
+        than 0.2 s are left out, unless the whole shot is shorter.
 
     Raises:
         ConfigError: The frames are none, of another type or of several sizes.
@@ -48,20 +49,18 @@ def track_faces(
     frames = check_frames(frames)
     detector = detector or load_face_detector()
     tracks: list[FaceTrack] = []
+    people = People()
     shot = _Shot(0, 0, fps)
     detector.reset()
+    num_frames = 0
     for frame_idx, (frame, is_cut) in enumerate(mark_cuts(frames)):
         if is_cut:
-            tracks += shot.tracks(frame_idx)
+            tracks += shot.tracks(frame_idx, people)
             shot = _Shot(shot.idx + 1, frame_idx, fps)
             detector.reset()
         shot.add(frame_idx, frame, detector.detect(frame))
         num_frames = frame_idx + 1
-    if shot.people:
-        tracks += shot.tracks(num_frames)
-    for track_id, track in enumerate(tracks):
-        track.id = track_id
-    return tracks
+    return tracks + shot.tracks(num_frames, people)
 
 
 class _Shot:
@@ -85,14 +84,15 @@ class _Shot:
             if person.num_detected >= self._min_frames or frame_idx - person.last_idx <= self._nearby
         ]
 
-    def tracks(self, stop: int) -> list[FaceTrack]:
+    def tracks(self, stop: int, known: People) -> list[FaceTrack]:
         """The tracks of the shot, which ends before frame `stop`, in order of appearance."""
         num_frames = stop - self._start
         min_frames = min(self._min_frames, num_frames)
-        people = [person for person in self.people if person.num_detected >= min_frames]
+        people = _reunite([person for person in self.people if person.num_detected >= min_frames])
+        ids = known.identify([person.gallery for person in people])
         return [
-            FaceTrack(-1, self.idx, person.start, person.landmarks(), self._fps, num_frames)
-            for person in sorted(people, key=lambda person: person.start)
+            FaceTrack(id, self.idx, person.start, person.landmarks(), self._fps, num_frames, self._start)
+            for id, person in zip(ids, people, strict=True)
         ]
 
     def _assign_nearby(self, frame_idx: int, frame: np.ndarray, faces: list[np.ndarray]) -> list[np.ndarray]:
@@ -132,6 +132,22 @@ class _Shot:
             self.people.append(person)
 
 
+def _reunite(people: list["_Person"]) -> list["_Person"]:
+    """Makes one of those who are alike and never there at once, in order of appearance.
+
+    Who comes back at the picture's edge, or blurred by haste, was not known at first sight.
+    """
+    reunited: list[_Person] = []
+    for person in sorted(people, key=lambda person: person.start):
+        before = [other for other in reunited if other.last_idx < person.start]
+        best = max(before, key=lambda other: other.gallery.likeness_to(person.gallery), default=None)
+        if best is not None and best.gallery.likeness_to(person.gallery) >= SAME_PERSON:
+            best.append(person)
+        else:
+            reunited.append(person)
+    return reunited
+
+
 class _Person:
     """What is known of one person while the shot goes on."""
 
@@ -142,18 +158,29 @@ class _Person:
         self._landmarks = np.empty((_ROOM, NUM_LANDMARKS, 2), np.float32)
 
     def add(self, frame_idx: int, frame: np.ndarray, face: np.ndarray) -> None:
-        at = frame_idx - self.start
-        room = len(self._landmarks)
-        if at >= room:  # one array that grows: pieces would have to be joined, and an hour of them is large
-            grown = np.empty((max(at + 1, 2 * room), NUM_LANDMARKS, 2), np.float32)
+        """Takes in the face of a frame later than all before."""
+        if self.num_detected % LOOK_INTERVAL == 0:
+            self.gallery.add(signature(frame, face))
+        self._take(frame_idx, face[None])
+        self._last = face
+        self.num_detected += 1
+
+    def append(self, later: "_Person") -> None:
+        """Takes in all that is known of somebody who turned out to be the same, and came later."""
+        self._take(later.start, later.landmarks())
+        self.gallery.merge(later.gallery)
+        self._last = later._last
+        self.num_detected += later.num_detected
+
+    def _take(self, frame_idx: int, landmarks: np.ndarray) -> None:
+        at, stop, room = frame_idx - self.start, frame_idx - self.start + len(landmarks), len(self._landmarks)
+        if stop > room:  # one array that grows: pieces would have to be joined, and an hour of them is large
+            grown = np.empty((max(stop, 2 * room), NUM_LANDMARKS, 2), np.float32)
             grown[:room] = self._landmarks
             self._landmarks = grown
         self._landmarks[self.last_idx - self.start + 1 : at] = np.nan
-        self._landmarks[at] = face
-        if self.num_detected % LOOK_INTERVAL == 0:
-            self.gallery.add(signature(frame, face))
-        self._last, self.last_idx = face, frame_idx
-        self.num_detected += 1
+        self._landmarks[at:stop] = landmarks
+        self.last_idx = frame_idx + len(landmarks) - 1
 
     def landmarks(self) -> np.ndarray:
         """(T, L, 2) float32 px from the first to the last frame the person was found in, NaN between."""

@@ -31,7 +31,7 @@ class FaceReport:
     """One face of one shot.
 
     Attributes:
-        id: Its track, for `--face`.
+        id: Whose it is, for `--face`; the same in all shots in which looks tell the person.
         shot: Number of the shot from 0.
         start, end: From its first frame to its last.
         chosen: Whether it is what would be read.
@@ -124,8 +124,7 @@ def inspect_video(
     scale = video.info.width / sampler.frame_width  # large pictures are read smaller; pixels are the source's
     mouths = [TrackedMouth(run, crop, scale) for run in _runs(tracks)]
     samples = sampler.samples()
-    chosen_ids = {track.id for track in chosen}
-    read_mouths(tracked(video, progress, "mouths", sampler.num_frames), mouths, samples, chosen_ids)
+    read_mouths(tracked(video, progress, "mouths", sampler.num_frames), mouths, samples, chosen)
 
     coverage = float(frames_found(chosen, sampler.num_frames).mean()) if chosen else 0.0
     quality = _quality(chosen, mouths, coverage) if chosen else None
@@ -144,7 +143,7 @@ def inspect_video(
         crop=crop,
         num_frames=sampler.num_frames,
         warnings=tuple(video.warnings),
-        faces=tuple(_report(track, mouths, track.id in chosen_ids) for track in tracks),
+        faces=tuple(_report(track, mouths, any(read.covers(track) for read in chosen)) for track in tracks),
         most_at_once=_most_at_once(tracks, sampler.num_frames),
         quality=quality,
         findings=tuple(findings),

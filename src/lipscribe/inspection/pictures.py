@@ -186,15 +186,19 @@ def _draw_timeline(page: Page, top: float, strips: int, inspection: "Inspection"
     material, fps = inspection.material, inspection.fps
     left, width = MARGIN + 0.7, INNER - 0.7
     end = inspection.num_frames / fps
-    shown = sorted(material.tracks, key=lambda track: -int(track.detected.sum()))[:MAX_STRIPS]
-    for row, track in enumerate(sorted(shown, key=lambda track: track.id)):
+    people: dict[int, list[FaceTrack]] = {}
+    for track in material.tracks:
+        people.setdefault(track.id, []).append(track)
+    shown = sorted(people, key=lambda idx: -sum(int(track.detected.sum()) for track in people[idx]))[:MAX_STRIPS]
+    for row, idx in enumerate(sorted(shown)):
         axes = page.axes(left, top + 0.22 * row, width, 0.15, bare=True)
         axes.set(xlim=(0, end), ylim=(0, 1))
         axes.axhspan(0, 1, color=FAINT)
-        axes.broken_barh(_stretches(track), (0, 1), color=_color(track, material))
-        page.text(left - 0.1, top + 0.22 * row + 0.075, f"face {track.id}", 9, MUTED, ha="right", va="center")
-    if len(material.tracks) > strips:
-        hidden = len(material.tracks) - strips
+        for track in people[idx]:
+            axes.broken_barh(_stretches(track), (0, 1), color=_color(track, material))
+        page.text(left - 0.1, top + 0.22 * row + 0.075, f"face {idx}", 9, MUTED, ha="right", va="center")
+    if len(people) > strips:
+        hidden = len(people) - strips
         page.text(left + width, top - 0.05, f"and {hidden} more", 9, MUTED, ha="right", va="bottom")
     _draw_opening(page.axes(left, top + 0.22 * strips + 0.08, width, 0.95), inspection, end)
 
@@ -224,6 +228,6 @@ def _stretches(track: FaceTrack) -> list[tuple[float, float]]:
 
 def _color(track: FaceTrack, material: "Material") -> str:
     """Blue for who is read, another colour for each of the others."""
-    if track.id in {chosen.id for chosen in material.chosen}:
+    if any(chosen.covers(track) for chosen in material.chosen):
         return ACCENT
     return SERIES[1 + track.id % (len(SERIES) - 1)]

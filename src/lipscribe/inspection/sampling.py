@@ -1,7 +1,7 @@
 """A few frames of a video for its contact sheet, and the second reading, which measures every mouth."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +84,7 @@ class TrackedMouth:
     def __init__(self, run: FaceTrack, kind: CropKind = "lipscribe", scale: float = 1.0):
         self.start, self.stop = run.start, run.stop
         self.meter = MouthMeter(run, kind, scale)
-        self._cut = mouth_cutter(run.landmarks, kind)
+        self._cut = mouth_cutter(run.landmarks, kind, run.cuts)
 
     def crop(self, frame: np.ndarray, frame_idx: int) -> np.ndarray:
         """The crop (96, 96) uint8 of a frame of the video."""
@@ -101,7 +101,7 @@ def read_mouths(
     video: Iterable[np.ndarray],
     mouths: list[TrackedMouth],
     samples: tuple[SampleFrame, ...],
-    chosen_ids: set[int],
+    chosen: Sequence[FaceTrack],
 ) -> None:
     """Reads the video once, measures all mouths, and gives each sample the crop of the chosen face."""
     starting = defaultdict(list)
@@ -113,5 +113,6 @@ def read_mouths(
         there = [mouth for mouth in there if mouth.stop > frame_idx] + starting[frame_idx]
         for mouth in there:
             crop = mouth.read(frame, frame_idx)
-            if frame_idx in sampled and mouth.meter.run.id in chosen_ids and sampled[frame_idx].crop is None:
+            is_read = frame_idx in sampled and any(track.covers(mouth.meter.run) for track in chosen)
+            if is_read and sampled[frame_idx].crop is None:
                 sampled[frame_idx].crop = crop

@@ -1,5 +1,6 @@
 """Frames and a face track -> mouth crops (T, 96, 96) uint8 grey, of the kind that a model was trained on."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
@@ -51,7 +52,7 @@ def stream_all_crops(
     for frame_idx, frame in enumerate(check_frames(frames)):
         while waiting and tracks[waiting[-1]].start <= frame_idx:
             i = waiting.pop()
-            active[i] = mouth_cutter(tracks[i].landmarks, kind)
+            active[i] = mouth_cutter(tracks[i].landmarks, kind, tracks[i].cuts)
         for i, cut in active.items():
             yield i, cut(frame, frame_idx - tracks[i].start)
         active = {i: cut for i, cut in active.items() if tracks[i].stop > frame_idx + 1}
@@ -59,27 +60,49 @@ def stream_all_crops(
             return
 
 
-def crop_transforms(landmarks: np.ndarray, kind: CropKind = "lipscribe") -> np.ndarray:
-    """Where a run's crops lie: (T, L, 2) float pixels without NaN -> (T, 2, 3), picture pixels -> crop pixels."""
-    if kind == "lipscribe":
-        return alignment(landmarks)
-    cutter = MeanFaceCutter(face_points(landmarks))
-    return np.concatenate([cutter.transforms[..., :2], cutter.transforms[..., 2:] - cutter.corners[..., None]], -1)
+def crop_transforms(landmarks: np.ndarray, kind: CropKind = "lipscribe", cuts: Sequence[int] = ()) -> np.ndarray:
+    """Where a run's crops lie.
+
+    Args:
+        landmarks: (T, L, 2) float px without NaN.
+        kind: The kind of crops.
+        cuts: `FaceTrack.cuts` of a run through several shots: each is aligned by itself, or the crop would slide.
+
+    Returns:
+        (T, 2, 3) float64 matrices, picture pixels -> crop pixels.
+    """
+    align = alignment if kind == "lipscribe" else _mean_face_transforms
+    return np.concatenate([align(part) for part in np.split(landmarks, cuts)])
 
 
 def crop_warnings(tracks: Sequence[FaceTrack], kind: CropKind = "lipscribe") -> list[str]:
     """What a user should know of the crops of these runs, a line each."""
     if kind != "auto-avsr":
         return []
-    held_back = sum(int(MeanFaceCutter(face_points(track.landmarks)).held_back.sum()) for track in tracks)
+    parts = [part for track in tracks for part in np.split(track.landmarks, track.cuts)]
+    held_back = sum(int(MeanFaceCutter(face_points(part)).held_back.sum()) for part in parts)
     if not held_back:
         return []
     return [f"the mouth lies beside its crop in {held_back} frames: the face is turned away or not a face"]
 
 
-def mouth_cutter(landmarks: np.ndarray, kind: CropKind = "lipscribe") -> Cutter:
-    """What cuts the crops of a run with landmarks (T, L, 2), in any order of its frames."""
+def mouth_cutter(landmarks: np.ndarray, kind: CropKind = "lipscribe", cuts: Sequence[int] = ()) -> Cutter:
+    """What cuts the crops of a run, in any order of its frames; for the arguments see `crop_transforms`."""
+    if len(cuts):
+        parts = [mouth_cutter(part, kind) for part in np.split(landmarks, cuts)]
+        starts = (0, *cuts)
+
+        def cut(frame: np.ndarray, t: int) -> np.ndarray:
+            part = bisect_right(starts, t) - 1
+            return parts[part](frame, t - starts[part])
+
+        return cut
     if kind == "auto-avsr":
         return MeanFaceCutter(face_points(landmarks)).cut
     transforms = alignment(landmarks)
     return lambda frame, t: warp_mouth(frame, transforms[t])
+
+
+def _mean_face_transforms(landmarks: np.ndarray) -> np.ndarray:
+    cutter = MeanFaceCutter(face_points(landmarks))
+    return np.concatenate([cutter.transforms[..., :2], cutter.transforms[..., 2:] - cutter.corners[..., None]], -1)

@@ -44,7 +44,7 @@ class MouthMeter:
     def __init__(self, run: FaceTrack, kind: CropKind = "lipscribe", scale: float = 1.0):
         self.run = run
         self.shape = measure_shape(run.landmarks, scale)
-        self._transforms = crop_transforms(run.landmarks, kind)
+        self._transforms = crop_transforms(run.landmarks, kind, run.cuts)
         self._light: list[tuple[float, float, float, float]] = []
 
     @property
@@ -107,8 +107,7 @@ def quality_of(tracks: Sequence[FaceTrack], meters: Iterable[MouthMeter], covera
         meters: Those of other tracks are passed over.
         coverage: Share of the frames in which the face was found, 0 to 1.
     """
-    ids = {track.id for track in tracks}
-    own = [meter for meter in meters if meter.run.id in ids and len(meter.light)]
+    own = [meter for meter in meters if len(meter.light) and any(track.covers(meter.run) for track in tracks)]
     if not own:  # a face that is there for a moment only
         return FaceQuality(coverage)
     mouth_px, yaw, roll = np.concatenate([meter.shape for meter in own]).T

@@ -256,9 +256,14 @@ def plant(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         video = PlantedVideo(num_frames, list(warnings))
         monkeypatch.setattr(lipscribe.data.prepare, "Video", lambda path, fps: video)
         tracks = [planted_track(num_frames, list(seen))]
-        monkeypatch.setattr(lipscribe.data.prepare, "track_faces", lambda frames, fps, detector: tracks)
+        monkeypatch.setattr(lipscribe.data.prepare, "track_faces", tracker(tracks))
 
     return put
+
+
+def tracker(tracks: list[FaceTrack]) -> Callable[..., list[FaceTrack]]:
+    """What stands in for `track_faces`: it reads the frames, and finds what was planted."""
+    return lambda frames, fps, detector: tracks if list(frames) else []
 
 
 def clip_of(*times: tuple[float, float]) -> Clip:
@@ -335,7 +340,7 @@ def test_without_word_times_the_face_must_be_there_nearly_always(plant: Callable
     plant(100, (0, 95))
     assert prepare_clip(clip_of())[1].coverage == 0.95
     plant(100, (0, 80))
-    with pytest.raises(NoFaceError, match="the face is in 80% of the frames, wanted 90%"):
+    with pytest.raises(NoFaceError, match="one face without a break is in 80% of the clip's frames, wanted 90%"):
         prepare_clip(clip_of())
 
 
@@ -343,3 +348,53 @@ def test_a_face_for_a_moment(plant: Callable[..., None]):
     plant(75, (30, 32))
     with pytest.raises(NoFaceError, match="a face is there for a moment only"):
         prepare_clip(clip_of((0.5, 1.0)))
+
+
+def shots(*people: int | None, num_frames: int = 25) -> list[FaceTrack]:
+    """The tracks of a clip that shows one person a shot, or nobody."""
+    tracks = []
+    for shot, person in enumerate(people):
+        if person is not None:
+            landmarks = planted_track(num_frames, [(0, num_frames)], person).landmarks
+            start = shot * num_frames
+            tracks.append(FaceTrack(person, shot, start, landmarks, 25.0, num_frames, start))
+    return tracks
+
+
+@pytest.mark.parametrize(
+    ("people", "coverage"),
+    [((0, None, None), "33%"), ((0, 0, None), "67%"), ((0, 1, 0), "33%"), ((0, 1, 1), "67%"), ((None, 0, 1), "33%")],
+)
+def test_a_clip_that_cuts_away_from_the_person_is_skipped(
+    plant: Callable[..., None], monkeypatch: pytest.MonkeyPatch, people: tuple[int | None, ...], coverage: str
+):
+    """B-roll, a listener, another speaker: each shot has a face all the way, and none has the whole text."""
+    plant(75)
+    monkeypatch.setattr(lipscribe.data.prepare, "track_faces", tracker(shots(*people)))
+    with pytest.raises(NoFaceError, match=rf"one face without a break is in {coverage} of the clip's frames"):
+        prepare_clip(clip_of())
+    with pytest.raises(NoFaceError, match=r"the words last from 0\.20 to 2\.80 s, the face from"):
+        prepare_clip(clip_of((0.2, 1.0), (1.0, 2.8)))
+
+
+def test_a_clip_whose_person_goes_on_after_a_cut_is_whole(plant: Callable[..., None], monkeypatch: pytest.MonkeyPatch):
+    plant(75)
+    monkeypatch.setattr(lipscribe.data.prepare, "track_faces", tracker(shots(0, 0, 0)))
+    for clip in (clip_of(), clip_of((0.2, 1.0), (1.0, 2.8))):
+        prepared, status = prepare_clip(clip)
+        assert (len(prepared.crops), status.num_frames, status.coverage) == (75, 75, 1.0)
+
+
+def test_a_long_clip_in_which_the_face_is_gone_for_a_sentence_is_skipped(plant: Callable[..., None]):
+    """The face is in 88 % of the frames, the longest run of it in 47 %."""
+    plant(250, (0, 102), (132, 250))
+    with pytest.raises(NoFaceError, match="one face without a break is in 47%"):
+        prepare_clip(clip_of())
+
+
+def test_words_said_in_a_gap_that_could_be_filled(plant: Callable[..., None]):
+    plant(75, (0, 30), (50, 75))
+    with pytest.raises(NoFaceError, match="one face without a break is in 60% of the frames with words"):
+        prepare_clip(clip_of((0.4, 1.0), (1.0, 2.4)))
+    plant(75, (0, 10), (14, 75))
+    assert prepare_clip(clip_of((0.6, 1.0), (1.0, 2.4)))[1].coverage == pytest.approx(71 / 75, abs=1e-3)

@@ -9,6 +9,7 @@ import pytest
 from lipscribe.errors import NoFaceError
 from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, load_face_detector, track_faces
 from lipscribe.faces.landmarks import eye_distance
+from lipscribe.mouth import crop_mouth
 
 Clips = Callable[[int], np.ndarray]
 
@@ -138,6 +139,23 @@ def test_a_cut_ends_the_track(grid_frames: Clips, detector: FaceDetector) -> Non
         (0, 40, 0, 1.0),
         (40, 80, 1, 1.0),
     ]
+
+
+@pytest.mark.parametrize(("left", "top", "zoom"), [(40, 40, 1.33), (95, 60, 1.9), (0, 20, 1.33)])
+def test_who_speaks_on_after_a_zoom_cut_is_one_run(
+    grid_frames: Clips, detector: FaceDetector, left: int, top: int, zoom: float
+) -> None:
+    clip = grid_frames(10)
+    part = clip[30:, top : top + round(288 / zoom), left : left + round(360 / zoom)]
+    frames = [*clip[:30], *(cv2.resize(frame, (360, 288)) for frame in part)]
+    tracks = track_faces(frames, detector=detector)
+    assert [(track.id, track.shot, track.start, track.stop) for track in tracks] == [(0, 0, 0, 30), (0, 1, 30, 75)]
+    (chosen,) = choose_faces(tracks)
+    (run,) = chosen.runs()
+    assert (run.start, run.stop, run.cuts) == (0, 75, (30,))
+    (whole,) = choose_faces(track_faces(clip, detector=detector))[0].runs()
+    difference = crop_mouth(frames, run).astype(int) - crop_mouth(clip, whole)
+    assert np.abs(difference).mean() < 6  # grey levels: the crops are those of the clip without a cut
 
 
 @pytest.mark.parametrize("other_is_left", [True, False])

@@ -137,3 +137,45 @@ def test_an_unknown_face_is_answered_with_those_there_are(scene: list[FaceTrack]
 def test_no_face_at_all_names_the_remedy(face: str | int) -> None:
     with pytest.raises(NoFaceError, match=r"no face was found.*lipscribe inspect"):
         choose_faces([], face)
+
+
+def shot(idx: int, person: int, landmarks: np.ndarray, start: int, shot_start: int) -> FaceTrack:
+    return FaceTrack(person, idx, start, landmarks, FPS, 30, shot_start)
+
+
+def test_a_face_that_goes_on_after_a_cut_is_one_track(make_face: Faces) -> None:
+    """Found again three frames after the second cut."""
+    whole = np.concatenate([still(make_face, 30), still(make_face, 30, 36.0), still(make_face, 27, 18.0)])
+    tracks = [shot(0, 0, whole[:30], 0, 0), shot(1, 0, whole[30:60], 30, 30), shot(2, 0, whole[60:], 63, 60)]
+    for face in ("moving", "largest", "all", 0):
+        (joined,) = choose_faces(tracks, face)
+        assert (joined.id, joined.shot, joined.start, joined.stop, joined.cuts) == (0, 0, 0, 90, (30, 60))
+        assert (joined.shot_frames, joined.coverage) == (90, 87 / 90)
+        assert all(joined.covers(track) for track in tracks)
+        assert not joined.covers(shot(3, 0, whole[:30], 90, 90))
+        assert not joined.covers(shot(1, 1, whole[:30], 30, 30))
+        (run,) = joined.runs()
+        assert (run.start, run.stop, run.cuts) == (0, 90, (30, 60))
+        np.testing.assert_array_equal(run.landmarks[:60], whole[:60])
+        np.testing.assert_array_equal(run.landmarks[60:63], [whole[60]] * 3)  # where it is found in its own shot
+
+
+def test_runs_keep_the_cuts_that_lie_in_them(make_face: Faces) -> None:
+    landmarks = without(still(make_face, 120), slice(0, 5), slice(35, 70))
+    first, second = FaceTrack(0, 3, 10, landmarks, FPS, cuts=(20, 50, 90)).runs()
+    assert (first.start, first.stop, first.shot, first.cuts) == (15, 45, 3, (15,))
+    assert (second.start, second.stop, second.shot, second.cuts) == (80, 130, 5, (20,))
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"idx": 2, "person": 0, "start": 60, "shot_start": 60},  # another shot lies between
+        {"idx": 1, "person": 1, "start": 30, "shot_start": 30},  # another person
+        {"idx": 1, "person": 0, "start": 36, "shot_start": 30},  # comes in after the cut
+    ],
+)
+def test_other_tracks_are_not_joined(make_face: Faces, after: dict[str, int]) -> None:
+    before = shot(0, 0, still(make_face, 30), 0, 0)
+    later = shot(landmarks=still(make_face, 30), **after)
+    assert choose_faces([before, later], "all") == [before, later]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lipscribe.faces import FaceTrack, track_faces
+from lipscribe.faces import FaceTrack, choose_faces, track_faces
 from lipscribe.faces.landmarks import NUM_LANDMARKS
 
 Faces = Callable[..., np.ndarray]
@@ -117,16 +117,44 @@ def test_a_face_seen_for_a_moment_is_left_out(make_face: Faces, plant: Plant) ->
     assert spans(track(plant(people))) == [(0, 60)]
 
 
+def cut_together(plant: Plant, planted_detector: Any, *shots: list[dict[int, np.ndarray]]) -> tuple[list[Any], Any]:
+    """Shots before different backdrops, and the detector that sees their people."""
+    planted = [plant(people, scene) for scene, people in enumerate(shots, start=1)]
+    faces = [face for _, detector in planted for face in detector.faces]
+    return [frame for frames, _ in planted for frame in frames], planted_detector(faces)
+
+
 def test_a_cut_ends_every_track(make_face: Faces, plant: Plant, planted_detector: Any) -> None:
     people = [{0: make_face(100, 100), 1: make_face(240, 100)}] * 20
-    first_frames, first = plant(people, scene=1)
-    second_frames, second = plant(people, scene=2)
-    detector = planted_detector([*first.faces, *second.faces])
-    tracks = track_faces(first_frames + second_frames, 25.0, detector)
-    assert spans(tracks) == [(0, 20), (0, 20), (20, 40), (20, 40)]
+    frames, detector = cut_together(plant, planted_detector, people, people)
+    tracks = track_faces(frames, 25.0, detector)
+    assert [(track.start, track.stop) for track in tracks] == [(0, 20), (0, 20), (20, 40), (20, 40)]
     assert [track.shot for track in tracks] == [0, 0, 1, 1]
+    assert [(track.shot_start, track.shot_frames) for track in tracks] == [(0, 20), (0, 20), (20, 20), (20, 20)]
     assert [track.coverage for track in tracks] == [1.0] * 4
     assert detector.resets == [0, 20], "the detector is to forget the shot before it sees the next"
+
+
+def test_a_person_has_one_id_in_all_shots(make_face: Faces, plant: Plant, planted_detector: Any) -> None:
+    """An interview: one, the other, the first again, closer; then both, each in the other's place, and a third."""
+    first, second = {0: make_face(100, 100)}, {1: make_face(220, 110)}
+    closer = {0: make_face(150, 110, eyes=18)}
+    all_three = {1: make_face(100, 100), 0: make_face(220, 110), 2: make_face(160, 60)}
+    shots = [[people] * 20 for people in (first, second, closer, all_three)]
+    frames, detector = cut_together(plant, planted_detector, *shots)
+    tracks = track_faces(frames, 25.0, detector)
+    assert [(track.shot, track.id) for track in tracks] == [(0, 0), (1, 1), (2, 0), (3, 1), (3, 0), (3, 2)]
+    assert [track.id for track in choose_faces(tracks, "all")] == [0, 1, 0, 1, 2]
+    assert [track.shot for track in choose_faces(tracks, 0)] == [0, 2], "the last two are one"
+
+
+def test_who_was_not_known_at_first_sight_gets_the_track_back(make_face: Faces, plant: Plant) -> None:
+    """Painted over at the moment of coming back, as one who is half behind the picture's edge."""
+    here, there = {0: make_face(70, 100)}, {0: make_face(240, 130)}
+    frames, detector = plant([here] * 30 + [{}] * 40 + [there] * 30)
+    for frame in frames[70:73]:
+        frame[:, 235:] = 128
+    assert spans(track_faces(frames, 25.0, detector)) == [(0, 100)]
 
 
 def test_ids_follow_the_order_of_appearance(make_face: Faces, plant: Plant) -> None:
