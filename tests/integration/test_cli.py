@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -223,6 +224,19 @@ def test_an_upside_down_picture_is_read_the_right_way_up(upside_down):
     _, stdout, _ = run("inspect", upside_down)
     assert "turned.mp4: good" in stdout
     assert "note: the face is upside down in the picture (179 degrees)" in stdout
+
+
+def test_inspect_shows_the_crops_that_a_model_reads(upside_down, tmp_path):
+    from lipscribe.zoo.registry import find_model
+
+    model = tmp_path / "model"
+    shutil.copytree(find_model("talkers"), model)
+    record = json.loads((model / "spec.json").read_text())
+    record["input"]["crop"] = "auto-avsr"
+    (model / "spec.json").write_text(json.dumps(record))
+    code, _, _ = run("inspect", upside_down, "--model", model, "-o", tmp_path / "report")
+    assert code == 0
+    assert json.loads((tmp_path / "report" / "inspection.json").read_text())["crop"] == "auto-avsr"
 
 
 def test_unknown_model_names_those_at_hand(faceless):

@@ -10,8 +10,11 @@ def inspect(
     videos: flags.Videos,
     output: flags.Report = None,
     face: flags.Face = "moving",
+    model: flags.Model = "grid-s1",
 ) -> int:
     """Say why a video will or will not be read: frame rate, faces, size and sharpness of the mouth, and a verdict.
+
+    The mouth is cut out as the model reads it.
 
     Examples:
 
@@ -19,11 +22,15 @@ def inspect(
 
       lipscribe inspect clip.mpg --output report/
     """
+    from lipscribe.cli.bars import bars
     from lipscribe.cli.edge import Failures
     from lipscribe.cli.results import all_different, result_folder
     from lipscribe.cli.sources import find_videos
     from lipscribe.inspection import inspect_video, write_inspection
+    from lipscribe.models.spec import load_spec
+    from lipscribe.zoo.registry import find_model
 
+    size = load_spec(find_model(model)).input
     with ExitStack() as until:
         sources = find_videos(videos, until)
         if output is not None:
@@ -32,7 +39,8 @@ def inspect(
         for source, name in zip(sources, all_different(source.stem for source in sources), strict=True):
             inspection = None
             with failures.one(source.name, source.path):
-                inspection = inspect_video(source.path, face=face)
+                with bars() as progress:
+                    inspection = inspect_video(source.path, size.fps, face, crop=size.crop, progress=progress)
                 if output is not None:
                     for path in write_inspection(inspection, output / name if len(sources) > 1 else output):
                         print(f"{source.name} -> {path}", file=sys.stderr)
