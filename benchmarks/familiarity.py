@@ -19,8 +19,8 @@ import lipscribe
 from lipscribe.data.corpora.grid import SLOTS
 from lipscribe.data.shards import PreparedClip, find_shards, read_shard
 from lipscribe.faces import choose_faces, load_face_detector, track_faces
+from lipscribe.model import Model
 from lipscribe.mouth import crop_mouth
-from lipscribe.pipeline import Model
 from lipscribe.search.familiarity import FAMILIAR
 from lipscribe.talker import Talker
 

@@ -11,6 +11,7 @@ look at the CPU seconds with one thread: two threads that wait for each other ca
 import argparse
 import statistics
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,7 +19,9 @@ from torch.nn import functional as F
 
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.transformer_decoder import TransformerDecoder
-from lipscribe.search.joint_beam import Sources, joint_beam_search
+from lipscribe.search.beam import PUBLISHED, beam_search
+from lipscribe.search.ctc_prefix import CTCPrefixScorer
+from lipscribe.search.scorers import Weighted
 
 VOCAB, HIDDEN, STEPS = 5049, 768, 40
 REFERENCE_SECONDS = {(75, 10): 4.66, (75, 40): 14.72, (250, 10): 10.13, (250, 40): 39.26}  # (frames, beam)
@@ -33,8 +36,9 @@ def build_decoder(dtype: torch.dtype) -> TransformerDecoder:
 
 def search(decoder: TransformerDecoder, encoder_out: torch.Tensor, log_probs: np.ndarray, beam: int) -> None:
     """Takes exactly `STEPS` steps, each with a full beam."""
-    sources = Sources(DecoderScorer(decoder, encoder_out), log_probs)
-    found = joint_beam_search(sources, decoder.end, beam, STEPS, stop_early=False)
+    scorers, ctc = [Weighted(DecoderScorer(decoder, encoder_out), 0.9)], CTCPrefixScorer(log_probs, decoder.end)
+    rules = replace(PUBLISHED, end_detection=False)
+    found = beam_search(scorers, beam, STEPS, decoder.end, rules, ctc=ctc, ctc_weight=0.1)
     assert {len(one.tokens) for one in found} == {STEPS} and np.isfinite(found[0].score)
 
 

@@ -7,7 +7,6 @@ reader gives to each letter, the mean over those four: what it hesitates between
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,8 @@ import numpy as np
 import lipscribe
 from lipscribe.data.corpora.grid import SLOTS
 from lipscribe.data.shards import find_shards, read_shard
-from lipscribe.pipeline import Model
+from lipscribe.model import Model
+from lipscribe.search import SearchOptions
 from lipscribe.talker.homophenes import visemes_of
 
 PLACE = 3
@@ -26,17 +26,17 @@ ORDER = list("bpvdtgczeahkjfxslmniyoruq")
 def read(model: Model, folder: Path, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(25, 25) mean probability of each letter read, a row for each letter said; (25,) right, (25,) said."""
     letters = sorted(SLOTS[PLACE])
-    options = replace(model.default_search, beam_size=100, alternatives=len(letters))
+    options = SearchOptions(beam_size=100, alternatives=len(letters))
     given, said, right = np.zeros((25, 25)), np.zeros(25), np.zeros(25)
     for prepared in (clip for shard in find_shards(folder, split) for clip in read_shard(shard)):
-        words = model.search(model.see(prepared.crops), options)[0].words
+        words = model.search(model.encode(prepared.crops), options)[0].words
         if len(words) != len(SLOTS):
             continue
         row = ORDER.index(prepared.clip.text.split()[PLACE])
         said[row] += 1
         right[row] += words[PLACE].text == ORDER[row]
         weighed = {words[PLACE].text: words[PLACE].probability}
-        weighed |= {rival.text: rival.probability for rival in words[PLACE].rivals if rival.text in ORDER}
+        weighed |= {other.text: other.probability for other in words[PLACE].alternatives if other.text in ORDER}
         for text, probability in weighed.items():
             given[row, ORDER.index(text)] += probability / sum(weighed.values())
     return given / np.maximum(said, 1)[:, None], right, said
@@ -82,8 +82,8 @@ def main() -> None:
     sure = sorted(range(25), key=lambda i: -given[i, i])
     print("letter  right of said  probability given to it  most often taken for")
     for i in sure:
-        rivals = sorted((j for j in range(25) if j != i), key=lambda j: -given[i, j])[:3]
-        taken = ", ".join(f"{ORDER[j]} {given[i, j]:.0%}" for j in rivals if given[i, j] > 0.03)
+        others = sorted((j for j in range(25) if j != i), key=lambda j: -given[i, j])[:3]
+        taken = ", ".join(f"{ORDER[j]} {given[i, j]:.0%}" for j in others if given[i, j] > 0.03)
         print(f"{ORDER[i]:6s}  {right[i]:.0f} of {said[i]:.0f}         {given[i, i]:.0%}   {taken}")
     alike = [visemes_of(f"{letter}.") for letter in ORDER]
     homophene = sum(given[i, j] for i in range(25) for j in range(25) if i != j and alike[i] == alike[j])

@@ -34,9 +34,9 @@ def main() -> None:
     run = track_faces(frames)[0].runs()[0]
     report("  mouth crops", args.runs, lambda: crop_mouth(frames, run))
     crops = crop_mouth(frames, run)
-    report("  network", args.runs, lambda: model.see(crops))
-    seen = model.see(crops)
-    report("  search", args.runs, lambda: list(model.search_pieces(seen)))
+    report("  network", args.runs, lambda: model.encode(crops))
+    encoded = model.encode_stream(crops)
+    report("  search", args.runs, lambda: list(model.search_pieces(encoded)))
     report("lipscribe --help", args.runs, lambda: call("--help"))
     report("lipscribe transcribe, cold", 3, lambda: call("transcribe", str(args.clip)))
 

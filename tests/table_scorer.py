@@ -4,9 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from lipscribe.search import Hypothesis, SearchOptions, search
+
 
 class TableScorer:
-    """A decoder whose expectations are drawn anew for every beginning of a sentence; its states are the beginnings.
+    """A decoder whose expectations are drawn again for every beginning of a sentence; its states are the beginnings.
 
     Args:
         end: The id that every sentence ends with.
@@ -24,13 +26,13 @@ class TableScorer:
     def start(self) -> list[tuple[int, ...] | None]:
         return [None]
 
-    def step(self, tokens, state):
+    def step(self, previous, state):
         self.num_steps += 1
-        state = [() if before is None else (*before, int(token)) for before, token in zip(state, tokens, strict=True)]
+        state = [() if before is None else (*before, int(token)) for before, token in zip(state, previous, strict=True)]
         return np.stack([self.expects(beginning) for beginning in state]), state
 
-    def select(self, state, chosen):
-        return [state[place] for place in chosen]
+    def select(self, state, indices):
+        return [state[i] for i in indices]
 
     def attention(self, tokens):
         weights = np.random.default_rng(len(tokens)).random((len(tokens), self.num_frames))
@@ -56,3 +58,10 @@ class Bigrams:
     def score(self, text):
         words = ["<s>", *text.split(), "</s>"]
         return sum(self.step(left, right)[1] for left, right in pairwise(words))
+
+
+def read_by_decoder(scorer, num_frames, tokenizer, log_probs=None, **options) -> list[Hypothesis]:
+    """The readings of one clip by a decoder, or with `log_probs` (T, V) by decoder and CTC."""
+    method = "attention" if log_probs is None else "joint"
+    batch = None if log_probs is None else log_probs[None]
+    return search(batch, [num_frames], tokenizer, SearchOptions(method, **options), [scorer])[0]

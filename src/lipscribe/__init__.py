@@ -22,6 +22,8 @@ _HOMES = {
     "choose_faces": "lipscribe.faces",
     "crop_mouth": "lipscribe.mouth",
     "load_model": "lipscribe.pipeline",
+    "Model": "lipscribe.model",
+    "SearchOptions": "lipscribe.search",
     "to_transcript": "lipscribe.pipeline",
     "transcribe": "lipscribe.pipeline",
     "Transcript": "lipscribe.transcript",

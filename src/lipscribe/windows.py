@@ -1,117 +1,136 @@
-"""A long run of crops in bounded memory: the network reads it in windows, the search in pieces."""
+"""A long run of crops in bounded memory: the network encodes it in windows, the search reads it in pieces."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
+from lipscribe.encoded import Encoded, joined
+from lipscribe.models.encoder_specs import NEARBY, WindowSizes
 from lipscribe.mouth import CROP_SIZE
 
+STILL = 13  # frames, half a second, over which the stillest place is looked for
 PIECE = 1500  # frames searched at once: 60 s; longer runs are cut where nobody speaks
 
 
-@dataclass(frozen=True)
-class WindowSizes:
-    """How long what a network and its decoder see at once is, in frames.
-
-    Attributes:
-        window: Frames read at once, whose output is kept.
-        context: Frames beyond each side of a window that the network sees and whose output is thrown away. A run of up
-            to `window + context` frames is read whole.
-        decoder_piece: Frames that a decoder searches at once: what it attends to has to be about as long as what it
-            learned from.
-    """
-
-    window: int
-    context: int
-    decoder_piece: int
-
-
-SHORT = WindowSizes(150, 50, 150)  # 6 s, as long as two sentences of GRID
-# For a network that attends to all that it sees, and learned from long utterances: up to 13 s are read whole and
-# searched in one piece, as the published code does; at most 16 s are seen at once. What such a network says of a frame
-# depends on all the others, so that windows come near to the whole and are not equal to it, least so at their seams.
-LONG = WindowSizes(250, 75, 325)
-
-
 class Windows:
-    """Reads a run in windows as its crops come in; each window sees some context more on either side.
-
-    What stays from window to window lies in two arrays. As many small ones, each allocated beside the network's own
-    memory, it would keep the allocator from using that again: a quarter of a GB in half an hour of video.
+    """Encodes a run in windows as its crops come in; each window sees some context more on either side.
 
     Args:
-        see: Crops (T, 96, 96) uint8 -> a row of any shape for each.
+        encode: Crops (T, 96, 96) uint8 -> what the network makes of them.
     """
 
-    def __init__(self, see: Callable[[np.ndarray], np.ndarray], sizes: WindowSizes = SHORT):
-        self.num_frames = 0
-        self._see = see
+    def __init__(self, encode: Callable[[np.ndarray], Encoded], sizes: WindowSizes = NEARBY):
+        self._encode = encode
         self._sizes = sizes
         self._crops = np.empty((sizes.window + 2 * sizes.context, CROP_SIZE, CROP_SIZE), np.uint8)
         self._num_held = 0  # of the crops
         self._before = 0  # frames of context at the beginning of what is held
-        self._out: np.ndarray | None = None  # a row a frame, and room for more
-        self._num_read = 0
 
-    def add(self, crop: np.ndarray) -> None:
-        """Takes one crop (96, 96) uint8."""
-        if self._num_held == self._before + self._sizes.window + self._sizes.context:
-            self._read(self._sizes.window)
+    def add(self, crop: np.ndarray) -> Encoded | None:
+        """Takes one crop (96, 96) uint8; gives the frames of a window that is complete by now."""
+        full = self._num_held == self._before + self._sizes.window + self._sizes.context
+        encoded = self._read(self._sizes.window) if full else None
         self._crops[self._num_held] = crop
         self._num_held += 1
-        self.num_frames += 1
+        return encoded
 
-    def finish(self) -> np.ndarray:
-        """What was seen of all crops, a row a frame."""
-        if self._num_held > self._before or not self._num_read:
-            self._read(self._num_held - self._before)
-        return self._out[: self._num_read]
+    def finish(self) -> Encoded:
+        """The frames of the last window."""
+        return self._read(self._num_held - self._before)
 
-    def _read(self, keep: int) -> None:
+    def _read(self, keep: int) -> Encoded:
         end = self._before + keep
-        self._store(self._see(self._crops[: self._num_held])[self._before : end])
+        encoded = self._encode(self._crops[: self._num_held])[self._before : end]
         self._before = min(self._sizes.context, end)
         first = end - self._before
         self._crops[: self._num_held - first] = self._crops[first : self._num_held]
         self._num_held -= first
-
-    def _store(self, seen: np.ndarray) -> None:
-        stop = self._num_read + len(seen)
-        if self._out is None:
-            self._out = np.empty((stop, *seen.shape[1:]), seen.dtype)
-        if stop > PIECE and seen.ndim > 2 and self._out.dtype != np.float16:
-            kept = self._out[: self._num_read]  # a decoder's states: 230 MB an hour in float32, and no word better
-            self._out = np.empty(self._out.shape, np.float16)
-            self._out[: len(kept)] = kept
-        if stop > len(self._out):
-            room = np.empty((len(self._out) + len(seen), *seen.shape[1:]), self._out.dtype)
-            self._out = np.concatenate([self._out, room])  # twice the room, and more
-        self._out[self._num_read : stop] = seen
-        self._num_read = stop
+        return encoded
 
 
-def see_in_windows(
-    see: Callable[[np.ndarray], np.ndarray], crops: Iterable[np.ndarray], sizes: WindowSizes = SHORT
-) -> np.ndarray:
-    """Crops one by one, (96, 96) uint8 -> what `see` makes of them all, a row a frame."""
-    windows = Windows(see, sizes)
-    for crop in crops:
-        windows.add(crop)
-    return windows.finish()
+class Pieces:
+    """Cuts a run into pieces as its frames are encoded, each cut at the stillest half second there is.
 
-
-def cut_into_pieces(log_probs: np.ndarray, piece: int = PIECE) -> Iterator[tuple[int, int]]:
-    """Cuts a long run (T, V) into pieces of at most `piece` frames, each cut at the stillest half second there is.
-
-    Yields:
-        First frame of a piece, and the frame after its last.
+    Args:
+        blanks: Gives the (T,) log-probabilities of the blank for some encoded frames.
+        length: The most frames of a piece.
     """
-    start = 0
-    while len(log_probs) - start > piece:
-        silence = np.exp(log_probs[start + piece // 2 : start + piece, 0])
-        stillest = np.argmax(np.convolve(silence, np.ones(13), mode="same"))
-        stop = start + piece // 2 + int(stillest)
-        yield start, stop
-        start = stop
-    yield start, len(log_probs)
+
+    def __init__(self, blanks: Callable[[Encoded], np.ndarray], length: int = PIECE):
+        self._find_blanks = blanks
+        self._length = length
+        self._start = 0  # the frame of the run in which what is held begins
+        self._held: Encoded | None = None
+        self._blanks = np.zeros(0)
+
+    def add(self, encoded: Encoded) -> Iterator[tuple[int, Encoded]]:
+        """Takes the next frames; gives the pieces that are complete by now: the first frame, and what is encoded."""
+        self._held = encoded if self._held is None else joined(self._held, encoded)
+        self._blanks = np.concatenate([self._blanks, self._find_blanks(encoded)])
+        while len(self._held) > self._length:
+            silence = np.exp(self._blanks[self._length // 2 : self._length])
+            stillest = np.argmax(np.convolve(silence, np.ones(STILL), mode="same"))
+            yield self._take(self._length // 2 + int(stillest))
+
+    def finish(self) -> Iterator[tuple[int, Encoded]]:
+        """The last piece, where there is one."""
+        if self._held is not None:
+            yield self._take(len(self._held))
+
+    def _take(self, length: int) -> tuple[int, Encoded]:
+        assert self._held is not None
+        start, piece = self._start, self._held[:length]
+        self._start, self._held, self._blanks = start + length, self._held[length:], self._blanks[length:]
+        return start, piece
+
+
+class _Rows:
+    """An array that grows by rows.
+
+    As many small arrays, each allocated beside the network's own memory, they would keep the allocator from using that
+    again: a quarter of a GB in half an hour of video.
+
+    Args:
+        halve: Keep long ones in float16: a decoder's states are 230 MB an hour in float32, and no word better.
+    """
+
+    def __init__(self, halve: bool = False):
+        self._halve = halve
+        self._array: np.ndarray | None = None  # the rows, and room for more
+        self._length = 0
+
+    @property
+    def rows(self) -> np.ndarray | None:
+        return None if self._array is None else self._array[: self._length]
+
+    def add(self, rows: np.ndarray | None) -> None:
+        if rows is None:
+            return
+        stop = self._length + len(rows)
+        if self._array is None:
+            self._array = np.empty((stop, *rows.shape[1:]), rows.dtype)
+        if self._halve and stop > PIECE and self._array.dtype != np.float16:
+            kept = self._array[: self._length]
+            self._array = np.empty(self._array.shape, np.float16)
+            self._array[: len(kept)] = kept
+        if stop > len(self._array):
+            room = np.empty((len(self._array) + len(rows), *rows.shape[1:]), self._array.dtype)
+            self._array = np.concatenate([self._array, room])  # twice the room, and more
+        self._array[self._length : stop] = rows
+        self._length = stop
+
+
+def encode_in_windows(
+    encode: Callable[[np.ndarray], Encoded], crops: Iterable[np.ndarray], sizes: WindowSizes = NEARBY
+) -> Encoded:
+    """Crops one by one, (96, 96) uint8 -> what `encode` makes of them all."""
+    windows, states, log_probs = Windows(encode, sizes), _Rows(halve=True), _Rows()
+    for crop in crops:
+        if (encoded := windows.add(crop)) is not None:
+            states.add(encoded.states)
+            log_probs.add(encoded.log_probs)
+    last = windows.finish()
+    states.add(last.states)
+    log_probs.add(last.log_probs)
+    return replace(last, states=states.rows, log_probs=log_probs.rows)

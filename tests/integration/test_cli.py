@@ -387,9 +387,9 @@ def test_a_grammar_with_a_fault_is_told_by_its_line(faceless, tmp_path):
 
 def test_a_search_that_the_model_cannot_do_is_told(faceless):
     line = error_line("transcribe", faceless, "--model", "talkers", "--search", "joint")
-    assert "model talkers has no decoder for search 'joint': want one of greedy, beam, grammar" in line
+    assert "model talkers has no decoder for method 'joint': want one of greedy, beam, grammar" in line
     line = error_line("transcribe", faceless, "--model", "talkers", "--search", "attention", "--grammar", "grid")
-    assert "model talkers has no decoder for search 'attention'" in line
+    assert "model talkers has no decoder for method 'attention'" in line
 
 
 def test_a_language_model_of_other_words_is_told(faceless, tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ Its weights are drawn, so that what it reads is nonsense; checked is that all of
 """
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,10 @@ from auto_avsr_golden import GOLDEN, VOCAB, needs_golden, video, write_model
 from typer.testing import CliRunner
 
 from lipscribe.cli.app import app
-from lipscribe.pipeline import Model, load_model
+from lipscribe.encoded import Encoded
+from lipscribe.model import Model
+from lipscribe.pipeline import load_model
+from lipscribe.search import SearchOptions
 from lipscribe.talker import Talker
 
 pytestmark = needs_golden
@@ -36,7 +38,7 @@ def model(folder: Path) -> Model:
 
 @pytest.fixture(scope="module")
 def golden_states(model: Model) -> np.ndarray:
-    """(T, looks, D), what the encoder says of the golden clip."""
+    """(T, views, D), what the encoder makes of the golden clip."""
     with torch.inference_mode():
         return model.reader.encode(video()[None, :, None], torch.tensor([32])).transpose(0, 1).numpy()
 
@@ -76,7 +78,7 @@ def test_the_golden_clip_is_read_as_the_reference_reads_it(folder: Path, precisi
     wanted = ("base", options.beam_size, options.ctc_weight, 32, 0)
     told = ("variant", "beam_size", "ctc_weight", "T", "maxlenratio")
     (case,) = [case for case in cases if tuple(case[name] for name in told) == wanted]
-    best = model.search(states)[0]
+    best = model.search(Encoded(states, None))[0]
     reference = tuple(token for token in case["nbest_f32"][0]["yseq"] if token != END)
     if precision == "float32":
         assert best.tokens == reference
@@ -92,24 +94,24 @@ def test_no_crops_and_few(model: Model):
     assert all(0 <= word.start <= word.end <= 0.04 for word in one.words)
 
 
-def test_looks_are_averaged(model: Model, golden_states: np.ndarray):
-    twice = model.search(np.concatenate([golden_states, golden_states], axis=1))[0]
-    once = model.search(golden_states)[0]
+def test_views_are_averaged(model: Model, golden_states: np.ndarray):
+    twice = model.search(Encoded(np.concatenate([golden_states, golden_states], axis=1), None))[0]
+    once = model.search(Encoded(golden_states, None))[0]
     assert twice.tokens == once.tokens
     assert twice.score == pytest.approx(once.score, abs=1e-3)
 
 
 @pytest.mark.slow
 def test_a_long_run_is_read_in_windows(model: Model, monkeypatch: pytest.MonkeyPatch):
-    seen, see = [], model.see
+    seen, encode = [], model.encode_lean
 
-    def watched(crops: np.ndarray) -> np.ndarray:
+    def counted(crops: np.ndarray) -> Encoded:
         seen.append(len(crops))
-        return see(crops)
+        return encode(crops)
 
-    monkeypatch.setattr(model, "see", watched)
+    monkeypatch.setattr(model, "encode_lean", counted)
     crops = np.random.default_rng(0).integers(0, 255, (1000, 96, 96), dtype=np.uint8)
-    transcript = model.transcribe(crops, options=replace(model.default_search, beam_size=2, nbest=2))
+    transcript = model.transcribe(crops, options=SearchOptions(beam_size=2, nbest=2))
     assert len(seen) > 1
     assert max(seen) <= 400
     assert transcript.duration == 40

@@ -15,7 +15,7 @@ from lipscribe.cli.app import app
 from lipscribe.data.corpora.grid import SLOTS
 from lipscribe.errors import NoFaceError
 from lipscribe.metrics import wer
-from lipscribe.pipeline import Model
+from lipscribe.model import Model
 from lipscribe.talker import Scene, Talker, together
 from lipscribe.video import save_video
 

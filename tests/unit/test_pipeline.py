@@ -1,5 +1,6 @@
 """The stations in order."""
 
+import logging
 import weakref
 from dataclasses import replace
 
@@ -8,20 +9,30 @@ import pytest
 import torch
 
 import lipscribe
+from lipscribe import model as model_module
 from lipscribe import pipeline
+from lipscribe.encoded import Encoded
 from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceTrack
+from lipscribe.model import Model
 from lipscribe.models.builders import build_reader
 from lipscribe.models.decoder_specs import AttentionDecoderSpec
-from lipscribe.models.encoder_specs import NoEncoderSpec, RecurrentEncoderSpec
+from lipscribe.models.encoder_specs import ATTENDS_TO_ALL as LONG
+from lipscribe.models.encoder_specs import NEARBY as SHORT
+from lipscribe.models.encoder_specs import (
+    ConformerEncoderSpec,
+    NoEncoderSpec,
+    RecurrentEncoderSpec,
+    RelConformerEncoderSpec,
+)
 from lipscribe.models.frontend_specs import ConvFrontendSpec
 from lipscribe.models.spec import Card, InputSpec, ModelSpec
 from lipscribe.mouth import REFERENCE_FACE, STABLE_POINTS, crop_mouth
-from lipscribe.pipeline import Model, to_transcript
+from lipscribe.pipeline import read_runs, to_transcript
 from lipscribe.search import SearchOptions
 from lipscribe.search.hypothesis import Hypothesis, WordSpan
 from lipscribe.tokenizer import WordTokenizer
-from lipscribe.windows import LONG, SHORT, see_in_windows
+from lipscribe.windows import PIECE, encode_in_windows
 
 SPEC = ModelSpec(
     name="tiny",
@@ -50,16 +61,16 @@ def hypothesis(*words: tuple[str, int, int]) -> Hypothesis:
 
 def test_the_windows_of_a_run_go_with_it(model, monkeypatch):
     alive = weakref.WeakSet()
-    made = pipeline.Windows
+    made = model_module.Windows
 
     def counted(*args):
         alive.add(window := made(*args))
         return window
 
-    monkeypatch.setattr(pipeline, "Windows", counted)
+    monkeypatch.setattr(model_module, "Windows", counted)
     runs = [face_at(30, 30, 4, start, 0, 200) for start in range(0, 200, 4)]
     most = 0
-    for _ in model.see_runs(np.zeros((200, 64, 64, 3), np.uint8), runs):
+    for _ in read_runs(model, np.zeros((200, 64, 64, 3), np.uint8), runs):
         most = max(most, len(alive))
     assert most <= 1
 
@@ -71,35 +82,35 @@ def test_log_probs_are_log_probabilities(model):
     np.testing.assert_allclose(np.exp(out).sum(-1), 1, atol=1e-5)
 
 
-def test_averaging_the_mirrored_look_makes_mirror_images_equal():
+def test_averaging_the_mirrored_view_makes_mirror_images_equal():
     spec = replace(SPEC, flip_average=True)
     model = Model(spec, build_reader(spec))
     picture = np.random.default_rng(0).integers(0, 255, (4, 96, 96), dtype=np.uint8)
     np.testing.assert_allclose(model.log_probs(picture), model.log_probs(picture[:, :, ::-1].copy()), atol=1e-5)
 
 
-def test_averaging_shifted_looks_is_the_mean_of_the_looks():
+def test_averaging_shifted_views_is_the_mean_of_the_views():
     spec = replace(SPEC, shift_average=2)
     model, plain = Model(spec, build_reader(spec)), Model(SPEC, build_reader(SPEC))
     plain.reader.load_state_dict(model.reader.state_dict())
     picture = np.random.default_rng(0).integers(0, 255, (4, 96, 96), dtype=np.uint8)
-    looks = [plain.log_probs(np.roll(picture, shift, axis=1)) for shift in (0, 2, -2)]
-    mean = np.mean(looks, axis=0)
+    views = [plain.log_probs(np.roll(picture, shift, axis=1)) for shift in (0, 2, -2)]
+    mean = np.mean(views, axis=0)
     mean -= np.logaddexp.reduce(mean, axis=-1, keepdims=True)
     np.testing.assert_allclose(model.log_probs(picture), mean, atol=1e-5)
-    assert not np.allclose(looks[0], looks[1], atol=1e-3)
+    assert not np.allclose(views[0], views[1], atol=1e-3)
 
 
 def test_fixed_normalisation_reaches_the_network_and_its_mirror_image(monkeypatch):
     spec = replace(SPEC, input=InputSpec(88, 88, normalisation="fixed"), flip_average=True)
-    model, looks = Model(spec, build_reader(spec)), []
+    model, views = Model(spec, build_reader(spec)), []
     encode = model.reader.encode
-    monkeypatch.setattr(model.reader, "encode", lambda video, lengths: looks.append(video) or encode(video, lengths))
+    monkeypatch.setattr(model.reader, "encode", lambda video, lengths: views.append(video) or encode(video, lengths))
     picture = np.random.default_rng(0).integers(0, 255, (4, 96, 96), dtype=np.uint8)
     there = model.log_probs(picture)
     wanted = (picture[:, 4:92, 4:92] / 255 - 0.421) / 0.165
-    np.testing.assert_allclose(looks[0][0, :, 0], wanted, atol=1e-5)
-    np.testing.assert_allclose(looks[1][0, :, 0], wanted[:, :, ::-1], atol=1e-5)
+    np.testing.assert_allclose(views[0][0, :, 0], wanted, atol=1e-5)
+    np.testing.assert_allclose(views[1][0, :, 0], wanted[:, :, ::-1], atol=1e-5)
     np.testing.assert_allclose(model.log_probs(picture[:, :, ::-1].copy()), there, atol=1e-5)
 
 
@@ -110,8 +121,8 @@ def test_a_model_gets_the_crops_that_it_was_trained_on(kind: str, monkeypatch):
     frames = np.random.default_rng(0).integers(0, 255, (5, 240, 400, 3), dtype=np.uint8)
     track = face_at(100, 100, 5, 0, 0, 5)
     monkeypatch.setattr(pipeline, "track_faces", lambda frames, fps, detector: [track])
-    see = model.see
-    monkeypatch.setattr(model, "see", lambda crops: got.append(crops.copy()) or see(crops))
+    encode = model.encode_lean
+    monkeypatch.setattr(model, "encode_lean", lambda crops: got.append(crops.copy()) or encode(crops))
     model.transcribe(frames)
     np.testing.assert_array_equal(got[0], crop_mouth(frames, track, kind))
     other = "auto-avsr" if kind == "lipscribe" else "lipscribe"
@@ -130,8 +141,9 @@ def test_what_is_odd_about_crops_is_told(monkeypatch):
 def test_an_encoder_that_attends_to_all_is_read_in_long_windows():
     reader = build_reader(SPEC)
     assert Model(SPEC, reader).windows is SHORT
-    spec = replace(SPEC, encoder=replace(SPEC.encoder, cell="rel-conformer"))
-    assert Model(spec, reader).windows is LONG
+    for encoder in (ConformerEncoderSpec(), RelConformerEncoderSpec()):
+        spec = replace(SPEC, encoder=encoder)
+        assert Model(spec, reader).windows is LONG
 
 
 def with_decoder(ctc: bool = True, flip_average: bool = False) -> Model:
@@ -146,13 +158,15 @@ def test_a_model_with_a_decoder_is_read_by_it(flip_average: bool):
     assert model.methods == ("greedy", "beam", "grammar", "attention", "joint")
     assert model.default_search.method == "joint"
     picture = np.random.default_rng(0).integers(0, 255, (9, 96, 96), dtype=np.uint8)
-    seen = model.see(picture)
-    assert (seen.shape, seen.dtype) == ((9, 1 + flip_average, 8), np.float32)
-    assert model.search(seen) == model.search(seen, SearchOptions("joint"))
+    encoded = model.encode(picture)
+    assert (encoded.states.shape, encoded.states.dtype) == ((9, 1 + flip_average, 8), np.float32)
+    assert (encoded.log_probs.shape, encoded.fps, len(encoded)) == ((9, 3), 25.0, 9)
+    np.testing.assert_array_equal(encoded.log_probs, model.log_probs(picture))
+    assert model.search(encoded) == model.search(encoded, SearchOptions("joint"))
     by_ctc = model.search(model.log_probs(picture))  # log-probabilities alone are read by CTC
-    assert by_ctc[0].text == model.search(seen, SearchOptions("beam"))[0].text
-    assert model.search(seen[:0])[0].text == ""
-    assert model.see(picture[:0]).shape == (0, 1 + flip_average, 8)
+    assert by_ctc[0].text == model.search(encoded, SearchOptions("beam"))[0].text
+    assert model.search(encoded[:0])[0].text == ""
+    assert model.encode(picture[:0]).states.shape == (0, 1 + flip_average, 8)
     for options in (None, SearchOptions("attention"), SearchOptions("greedy")):
         model.transcribe(picture, options=options)
 
@@ -162,7 +176,9 @@ def test_what_a_decoder_reads_is_the_same_in_windows():
     spec = replace(SPEC, encoder=NoEncoderSpec(), decoder=AttentionDecoderSpec(hidden=4))
     model = Model(spec, build_reader(spec))
     picture = np.random.default_rng(0).integers(0, 255, (SHORT.window + 2 * SHORT.context, 96, 96), dtype=np.uint8)
-    np.testing.assert_allclose(see_in_windows(model.see, picture), model.see(picture), atol=1e-5)
+    in_windows = encode_in_windows(model.encode, picture, SHORT)
+    np.testing.assert_allclose(in_windows.states, model.encode(picture).states, atol=1e-5)
+    np.testing.assert_allclose(in_windows.log_probs, model.log_probs(picture), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -171,10 +187,10 @@ def test_what_a_decoder_reads_is_the_same_in_windows():
         (
             Model(SPEC, build_reader(SPEC)),
             "joint",
-            "tiny has no decoder for search 'joint': want one of greedy, beam, gr",
+            "tiny has no decoder for method 'joint': want one of greedy, beam, gr",
         ),
-        (with_decoder(ctc=False), "beam", "tiny has no CTC head for search 'beam': want one of attention"),
-        (with_decoder(ctc=False), "joint", "tiny has no CTC head for search 'joint'"),
+        (with_decoder(ctc=False), "beam", "tiny has no CTC head for method 'beam': want one of attention"),
+        (with_decoder(ctc=False), "joint", "tiny has no CTC head for method 'joint'"),
     ],
 )
 def test_a_search_that_the_model_cannot_do(model: Model, method: str, message: str):
@@ -194,8 +210,8 @@ def test_without_ctc_there_are_no_log_probs_and_a_decoder_reads_all_the_same():
 def test_only_what_a_decoder_reads_is_cut_into_short_pieces(method: str, lengths: int, monkeypatch):
     model, pieces = with_decoder(), []
 
-    def search(seen, options):
-        pieces.append(len(seen))
+    def search(encoded, options):
+        pieces.append(len(encoded))
         return [hypothesis()]
 
     monkeypatch.setattr(model, "search", search)
@@ -210,13 +226,13 @@ def test_a_decoder_of_sentences_gets_one_at_a_time(monkeypatch):
     words = tuple(WordSpan("ab"[i % 2], start, start + 4, 1.0) for i, start in enumerate((5, 12, 40, 50, 80, 85)))
     read = Hypothesis((1, 2) * 3, "a b a b a b", 0.0, 1.0, (), words)
 
-    def search(seen, options):
+    def search(encoded, options):
         if options.method == "joint":
-            searched.append(len(seen))
+            searched.append(len(encoded))
         return [read]
 
     monkeypatch.setattr(model, "search", search)
-    pieces = [(start, stop) for start, stop, _ in model.search_pieces(np.zeros((120, 1, 8), np.float32))]
+    pieces = [(start, stop) for start, stop, _ in model.search_pieces(Encoded(np.zeros((120, 1, 8), np.float32), None))]
     assert pieces == [(0, 28), (28, 67), (67, 120)]
     assert searched == [28, 39, 53]
 
@@ -224,9 +240,9 @@ def test_a_decoder_of_sentences_gets_one_at_a_time(monkeypatch):
 def test_the_temperature_of_a_decoders_search_is_applied():
     plain = with_decoder()
     soft = Model(replace(plain.spec, temperatures={"joint": 0.5}), plain.reader)
-    seen = np.random.default_rng(0).normal(size=(9, 1, 8)).astype(np.float32)
+    encoded = Encoded(np.random.default_rng(0).normal(size=(9, 1, 8)).astype(np.float32), None)
     options = SearchOptions("joint", nbest=16)
-    before, after = ([each for each in one.search(seen, options) if each.words] for one in (plain, soft))
+    before, after = ([each for each in one.search(encoded, options) if each.words] for one in (plain, soft))
     assert before and [each.score for each in before] == [each.score for each in after]
     assert all(
         w.probability != v.probability
@@ -268,7 +284,7 @@ def face_at(x: float, y: float, num_frames: int, start: int, id: int, shot_frame
 def test_each_face_is_read_where_it_is_and_labelled(model, monkeypatch):
     tracks = [face_at(100, 100, 40, 0, 0, 60), face_at(300, 100, 30, 30, 1, 60)]
     monkeypatch.setattr(pipeline, "track_faces", lambda frames, fps, detector: tracks if list(frames) else [])
-    monkeypatch.setattr(model, "search", lambda log_probs, options=None: [hypothesis(("a", 0, len(log_probs)))])
+    monkeypatch.setattr(model, "search", lambda encoded, options=None: [hypothesis(("a", 0, len(encoded)))])
     frames = np.zeros((60, 240, 400, 3), np.uint8)
     transcript = model.transcribe(frames, face="all")
     found = [(segment.speaker, segment.start, segment.end) for segment in transcript.segments]
@@ -286,7 +302,7 @@ def test_however_many_runs_the_frames_are_read_twice(model, monkeypatch):
 
     tracks = [face_at(100, 100, 10, start, number, 60) for number, start in enumerate(range(0, 60, 10))]
     monkeypatch.setattr(pipeline, "track_faces", lambda frames, fps, detector: tracks if list(frames) else [])
-    monkeypatch.setattr(model, "search", lambda log_probs, options=None: [hypothesis(("a", 0, len(log_probs)))])
+    monkeypatch.setattr(model, "search", lambda encoded, options=None: [hypothesis(("a", 0, len(encoded)))])
     frames = Frames()
     transcript = model.transcribe(frames, face="all")
     assert [(word.start, word.end) for word in transcript.words] == [(i * 10 / 25, (i + 1) * 10 / 25) for i in range(6)]
@@ -297,7 +313,7 @@ def test_a_generator_of_frames_is_read_twice(model, monkeypatch):
     monkeypatch.setattr(
         pipeline, "track_faces", lambda frames, fps, detector: [face_at(100, 100, sum(1 for _ in frames), 0, 0, 20)]
     )
-    monkeypatch.setattr(model, "search", lambda log_probs, options=None: [hypothesis(("a", 0, len(log_probs)))])
+    monkeypatch.setattr(model, "search", lambda encoded, options=None: [hypothesis(("a", 0, len(encoded)))])
     transcript = model.transcribe(np.zeros((240, 400, 3), np.uint8) for _ in range(20))
     assert transcript.words[0].end == 0.8
 
@@ -325,15 +341,16 @@ def test_no_face_says_what_to_do(model):
         model.transcribe(np.zeros((10, 120, 160, 3), np.uint8))
 
 
-def test_a_closed_vocabulary_is_told_once(tmp_path, capsys, monkeypatch):
+def test_a_closed_vocabulary_is_logged_once(tmp_path, caplog, monkeypatch):
     from lipscribe.zoo.checkpoint import save_checkpoint
 
     monkeypatch.setattr(pipeline, "_noticed", set())
     spec = replace(SPEC, card=Card(notice="knows two words"))
     save_checkpoint(tmp_path, spec, build_reader(spec).state_dict())
+    monkeypatch.setattr(logging.getLogger("lipscribe"), "propagate", True)  # the command line turns it off
     lipscribe.load_model(tmp_path)
     lipscribe.load_model(tmp_path)
-    assert capsys.readouterr().err == "note: knows two words\n"
+    assert [record.getMessage() for record in caplog.records] == ["knows two words"]
 
 
 def test_the_stations_fit_together(model, grid_root):
@@ -366,3 +383,45 @@ def test_the_temperature_of_a_search_is_applied_to_its_words_alone(model):
     assert 0.5 < softened.words[0].probability < plain.words[0].probability
     assert soft.uncalibrated().search(log_probs) == [plain]
     assert Model(replace(SPEC, temperatures={"grammar": 2.0}), model.reader).search(log_probs) == [plain]
+
+
+@pytest.mark.parametrize("fps", [12.5, 50, 30])
+def test_frames_of_another_rate_are_read_at_the_models(model, monkeypatch, fps):
+    seen = []
+
+    def tracked(frames, rate, detector):
+        seen.extend(int(frame[0, 0, 0]) for frame in frames)
+        return [face_at(100, 100, len(seen), 0, 0, len(seen))]
+
+    monkeypatch.setattr(pipeline, "track_faces", tracked)
+    frames = [np.full((240, 400, 3), i, np.uint8) for i in range(30)]
+    transcript = model.transcribe(frames, fps=fps)
+    assert transcript.duration == pytest.approx(30 / fps, abs=0.041)
+    assert seen == [min(round(i * fps / 25), 29) for i in range(len(seen))]
+
+
+def test_crops_of_another_rate_are_read_at_the_models(model):
+    assert model.transcribe(crops(60), fps=50).duration == pytest.approx(30 / 25)
+    with pytest.raises(ConfigError, match="fps is 0, want the frames' rate, a number above 0"):
+        model.transcribe(crops(60), fps=0)
+    with pytest.raises(ConfigError, match="fps is 30, but a video file has its own rate: leave it out"):
+        model.transcribe("clip.mp4", fps=30)
+
+
+def test_segments_come_as_they_are_read(model, monkeypatch):
+    told = []
+    monkeypatch.setattr(model, "search", lambda encoded, options=None: [hypothesis(("a", 0, 9), ("b", 100, 110))])
+    transcript = model.transcribe(crops(PIECE + 400), on_segment=told.append)
+    assert told == list(transcript.segments)
+    assert len(told) == 4
+
+
+def test_a_long_run_is_searched_before_it_ends(model, monkeypatch):
+    searched = []
+    monkeypatch.setattr(model, "search", lambda encoded, options=None: searched.append(len(encoded)) or [hypothesis()])
+    reader = model_module.RunReader(model)
+    for crop in crops(PIECE + 300):
+        list(reader.add(crop))
+    assert len(searched) == 1
+    list(reader.finish())
+    assert sum(searched) == PIECE + 300

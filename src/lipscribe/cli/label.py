@@ -50,7 +50,7 @@ def label(
             continue
         try:
             if (words := journal.words.get(clip.path)) is None:
-                words = journal.add(clip.path, reader.transcribe(clip.path, face=face, progress=True).words)
+                words = journal.add(clip.path, _read(reader, clip.path, face))
         except LipscribeError as error:
             failed += 1
             print(f"error: {clip.id}: {error}", file=sys.stderr)
@@ -68,6 +68,13 @@ def label(
     print(f"{num_read} of {total} have what {reader.spec.name} reads in them", file=sys.stderr)
     print(output)
     return 1 if failed else 0
+
+
+def _read(reader, path: str, face: str):
+    from lipscribe.cli.bars import bars
+
+    with bars() as progress:
+        return reader.transcribe(path, face=face, progress=progress).words
 
 
 def _left_out(words, sure_above: float) -> str:

@@ -16,18 +16,18 @@ from lipscribe.evaluation.read import NORMALISATION, failed, read_prepared, read
 from lipscribe.evaluation.result import Evaluation, LeftOut, Reading
 from lipscribe.evaluation.scores import calibrate, count_confusions, score_clips, score_method, score_positions
 from lipscribe.progress import Progress, tracked
-from lipscribe.search import BY_DECODER, Grammar, SearchOptions, options_by_method
+from lipscribe.search import ResolvedSearch, SearchOptions
 from lipscribe.units import Seconds, frame_to_seconds
 
 if TYPE_CHECKING:
-    from lipscribe.pipeline import Model
+    from lipscribe.model import Model
 
 
 def evaluate_prepared(
     model: "Model",
     folder: Path | str,
     split: str = "dev",
-    options: SearchOptions | None = None,
+    options: SearchOptions | ResolvedSearch | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Reads the prepared clips of a split.
@@ -44,7 +44,7 @@ def evaluate_prepared(
         ManifestError: The folder has no such split, or is damaged.
         ConfigError: Its crops are of another kind than the model's.
     """
-    main = options or model.default_search
+    main = model.resolve(options)
     methods = _methods(model, main)
     readings: dict[str, list[Reading]] = {name: [] for name in methods}
     seconds = dict.fromkeys(methods, 0.0)
@@ -56,14 +56,14 @@ def evaluate_prepared(
         for name, found, taken in read_prepared(model, prepared, methods):
             readings[name].append(found)
             seconds[name] += taken
-    _check_any(readings[_name(main)], f"{folder}, split {split!r},")
-    return _summarise(model, split, _name(main), readings, seconds, video_seconds, _left_out(Path(folder), split))
+    _check_any(readings[main.name], f"{folder}, split {split!r},")
+    return _summarise(model, split, main.name, readings, seconds, video_seconds, _left_out(Path(folder), split))
 
 
 def evaluate_videos(
     model: "Model",
     clips: Sequence[Clip],
-    options: SearchOptions | None = None,
+    options: SearchOptions | ResolvedSearch | None = None,
     face: str | int = "moving",
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -81,13 +81,13 @@ def evaluate_videos(
         ManifestError: There are no clips.
     """
     split = ", ".join(sorted({clip.split for clip in clips}))
-    method = _name(options or model.default_search)
+    search = model.resolve(options)
     readings: list[Reading] = []
     video_seconds: Seconds = 0.0
     started = time.perf_counter()
     for clip in tracked(clips, progress, f"read {split}"):
         try:
-            transcript = model.transcribe(clip.path, face=face, options=options)
+            transcript = model.transcribe(clip.path, face=face, options=search)
         except LipscribeError as error:
             readings.append(failed(clip, error))
             continue
@@ -95,21 +95,13 @@ def evaluate_videos(
         video_seconds += transcript.duration or 0.0
     seconds = time.perf_counter() - started
     _check_any(readings, "the list of clips")
-    return _summarise(model, split, method, {method: readings}, {method: seconds}, video_seconds, ())
+    return _summarise(model, split, search.name, {search.name: readings}, {search.name: seconds}, video_seconds, ())
 
 
-def _methods(model: "Model", main: SearchOptions) -> dict[str, SearchOptions]:
-    able = [method for method in model.methods if method != "grammar"]
-    methods = {method: options_by_method(method, model.default_search) for method in able}
-    if "grammar" in model.methods and model.spec.grammar:
-        methods["grammar"] = SearchOptions(method="grammar", grammar=Grammar(model.spec.grammar))
-    return {**methods, _name(main): main}
-
-
-def _name(options: SearchOptions) -> str:
-    """What a search is called in a report: a decoder's may have a grammar or not."""
-    by_decoder_with_grammar = options.method in BY_DECODER and options.grammar is not None
-    return f"{options.method} + grammar" if by_decoder_with_grammar else options.method
+def _methods(model: "Model", main: ResolvedSearch) -> dict[str, ResolvedSearch]:
+    """Every search that the model can do, by name."""
+    able = [method for method in model.methods if method != "grammar" or model.spec.grammar]
+    return {**{method: model.resolve(SearchOptions(method)) for method in able}, main.name: main}
 
 
 def _summarise(

@@ -9,13 +9,13 @@ from lipscribe.data.manifest import Clip
 from lipscribe.data.shards import PreparedClip, check_crop, find_shards
 from lipscribe.errors import LipscribeError
 from lipscribe.evaluation.result import Reading
-from lipscribe.search import Hypothesis, SearchOptions
+from lipscribe.search import Hypothesis, ResolvedSearch
 from lipscribe.text import normalise
 from lipscribe.transcript import Transcript
 from lipscribe.units import Seconds
 
 if TYPE_CHECKING:
-    from lipscribe.pipeline import Model
+    from lipscribe.model import Model
 
 NORMALISATION = "plain"  # lower case, no punctuation: what a model reads has neither
 
@@ -33,7 +33,7 @@ def shards_for(model: "Model", folder: Path | str, split: str) -> list[Path]:
 
 
 def read_prepared(
-    model: "Model", prepared: PreparedClip, methods: Mapping[str, SearchOptions]
+    model: "Model", prepared: PreparedClip, methods: Mapping[str, ResolvedSearch]
 ) -> Iterator[tuple[str, Reading, Seconds]]:
     """Encodes a clip once and searches by each method.
 
@@ -43,7 +43,7 @@ def read_prepared(
     clip = prepared.clip
     started = time.perf_counter()
     try:
-        seen = model.see(prepared.crops)
+        encoded = model.encode(prepared.crops)
     except LipscribeError as error:
         yield from ((name, failed(clip, error), 0.0) for name in methods)
         return
@@ -51,7 +51,7 @@ def read_prepared(
     for name, options in methods.items():
         started = time.perf_counter()
         try:
-            found = reading(clip, model.search(seen, options)[0])
+            found = reading(clip, model.search(encoded, options)[0])
         except LipscribeError as error:
             found = failed(clip, error)
         yield name, found, network + time.perf_counter() - started

@@ -13,10 +13,10 @@ from lipscribe.evaluation.read import read_prepared, shards_for
 from lipscribe.evaluation.result import Reading
 from lipscribe.evaluation.scores import measure_calibration, word_outcomes
 from lipscribe.progress import Progress, tracked
-from lipscribe.search import SearchOptions
+from lipscribe.search import ResolvedSearch, SearchOptions
 
 if TYPE_CHECKING:
-    from lipscribe.pipeline import Model
+    from lipscribe.model import Model
 
 TEMPERATURES = np.geomspace(0.2, 5.0, 322)  # a hundredth apart; beyond them probabilities mean little either way
 MIN_WORDS = 50  # with fewer, chance decides
@@ -43,7 +43,7 @@ def calibrate_prepared(
     model: "Model",
     folder: Path | str,
     split: str = "dev",
-    options: SearchOptions | None = None,
+    options: SearchOptions | ResolvedSearch | None = None,
     progress: Progress | None = None,
 ) -> Fit:
     """Fits the temperature of a search's word probabilities on the prepared clips of a split.
@@ -57,14 +57,14 @@ def calibrate_prepared(
         ConfigError: Its crops are of another kind than the model's.
         LipscribeError: Too few words were read.
     """
-    options = options or model.default_search
+    search = model.resolve(options)
     shards = shards_for(model, folder, split)
     uncalibrated = model.uncalibrated()
     clips = (prepared for shard in shards for prepared in read_shard(shard))
     readings = [
         reading
         for prepared in tracked(clips, progress, f"read {split}")
-        for _, reading, _ in read_prepared(uncalibrated, prepared, {options.method: options})
+        for _, reading, _ in read_prepared(uncalibrated, prepared, {search.name: search})
     ]
     return fit_temperature(readings)
 

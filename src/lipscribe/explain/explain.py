@@ -18,8 +18,8 @@ from lipscribe.explain.saliency import find_evidence
 from lipscribe.explain.stretches import Stretch, collect_crops, read_stretches
 from lipscribe.faces import choose_faces, track_faces
 from lipscribe.faces import landmarks as lm
+from lipscribe.model import Model
 from lipscribe.mouth import crop_transforms
-from lipscribe.pipeline import Model
 from lipscribe.progress import Progress
 from lipscribe.units import Seconds, frame_to_seconds
 from lipscribe.video import Video
@@ -103,7 +103,7 @@ def _explain(
     model: Model, stretch: Stretch, crops: np.ndarray, frame: np.ndarray, progress: Progress | None
 ) -> ExplainedStretch:
     fps, size = model.spec.input.fps, model.spec.input
-    evidence = find_evidence(model, crops, stretch.part, stretch.tokens, stretch.spans, stretch.places, progress)
+    evidence = find_evidence(model, crops, stretch.part, stretch.tokens, stretch.spans, stretch.parts, progress)
     top, left = (crops.shape[1] - size.height) // 2, (crops.shape[2] - size.width) // 2
     pictures = crops[stretch.part, top : top + size.height, left : left + size.width]
     shown = slice(stretch.shown.start, stretch.shown.end)

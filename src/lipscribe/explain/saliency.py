@@ -31,8 +31,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lipscribe.model import Model
 from lipscribe.models.scorer import DecoderScorer
-from lipscribe.pipeline import Model
 from lipscribe.progress import Progress, tracked
 from lipscribe.search import Span, align
 from lipscribe.tokenizer import TokenWord
@@ -96,13 +96,13 @@ def find_evidence(
     return Evidence(np.stack([_shares(one) for one in contribution]), *_alignment(model, video, part, tokens, words))
 
 
-def _looks(model: Model, video: Tensor, part: slice) -> Tensor:
-    """Encoder states (looks, T', D) of the part, with gradients, as `Model` makes them without.
+def _views(model: Model, video: Tensor, part: slice) -> Tensor:
+    """Encoder states (views, T', D) of the part, with gradients, as `Model` makes them without.
 
-    The looks at the clip moved up and down are left out: they see nearly the same.
+    The views of the clip moved up and down are left out: they see nearly the same.
     """
-    looks = torch.stack([video, video.flip(-1)] if model.spec.flip_average else [video])
-    return model.reader.encode(looks, torch.full((len(looks),), len(video)))[:, part]
+    views = torch.stack([video, video.flip(-1)] if model.spec.flip_average else [video])
+    return model.reader.encode(views, torch.full((len(views),), len(video)))[:, part]
 
 
 def _scores(
@@ -118,11 +118,11 @@ def _scores(
     Where there are both, CTC's: from a still mouth on, a decoder has to find its place in the sentence first, and what
     tells it that lies about the words before.
     """
-    states = _looks(model, video, part)
+    states = _views(model, video, part)
     if model.reader.ctc is None:
-        looks, num_frames = states.shape[:2]
-        targets = torch.tensor([list(tokens)] * looks, device=states.device)
-        expected = model.reader.decoder(states, torch.full((looks,), num_frames), targets).mean(0).log_softmax(-1)
+        num_views, num_frames = states.shape[:2]
+        targets = torch.tensor([list(tokens)] * num_views, device=states.device)
+        expected = model.reader.decoder(states, torch.full((num_views,), num_frames), targets).mean(0).log_softmax(-1)
         each = [expected[u, token] for u, token in enumerate(tokens)]
     else:
         log_probs = model.reader.ctc(states).mean(0).log_softmax(-1)
@@ -134,7 +134,7 @@ def _scores(
 def _alignment(
     model: Model, video: Tensor, part: slice, tokens: Sequence[int], words: Sequence[TokenWord]
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
-    states = _looks(model, video, part)
+    states = _views(model, video, part)
     ctc = attention = None
     if model.reader.ctc is not None:
         seen = align(model.reader.ctc(states).mean(0).log_softmax(-1).cpu().numpy(), tokens).seen

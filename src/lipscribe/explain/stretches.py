@@ -7,14 +7,15 @@ from itertools import pairwise
 import numpy as np
 
 from lipscribe.faces import FaceTrack
+from lipscribe.model import Model
+from lipscribe.models.encoder_specs import NEARBY, WindowSizes
 from lipscribe.mouth import CropKind, stream_all_crops
-from lipscribe.pipeline import Model, to_transcript
+from lipscribe.pipeline import read_runs, to_transcript
 from lipscribe.search import Hypothesis, Span
 from lipscribe.tokenizer import TokenWord
 from lipscribe.transcript import Word
-from lipscribe.windows import SHORT, WindowSizes
 
-MAX_FRAMES = SHORT.decoder_piece  # of the words of one stretch that no decoder read: 6 s
+MAX_FRAMES = NEARBY.decoder_piece  # of the words of one stretch that no decoder read: 6 s
 MAX_WORDS = 12  # of one stretch, which become the rows of a page
 
 
@@ -29,7 +30,7 @@ class Stretch:
         words: As in the transcript, in order.
         tokens: Of the words.
         spans: Frames of each token, from the beginning of `shown`.
-        places: The words as places in `tokens`.
+        parts: The slice of `tokens` that spells each word.
     """
 
     run: FaceTrack
@@ -38,7 +39,7 @@ class Stretch:
     words: tuple[Word, ...]
     tokens: tuple[int, ...]
     spans: tuple[Span, ...]
-    places: tuple[TokenWord, ...]
+    parts: tuple[TokenWord, ...]
 
     @property
     def first_frame(self) -> int:
@@ -58,32 +59,29 @@ class Stretch:
 
 def read_stretches(model: Model, frames: Iterable[np.ndarray], runs: list[FaceTrack]) -> Iterator[Stretch]:
     """Reads the words of all runs, just as `Model.transcribe` does, and cuts them into stretches."""
-    for run, seen in model.see_runs(frames, runs):
-        for start, stop, found in model.search_pieces(seen):
-            if found[0].words:
-                yield from _cut(model, run, Span(start, stop), found[0])
+    for run, (start, stop, found) in read_runs(model, frames, runs):
+        if found[0].words:
+            yield from _cut(model, run, Span(start, stop), found[0])
 
 
 def _cut(model: Model, run: FaceTrack, piece: Span, hypothesis: Hypothesis) -> Iterator[Stretch]:
     """A piece of a run in stretches; in one where it has a decoder, whose every word depends on those before."""
-    spoken = to_transcript(hypothesis, model.spec.input.fps, run.start + piece.start).words
-    places = model.tokenizer.split_words(hypothesis.tokens)
+    read = to_transcript(hypothesis, model.spec.input.fps, run.start + piece.start).words
+    parts = model.tokenizer.split_words(hypothesis.tokens)
     spans = [Span(piece.start + span.start, piece.start + span.end) for span in hypothesis.spans]
     if not model.spec.ctc:
-        yield _stretch(model.windows, run, piece, spoken, hypothesis.tokens, spans, places)
+        yield _stretch(model.windows, run, piece, read, hypothesis.tokens, spans, parts)
         return
-    extents = [Span(spans[place.start].start, spans[place.stop - 1].end) for place in places]
+    extents = [Span(spans[part.start].start, spans[part.stop - 1].end) for part in parts]
     groups = group_words(extents) if model.reader.decoder is None else [slice(0, len(extents))]
     context = model.windows.context
     middles = [(extents[left.stop - 1].end + extents[right.start].start) // 2 for left, right in pairwise(groups)]
     for group, start, end in zip(groups, [piece.start, *middles], [*middles, piece.end], strict=True):
-        first, last = places[group.start].start, places[group.stop - 1].stop
+        first, last = parts[group.start].start, parts[group.stop - 1].stop
         first_word, last_word = extents[group.start], extents[group.stop - 1]
         shown = Span(max(start, first_word.start - context), min(end, last_word.end + context))
-        moved = [TokenWord(word.text, word.start - first, word.stop - first) for word in places[group]]
-        yield _stretch(
-            model.windows, run, shown, spoken[group], hypothesis.tokens[first:last], spans[first:last], moved
-        )
+        moved = [TokenWord(word.text, word.start - first, word.stop - first) for word in parts[group]]
+        yield _stretch(model.windows, run, shown, read[group], hypothesis.tokens[first:last], spans[first:last], moved)
 
 
 def group_words(extents: Sequence[Span]) -> list[slice]:
@@ -106,14 +104,14 @@ def _stretch(
     words: Sequence[Word],
     tokens: Sequence[int],
     spans: Sequence[Span],
-    places: Sequence[TokenWord],
+    parts: Sequence[TokenWord],
 ) -> Stretch:
     num_frames = run.stop - run.start
     seen = Span(max(0, shown.start - sizes.context), min(num_frames, shown.end + sizes.context))
     if num_frames <= sizes.window + sizes.context:  # the reader saw it all at once
         seen = Span(0, num_frames)
     own = tuple(Span(span.start - shown.start, span.end - shown.start) for span in spans)
-    return Stretch(run, seen, shown, tuple(words), tuple(tokens), own, tuple(places))
+    return Stretch(run, seen, shown, tuple(words), tuple(tokens), own, tuple(parts))
 
 
 def collect_crops(
@@ -124,20 +122,20 @@ def collect_crops(
     One pass over the video, in order of the stretches' ends; a stretch is handed on as soon as its last frame is read.
     """
     runs = list({id(stretch.run): stretch.run for stretch in stretches}.values())
-    places = {id(run): i for i, run in enumerate(runs)}
+    indices = {id(run): i for i, run in enumerate(runs)}
     waiting = sorted(stretches, key=lambda stretch: stretch.run.start + stretch.seen.end)
     latest: list[tuple[int, np.ndarray]] = []
 
-    def watched() -> Iterator[np.ndarray]:
+    def remembered() -> Iterator[np.ndarray]:
         for frame_idx, frame in enumerate(frames):
             latest[:] = [(frame_idx, frame)]
             yield frame
 
     crops: dict[int, list[np.ndarray]] = {id(stretch): [] for stretch in stretches}
     pictures: dict[int, np.ndarray] = {}
-    for i, crop in stream_all_crops(watched(), runs, kind):
+    for i, crop in stream_all_crops(remembered(), runs, kind):
         frame_idx, frame = latest[0]
-        for stretch in [stretch for stretch in waiting if places[id(stretch.run)] == i]:
+        for stretch in [stretch for stretch in waiting if indices[id(stretch.run)] == i]:
             at = frame_idx - stretch.run.start
             if stretch.seen.start <= at < stretch.seen.end:
                 crops[id(stretch)].append(crop)

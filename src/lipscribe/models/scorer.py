@@ -1,4 +1,4 @@
-"""Decoders and token models as the searches see them: numbers in, numbers out (`lipscribe.search.attention`)."""
+"""Decoders and token models as the searches see them: numbers in, numbers out (`lipscribe.search.scorers`)."""
 
 from typing import Any, Protocol
 

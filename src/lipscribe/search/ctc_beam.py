@@ -1,17 +1,22 @@
-"""CTC prefix beam search, for a batch of clips at once.
+"""CTC prefix beam search, for a batch of clips at once, with or without a language model of words.
 
 Hannun et al., "First-pass large vocabulary continuous speech recognition using bi-directional recurrent DNNs", 2014:
 the beam holds different token sequences (prefixes), each with the mass of its paths that end in a blank and of those
-that do not, so that a sequence is scored by all of its alignments together.
+that do not, so that a sequence is scored by all of its alignments together. A language model adds to a prefix's rank
+what it gives for the complete words (`shallow_fusion.py`).
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from lipscribe.search.hypothesis import Candidate
 from lipscribe.search.prefix_hash import EMPTY_HASH, NO_HASH, extend_hash
+from lipscribe.search.shallow_fusion import Context, ShallowFusion
 from lipscribe.tokenizer import BLANK
+
+TOKEN_FLOOR = math.log(1e-6)  # with a language model, tokens so much less likely than the best of a frame are not tried
 
 
 @dataclass
@@ -44,28 +49,72 @@ class _Beam:
             getattr(self, name)[clips] = getattr(beam, name)
 
 
-def ctc_beam_search(log_probs: np.ndarray, lengths: np.ndarray, beam_size: int) -> list[list[Candidate]]:
-    """The final beam of each clip, best first; the score is the log mass of all of a sequence's paths in the beam.
+@dataclass(eq=False)
+class _Fused:
+    """A prefix as the language model knows it; always the same object for the same prefix."""
 
-    Exact where `beam_size` is at least the number of different prefixes. No token is pruned that could matter: of the
-    extensions of one prefix by different tokens only the best `beam_size` can survive a frame.
+    lm: ShallowFusion
+    context: Context
+    bonus: float = 0.0  # of its complete words
+    children: dict[int, "_Fused"] = field(default_factory=dict)
+
+    def child(self, token: int) -> "_Fused":
+        if token not in self.children:
+            context, gain = self.lm.advance(self.context, token)
+            self.children[token] = _Fused(self.lm, context, self.bonus + gain)
+        return self.children[token]
+
+    @property
+    def complete(self) -> float:
+        """The bonus of the prefix as a whole sentence."""
+        return self.bonus + self.lm.end(self.context)
+
+
+def ctc_beam_search(
+    log_probs: np.ndarray, lengths: np.ndarray, beam_size: int, lm: ShallowFusion | None = None
+) -> list[list[Candidate]]:
+    """The final beam of each clip, best first; the score is what the search ranks by.
+
+    Without a language model it is the log mass of all of a sequence's paths in the beam, and no token is left out that
+    could matter: of the extensions of one prefix by different tokens only the best `beam_size` can survive a frame. It
+    is exact where `beam_size` is at least the number of different prefixes.
 
     Args:
         log_probs: (B, T, V) float64, checked by `check_inputs`.
         lengths: (B,) int64 valid frames.
         beam_size: prefixes kept after each frame, at least 1.
+        lm: A language model of words and its weight.
     """
+    if lm is None:
+        return _search(log_probs, lengths, beam_size)
+    clips = (log_probs[clip : clip + 1, :length] for clip, length in enumerate(lengths))
+    return [_search(clip, np.array([clip.shape[1]]), beam_size, _Fused(lm, lm.start()))[0] for clip in clips]
+
+
+def _search(
+    log_probs: np.ndarray, lengths: np.ndarray, beam_size: int, root: _Fused | None = None
+) -> list[list[Candidate]]:
+    """`ctc_beam_search`; with a language model, whose view of the empty prefix `root` is, of one clip."""
     num_clips, num_frames, _ = log_probs.shape
     beam = _Beam.of_empty_prefixes(num_clips, beam_size)
+    fused = None if root is None else [root] * beam_size
     origin = np.tile(np.arange(beam_size), (num_frames, num_clips, 1))  # (T, B, K) slot in the frame before
     added = np.zeros((num_frames, num_clips, beam_size), dtype=np.int64)  # token appended to it, BLANK for none
     for frame_idx in range(int(lengths.max(initial=0))):
         clips = np.flatnonzero(lengths > frame_idx)
-        stepped, origin[frame_idx, clips], added[frame_idx, clips] = _step(
-            beam.rows(clips), log_probs[clips, frame_idx]
-        )
+        frame = log_probs[clips, frame_idx]
+        tokens = _likely(frame, beam_size) if fused is None else _above_floor(frame[0])[None]
+        stepped, slots, appended = _step(beam.rows(clips), frame, tokens, fused)
+        origin[frame_idx, clips], added[frame_idx, clips] = slots, appended
         beam.set_rows(clips, stepped)
+        if fused is not None:
+            pairs = zip(slots[0].tolist(), appended[0].tolist(), strict=True)
+            fused = [fused[slot] if token == BLANK else fused[slot].child(token) for slot, token in pairs]
     total = beam.total
+    if fused is not None:
+        total = total + np.array(
+            [one.complete if mass > -np.inf else 0.0 for one, mass in zip(fused, total[0], strict=True)]
+        )
     order = np.argsort(-total, axis=1, kind="stable")
     return [
         [
@@ -77,12 +126,30 @@ def ctc_beam_search(log_probs: np.ndarray, lengths: np.ndarray, beam_size: int) 
     ]
 
 
-def _step(beam: _Beam, log_probs: np.ndarray) -> tuple[_Beam, np.ndarray, np.ndarray]:
-    """One frame: (B, V) log_probs make a new beam, the (B, K) slots it came from and the (B, K) tokens appended."""
-    num_clips, beam_size = beam.last.shape
+def _likely(log_probs: np.ndarray, beam_size: int) -> np.ndarray:
+    """(B, V) -> (B, C): the tokens that can matter to a beam without a language model, best first."""
     # One more than the beam: the prefix's own last token may be among the best and yet gain little (no blank before).
     num_tokens = min(log_probs.shape[1] - 1, beam_size + 1)
-    tokens = np.argsort(-log_probs[:, 1:], axis=1, kind="stable")[:, :num_tokens] + 1  # (B, C)
+    return np.argsort(-log_probs[:, 1:], axis=1, kind="stable")[:, :num_tokens] + 1
+
+
+def _above_floor(log_probs: np.ndarray) -> np.ndarray:
+    """(V,) -> (C,): the tokens to try beside a language model, at least one."""
+    tried = np.flatnonzero(log_probs[1:] > log_probs.max() + TOKEN_FLOOR) + 1
+    return tried if len(tried) else np.array([log_probs[1:].argmax() + 1])
+
+
+def _step(
+    beam: _Beam, log_probs: np.ndarray, tokens: np.ndarray, fused: list[_Fused] | None
+) -> tuple[_Beam, np.ndarray, np.ndarray]:
+    """One frame: (B, V) log_probs make a new beam, the (B, K) slots it came from and the (B, K) tokens appended.
+
+    Args:
+        tokens: (B, C) tokens to try.
+        fused: The K prefixes as a language model knows them.
+    """
+    num_clips, beam_size = beam.last.shape
+    num_tokens = tokens.shape[1]
     token_log_probs = np.take_along_axis(log_probs, tokens, axis=1)
 
     total = beam.total
@@ -93,7 +160,8 @@ def _step(beam: _Beam, log_probs: np.ndarray) -> tuple[_Beam, np.ndarray, np.nda
     _merge(beam, log_probs, tokens, stay_token, extended)
 
     offers = np.concatenate([np.logaddexp(stay_blank, stay_token), extended.reshape(num_clips, -1)], axis=1)
-    chosen = np.argsort(-offers, axis=1, kind="stable")[:, :beam_size]
+    ranked = offers if fused is None else offers + _bonuses(fused, offers > -np.inf, tokens[0])
+    chosen = np.argsort(-ranked, axis=1, kind="stable")[:, :beam_size]
     stays = chosen < beam_size
     slots, ranks = np.divmod(np.maximum(chosen - beam_size, 0), num_tokens)
     origin = np.where(stays, chosen, slots)
@@ -109,6 +177,18 @@ def _step(beam: _Beam, log_probs: np.ndarray) -> tuple[_Beam, np.ndarray, np.nda
         parent=np.where(stays, np.take_along_axis(beam.parent, origin, axis=1), old_hash),
     )
     return stepped, origin, added
+
+
+def _bonuses(fused: list[_Fused], possible: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """What the language model adds to each offer, in the order of `_step`'s: (1, K + K * C)."""
+    stays, extends = possible[0, : len(fused)], possible[0, len(fused) :].reshape(len(fused), len(tokens))
+    stay = [one.bonus if wanted else 0.0 for one, wanted in zip(fused, stays, strict=True)]
+    extend = [
+        one.child(token).bonus if wanted else 0.0
+        for one, row in zip(fused, extends, strict=True)
+        for token, wanted in zip(tokens.tolist(), row, strict=True)
+    ]
+    return np.array([[*stay, *extend]])
 
 
 def _merge(

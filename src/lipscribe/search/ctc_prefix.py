@@ -1,4 +1,4 @@
-"""What CTC says of the next token of a sentence, so that it can be asked beside a decoder."""
+"""CTC's score of the next token of a sentence, so that it can be asked beside a decoder."""
 
 from typing import NamedTuple
 
@@ -29,9 +29,9 @@ class Prefixes(NamedTuple):
 class CTCPrefixScorer:
     """Scores a prefix by the mass of all CTC paths whose text begins with it (Graves, 2008; Watanabe et al., 2017).
 
-    It is a `Scorer` of `lipscribe.search.attention`. No step loops over sentences, tokens or frames in Python: where a
-    sentence enters its next token is one matrix product with the frames' probabilities, and the two recursions over
-    frames, being linear, are running sums.
+    It is a `Scorer` and a `PartScorer`. No step loops over sentences, tokens or frames in Python: where a sentence
+    enters its next token is one matrix product with the frames' probabilities, and the two recursions over frames,
+    being linear, are running sums.
 
     Args:
         log_probs: (T, V) float64 natural-log probabilities, blank first, T at least 1.
@@ -45,19 +45,19 @@ class CTCPrefixScorer:
         self._blanks = np.cumsum(np.maximum(log_probs[:, BLANK], _NEVER))  # (T,)
 
     def start(self) -> None:
-        """Nothing is heard yet."""
+        """Nothing: the first step makes the state."""
 
-    def step(self, tokens: np.ndarray, state: Prefixes | None) -> tuple[np.ndarray, Prefixes]:
+    def step(self, previous: np.ndarray, state: Prefixes | None) -> tuple[np.ndarray, Prefixes]:
         """See `Scorer.step`: log of the share of each prefix's mass that goes on with a token, or ends."""
-        state = self.extend(tokens, state)
-        return self.shares(state), state
+        state = self.extend(previous, state)
+        return self.scores(state), state
 
-    def select(self, state: Prefixes, chosen: np.ndarray) -> Prefixes:
+    def select(self, state: Prefixes, indices: np.ndarray) -> Prefixes:
         """See `Scorer.select`."""
-        return Prefixes(*(part[chosen] for part in state))
+        return Prefixes(*(part[indices] for part in state))
 
     def extend(self, tokens: np.ndarray, state: Prefixes | None) -> Prefixes:
-        """Each prefix with one more token; None is before the end symbol that every sentence hears first.
+        """Each prefix with one more token; None is before the end symbol that every sentence begins with.
 
         Args:
             tokens: (N,) int64.
@@ -75,7 +75,7 @@ class CTCPrefixScorer:
         blank = np.hstack([nothing, _recursion(token[:, :-1] + self.log_probs[:, BLANK], self._blanks)])
         return Prefixes(token, blank, np.asarray(tokens), mass)
 
-    def shares(self, state: Prefixes, candidates: np.ndarray | None = None) -> np.ndarray:
+    def scores(self, state: Prefixes, candidates: np.ndarray | None = None) -> np.ndarray:
         """Log of the share of each prefix's mass that goes on with a candidate, or ends, where the end is one.
 
         Args:
@@ -91,8 +91,8 @@ class CTCPrefixScorer:
         if candidates is None:
             entered, candidates = enters @ self._probs.T, np.arange(len(self._probs))[None]
         else:
-            ids, places = np.unique(candidates, return_inverse=True)
-            entered = np.take_along_axis(enters @ self._probs[ids].T, places.reshape(candidates.shape), axis=1)
+            ids, columns = np.unique(candidates, return_inverse=True)
+            entered = np.take_along_axis(enters @ self._probs[ids].T, columns.reshape(candidates.shape), axis=1)
         again = _log_sum(state.blank[:, :-1] + self.log_probs.T[state.last])[:, None]
         with np.errstate(divide="ignore"):
             mass = np.log(entered) + largest

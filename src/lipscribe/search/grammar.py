@@ -2,21 +2,31 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from lipscribe.errors import ConfigError
 from lipscribe.search.align import word_span
-from lipscribe.search.hypothesis import Hypothesis, Rival, Span, silence
+from lipscribe.search.grammar_scorer import GrammarScorer
+from lipscribe.search.hypothesis import Hypothesis, Span, silence
 from lipscribe.search.inputs import spell
 from lipscribe.search.kbest import best_paths
 from lipscribe.search.lattice import NO_UNIT, Junction, Lattice, LatticeBuilder, linear_lattice
 from lipscribe.search.word_graph import Arc, InOrder, OneOf, WordGraph, graph_of_rule
-from lipscribe.tokenizer import Tokenizer
+from lipscribe.tokenizer import END, Tokenizer
+from lipscribe.transcript import Alternative
 
-RIVAL_FLOOR = 1e-4  # a word that is expected in fewer frames of a place is no rival there
+FLOOR = 1e-4  # a word that is expected in fewer frames of a place is no alternative there
+
+
+class _Compiled(NamedTuple):
+    """A grammar in the tokens of one vocabulary."""
+
+    tokenizer: Tokenizer
+    lattice: Lattice
+    scorers: dict[int, GrammarScorer]
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,7 @@ class Grammar:
     """
 
     graph: WordGraph
+    _compiled: "_Compiled | None" = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.graph, WordGraph):
@@ -49,9 +60,32 @@ class Grammar:
     def compile(self, tokenizer: Tokenizer) -> Lattice:
         """The lattice of all paths that spell a text of the language; arc number i of the graph is unit i.
 
+        The lattice of the latest tokenizer is kept: a search asks for it again with every piece.
+
         Raises:
             ConfigError: words cannot be spelt in the tokenizer's vocabulary; all are listed.
         """
+        return self._kept_for(tokenizer).lattice
+
+    def scorer(self, tokenizer: Tokenizer, end: int = END) -> GrammarScorer:
+        """The language as a scorer of the next token; see `compile`.
+
+        Args:
+            end: The id that every text begins and ends with.
+        """
+        scorers = self._kept_for(tokenizer).scorers
+        if end not in scorers:
+            scorers[end] = GrammarScorer(self.compile(tokenizer), len(tokenizer.vocab), end)
+        return scorers[end]
+
+    def _kept_for(self, tokenizer: Tokenizer) -> "_Compiled":
+        kept = self._compiled
+        if kept is None or kept.tokenizer is not tokenizer:
+            kept = _Compiled(tokenizer, self._compile(tokenizer), {})
+            object.__setattr__(self, "_compiled", kept)
+        return kept
+
+    def _compile(self, tokenizer: Tokenizer) -> Lattice:
         arcs, spelt = self.graph.arcs, self._spelt(tokenizer)
         builder = LatticeBuilder()
         opening = builder.junction()
@@ -124,7 +158,7 @@ def grammar_search(
         tokenizer: the one it was compiled for.
         nbest: how many readings at most.
         arcs: those of the grammar's graph, where alternatives are wanted.
-        alternatives: how many rivals of each word of the best reading at most: words that may follow the same state, by
+        alternatives: how many others of each word of the best reading at most: words that may follow the same state, by
             their posterior in the word's place.
 
     Returns:
@@ -139,7 +173,7 @@ def grammar_search(
     posteriors = _Posteriors(lattice, emissions)
     read = [_hypothesis(log_probs, lattice, posteriors, tokenizer, path, score) for path, score in found]
     if alternatives:
-        read[0] = _with_rivals(
+        read[0] = _with_alternatives(
             read[0], posteriors, _places(lattice, lattice.runs(found[0][0]), len(log_probs)), arcs, alternatives
         )
     return read
@@ -199,7 +233,7 @@ def _hypothesis(
     return Hypothesis(tokens, tokenizer.decode(tokens), score, min(posterior, 1.0), spans, words)
 
 
-def _with_rivals(
+def _with_alternatives(
     hypothesis: Hypothesis, posteriors: _Posteriors, places: dict[int, _Place], arcs: Sequence[Arc], number: int
 ) -> Hypothesis:
     firsts = {span.start: places[idx] for idx, span in enumerate(hypothesis.spans) if idx in places}
@@ -208,13 +242,13 @@ def _with_rivals(
         unit, start, end = firsts[word.start]
         frames = posteriors.occupancy(start, end)
         likely = [
-            rival
-            for rival, arc in enumerate(arcs)
-            if arc.source == arcs[unit].source and rival != unit and frames[rival] > RIVAL_FLOOR
+            other
+            for other, arc in enumerate(arcs)
+            if arc.source == arcs[unit].source and other != unit and frames[other] > FLOOR
         ]
-        likely = sorted(likely, key=lambda rival: -frames[rival])[: 2 * number]
-        found = [Rival(arcs[rival].word, posteriors.visit(rival, start, end)) for rival in likely]
-        words.append(replace(word, rivals=tuple(sorted(found, key=lambda rival: -rival.probability)[:number])))
+        likely = sorted(likely, key=lambda other: -frames[other])[: 2 * number]
+        found = [Alternative(arcs[other].word, posteriors.visit(other, start, end)) for other in likely]
+        words.append(replace(word, alternatives=tuple(sorted(found, key=lambda one: -one.probability)[:number])))
     return replace(hypothesis, words=tuple(words))
 
 
@@ -224,7 +258,7 @@ def _places(lattice: Lattice, runs: Sequence[tuple[int, Span]], num_frames: int)
     for idx, (state, _) in enumerate(runs):
         if lattice.units[state] == NO_UNIT:  # between words
             continue
-        # Along an item the states' indices rise, so the same or a lower one begins the item anew.
+        # Along an item the states' indices rise, so the same or a lower one begins the item again.
         previous = runs[idx - 1][0] if idx else None
         continues = previous is not None and lattice.units[previous] == lattice.units[state] and previous < state
         if continues:

@@ -1,4 +1,4 @@
-"""A grammar as a scorer: what a decoder's search may say next."""
+"""A grammar as a scorer: which token may come next."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from lipscribe.search.lattice import Lattice
 from lipscribe.tokenizer import BLANK, END
 
 
-class _Place(NamedTuple):
+class _Next(NamedTuple):
     """How a text may go on: (V,) scores of each token, and the lattice's states that each token leads to."""
 
     scores: np.ndarray
@@ -22,12 +22,12 @@ class GrammarScorer:
     """Scores a token 0 where a grammar lets it follow, and -inf where not.
 
     Where texts have weights, a token's score is by how much the best that can still be said weighs less than before, so
-    that a beam does not lose what is likely before it hears its end. A text's scores add up to its weight.
+    that a beam does not lose what is likely before it ends. A text's scores add up to its weight.
 
     Args:
         lattice: A compiled `Grammar`, whose CTC blanks are passed over.
         vocab_size: V.
-        end: The id that every text hears first and ends with.
+        end: The id that every text begins and ends with.
     """
 
     def __init__(self, lattice: Lattice, vocab_size: int, end: int = END):
@@ -35,30 +35,30 @@ class GrammarScorer:
         self._vocab_size = vocab_size
         self._end = end
         self._best = _best_ends(lattice)
-        self._places: dict[frozenset[int] | None, _Place] = {}
+        self._nexts: dict[frozenset[int] | None, _Next] = {}
 
     def start(self) -> Beginnings:
-        """The state of one empty text, before it hears `end`."""
+        """The state of one empty text, before `end`."""
         return [None]
 
-    def step(self, tokens: np.ndarray, state: Beginnings) -> tuple[np.ndarray, Beginnings]:
+    def step(self, previous: np.ndarray, state: Beginnings) -> tuple[np.ndarray, Beginnings]:
         """(N,) int64 last tokens -> (N, V) float64 scores of what is next, and the new state."""
-        heard = [
-            None if token == self._end else self._place(before).states[int(token)]
-            for token, before in zip(tokens, state, strict=True)
+        new = [
+            None if token == self._end else self._next(before).states[int(token)]
+            for token, before in zip(previous, state, strict=True)
         ]
-        return np.stack([self._place(states).scores for states in heard]), heard
+        return np.stack([self._next(states).scores for states in new]), new
 
-    def select(self, state: Beginnings, chosen: np.ndarray) -> Beginnings:
-        """The states of the texts at the (M,) int64 places `chosen`."""
-        return [state[i] for i in chosen]
+    def select(self, state: Beginnings, indices: np.ndarray) -> Beginnings:
+        """The states of the texts at the (M,) int64 `indices`."""
+        return [state[i] for i in indices]
 
-    def _place(self, states: frozenset[int] | None) -> _Place:
-        if states not in self._places:
-            self._places[states] = self._look(states)
-        return self._places[states]
+    def _next(self, states: frozenset[int] | None) -> _Next:
+        if states not in self._nexts:
+            self._nexts[states] = self._find_next(states)
+        return self._nexts[states]
 
-    def _look(self, states: frozenset[int] | None) -> _Place:
+    def _find_next(self, states: frozenset[int] | None) -> _Next:
         tokens, ends = self._lattice.tokens, self._lattice.ends
         if states is None:
             near = set(np.flatnonzero(self._lattice.starts > -np.inf).tolist())
@@ -72,7 +72,7 @@ class GrammarScorer:
             leads[token] = frozenset(state for state in nexts if tokens[state] == token)
             scores[token] = max(float(self._best[state]) for state in leads[token]) - before
         scores[self._end] = max((float(ends[state]) for state in blanks.union(states or ())), default=-np.inf) - before
-        return _Place(scores, leads)
+        return _Next(scores, leads)
 
     def _after(self, state: int) -> set[int]:
         """The states after a state, but for itself: there the same token goes on."""

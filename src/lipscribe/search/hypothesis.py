@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from lipscribe.transcript import Alternative
+
 
 class Candidate(NamedTuple):
     """A token sequence and its natural-log score, before it is aligned."""
@@ -18,22 +20,15 @@ class Span(NamedTuple):
     end: int
 
 
-class Rival(NamedTuple):
-    """A word that might stand in another's place, and its probability there, 0 to 1."""
-
-    text: str
-    probability: float
-
-
 @dataclass(frozen=True)
 class WordSpan:
-    """A word, the frames `start` to `end - 1` that show it, and its probability, 0 to 1; rivals are best first."""
+    """A word, the frames `start` to `end - 1` that show it, its probability, 0 to 1, and alternatives, best first."""
 
     text: str
     start: int
     end: int
     probability: float
-    rivals: tuple[Rival, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,7 @@ class Hypothesis:
 
 
 def silence(score: float, posterior: float) -> Hypothesis:
-    """The hypothesis that nothing was said."""
+    """The hypothesis that nobody speaks."""
     return Hypothesis((), "", score, posterior, (), ())
 
 

@@ -4,8 +4,8 @@ Hannun et al., "First-pass large vocabulary continuous speech recognition using 
 
     lm_weight * ln P(the words) + word_bonus * number of the words
 
-A word counts as soon as it is complete; at the end the last word counts, and so does the end of the sentence. Nothing
-said is an empty sentence: were it free, a decoder alone, which is never quite sure that somebody speaks, would say it.
+A word counts as soon as it is complete; at the end the last word counts, and so does the end of the sentence. An
+empty text is a sentence too: were it free, a decoder alone, never quite sure that somebody speaks, would prefer it.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from lipscribe.search.language_model import LanguageModel
 from lipscribe.tokenizer import END, WORD_START, Tokenizer, WordTokenizer
 
 
-class Heard(NamedTuple):
+class Context(NamedTuple):
     """The beginning of a text, as a language model of words knows it.
 
     Attributes:
@@ -32,8 +32,8 @@ class Heard(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Fusion:
-    """A language model and its say in a search.
+class ShallowFusion:
+    """A language model of words and its weight in a search.
 
     Attributes:
         lm: Of words.
@@ -47,31 +47,31 @@ class Fusion:
     word_bonus: float
     tokenizer: Tokenizer
 
-    def start(self) -> Heard:
+    def start(self) -> Context:
         """Of the empty text."""
-        return Heard(self.lm.start())
+        return Context(self.lm.start())
 
-    def hear(self, heard: Heard, token: int) -> tuple[Heard, float]:
+    def advance(self, context: Context, token: int) -> tuple[Context, float]:
         """The text with one token more, and what the token adds."""
         if isinstance(self.tokenizer, WordTokenizer):
-            state, gain = self._say(heard.state, (token,))
-            return Heard(state), gain
+            state, gain = self._complete(context.state, (token,))
+            return Context(state), gain
         if not self._closing[token]:
-            return Heard(heard.state, (*heard.tail, token)), 0.0
-        state, gain = self._say(heard.state, heard.tail)
-        return Heard(state, (token,)), gain
+            return Context(context.state, (*context.tail, token)), 0.0
+        state, gain = self._complete(context.state, context.tail)
+        return Context(state, (token,)), gain
 
-    def end(self, heard: Heard) -> float:
+    def end(self, context: Context) -> float:
         """What is added where the text ends: its last word, and its end."""
-        state, gain = self._say(heard.state, heard.tail)
+        state, gain = self._complete(context.state, context.tail)
         return gain + self.weight * self.lm.end(state)
 
-    def gains(self, heard: Heard) -> np.ndarray:
-        """(V,) float64: what `hear` adds for each token; 0 for the blank."""
+    def gains(self, context: Context) -> np.ndarray:
+        """(V,) float64: what `advance` adds for each token; 0 for the blank."""
         if isinstance(self.tokenizer, WordTokenizer):
             words = range(1, len(self.tokenizer.vocab))
-            return np.array([0.0, *(self._say(heard.state, (word,))[1] for word in words)])
-        return np.where(self._closing, self._say(heard.state, heard.tail)[1], 0.0)
+            return np.array([0.0, *(self._complete(context.state, (word,))[1] for word in words)])
+        return np.where(self._closing, self._complete(context.state, context.tail)[1], 0.0)
 
     @cached_property
     def _closing(self) -> np.ndarray:
@@ -80,7 +80,7 @@ class Fusion:
         closes = [name.startswith(WORD_START) if separator is None else i == separator for i, name in enumerate(vocab)]
         return np.array(closes)
 
-    def _say(self, state: Any, tokens: Sequence[int]) -> tuple[Any, float]:
+    def _complete(self, state: Any, tokens: Sequence[int]) -> tuple[Any, float]:
         """The state after the words that tokens spell, and what they add."""
         gain = 0.0
         for word in self.tokenizer.split_words(tokens):
@@ -90,30 +90,30 @@ class Fusion:
 
 
 class WordScorer:
-    """The same as a scorer (`attention.Scorer`), for a decoder's search. What it says may be above 0: the word's bonus.
+    """The same as a full scorer (`scorers.Scorer`), for the label-synchronous beam. A score may be above 0: the bonus.
 
     Args:
-        fusion: The language model and its say.
-        end: The id that every sentence hears first and ends with.
+        fusion: The language model and its weight.
+        end: The id that every sentence begins and ends with.
     """
 
-    def __init__(self, fusion: Fusion, end: int = END):
+    def __init__(self, fusion: ShallowFusion, end: int = END):
         self._fusion, self._end = fusion, end
 
-    def start(self) -> list[Heard | None]:
-        """The state of one empty text, before it hears `end`."""
+    def start(self) -> list[Context | None]:
+        """The state of one empty text, before `end`."""
         return [None]
 
-    def step(self, tokens: np.ndarray, state: list[Heard | None]) -> tuple[np.ndarray, list[Heard | None]]:
+    def step(self, previous: np.ndarray, state: list[Context | None]) -> tuple[np.ndarray, list[Context | None]]:
         """(N,) int64 last tokens -> (N, V) float64, what each next token adds, and the new state."""
         new = [
-            self._fusion.start() if before is None else self._fusion.hear(before, int(token))[0]
-            for token, before in zip(tokens, state, strict=True)
+            self._fusion.start() if before is None else self._fusion.advance(before, int(token))[0]
+            for token, before in zip(previous, state, strict=True)
         ]
-        scores = np.stack([self._fusion.gains(heard) for heard in new])
-        scores[:, self._end] = [self._fusion.end(heard) for heard in new]
+        scores = np.stack([self._fusion.gains(context) for context in new])
+        scores[:, self._end] = [self._fusion.end(context) for context in new]
         return scores, new
 
-    def select(self, state: list[Heard | None], chosen: np.ndarray) -> list[Heard | None]:
-        """The states of the texts at the (M,) int64 places `chosen`."""
-        return [state[i] for i in chosen]
+    def select(self, state: list[Context | None], indices: np.ndarray) -> list[Context | None]:
+        """The states of the texts at the (M,) int64 `indices`."""
+        return [state[i] for i in indices]

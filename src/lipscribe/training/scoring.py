@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 
 import torch
 from lightning.fabric import Fabric
@@ -13,7 +12,7 @@ from lipscribe.metrics import wer
 from lipscribe.models.reader import LipReader
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
-from lipscribe.search import SearchOptions, own_search, search
+from lipscribe.search import Capabilities, Grammar, SearchOptions, resolve, search
 from lipscribe.training.losses import attention_loss, ctc_loss
 
 BEAM_SIZE = 4  # of a decoder: a look at the dev split is to take little of the time that training takes
@@ -25,15 +24,17 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
 
     Returns:
         `dev_ctc` and `dev_attention`, the losses of what the model has; `dev_greedy_wer` by CTC's best path alone;
-        `dev_wer` by the search that is the model's own (see `own_search`), which without grammar and decoder is here
+        `dev_wer` by the search that is the model's own (see `resolve`), which without grammar and decoder is here
         the same as greedy. Rates are 0 to 1 and more.
     """
     model.eval()
     tokenizer = spec.tokenizer
-    methods = {"dev_greedy_wer": SearchOptions(method="greedy")} if spec.ctc else {}
-    if spec.decoder or spec.grammar:
-        own = own_search(spec.ctc, spec.decoder and spec.decoder.kind, spec.grammar)
-        methods["dev_wer"] = replace(own, beam_size=BEAM_SIZE)
+    grammar = Grammar(spec.grammar) if spec.grammar else None
+    own_end = spec.decoder is not None and spec.decoder.own_end
+    able = Capabilities(tokenizer, spec.ctc, spec.decoder is not None, own_end, grammar)
+    methods = {"dev_greedy_wer": resolve(able, SearchOptions("greedy"))} if spec.ctc else {}
+    if spec.decoder or grammar:
+        methods["dev_wer"] = resolve(able, SearchOptions(beam_size=BEAM_SIZE))
     references, hypotheses, losses = [], defaultdict(list), defaultdict(list)
     for batch in batches:
         batch = batch.to(fabric.device)

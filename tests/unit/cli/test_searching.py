@@ -9,17 +9,18 @@ import torch
 from published_models import LM_CONFIG, VOCAB, tiny_lm_state, write_units
 
 from lipscribe.cli.searching import search_options
+from lipscribe.encoded import Encoded
 from lipscribe.errors import CheckpointError, ConfigError
+from lipscribe.model import Model
 from lipscribe.models.builders import build_reader
 from lipscribe.models.decoder_specs import AttentionDecoderSpec, TransformerDecoderSpec
 from lipscribe.models.encoder_specs import RecurrentEncoderSpec
 from lipscribe.models.frontend_specs import ConvFrontendSpec
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import WEIGHTS_FILE, ModelSpec
-from lipscribe.pipeline import Model
 from lipscribe.schema import to_dict
-from lipscribe.search import SearchOptions, options_by_method, own_search
-from lipscribe.search.joint_beam import Weights, joint_search
+from lipscribe.search import SearchOptions, search
+from lipscribe.search.beam import EXACT, PUBLISHED
 from lipscribe.tokenizer import UnitsTokenizer, WordTokenizer
 from lipscribe.zoo.checkpoint import save_weights
 from lipscribe.zoo.language_model import LanguageModelSpec, load_token_lm
@@ -57,21 +58,20 @@ def write_lm(folder: Path, vocab_size: int) -> None:
     (folder / LM_FILE).write_text(json.dumps(to_dict(spec) | {"vocab_size": vocab_size}))
 
 
-def states(num_frames: int = 6) -> np.ndarray:
-    return np.random.default_rng(1).normal(size=(num_frames, 1, 8)).astype(np.float32)
+def states(num_frames: int = 6) -> Encoded:
+    return Encoded(np.random.default_rng(1).normal(size=(num_frames, 1, 8)).astype(np.float32), None)
 
 
 def test_one_flag_changes_one_option(model: Model):
     own = model.default_search
-    assert (own.method, own.beam_size, own.ctc_weight, own.lm_weight) == ("joint", 10, 0.1, 0.3)
+    assert (own.method, own.beam_size, own.ctc_weight, own.rules) == ("joint", 10, 0.1, PUBLISHED)
     assert search_options(model, "auto") == own
     for name, value in {"beam_size": 40, "ctc_weight": 0.4, "nbest": 3, "length_bonus": 0.5}.items():
         options = search_options(model, "auto", **{name: value})
         assert {field for field in vars(own) if vars(own)[field] != vars(options)[field]} == {name}
     assert vars(search_options(model, "attention", beam_size=None)) == vars(own) | {"method": "attention"}
     assert search_options(model, "beam").beam_size == 16
-    assert options_by_method("joint", own_search(True, "lstm", None)) == SearchOptions("joint")
-    assert options_by_method("beam", own) == SearchOptions("beam")
+    assert search_options(model, "greedy", alternatives=3).alternatives == 0
 
 
 def test_a_language_model_of_tokens_counts_in_every_step(model: Model, lm_folder: Path):
@@ -79,19 +79,11 @@ def test_a_language_model_of_tokens_counts_in_every_step(model: Model, lm_folder
     options = search_options(model, "auto", lm=str(lm_folder), nbest=2)
     assert (options.lm_weight, options.beam_size, options.lm) == (0.3, 10, None)
     found = model.search(seen, options)
-    encoded = torch.from_numpy(seen).transpose(0, 1)
+    encoded = torch.from_numpy(seen.states).transpose(0, 1)
     with torch.inference_mode():
-        log_probs = model.reader.ctc(encoded)[0].double().numpy()
-    wanted = joint_search(
-        DecoderScorer(model.reader.decoder, encoded),
-        len(seen),
-        model.tokenizer,
-        10,
-        2,
-        log_probs,
-        Weights(0.1, 0.3),
-        load_token_lm(lm_folder),
-    )
+        log_probs = model.reader.ctc(encoded).double().numpy()
+    asked = SearchOptions("joint", beam_size=10, nbest=2, ctc_weight=0.1, token_lm=load_token_lm(lm_folder))
+    wanted = search(log_probs, None, model.tokenizer, asked, [DecoderScorer(model.reader.decoder, encoded)])[0]
     assert [one.tokens for one in found] == [one.tokens for one in wanted]
     assert [one.score for one in found] == pytest.approx([one.score for one in wanted], abs=1e-4)
     assert found[0].score < plain.score
@@ -120,9 +112,9 @@ def speller(tmp_path: Path) -> Model:
 def test_a_transformer_is_held_to_phrases(speller: Model, tmp_path: Path):
     phrases = tmp_path / "phrases.txt"
     phrases.write_text("ab ba\nb\n", encoding="utf-8")
-    for search in ("auto", "attention", "joint"):
-        options = search_options(speller, search, phrases=str(phrases), nbest=3)
-        assert (options.method, options.beam_size) == ("joint" if search == "auto" else search, 10)
+    for method in ("auto", "attention", "joint"):
+        options = search_options(speller, method, phrases=str(phrases), nbest=3)
+        assert (options.method, options.beam_size) == ("joint" if method == "auto" else method, 10)
         found = speller.search(states(12), options)
         assert {one.text for one in found} <= {"", "ab ba", "b"}
         assert len(found) == 3
@@ -158,34 +150,39 @@ def test_a_language_model_of_words_goes_with_the_model_s_own_search(speller: Mod
     assert (options.method, options.beam_size, options.ctc_weight, options.lm_weight) == ("joint", 10, 0.1, 0.5)
     assert options.lm.words == ["ab", "b"]
     assert search_options(speller, "beam", lm=str(path), lm_weight=0.2).lm_weight == 0.2
-    assert {search_options(speller, search, lm=str(path)).method for search in ("attention", "joint", "beam")} == {
+    assert {search_options(speller, method, lm=str(path)).method for method in ("attention", "joint", "beam")} == {
         "attention",
         "joint",
         "beam",
     }
     heavy = search_options(speller, "auto", lm=str(path), lm_weight=20.0)
     assert speller.search(states(12), heavy)[0].text in ("", "ab", "b")
-    for search in ("greedy", "grammar"):
-        with pytest.raises(ConfigError, match=f"--lm is given, but search '{search}' uses none: want beam, attention"):
-            search_options(speller, search, lm=str(path), alternatives=3)
+    for method in ("greedy", "grammar"):
+        with pytest.raises(
+            ConfigError,
+            match=f"a language model of words is given, but method '{method}' has no use for",
+        ):
+            search_options(speller, method, lm=str(path), alternatives=3)
 
 
 def test_contradictions_are_told_in_a_line(model: Model, lm_folder: Path, tmp_path: Path):
-    with pytest.raises(ConfigError, match="a language model of tokens is given, but method 'beam' uses none: want m"):
+    with pytest.raises(ConfigError, match="a language model of tokens is given, but method 'beam' has no use for"):
         search_options(model, "beam", lm=str(lm_folder))
-    with pytest.raises(ConfigError, match="length_bonus is given, but method 'greedy' uses none"):
+    with pytest.raises(ConfigError, match="length_bonus is given, but method 'greedy' has no use for"):
         search_options(model, "greedy", length_bonus=1.0)
-    with pytest.raises(ConfigError, match="--ctc-weight is given, but search 'attention' has no use for it"):
+    with pytest.raises(ConfigError, match="ctc_weight is given, but method 'attention' has no use for"):
         search_options(model, "attention", ctc_weight=0.5)
     with pytest.raises(ConfigError, match="length_bonus is nan, want a number"):
         search_options(model, "auto", length_bonus=float("nan"))
     with pytest.raises(ConfigError, match="ctc_weight is 0, want a number above 0"):
         search_options(model, "auto", ctc_weight=0)
     with pytest.raises(
-        ConfigError, match="--lm-weight and --word-bonus given, but no language model: want --lm with it"
+        ConfigError, match=r"lm_weight is given, but no language model: .*word_bonus is given, but no language model"
     ):
         search_options(model, "auto", lm_weight=0.6, word_bonus=0.1)
-    with pytest.raises(ConfigError, match="--word-bonus is given, but a language model of tokens: want --length-bonus"):
+    with pytest.raises(
+        ConfigError, match="word_bonus is given, but no language model of words: want one with it, or l"
+    ):
         search_options(model, "auto", lm=str(lm_folder), word_bonus=0.1)
     with pytest.raises(
         ConfigError, match=r"units\.txt came without its SentencePiece model, which cuts words into units"
@@ -202,7 +199,8 @@ def test_an_lstm_decoder_takes_none(lm_folder: Path):
     decoder = AttentionDecoderSpec(hidden=4)
     spec = ModelSpec(name="toy", tokenizer=WordTokenizer(["a", "b"]), decoder=decoder, **TOY)
     model = Model(spec, build_reader(spec))
-    assert search_options(model, "auto", beam_size=3) == SearchOptions("joint", beam_size=3)
+    own = search_options(model, "auto", beam_size=3)
+    assert (own.method, own.beam_size, own.ctc_weight, own.rules) == ("joint", 3, 0.3, EXACT)
     with pytest.raises(ConfigError, match="a language model of tokens is given, which an LSTM decoder's search does n"):
         search_options(model, "auto", lm=str(lm_folder))
     with pytest.raises(ConfigError, match="length_bonus is given, which an LSTM decoder's search does not use"):

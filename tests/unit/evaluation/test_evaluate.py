@@ -9,9 +9,10 @@ import pytest
 
 from lipscribe.data.manifest import Clip
 from lipscribe.data.shards import PreparedClip, write_shard
+from lipscribe.encoded import Encoded
 from lipscribe.errors import ConfigError, LipscribeError, ManifestError, VideoError
 from lipscribe.evaluation import calibrate_prepared, evaluate_prepared, evaluate_videos, write_evaluation
-from lipscribe.search import Hypothesis, SearchOptions, search
+from lipscribe.search import Capabilities, Grammar, Hypothesis, SearchOptions, resolve, search
 from lipscribe.search.hypothesis import WordSpan
 from lipscribe.tokenizer import WordTokenizer
 from lipscribe.transcript import Segment, Transcript, Word
@@ -30,19 +31,23 @@ class ScriptedModel:
             grammar=grammar, slot_names=slot_names, input=SimpleNamespace(fps=25.0, crop="lipscribe")
         )
         self.tokenizer = WordTokenizer(WORDS)
-        self.default_search = SearchOptions()
-        self.num_looks = 0
+        grammar = Grammar(grammar) if grammar else None
+        self.capabilities = Capabilities(self.tokenizer, grammar=grammar)
+        self.num_encoded = 0
 
-    def see(self, crops):
-        self.num_looks += 1
+    def resolve(self, options=None):
+        return resolve(self.capabilities, options or SearchOptions("beam"))
+
+    def encode(self, crops):
+        self.num_encoded += 1
         if (crops == 255).all():
             raise LipscribeError("these crops are spoilt")
         probabilities = np.full((len(crops), len(WORDS) + 1), 0.01)
         probabilities[np.arange(len(crops)), crops[:, 0, 0]] = 0.94
-        return np.log(probabilities).astype(np.float32)
+        return Encoded(None, np.log(probabilities).astype(np.float32))
 
-    def search(self, log_probs, options=None):
-        return search(log_probs[None], None, self.tokenizer, options or self.default_search)[0]
+    def search(self, encoded, options):
+        return search(encoded.log_probs[None], None, self.tokenizer, options)[0]
 
 
 def prepared(clip_id, said, shown):
@@ -84,12 +89,12 @@ def test_characters_count_spaces(tmp_path):
     assert evaluation.cer.rate == pytest.approx(4 / 7)
 
 
-def test_each_clip_is_looked_at_once_for_all_methods(tmp_path):
+def test_each_clip_is_encoded_once_for_all_methods(tmp_path):
     # Shown is "red two": the grammar knows two only in the first place, and reads what else fits.
     write_clips(tmp_path, prepared("a", "red one", "red two"), prepared("b", "red one", "red one"))
     model = ScriptedModel(grammar=(("red", "two"), ("one", "now")))
     evaluation = evaluate_prepared(model, tmp_path)
-    assert model.num_looks == 2
+    assert model.num_encoded == 2
     assert [method.method for method in evaluation.methods] == ["greedy", "beam", "grammar"]
     rates = {method.method: method.wer.rate for method in evaluation.methods}
     assert rates["greedy"] == rates["beam"] == 1 / 4
@@ -221,11 +226,11 @@ REPORTS = {
 
 
 class PlantedModel(ScriptedModel):
-    def see(self, crops):
-        return crops[0, 0, :1]
+    def encode(self, crops):
+        return Encoded(None, crops[0, 0, :1])
 
-    def search(self, log_probs, options=None):
-        return [hypothesis_of(self.hypotheses[int(log_probs[0])], 0.8)]
+    def search(self, encoded, options):
+        return [hypothesis_of(self.hypotheses[int(encoded.log_probs[0])], 0.8)]
 
 
 @pytest.mark.parametrize("pairs", REPORTS.values(), ids=REPORTS)

@@ -10,20 +10,21 @@ import pytest
 import torch
 from torch import nn
 
+from lipscribe.encoded import Encoded
 from lipscribe.errors import ConfigError, LipscribeError, NoFaceError, VideoError
-from lipscribe.explain import explain_video, write_explanation
+from lipscribe.explain import explain_video, stretches, write_explanation
 from lipscribe.explain.explain import shortest_holding
 from lipscribe.explain.pictures import heat_over
 from lipscribe.explain.saliency import find_evidence
 from lipscribe.explain.stretches import MAX_FRAMES, MAX_WORDS, group_words, read_stretches
 from lipscribe.faces import FaceTrack
+from lipscribe.model import Model
 from lipscribe.models.builders import build_reader
 from lipscribe.models.decoder_specs import AttentionDecoderSpec
 from lipscribe.models.encoder_specs import RecurrentEncoderSpec
 from lipscribe.models.frontend_specs import ConvFrontendSpec
 from lipscribe.models.spec import ModelSpec
 from lipscribe.mouth import REFERENCE_FACE, STABLE_POINTS
-from lipscribe.pipeline import Model
 from lipscribe.search import Span
 from lipscribe.tokenizer import TokenWord, WordTokenizer
 from lipscribe.video import Video, probe_video, save_video
@@ -176,20 +177,16 @@ def face(num_frames: int) -> FaceTrack:
 def says(model: Model, monkeypatch: pytest.MonkeyPatch, spoken: dict[int, int]) -> None:
     """Makes the model read token `spoken[frame]` in a few frames from there on."""
 
-    def see(crops: np.ndarray) -> np.ndarray:
-        return np.log(np.full((len(crops), 3), 1 / 3, np.float32))
-
-    def runs(frames, found):
+    def runs(model, frames, found):
         for run in found:
             log_probs = np.full((run.stop - run.start, 3), np.log(1e-7), np.float32)
             log_probs[:, 0] = np.log(0.9999998)
             for frame, token in spoken.items():
                 log_probs[frame : frame + 4] = np.log(1e-7)
                 log_probs[frame : frame + 4, token] = np.log(0.9999998)
-            yield run, log_probs
+            yield from ((run, piece) for piece in model.search_pieces(Encoded(None, log_probs)))
 
-    monkeypatch.setattr(model, "see", see)
-    monkeypatch.setattr(model, "see_runs", runs)
+    monkeypatch.setattr(stretches, "read_runs", runs)
 
 
 @pytest.fixture(scope="module")

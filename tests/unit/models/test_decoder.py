@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from table_scorer import read_by_decoder
 from torch.nn import functional as F
 
 from lipscribe.models.decoder import AttentionDecoder
 from lipscribe.models.scorer import DecoderScorer
-from lipscribe.search.attention import attention_search
 from lipscribe.tokenizer import END, WordTokenizer
 
 LENGTHS = torch.tensor([6, 1, 4])
@@ -129,5 +129,5 @@ def test_it_learns_to_spell_what_is_planted_in_the_frames():
     decoder.eval()
     for row, sentence in enumerate(sentences):
         scorer = DecoderScorer(decoder, states[row : row + 1, : lengths[row]])
-        (best,) = attention_search(scorer, int(lengths[row]), WordTokenizer(["a", "b", "c"]), beam_size=3, nbest=1)
+        (best,) = read_by_decoder(scorer, int(lengths[row]), WordTokenizer(["a", "b", "c"]), beam_size=3)
         assert best.tokens == sentence

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from lipscribe.errors import ConfigError
-from lipscribe.search import SearchOptions, search
-from lipscribe.search.confidence import calibrated, with_rivals
-from lipscribe.search.hypothesis import Hypothesis, Rival, WordSpan
+from lipscribe.search import Capabilities, SearchOptions, resolve, search
+from lipscribe.search.confidence import calibrated, with_alternatives
+from lipscribe.search.hypothesis import Hypothesis, WordSpan
 from lipscribe.tokenizer import CharacterTokenizer, WordTokenizer
+from lipscribe.transcript import Alternative
 
 
 def hypothesis(*words: WordSpan) -> Hypothesis:
@@ -24,18 +25,21 @@ def test_a_temperature_divides_the_log_odds(probability, temperature):
 
 
 def test_rivals_share_what_is_left():
-    word = WordSpan("b", 0, 3, 0.9, (Rival("p", 0.06), Rival("m", 0.03)))
+    word = WordSpan("b", 0, 3, 0.9, (Alternative("p", 0.06), Alternative("m", 0.03)))
     soft = calibrated(hypothesis(word), 2.0).words[0]
     assert (soft.text, soft.start, soft.end) == ("b", 0, 3)
     left = 1 - soft.probability
-    assert soft.rivals == (Rival("p", pytest.approx(0.6 * left)), Rival("m", pytest.approx(0.3 * left)))
+    assert soft.alternatives == (
+        Alternative("p", pytest.approx(0.6 * left)),
+        Alternative("m", pytest.approx(0.3 * left)),
+    )
 
 
 def test_rivals_never_exceed_what_is_left():
     # Those of a beam are weighed in other readings, and need not add up to 1 with the word.
-    word = WordSpan("b", 0, 3, 0.9, (Rival("p", 0.8), Rival("m", 0.8)))
+    word = WordSpan("b", 0, 3, 0.9, (Alternative("p", 0.8), Alternative("m", 0.8)))
     soft = calibrated(hypothesis(word), 2.0).words[0]
-    assert soft.probability + sum(rival.probability for rival in soft.rivals) == pytest.approx(1.0)
+    assert soft.probability + sum(other.probability for other in soft.alternatives) == pytest.approx(1.0)
 
 
 def test_a_rival_stands_between_the_same_words():
@@ -47,13 +51,13 @@ def test_a_rival_stands_between_the_same_words():
         hypothesis(WordSpan("bin", 0, 10, 0.9), WordSpan("blue", 12, 21, 0.8), WordSpan("in", 21, 22, 0.1)),
         hypothesis(WordSpan("bin", 0, 10, 0.9), WordSpan("a", 12, 14, 0.9), *best.words[1:]),
     ]
-    first, second, third = with_rivals(best, others, 2).words
-    assert first.rivals == (Rival("pin", 0.55),)
-    assert second.rivals == (Rival("blew", 0.4),)
-    assert third.rivals == (Rival("in", 0.1),)
-    assert with_rivals(best, [*others, hypothesis(WordSpan("in", 0, 9, 0.6), *best.words[1:])], 1).words[0].rivals == (
-        Rival("in", 0.6),
-    )
+    first, second, third = with_alternatives(best, others, 2).words
+    assert first.alternatives == (Alternative("pin", 0.55),)
+    assert second.alternatives == (Alternative("blew", 0.4),)
+    assert third.alternatives == (Alternative("in", 0.1),)
+    assert with_alternatives(best, [*others, hypothesis(WordSpan("in", 0, 9, 0.6), *best.words[1:])], 1).words[
+        0
+    ].alternatives == (Alternative("in", 0.6),)
 
 
 def test_a_beam_has_the_networks_own_doubt():
@@ -62,8 +66,8 @@ def test_a_beam_has_the_networks_own_doubt():
     best = search(np.log(probabilities)[None], None, tokenizer, SearchOptions(alternatives=2))[0]
     assert len(best) == 1
     assert best[0].text == "b"
-    assert [rival.text for rival in best[0].words[0].rivals] == ["p", "m"]
-    np.testing.assert_allclose([r.probability for r in best[0].words[0].rivals], [0.3, 0.19], atol=0.02)
+    assert [other.text for other in best[0].words[0].alternatives] == ["p", "m"]
+    np.testing.assert_allclose([r.probability for r in best[0].words[0].alternatives], [0.3, 0.19], atol=0.02)
 
 
 def test_words_of_characters_have_rivals():
@@ -74,11 +78,15 @@ def test_words_of_characters_have_rivals():
     probabilities[0] = [0.02, 0.6, 0.36, 0.02]  # "ab", or one long "b"
     best = search(np.log(probabilities)[None], None, tokenizer, SearchOptions(alternatives=1))[0][0]
     assert best.text == "ab ba"
-    assert [rival.text for rival in best.words[0].rivals] == ["b"]
+    assert [other.text for other in best.words[0].alternatives] == ["b"]
 
 
 def test_greedy_knows_no_alternatives():
-    with pytest.raises(ConfigError, match="alternatives are wanted, but method 'greedy' finds none"):
-        SearchOptions("greedy", alternatives=1)
-    with pytest.raises(ConfigError, match="alternatives is -1, want a whole number of at least 0"):
-        SearchOptions(alternatives=-1)
+    with pytest.raises(ConfigError, match="alternatives are given, but method 'greedy' has no use for"):
+        resolve(Capabilities(WordTokenizer(["a"])), SearchOptions("greedy", alternatives=1))
+
+
+def test_of_a_sure_word_nothing_is_left_for_alternatives():
+    word = WordSpan("b", 0, 3, 1.0, (Alternative("p", 0.0),))
+    (sure,) = calibrated(hypothesis(word), 2.0).words
+    assert (sure.probability, sure.alternatives) == (1.0, (Alternative("p", 0.0),))

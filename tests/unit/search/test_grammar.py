@@ -215,15 +215,15 @@ def test_lists_will_do():
     assert Grammar([["a", "b"], ["c"]]) == Grammar((("a", "b"), ("c",)))
 
 
-def test_rivals_are_the_words_of_the_slot_by_their_posterior():
+def test_alternatives_are_the_words_of_the_slot_by_their_posterior():
     unsure = [{"b": 0.4, "p": 0.35, "m": 0.2, "two": 0.05}]
     rows = SILENCE * 5 + sentence_frames("bin blue at") + unsure + sentence_frames("two now") + SILENCE * 5
     options = SearchOptions("grammar", grammar=GRID, alternatives=3, nbest=2)
     best, second = search(planted(GRID_WORDS, rows)[None], None, GRID_WORDS, options)[0]
-    assert [rival.text for rival in best.words[3].rivals[:2]] == ["p", "m"]
-    assert len(best.words[3].rivals) <= 3
-    assert best.words[3].rivals[0].probability == pytest.approx(second.words[3].probability)
-    assert all(rival.text in GRID_SLOTS[3] for rival in best.words[3].rivals)
-    shares = [word.probability + sum(rival.probability for rival in word.rivals) for word in best.words]
+    assert [other.text for other in best.words[3].alternatives[:2]] == ["p", "m"]
+    assert len(best.words[3].alternatives) <= 3
+    assert best.words[3].alternatives[0].probability == pytest.approx(second.words[3].probability)
+    assert all(other.text in GRID_SLOTS[3] for other in best.words[3].alternatives)
+    shares = [word.probability + sum(other.probability for other in word.alternatives) for word in best.words]
     np.testing.assert_allclose(shares, 1, atol=1e-2)
-    assert second.words[3].rivals == ()
+    assert second.words[3].alternatives == ()

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from table_scorer import TableScorer
 
-from lipscribe.search import Grammar, SearchOptions, between_sentences, search
-from lipscribe.search.attention import beam_search
+from lipscribe.search import Grammar, SearchOptions, search
+from lipscribe.search.beam import beam_search
 from lipscribe.search.grammar_file import load_phrases
 from lipscribe.search.grammar_scorer import GrammarScorer
-from lipscribe.search.hypothesis import Hypothesis, WordSpan
+from lipscribe.search.hypothesis import Hypothesis, WordSpan, between_sentences
+from lipscribe.search.scorers import Weighted
 from lipscribe.tokenizer import END, CharacterTokenizer, WordTokenizer
 
 WORDS = WordTokenizer(["a", "b", "c"])
@@ -24,7 +25,7 @@ def scores_of(scorer: TableScorer, texts: list[str], tokenizer) -> dict[tuple[in
 def test_all_that_the_grammar_allows_is_found_and_nothing_else(seed: int):
     scorer = TableScorer(vocab_size=4, seed=seed)
     allowed = GrammarScorer(Grammar(SLOTS).compile(WORDS), 4)
-    found = beam_search([(scorer, 1.0)], beam_size=1000, max_tokens=4, allowed=allowed)
+    found = beam_search([Weighted(scorer)], beam_size=1000, max_tokens=4, grammar=allowed)
     ones = ["a b", "a c", "b b", "b c"]
     texts = ["", *ones, *(f"{first} {second}" for first in ones for second in ones)]
     assert {one.tokens: one.score for one in found} == pytest.approx(scores_of(scorer, texts, WORDS))
@@ -33,14 +34,14 @@ def test_all_that_the_grammar_allows_is_found_and_nothing_else(seed: int):
 def test_words_of_several_tokens_with_doubled_letters():
     scorer = TableScorer(vocab_size=5, seed=1)
     allowed = GrammarScorer(Grammar((("oo", "o"), ("ba",))).compile(LETTERS), 5)
-    found = beam_search([(scorer, 1.0)], beam_size=1000, max_tokens=5, allowed=allowed)
+    found = beam_search([Weighted(scorer)], beam_size=1000, max_tokens=5, grammar=allowed)
     assert {one.tokens: one.score for one in found} == pytest.approx(scores_of(scorer, ["", "oo ba", "o ba"], LETTERS))
 
 
 def test_a_token_s_own_score_is_its_share_of_what_is_allowed():
     scorer = TableScorer(vocab_size=4, seed=2)
     allowed = GrammarScorer(Grammar(SLOTS).compile(WORDS), 4)
-    best = beam_search([(scorer, 1.0)], beam_size=1000, max_tokens=2, allowed=allowed)[-1]
+    best = beam_search([Weighted(scorer)], beam_size=1000, max_tokens=2, grammar=allowed)[-1]
     for u, token in enumerate(best.tokens):
         expected = scorer.expects(best.tokens[:u])
         may_follow = [WORDS.encode(word)[0] for word in SLOTS[u]] + ([END] if u == 0 else [])
@@ -58,7 +59,7 @@ def test_a_heavy_phrase_is_not_lost_before_its_end(tmp_path):
     phrases = load(tmp_path, "".join(f"{letter}a\n" for letter in "abcdefghijklmnopqrstuvwx") + "zz : 1e6\n")
     allowed = GrammarScorer(phrases.compile(letters), len(letters.vocab))
     scorer = TableScorer(len(letters.vocab), seed=1)
-    small, huge = (beam_search([(scorer, 1.0)], size, max_tokens=4, allowed=allowed) for size in (2, 1000))
+    small, huge = (beam_search([Weighted(scorer)], size, max_tokens=4, grammar=allowed) for size in (2, 1000))
     assert letters.decode(huge[0].tokens) == "zz"
     assert small[0] == huge[0]
     assert huge[0].score == pytest.approx(scorer.score(huge[0].tokens) + np.log(1e6))
@@ -78,7 +79,7 @@ def test_a_long_phrase_is_read_to_its_end_though_short_ones_have_ended(tmp_path,
     phrases = load(tmp_path, "no\nyes\nstop\nturn left\nturn right\n")
     allowed = GrammarScorer(phrases.compile(letters), 28)
     scorer = Sure(28)
-    found = beam_search([(scorer, 1.0)], 10, max_tokens=75, allowed=allowed)
+    found = beam_search([Weighted(scorer)], 10, max_tokens=75, grammar=allowed)
     assert letters.decode(found[0].tokens) == "turn left"
     assert scorer.num_steps < 15
 

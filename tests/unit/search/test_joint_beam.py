@@ -3,13 +3,14 @@
 import functools
 import json
 from collections import defaultdict
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 import torch
 from auto_avsr_golden import GOLDEN, VOCAB, needs_golden, renamed, video, weights
-from table_scorer import TableScorer
+from table_scorer import Bigrams, TableScorer, read_by_decoder
 
 from lipscribe.models.auto_avsr import AutoAVSRFrontend
 from lipscribe.models.heads import CTCHead
@@ -17,9 +18,10 @@ from lipscribe.models.reader import LipReader
 from lipscribe.models.rel_conformer import RelConformerEncoder
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.transformer_decoder import TransformerDecoder
-from lipscribe.search import SearchOptions, own_search, search
+from lipscribe.search import Capabilities, Grammar, SearchOptions, resolve, search
+from lipscribe.search.beam import EXACT, PUBLISHED, Finished, beam_search
 from lipscribe.search.ctc_prefix import CTCPrefixScorer
-from lipscribe.search.joint_beam import Ended, Sources, Weights, joint_beam_search, joint_search
+from lipscribe.search.scorers import Scorer, Weighted
 from lipscribe.tokenizer import WordTokenizer
 
 EOS = VOCAB - 1
@@ -51,12 +53,30 @@ def clip(config: str, variant: str, num_frames: int) -> tuple[DecoderScorer, np.
     return DecoderScorer(reader.decoder, states), log_probs
 
 
+def published_search(
+    decoder: Scorer | None,
+    log_probs: np.ndarray | None,
+    end: int,
+    beam_size: int,
+    max_tokens: int,
+    ctc_weight: float = 0.1,
+    end_detection: bool = False,
+    lm: Weighted | None = None,
+    length_bonus: float = 0.0,
+) -> list[Finished]:
+    scorers = [Weighted(decoder, 1 - ctc_weight), *([lm] if lm else [])]
+    ctc = None if log_probs is None else CTCPrefixScorer(log_probs, end)
+    rules = replace(PUBLISHED, end_detection=end_detection)
+    bonus = {"length_bonus": length_bonus}
+    return beam_search(scorers, beam_size, max_tokens, end, rules, ctc=ctc, ctc_weight=ctc_weight, **bonus)
+
+
 def golden_cases(config: str) -> list[dict]:
     path = GOLDEN / f"beam_{config}.json"
     return json.loads(path.read_text())["cases"] if path.exists() else []
 
 
-def as_written(found: Ended, max_tokens: int) -> list[int]:
+def as_written(found: Finished, max_tokens: int) -> list[int]:
     """The reference ends every sentence at the last step, also one that has just ended."""
     twice = found.complete and len(found.tokens) + 1 == max_tokens
     return [EOS, *found.tokens, EOS] + [EOS] * twice
@@ -72,8 +92,8 @@ def test_the_reference_search_is_repeated(config: str, case: dict):
     scorer, log_probs = clip(config, case["variant"], case["T"])
     ratio = case["maxlenratio"]
     max_tokens = case["T"] if ratio == 0 else -int(ratio) if ratio < 0 else max(1, int(ratio * case["T"]))
-    found = joint_beam_search(
-        Sources(scorer, log_probs), EOS, case["beam_size"], max_tokens, Weights(case["ctc_weight"]), ratio == 0
+    found = published_search(
+        scorer, log_probs, EOS, case["beam_size"], max_tokens, case["ctc_weight"], end_detection=ratio == 0
     )
     written = [as_written(one, max_tokens) for one in found]
     assert written[:10] == [one["yseq"] for one in case["nbest_f32"]]
@@ -100,9 +120,9 @@ def test_ctc_prefix_scores_are_the_reference_ones(config: str):
             np.testing.assert_array_equal(np.isfinite(paths), possible)
             np.testing.assert_allclose(paths[possible], wanted[possible], atol=2e-4)
         wanted = golden["ctcprefix_scores_f64"][i]
-        shares = scorer.shares(state, candidates)[0]
-        np.testing.assert_allclose(shares, wanted, atol=2e-4)
-        np.testing.assert_allclose(scorer.shares(state)[0, candidates[0]], shares, atol=1e-12)
+        scores = scorer.scores(state, candidates)[0]
+        np.testing.assert_allclose(scores, wanted, atol=2e-4)
+        np.testing.assert_allclose(scorer.scores(state)[0, candidates[0]], scores, atol=1e-12)
 
 
 def toy_scorer(seed: int = 0, num_frames: int = 4) -> TableScorer:
@@ -127,8 +147,8 @@ def test_a_huge_beam_sums_what_every_sentence_gets(ctc_weight, length_bonus, ran
             if mass:
                 by_model = (1 - ctc_weight) * decoder.score(tokens, ends) + 0.4 * lm.score(tokens, ends)
                 wanted[tokens] = ctc_weight * np.log(mass) + by_model + length_bonus * (length + ends)
-    options = Weights(ctc_weight, lm=0.4, length=length_bonus)
-    found = joint_beam_search(Sources(decoder, log_probs, lm), END, 1000, 3, options, stop_early=False)
+    weighted = Weighted(lm, 0.4, in_probability=False)
+    found = published_search(decoder, log_probs, END, 1000, 3, ctc_weight, lm=weighted, length_bonus=length_bonus)
     assert {one.tokens: one.score for one in found} == pytest.approx(wanted)
     assert [one.score for one in found] == pytest.approx(sorted(wanted.values(), reverse=True))
     assert all(one.complete == (len(one.tokens) < 3) for one in found)
@@ -136,15 +156,15 @@ def test_a_huge_beam_sums_what_every_sentence_gets(ctc_weight, length_bonus, ran
 
 def test_who_has_no_weight_is_not_asked(random_log_probs):
     log_probs = random_log_probs(4, END + 1, seed=3)
-    assert joint_beam_search(Sources(None, log_probs), END, 3, 4, Weights(ctc=1.0))
-    assert joint_beam_search(Sources(toy_scorer(), None), END, 3, 4, Weights(ctc=0.0))
+    assert published_search(None, log_probs, END, 3, 4, ctc_weight=1.0)
+    assert published_search(toy_scorer(), None, END, 3, 4, ctc_weight=0.0)
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 6])
 def test_what_ctc_rules_out_is_not_followed(num_frames: int):
     log_probs = np.full((num_frames, END + 1), -np.inf)
     log_probs[:, :2] = np.log(0.5)  # only blanks and "a"
-    found = joint_beam_search(Sources(toy_scorer(), log_probs), END, 10, 20, stop_early=False)
+    found = published_search(toy_scorer(), log_probs, END, 10, 20)
     assert {one.tokens for one in found} == {(1,) * length for length in range((num_frames + 1) // 2 + 1)}
 
 
@@ -172,40 +192,62 @@ def test_a_batch_of_sentences_is_scored_as_each_alone():
             state = scorer.extend(rows[:, u], state)
         return state
 
-    together = scorer.shares(after(sentences), candidates)
-    alone = [scorer.shares(after(row[None]), candidates[:1])[0] for row in sentences]
+    together = scorer.scores(after(sentences), candidates)
+    alone = [scorer.scores(after(row[None]), candidates[:1])[0] for row in sentences]
     np.testing.assert_allclose(together, alone, atol=1e-9)
     assert (together[:, 3] == -np.inf).all()
 
 
 def test_readings_have_words_times_and_posteriors(random_log_probs):
     path = np.log(0.02 + 0.92 * np.eye(END + 1)[[0, 1, 1, 0, 0, 2]])
-    found = joint_search(toy_scorer(), 6, TOKENIZER, 8, 5, path, Weights(0.9))
+    found = read_by_decoder(toy_scorer(), 6, TOKENIZER, path, beam_size=8, nbest=5, ctc_weight=0.9)
     assert (found[0].text, found[0].spans) == ("a b", ((1, 3), (5, 6)))
     assert [word.text for word in found[0].words] == ["a", "b"]
     assert all(0 < word.probability <= 1 for word in found[0].words)
     assert len(found) == 5
     assert [one.posterior for one in found] == sorted((one.posterior for one in found), reverse=True)
     assert sum(one.posterior for one in found) <= 1
-    without_ctc = joint_search(toy_scorer(num_frames=6), 6, TOKENIZER, 8, 5)
+    without_ctc = read_by_decoder(toy_scorer(num_frames=6), 6, TOKENIZER, beam_size=8, nbest=5)
     assert all(0 not in one.tokens for one in without_ctc)
-    assert joint_search(toy_scorer(), 0, TOKENIZER, 8, 5)[0].text == ""
+    assert read_by_decoder(toy_scorer(), 0, TOKENIZER, beam_size=8, nbest=5)[0].text == ""
 
 
 def test_by_search_it_is_taken_for_decoders_with_an_end_of_their_own(random_log_probs):
     log_probs, lengths = random_log_probs(2, 6, END + 1, seed=4), [6, 0]
     scorers = [toy_scorer(num_frames=6), toy_scorer()]
     found = search(log_probs, lengths, TOKENIZER, SearchOptions("joint", nbest=3, ctc_weight=0.2), scorers)
-    assert found[0] == joint_search(scorers[0], 6, TOKENIZER, 16, 3, log_probs[0], Weights(0.2))
+    wanted = published_search(toy_scorer(num_frames=6), log_probs[0], END, 10, 6, 0.2, end_detection=True)
+    assert [(one.tokens, one.score) for one in found[0]] == [(one.tokens, one.score) for one in wanted[:3]]
     assert [one.text for one in found[1]] == [""]
-    assert search(None, lengths, TOKENIZER, SearchOptions("attention"), scorers)[0][0].words is not None
+    by_decoder = search(None, lengths, TOKENIZER, SearchOptions("attention", nbest=3), scorers)[0]
+    wanted = published_search(toy_scorer(num_frames=6), None, END, 10, 6, 0.0, end_detection=True)
+    assert by_decoder[0].score == wanted[0].score
     options = SearchOptions("joint", alternatives=1, ctc_weight=0.2)
     (best,) = search(log_probs, lengths, TOKENIZER, options, scorers)[0]
     assert best.text == found[0][0].text
-    assert any(word.rivals for word in best.words)
+    assert any(word.alternatives for word in best.words)
 
 
 def test_a_transformer_has_its_own_options():
-    own = own_search(ctc=True, decoder="transformer", grammar=None)
-    assert (own.method, own.beam_size, own.ctc_weight) == ("joint", 10, 0.1)
-    assert own_search(ctc=False, decoder="transformer", grammar=None).method == "attention"
+    able = Capabilities(TOKENIZER, decoder=True, own_end=True)
+    own = resolve(able)
+    assert (own.method, own.beam_size, own.ctc_weight, own.rules) == ("joint", 10, 0.1, PUBLISHED)
+    assert resolve(replace(able, ctc=False)).method == "attention"
+    assert resolve(able, SearchOptions("beam")).beam_size == 16
+
+
+def test_where_little_may_follow_nothing_is_pruned():
+    able = Capabilities(TOKENIZER, decoder=True, own_end=True)
+    for options in ({"grammar": Grammar((("a",), ("b",)))}, {"lm": Bigrams()}):
+        assert resolve(able, SearchOptions(**options)).rules == EXACT
+        assert resolve(able, SearchOptions(**options, exact=False)).rules == PUBLISHED
+    assert resolve(able, SearchOptions(exact=True)).rules == EXACT
+
+
+def test_by_published_rules_a_grammar_chooses_the_candidates(random_log_probs):
+    tokenizer = WordTokenizer([*"abcdefghij", "<eos>"])
+    scorer, log_probs = TableScorer(12, 6, seed=3, end=11), random_log_probs(6, 12, seed=5)
+    options = {"grammar": Grammar((("a", "j"), ("b", "i"))), "beam_size": 2, "exact": False}
+    found = read_by_decoder(scorer, 6, tokenizer, log_probs, **options)
+    assert found[0].text in {"", *(f"{x} {y}" for x in "aj" for y in "bi")}
+    assert found[0].score > -np.inf

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lipscribe.errors import ConfigError
-from lipscribe.search import Grammar, SearchOptions, search
+from lipscribe.search import Capabilities, Grammar, SearchOptions, resolve, search
 from lipscribe.tokenizer import WordTokenizer
 
 SLOTS = (("bin", "set"), ("blue", "red"))
@@ -83,24 +83,40 @@ def test_no_clips():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"method": "best"}, "method is 'best', want one of greedy, beam, grammar, attention, joint"),
-        ({"beam_size": 0, "nbest": 1.5, "method": "x"}, "method is .*; beam_size is 0, .*; nbest is 1.5, want a whole"),
-        ({"method": "greedy", "nbest": 2}, "nbest is 2, but method 'greedy' finds 1"),
-        ({"beam_size": 3, "nbest": 4}, "nbest is 4, want at most beam_size, 3"),
+        ({"method": "best"}, "method is 'best', want auto or one of greedy, beam, grammar, attention, joint"),
+        ({"beam_size": 0, "nbest": 1.5, "method": "x"}, "beam_size is 0, .*; nbest is 1.5, want a whole.*; method is "),
+        ({"method": "greedy", "nbest": 2}, "nbest above 1 is given, but method 'greedy' has no use for"),
+        ({"beam_size": 3, "nbest": 4, "method": "beam"}, "nbest is 4, want at most beam_size, 3"),
         ({"method": "joint", "beam_size": 3, "nbest": 4}, "nbest is 4, want at most beam_size, 3"),
         (
             {"method": "grammar", "grammar": GRAMMAR, "lm": object()},
-            "a language model is given, but method 'grammar' uses none: want method 'b",
+            "a language model of words is given, but method 'grammar' has no use for it: want method 'b",
         ),
         ({"method": "joint", "lm": object(), "token_lm": object()}, "a language model of words and one of tokens are"),
         ({"method": "attention", "grammar": "x"}, "grammar is 'x', want a Grammar"),
-        ({"method": "grammar"}, "grammar is None, but method 'grammar' wants a Grammar"),
+        ({"method": "grammar"}, "the model has no grammar: want one with method 'grammar', or method 'beam'"),
         ({"method": "beam", "grammar": GRAMMAR, "beam_size": True}, "beam_size is True, .*; a grammar is given, but"),
+        (
+            {"method": "joint", "length_bonus": 1.0},
+            "length_bonus is given, which an LSTM decoder's search does not use",
+        ),
+        ({"method": "joint", "exact": False}, "exact=False is given, which an LSTM decoder's search does not use"),
+        ({"method": "attention", "ctc_weight": 0.5}, "ctc_weight is given, but method 'attention' has no use for"),
+        ({"lm_weight": 0.5}, "lm_weight is given, but no language model"),
+        ({"word_bonus": 0.5}, "word_bonus is given, but no language model of words"),
     ],
 )
 def test_contradictions_are_refused_all_at_once(fields, message):
     with pytest.raises(ConfigError, match=f"search options: .*{message}"):
-        SearchOptions(**fields)
+        resolve(Capabilities(TOKENIZER, decoder=True), SearchOptions(**fields))
+
+
+def test_a_grammar_is_compiled_once():
+    grammar = Grammar(SLOTS)
+    assert grammar.compile(TOKENIZER) is grammar.compile(TOKENIZER)
+    assert grammar.scorer(TOKENIZER) is grammar.scorer(TOKENIZER) is not grammar.scorer(TOKENIZER, end=4)
+    other = WordTokenizer(["set", "bin", "red", "blue"])
+    assert grammar.compile(other) is not grammar.compile(TOKENIZER)
 
 
 def test_search_needs_no_torch():

@@ -9,9 +9,12 @@ import pytest
 from table_scorer import Bigrams, TableScorer
 
 from lipscribe.search import Grammar, SearchOptions, search
-from lipscribe.search.attention import Added, attention_search, beam_search
+from lipscribe.search.beam import beam_search
+from lipscribe.search.ctc_prefix import CTCPrefixScorer
 from lipscribe.search.grammar_scorer import GrammarScorer
-from lipscribe.search.shallow_fusion import Fusion, WordScorer
+from lipscribe.search.readings import readings
+from lipscribe.search.scorers import Weighted
+from lipscribe.search.shallow_fusion import ShallowFusion, WordScorer
 from lipscribe.tokenizer import CharacterTokenizer, Tokenizer, UnitsTokenizer, WordTokenizer
 
 WORDS = WordTokenizer(["a", "b", "ba"])
@@ -20,8 +23,9 @@ WEIGHTS = [(0.7, 0.0), (1.5, 0.9), (0.4, -2.0)]
 UNITS = {"pieces": ["<unk>", "\u2581A", "B", "\u2581"], "spaces": ["<unk>", "A", "B", "<space>"]}
 
 
-def beside(weight: float, bonus: float, tokenizer: Tokenizer, end: int = 0) -> Added:
-    return Added(WordScorer(Fusion(Bigrams(), weight, bonus, tokenizer), end), rise=max(bonus, 0.0))
+def beside(weight: float, bonus: float, tokenizer: Tokenizer, end: int = 0) -> Weighted:
+    scorer = WordScorer(ShallowFusion(Bigrams(), weight, bonus, tokenizer), end)
+    return Weighted(scorer, in_probability=False, highest=max(bonus, 0.0))
 
 
 @pytest.fixture(params=UNITS)
@@ -39,7 +43,7 @@ def wanted_of(text: str, weight: float, bonus: float) -> float:
 @pytest.mark.parametrize("tokenizer", [WORDS, LETTERS], ids=["words", "letters"])
 def test_a_huge_beam_ranks_like_every_sentence_scored_on_its_own(tokenizer, weight, bonus):
     scorer = TableScorer(vocab_size=4, seed=2)
-    found = beam_search([(scorer, 1.0)], beam_size=1000, max_tokens=4, added=[beside(weight, bonus, tokenizer)])
+    found = beam_search([Weighted(scorer), beside(weight, bonus, tokenizer)], beam_size=1000, max_tokens=4)
     texts = [tokens for length in range(5) for tokens in product((1, 2, 3), repeat=length)]
     wanted = {t: scorer.score(t) + wanted_of(tokenizer.decode(t), weight, bonus) for t in texts}
     assert {one.tokens: one.score for one in found} == pytest.approx(wanted)
@@ -51,7 +55,7 @@ def test_a_huge_beam_ranks_like_every_sentence_scored_on_its_own(tokenizer, weig
 def test_so_it_does_with_an_end_of_its_own_and_a_bonus_for_length(units, weight, bonus):
     scorer = TableScorer(len(units.vocab), seed=4, end=units.end)
     found = beam_search(
-        [(scorer, 1.0)], 10_000, 3, units.end, added=[beside(weight, bonus, units, units.end)], length_bonus=0.4
+        [Weighted(scorer), beside(weight, bonus, units, units.end)], 10_000, 3, units.end, length_bonus=0.4
     )
     texts = [tokens for length in range(4) for tokens in product(range(1, units.end), repeat=length)]
     wanted = {t: scorer.score(t) + wanted_of(units.decode(t), weight, bonus) + 0.4 * (len(t) + 1) for t in texts}
@@ -60,12 +64,12 @@ def test_so_it_does_with_an_end_of_its_own_and_a_bonus_for_length(units, weight,
 
 def test_what_a_token_will_add_is_what_it_adds(units):
     for tokenizer in (WORDS, LETTERS, units):
-        fusion = Fusion(Bigrams(), 0.7, 0.3, tokenizer)
+        fusion = ShallowFusion(Bigrams(), 0.7, 0.3, tokenizer)
         for tokens in product(range(1, 4), repeat=4):
-            heard = fusion.start()
+            context = fusion.start()
             for token in tokens:
-                expected = fusion.gains(heard)[token]
-                heard, gain = fusion.hear(heard, token)
+                expected = fusion.gains(context)[token]
+                context, gain = fusion.advance(context, token)
                 assert gain == pytest.approx(expected)
 
 
@@ -73,8 +77,7 @@ def test_what_a_token_will_add_is_what_it_adds(units):
 def test_a_small_beam_is_not_over_while_a_bonus_can_still_change_its_order(bonus):
     scorer = TableScorer(vocab_size=4, seed=5, sharpness=0.5)
     small, huge = (
-        beam_search([(scorer, 1.0)], beam_size, max_tokens=4, added=[beside(0.1, bonus, WORDS)])
-        for beam_size in (20, 1000)
+        beam_search([Weighted(scorer), beside(0.1, bonus, WORDS)], beam_size, max_tokens=4) for beam_size in (20, 1000)
     )
     assert small[0] == huge[0]
     assert (len(small[0].tokens) == 4) == bool(bonus)
@@ -93,8 +96,8 @@ def test_a_word_that_costs_much_is_not_talked_around():
             return word, 0.0 if word == "</s>" else -12.0
 
     scorer = Sure(vocab_size=4)
-    added = [Added(WordScorer(Fusion(Dear(), 0.5, 0.0, LETTERS)))]
-    found = beam_search([(scorer, 1.0)], 16, 75, added=added)
+    lm = Weighted(WordScorer(ShallowFusion(Dear(), 0.5, 0.0, LETTERS)), in_probability=False)
+    found = beam_search([Weighted(scorer), lm], 16, 75)
     assert found[0].score >= 4 * math.log(0.9) - 6 - 1e-9
     assert max(len(one.tokens) for one in found) < 75
     assert scorer.num_steps < 40
@@ -111,11 +114,14 @@ def test_a_decoder_with_an_end_of_its_own_keeps_a_grammar(units, random_log_prob
     allowed = GrammarScorer(grammar.compile(spelt), len(units.vocab), end)
     for log_probs, ctc_weight in ((None, 0.0), (random_log_probs(9, len(units.vocab), seed=1), 0.3)):
         for beam_size in (2, 10_000):
-            found = attention_search(scorer, 9, units, beam_size, 50, log_probs, ctc_weight, allowed)
+            ctc = None if log_probs is None else CTCPrefixScorer(log_probs, end)
+            decoder = [Weighted(scorer, 1 - ctc_weight)]
+            beam = beam_search(decoder, beam_size, 9, end, ctc=ctc, ctc_weight=ctc_weight, grammar=allowed)
+            found = readings(beam, scorer, units, 50, log_probs)
             for one in found:
                 assert one.text in (
                     "",
-                    *(" ".join(said) for n in (1, 2, 3) for said in product(("a b", "ab b"), repeat=n)),
+                    *(" ".join(texts) for n in (1, 2, 3) for texts in product(("a b", "ab b"), repeat=n)),
                 )
                 assert all(0 < word.probability <= 1 for word in one.words)
             assert len({one.text for one in found}) == len(found) > 1
@@ -137,7 +143,7 @@ def with_all(options: SearchOptions) -> SearchOptions:
     return SearchOptions(**vars(options) | {"nbest": 40})
 
 
-def test_nothing_said_is_an_empty_sentence():
-    scorer = WordScorer(Fusion(Bigrams(), 0.5, 0.0, WORDS))
+def test_nothing_spoken_is_an_empty_sentence():
+    scorer = WordScorer(ShallowFusion(Bigrams(), 0.5, 0.0, WORDS))
     scores, _ = scorer.step(np.array([0]), scorer.start())
     assert scores[0, 0] == 0.5 * Bigrams().score("") < 0.0

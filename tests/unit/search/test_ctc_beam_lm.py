@@ -8,11 +8,10 @@ import pytest
 from table_scorer import Bigrams
 
 from lipscribe.errors import ConfigError, MissingExtraError
-from lipscribe.search import SearchOptions, search
+from lipscribe.search import Capabilities, SearchOptions, resolve, search
 from lipscribe.search.ctc_beam import ctc_beam_search
 from lipscribe.search.language_model import ArpaModel, compare_vocabularies
-from lipscribe.search.lm_beam import lm_beam_search
-from lipscribe.search.shallow_fusion import Fusion
+from lipscribe.search.shallow_fusion import ShallowFusion
 from lipscribe.tokenizer import CharacterTokenizer, WordTokenizer
 
 ARPA = """
@@ -56,7 +55,8 @@ def test_a_huge_beam_ranks_like_every_text_scored_on_its_own(
         for tokens, total in totals.items():
             text = tokenizer.decode(tokens)
             wanted[tokens] = total + (weight * lm.score(text) + bonus * len(text.split()))
-        found = lm_beam_search(log_probs, 10_000, Fusion(lm, weight, bonus, tokenizer))
+        fusion = ShallowFusion(lm, weight, bonus, tokenizer)
+        found = ctc_beam_search(log_probs[None], [num_frames], 800, fusion)[0]
         assert {item.tokens: item.score for item in found} == pytest.approx(wanted)
         np.testing.assert_allclose([item.score for item in found], sorted(wanted.values(), reverse=True))
 
@@ -64,10 +64,9 @@ def test_a_huge_beam_ranks_like_every_text_scored_on_its_own(
 @pytest.mark.parametrize("beam_size", [1, 3, 8])
 def test_without_weight_it_is_the_plain_beam(beam_size, random_log_probs):
     log_probs = random_log_probs(10, 9, 6, seed=3)
-    fusion = Fusion(Bigrams(), 0.0, 0.0, WordTokenizer(list("abcde")))
+    fusion = ShallowFusion(Bigrams(), 0.0, 0.0, WordTokenizer(list("abcde")))
     plain = ctc_beam_search(log_probs, np.full(10, 9), beam_size)
-    for clip, beam in zip(log_probs, plain, strict=True):
-        found = lm_beam_search(clip, beam_size, fusion)
+    for found, beam in zip(ctc_beam_search(log_probs, np.full(10, 9), beam_size, fusion), plain, strict=True):
         assert [item.tokens for item in found] == [item.tokens for item in beam]
         np.testing.assert_allclose([item.score for item in found], [item.score for item in beam])
 
@@ -96,14 +95,17 @@ def test_no_frames():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"method": "greedy", "lm": Bigrams()}, "a language model is given, but method 'greedy' uses none"),
-        ({"lm_weight": -1.0}, "lm_weight is -1.0, want a number of at least 0"),
+        (
+            {"method": "greedy", "lm": Bigrams()},
+            "a language model of words is given, but method 'greedy' has no use for",
+        ),
+        ({"lm": Bigrams(), "lm_weight": -1.0}, "lm_weight is -1.0, want a number of at least 0"),
         ({"word_bonus": math.nan}, "word_bonus is nan, want a number"),
     ],
 )
 def test_contradictions(fields, message):
     with pytest.raises(ConfigError, match=message):
-        SearchOptions(**fields)
+        resolve(Capabilities(WordTokenizer(["a"])), SearchOptions(**fields))
 
 
 def write(folder, text=ARPA):
@@ -150,7 +152,7 @@ def test_an_arpa_file_in_the_beam(tmp_path, tokenizer, num_frames, random_log_pr
         for tokens, total in totals.items()
         for text in [tokenizer.decode(tokens)]
     }
-    options = SearchOptions(beam_size=10_000, lm=ArpaModel(write(tmp_path)), lm_weight=0.8, word_bonus=0.3)
+    options = SearchOptions(beam_size=800, lm=ArpaModel(write(tmp_path)), lm_weight=0.8, word_bonus=0.3)
     best = search(log_probs[None], None, tokenizer, options)[0][0]
     assert best.tokens == max(ranked, key=ranked.get)
     assert best.score == pytest.approx(max(ranked.values()), abs=1e-4)

@@ -5,13 +5,15 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from table_scorer import TableScorer
+from table_scorer import TableScorer, read_by_decoder
 
 from lipscribe.errors import ConfigError
-from lipscribe.search import SearchOptions, own_search, search
-from lipscribe.search.attention import align_attention, attention_search, beam_search
-from lipscribe.search.confidence import with_rivals
+from lipscribe.search import Capabilities, Grammar, SearchOptions, resolve, search
+from lipscribe.search.beam import EXACT, beam_search
+from lipscribe.search.confidence import with_alternatives
 from lipscribe.search.ctc_prefix import CTCPrefixScorer
+from lipscribe.search.readings import align_attention
+from lipscribe.search.scorers import Weighted
 from lipscribe.tokenizer import END, CharacterTokenizer, WordTokenizer
 
 TOKENIZER = WordTokenizer(["a", "b"])
@@ -25,7 +27,7 @@ def sentences(vocab_size: int, max_tokens: int) -> list[tuple[int, ...]]:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_huge_beam_finds_every_sentence(seed: int, sharpness: float):
     scorer = TableScorer(seed=seed, sharpness=sharpness)
-    found = beam_search([(scorer, 1.0)], beam_size=1000, max_tokens=4)
+    found = beam_search([Weighted(scorer)], beam_size=1000, max_tokens=4)
     wanted = {tokens: scorer.score(tokens) for tokens in sentences(3, 4)}
     assert {one.tokens: one.score for one in found} == pytest.approx(wanted)
     assert [one.score for one in found] == sorted(wanted.values(), reverse=True)
@@ -37,7 +39,7 @@ def test_a_huge_beam_finds_every_sentence(seed: int, sharpness: float):
 def test_a_small_beam_is_a_part_of_it_and_stops_early(beam_size: int):
     for seed in range(10):
         scorer = TableScorer(seed=seed, sharpness=4.0)
-        found = beam_search([(scorer, 1.0)], beam_size, max_tokens=50)
+        found = beam_search([Weighted(scorer)], beam_size, max_tokens=50)
         assert len(found) <= beam_size
         assert len({one.tokens for one in found}) == len(found)
         assert all(one.score == pytest.approx(scorer.score(one.tokens)) for one in found)
@@ -64,24 +66,24 @@ def test_ctc_prefix_scores_are_sums_over_paths(num_frames, vocab_size, sharpness
     beginnings = [s for s in sentences(vocab_size, 3) if s in totals]
     for tokens in beginnings:
         state = scorer.start()
-        for heard in (END, *tokens):
-            said, state = scorer.step(np.array([heard]), state)
-        assert np.exp(said[0, END]) == pytest.approx(totals[tokens] / mass(tokens))
+        for token in (END, *tokens):
+            scores, state = scorer.step(np.array([token]), state)
+        assert np.exp(scores[0, END]) == pytest.approx(totals[tokens] / mass(tokens))
         for token in range(1, vocab_size):
-            assert np.exp(said[0, token]) == pytest.approx(mass((*tokens, token)) / mass(tokens), abs=1e-12)
+            assert np.exp(scores[0, token]) == pytest.approx(mass((*tokens, token)) / mass(tokens), abs=1e-12)
 
 
 def test_ctc_prefix_scores_side_by_side(random_log_probs):
     scorer = CTCPrefixScorer(random_log_probs(6, 4, seed=2))
-    said, state = scorer.step(np.array([END]), scorer.start())
+    scores, state = scorer.step(np.array([END]), scorer.start())
     state = scorer.select(state, np.array([0, 0, 0]))
     together, state = scorer.step(np.array([1, 2, 3]), state)
     again, _ = scorer.step(np.array([2, 1]), scorer.select(state, np.array([2, 0])))
     for row, path in enumerate([(3, 2), (1, 1)]):
         alone = scorer.start()
-        for heard in (END, *path):
-            said, alone = scorer.step(np.array([heard]), alone)
-        np.testing.assert_allclose(again[row], said[0])
+        for token in (END, *path):
+            scores, alone = scorer.step(np.array([token]), alone)
+        np.testing.assert_allclose(again[row], scores[0])
     assert together.shape == (3, 4)
 
 
@@ -89,7 +91,7 @@ def test_ctc_prefix_scores_side_by_side(random_log_probs):
 def test_joint_search_is_the_weighted_sum_over_all_sentences(ctc_weight, random_log_probs, enumerate_paths):
     log_probs = random_log_probs(4, 3, seed=3, sharpness=1.0)
     scorer = TableScorer()
-    found = attention_search(scorer, 4, TOKENIZER, 1000, 1000, log_probs, ctc_weight)
+    found = read_by_decoder(scorer, 4, TOKENIZER, log_probs, beam_size=1000, nbest=1000, ctc_weight=ctc_weight)
     wanted = {
         tokens: ctc_weight * np.log(total) + (1 - ctc_weight) * scorer.score(tokens)
         for tokens, total in ctc_totals(log_probs, enumerate_paths).items()
@@ -101,7 +103,7 @@ def test_joint_search_is_the_weighted_sum_over_all_sentences(ctc_weight, random_
 def test_what_ctc_rules_out_is_not_found():
     log_probs = np.full((2, 3), -np.inf)
     log_probs[:, :2] = np.log(0.5)
-    found = attention_search(TableScorer(), 2, TOKENIZER, 20, 20, log_probs, 0.5)
+    found = read_by_decoder(TableScorer(), 2, TOKENIZER, log_probs, beam_size=20, nbest=20, ctc_weight=0.5)
     assert {one.tokens for one in found} == {(), (1,)}
 
 
@@ -114,13 +116,13 @@ def test_words_their_places_and_probabilities():
         def attention(self, tokens):
             return np.array([[0.1, 0.6, 0.3, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.2, 0.5, 0.3]])
 
-    best = attention_search(Sure(), 6, TOKENIZER, 4, 1)[0]
+    best = read_by_decoder(Sure(), 6, TOKENIZER, beam_size=4)[0]
     assert (best.text, best.tokens, best.spans) == ("a b", (1, 2), ((1, 3), (4, 6)))
     assert best.score == pytest.approx(3 * np.log(0.8))
     assert [(word.text, word.start, word.end) for word in best.words] == [("a", 1, 3), ("b", 4, 6)]
     assert [word.probability for word in best.words] == pytest.approx([0.8, 0.8])
     path = np.log(0.02 + 0.94 * np.eye(3)[[0, 1, 1, 0, 0, 2]])
-    joint = attention_search(Sure(), 6, TOKENIZER, 4, 1, path, 0.3)[0]
+    joint = read_by_decoder(Sure(), 6, TOKENIZER, path, beam_size=4)[0]
     assert (joint.text, joint.spans) == ("a b", ((1, 3), (5, 6)))
 
 
@@ -130,7 +132,7 @@ def test_the_probability_of_a_word_is_that_of_its_letters_together():
             wanted = (1, 2, END)[min(len(beginning), 2)]
             return np.log(np.where(np.arange(3) == wanted, 0.8, 0.1))
 
-    best = attention_search(Spells(), 6, CharacterTokenizer("ab"), 4, 1)[0]
+    best = read_by_decoder(Spells(), 6, CharacterTokenizer("ab"), beam_size=4)[0]
     assert [(word.text, word.probability) for word in best.words] == [("ab", pytest.approx(0.64))]
 
 
@@ -169,14 +171,20 @@ def test_a_decoders_words_know_what_else_they_might_have_been(method: str, rando
     log_probs, scorers = random_log_probs(1, 6, 3, seed=4), [TableScorer(num_frames=6)]
     plain = search(log_probs, None, TOKENIZER, SearchOptions(method, nbest=16), scorers)[0]
     (best,) = search(log_probs, None, TOKENIZER, SearchOptions(method, alternatives=1), scorers)[0]
-    assert best == with_rivals(plain[0], plain[1:], 1) != plain[0]
+    assert best == with_alternatives(plain[0], plain[1:], 1) != plain[0]
 
 
 def test_each_model_has_its_own_search():
-    assert own_search(ctc=True, decoder=None, grammar=None) == SearchOptions("beam")
-    assert own_search(ctc=True, decoder=None, grammar=(("a",),)).method == "grammar"
-    assert own_search(ctc=True, decoder="lstm", grammar=(("a",),)).method == "joint"
-    assert own_search(ctc=False, decoder="lstm", grammar=None).method == "attention"
+    grammar = Grammar((("a",), ("b",)))
+
+    def own(**able) -> tuple:
+        found = resolve(Capabilities(TOKENIZER, **able))
+        return found.method, found.grammar, found.beam_size, found.ctc_weight, found.rules
+
+    assert own() == ("beam", None, 16, 0.3, EXACT)
+    assert own(grammar=grammar) == ("grammar", grammar, 16, 0.3, EXACT)
+    assert own(decoder=True, grammar=grammar) == ("joint", grammar, 16, 0.3, EXACT)
+    assert own(ctc=False, decoder=True) == ("attention", None, 16, 0.3, EXACT)
 
 
 @pytest.mark.parametrize(
@@ -186,10 +194,10 @@ def test_each_model_has_its_own_search():
             SearchOptions("joint"),
             np.zeros((0, 1, 3)),
             None,
-            "method 'joint' needs a decoder .* one of greedy, beam, gr",
+            "what is given has no decoder for method 'joint': want one of greedy, beam, gr",
         ),
-        (SearchOptions("beam"), None, [], "method 'beam' reads log_probs and none are given: want method 'attention'"),
-        (SearchOptions("joint"), None, [], "method 'joint' reads log_probs"),
+        (SearchOptions("beam"), None, [], "has no CTC head for method 'beam': want one of attention"),
+        (SearchOptions("joint"), None, [], "has no CTC head for method 'joint'"),
     ],
 )
 def test_what_is_missing_is_told(options, log_probs, scorers, message):
@@ -200,4 +208,4 @@ def test_what_is_missing_is_told(options, log_probs, scorers, message):
 @pytest.mark.parametrize("ctc_weight", [0, 1.1, "much", float("nan")])
 def test_ctc_weights_that_are_none(ctc_weight):
     with pytest.raises(ConfigError, match=r"ctc_weight is .*, want a number above 0 and up to 1"):
-        SearchOptions("joint", ctc_weight=ctc_weight)
+        resolve(Capabilities(TOKENIZER, decoder=True), SearchOptions("joint", ctc_weight=ctc_weight))

@@ -1,0 +1,256 @@
+"""A loaded model: mouth crops -> `Encoded` -> hypotheses."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lipscribe.encoded import Encoded
+from lipscribe.errors import ConfigError
+from lipscribe.models.device import pick_device
+from lipscribe.models.precision import set_precision
+from lipscribe.models.reader import LipReader
+from lipscribe.models.scorer import DecoderScorer
+from lipscribe.models.spec import ModelSpec
+from lipscribe.search import Capabilities, Grammar, Hypothesis, ResolvedSearch, SearchOptions, resolve, search
+from lipscribe.search.confidence import calibrated
+from lipscribe.search.hypothesis import between_sentences
+from lipscribe.transforms import crops_to_video
+from lipscribe.windows import PIECE, Pieces, Windows, encode_in_windows
+
+if TYPE_CHECKING:
+    from lipscribe.transcript import Transcript
+
+
+class Model:
+    """A loaded lip reader.
+
+    Attributes:
+        spec: What it is made of, what it takes and what it gives.
+        name: The spec's name.
+        tokenizer: Between its output and text.
+        capabilities: The searches that it can do.
+        windows: In what lengths it reads long runs.
+        default_search: What `resolve` makes of no options: see there.
+        precision: In which its network computes; `reader` is brought to it in place.
+    """
+
+    def __init__(self, spec: ModelSpec, reader: LipReader, device: str = "cpu", precision: str = "float32"):
+        self.spec = spec
+        self.name = spec.name
+        self.tokenizer = spec.tokenizer
+        decoder = spec.decoder
+        grammar = Grammar(spec.grammar) if spec.grammar else None
+        own_end = decoder is not None and decoder.own_end
+        name = f"model {spec.name}"
+        self.capabilities = Capabilities(self.tokenizer, spec.ctc, decoder is not None, own_end, grammar, name)
+        self.default_search = resolve(self.capabilities)
+        self.device = pick_device(device)
+        self.windows = spec.encoder.window
+        self.precision = precision
+        reader = set_precision(reader.to(self.device), precision)
+        self.reader = reader.to(memory_format=torch.channels_last).eval()
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The searches that it can do."""
+        return self.capabilities.methods
+
+    def uncalibrated(self) -> "Model":
+        """The same model without the temperatures of its spec."""
+        return Model(replace(self.spec, temperatures={}), self.reader, self.device.type, self.precision)
+
+    def encode(self, crops: np.ndarray) -> Encoded:
+        """Runs the network on a run of crops, all at once.
+
+        Args:
+            crops: (T, 96, 96) uint8, of the model's kind and at its rate.
+        """
+        states = self._states(crops)
+        log_probs = self._ctc(states) if self.spec.ctc else None
+        return Encoded(states.transpose(0, 1).cpu().numpy(), log_probs, self.spec.input.fps)
+
+    def encode_stream(self, crops: Iterable[np.ndarray]) -> Encoded:
+        """Runs the network on crops that come one by one, (96, 96) uint8: a long run in overlapping windows."""
+        return encode_in_windows(self.encode_lean, crops, self.windows)
+
+    def encode_lean(self, crops: np.ndarray) -> Encoded:
+        """`encode`, but only what the model's searches read: states for a decoder, else log-probabilities."""
+        states = self._states(crops)
+        if self.spec.decoder is None:
+            return Encoded(None, self._ctc(states), self.spec.input.fps)
+        return Encoded(states.transpose(0, 1).cpu().numpy(), None, self.spec.input.fps)
+
+    def log_probs(self, crops: np.ndarray) -> np.ndarray:
+        """Crops (T, 96, 96) uint8 at the model's rate -> (T, V) float32 log-probabilities by CTC, blank = 0.
+
+        Raises:
+            ConfigError: The model has no CTC head.
+        """
+        if not self.spec.ctc:
+            raise ConfigError(f"model {self.name} has no CTC head, so there are no log_probs: want encode(crops)")
+        return self._ctc(self._states(crops))
+
+    def stream_log_probs(self, crops: Iterable[np.ndarray]) -> np.ndarray:
+        """Crops one by one, (96, 96) uint8 -> (T, V) float32, reading long runs in overlapping windows."""
+        fps = self.spec.input.fps
+        by_ctc = encode_in_windows(lambda some: Encoded(None, self.log_probs(some), fps), crops, self.windows)
+        return by_ctc.log_probs
+
+    def resolve(self, options: SearchOptions | ResolvedSearch | None = None) -> ResolvedSearch:
+        """The search that the model does when it is asked for `options`.
+
+        Raises:
+            ConfigError: The options contradict each other, or the model lacks what they need; all faults are listed.
+        """
+        if isinstance(options, ResolvedSearch):
+            return options
+        return resolve(self.capabilities, options) if options is not None else self.default_search
+
+    def search(
+        self, encoded: Encoded | np.ndarray, options: SearchOptions | ResolvedSearch | None = None
+    ) -> list[Hypothesis]:
+        """Searches a clip of at most some seconds as a whole; see `search_pieces` for a long run.
+
+        Args:
+            encoded: What `encode` gave; or (T, V) log-probabilities, which are searched by CTC alone.
+            options: None is `default_search`, or CTC's where there are log-probabilities alone.
+
+        Returns:
+            The hypotheses found, best first.
+
+        Raises:
+            ConfigError: The options contradict each other, or the model lacks what they need; all faults are listed.
+        """
+        if isinstance(encoded, np.ndarray):
+            encoded = Encoded(None, encoded, self.spec.input.fps)
+        if encoded.states is None and self.spec.decoder is not None and not isinstance(options, ResolvedSearch):
+            options = resolve(replace(self.capabilities, decoder=False), options)
+        options = self.resolve(options)
+        log_probs, scorers = encoded.log_probs, None
+        if encoded.states is not None and self.spec.decoder is not None:
+            states = torch.from_numpy(encoded.states).float().transpose(0, 1).to(self.device)  # (views, T, D)
+            if options.by_decoder:
+                scorers = [DecoderScorer(self.reader.decoder, states)]
+            if log_probs is None and self.spec.ctc:
+                log_probs = self._ctc(states)
+        lengths = None if log_probs is not None else [len(encoded)]
+        batch = None if log_probs is None else log_probs[None]
+        found = search(batch, lengths, self.tokenizer, options, scorers)[0]
+        temperature = self.spec.temperatures.get(options.method, 1.0)
+        return [calibrated(hypothesis, temperature) for hypothesis in found]
+
+    def search_pieces(
+        self, encoded: Encoded, options: SearchOptions | ResolvedSearch | None = None
+    ) -> Iterator["Piece"]:
+        """Searches a run of any length piece by piece, cut where nobody speaks."""
+        pieces = RunReader(self, options)
+        yield from pieces.add_encoded(encoded)
+        yield from pieces.finish_encoded()
+
+    def transcribe(self, source: Any, **options: Any) -> "Transcript":
+        """Reads a video file, frames or crops; see `lipscribe.transcribe` for the options."""
+        from lipscribe.pipeline import transcribe
+
+        return transcribe(source, self, **options)
+
+    @torch.inference_mode()
+    def _states(self, crops: np.ndarray) -> Tensor:
+        """Encoder states (views, T, D) float32: of the crops as they are, moved and mirrored as the spec has it."""
+        size, shift = self.spec.input, self.spec.shift_average
+        lowered = (0, -shift, shift) if shift else (0,)
+        mirrored = (False, True) if self.spec.flip_average else (False,)
+        if not len(crops):
+            views = len(lowered) * len(mirrored)
+            return torch.zeros(views, 0, self.reader.encoder.out_features, device=self.device)
+        length, states = torch.tensor([len(crops)]), []
+        # One after the other: side by side they would need as much more memory, and as much time.
+        for lower in lowered:
+            video = crops_to_video(crops, size.height, size.width, size.normalisation, lower).to(self.device)
+            for mirror in mirrored:
+                view = video.flip(-1) if mirror else video  # (T, 1, H, W)
+                states.append(self.reader.encode(view[None], length))
+        return torch.cat(states)
+
+    @torch.inference_mode()
+    def _ctc(self, states: Tensor) -> np.ndarray:
+        """Encoder states (views, T, D) -> (T, V) float32, the mean of the views."""
+        return self.reader.ctc(states).mean(0).log_softmax(-1).cpu().numpy()
+
+    def blanks(self, encoded: Encoded) -> np.ndarray:
+        """(T,) the blank's log-probability in each frame; zeros where no CTC tells pauses."""
+        if encoded.log_probs is not None:
+            return encoded.log_probs[:, 0]
+        if not self.spec.ctc:
+            return np.zeros(len(encoded))
+        # By the piece: a vocabulary of thousands for each frame of an hour would take gigabytes.
+        parts = torch.from_numpy(encoded.states).transpose(0, 1).split(PIECE, dim=1)  # (views, T, D) each
+        return np.concatenate([self._ctc(part.float().to(self.device))[:, 0] for part in parts])
+
+
+class Piece(NamedTuple):
+    """A part of a run that is searched at once.
+
+    Attributes:
+        start, stop: Its first frame and the frame after its last, counted from the run's first.
+        hypotheses: What was found, best first.
+    """
+
+    start: int
+    stop: int
+    hypotheses: list[Hypothesis]
+
+
+class RunReader:
+    """Reads a run of any length as its crops come in, in bounded memory.
+
+    The network reads windows, the search pieces.
+
+    Args:
+        options: See `Model.search`.
+    """
+
+    def __init__(self, model: Model, options: SearchOptions | ResolvedSearch | None = None):
+        self._model = model
+        self._options = search = model.resolve(options)
+        self._windows = Windows(model.encode_lean, model.windows)
+        words = search.grammar.sentence_words if search.grammar and search.by_decoder and model.spec.ctc else None
+        self._sentence_words = words
+        # A decoder has learned sentences by the piece.
+        free = search.by_decoder and not words
+        self._pieces = Pieces(model.blanks, model.windows.decoder_piece if free else PIECE)
+        self._by_ctc = model.resolve(SearchOptions("grammar", grammar=search.grammar)) if words else None
+
+    def add(self, crop: np.ndarray) -> Iterator[Piece]:
+        """Takes one crop (96, 96) uint8; gives the pieces that are complete by now."""
+        if (encoded := self._windows.add(crop)) is not None:
+            yield from self.add_encoded(encoded)
+
+    def finish(self) -> Iterator[Piece]:
+        """The pieces that are left."""
+        yield from self.add_encoded(self._windows.finish())
+        yield from self.finish_encoded()
+
+    def add_encoded(self, encoded: Encoded) -> Iterator[Piece]:
+        """As `add`, for frames that are encoded already."""
+        for start, piece in self._pieces.add(encoded):
+            yield from self._search(start, piece)
+
+    def finish_encoded(self) -> Iterator[Piece]:
+        """As `finish`, for frames that are encoded already."""
+        for start, piece in self._pieces.finish():
+            yield from self._search(start, piece)
+
+    def _search(self, start: int, encoded: Encoded) -> Iterator[Piece]:
+        """What is found in a piece; sentence by sentence, as CTC reads them, for a decoder that learned single ones."""
+        cuts = [0, len(encoded)]
+        if self._sentence_words is not None:
+            read = self._model.search(encoded, self._by_ctc)[0]
+            cuts[1:1] = between_sentences(read, self._sentence_words)
+        for begin, end in pairwise(cuts):
+            found = self._model.search(encoded[begin:end], self._options)
+            yield Piece(start + begin, start + end, found)

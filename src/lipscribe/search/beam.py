@@ -1,0 +1,231 @@
+"""Label-synchronous beam search over scorers: an attention decoder's, CTC's, a grammar's, a language model's.
+
+Watanabe, Hori, Kim, Hershey and Hayashi, "Hybrid CTC/attention architecture for end-to-end speech recognition", 2017.
+One loop serves two sets of rules. `EXACT` leaves nothing out, so that a huge beam is exact. `PUBLISHED` repeats the
+search that the Auto-AVSR models were released with, which ESPnet's `BatchBeamSearch` is: it pre-selects candidates and
+stops early, which makes vocabularies of thousands of pieces affordable.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lipscribe.search.scorers import PartScorer, Scorer, Weighted
+from lipscribe.tokenizer import BLANK, END
+
+DETECTED_LENGTHS = 3  # end detection: the search ends once sentences ended at so many lengths in a row
+HOPELESS = -10.0  # and each was worse than the best by more than this
+
+
+@dataclass(frozen=True)
+class BeamRules:
+    """How a beam is pruned and when it stops.
+
+    Attributes:
+        pre_beam: Candidates that a part scorer is asked about, for each sentence kept: those that the decoder likes
+            best. None asks about all tokens.
+        ends_compete: Whether a sentence that ends takes a place of the beam, and one that reaches the maximum length
+            ends there at no cost. Otherwise every sentence of the beam may end in every step, beside those that go on.
+        end_detection: Whether the search stops once three lengths in a row brought only sentences far worse than the
+            best. Otherwise it stops once no sentence that goes on can enter the result: scores only fall, but for
+            bonuses.
+    """
+
+    pre_beam: float | None = None
+    ends_compete: bool = False
+    end_detection: bool = False
+
+
+EXACT = BeamRules()
+PUBLISHED = BeamRules(pre_beam=1.5, ends_compete=True, end_detection=True)
+
+
+class Finished(NamedTuple):
+    """A sentence that ended.
+
+    Attributes:
+        tokens: Ids, without the end.
+        token_scores: Of each token by the scorers that count in a probability.
+        score: Of the whole, its end included.
+        complete: False where it was cut off at the maximum length.
+    """
+
+    tokens: tuple[int, ...]
+    token_scores: tuple[float, ...]
+    score: float
+    complete: bool = True
+
+
+@dataclass
+class _Beam:
+    """N sentences of the same length U that go on."""
+
+    tokens: np.ndarray  # (N, U)
+    token_scores: np.ndarray  # (N, U)
+    scores: np.ndarray  # (N,)
+    states: list[Any]  # of each scorer, before the last token
+
+    def finished(self, i: int, score: float, complete: bool = True) -> Finished:
+        return Finished(tuple(self.tokens[i].tolist()), tuple(self.token_scores[i].tolist()), score, complete)
+
+
+def beam_search(
+    scorers: Sequence[Weighted],
+    beam_size: int,
+    max_tokens: int,
+    end: int = END,
+    rules: BeamRules = EXACT,
+    *,
+    ctc: PartScorer | None = None,
+    ctc_weight: float = 0.0,
+    grammar: Scorer | None = None,
+    length_bonus: float = 0.0,
+) -> list[Finished]:
+    """The sentences found, best first; none where the scorers allow none. A score is not divided by the length.
+
+    Args:
+        scorers: Full scorers, the decoder's first; a sentence's score is the weighted sum of all.
+        beam_size: Sentences kept in each step, at least 1. With `EXACT` rules also the most that are returned.
+        max_tokens: How long a sentence may be.
+        end: The id that every sentence begins and ends with. Where it is not the blank's, no sentence has blanks but
+            those that `PUBLISHED` rules let a decoder say.
+        rules: See `BeamRules`.
+        ctc: The part scorer, with its weight.
+        grammar: A scorer whose scores are added as they are. A token's own score is then its share of what is allowed
+            in its place.
+        length_bonus: Added for each token, the end among them; in no token's own score.
+    """
+    asked = _Asked(scorers, (ctc, ctc_weight), grammar, length_bonus, end, int((rules.pre_beam or 0) * beam_size))
+    beam = _Beam(np.zeros((1, 0), np.int64), np.zeros((1, 0)), np.zeros(1), asked.start())
+    finished: list[Finished] = []
+    for length in range(max_tokens + 1):
+        if rules.ends_compete and length == max_tokens:
+            finished += [beam.finished(i, float(score), complete=False) for i, score in enumerate(beam.scores)]
+            break
+        ids, own, total, states = asked.step(beam)
+        if rules.ends_compete:
+            rows, columns = _best(total, beam_size)
+            ended = ids[rows, columns] == end
+            finished += [beam.finished(i, float(total[i, k])) for i, k in zip(rows[ended], columns[ended], strict=True)]
+            rows, columns = rows[~ended], columns[~ended]
+        else:
+            ends = (beam.finished(i, float(score)) for i, score in enumerate(total[:, end]) if score > -np.inf)
+            finished = sorted([*finished, *ends], key=lambda one: -one.score)[:beam_size]
+            total[:, [BLANK, end]] = -np.inf  # what is left goes on
+            rows, columns = _best(total, beam_size)
+            hope = asked.rise * (max_tokens - length) + (total[rows[0], columns[0]] if len(rows) else -np.inf)
+            if length == max_tokens or (len(finished) == beam_size and hope <= finished[-1].score):
+                break
+        if not len(rows) or (rules.end_detection and length + 1 < max_tokens and _end_detected(finished, length)):
+            break
+        beam = _Beam(
+            np.hstack([beam.tokens[rows], ids[rows, columns][:, None]]),
+            np.hstack([beam.token_scores[rows], own[rows, columns][:, None]]),
+            total[rows, columns],
+            asked.select(states, rows),
+        )
+    return sorted(finished, key=lambda one: -one.score)
+
+
+def _end_detected(finished: Sequence[Finished], length: int) -> bool:
+    """Whether longer sentences only get worse, as ESPnet's `end_detect` asks.
+
+    There a length counts two symbols more than tokens: the first and the end.
+    """
+    best: dict[int, float] = {}
+    for one in finished:
+        best[len(one.tokens)] = max(one.score, best.get(len(one.tokens), -np.inf))
+    lengths = [length - back - 2 for back in range(DETECTED_LENGTHS)]
+    return all(each in best and best[each] - max(best.values()) < HOPELESS for each in lengths)
+
+
+def _best(scores: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the greatest scores above -inf, greatest first."""
+    flat = scores.ravel()
+    number = min(number, len(flat))
+    chosen = np.argpartition(flat, len(flat) - number)[len(flat) - number :]
+    chosen = chosen[np.argsort(-flat[chosen], kind="stable")]
+    return np.divmod(chosen[flat[chosen] > -np.inf], scores.shape[1])
+
+
+def shares(scores: np.ndarray) -> np.ndarray:
+    """(N, V) natural-log scores -> each one's share of its row, natural log; rows of -inf alone as they are."""
+    sums = np.logaddexp.reduce(scores, axis=1, keepdims=True)
+    return scores - np.where(sums > -np.inf, sums, 0.0)
+
+
+class _Asked:
+    """All scorers, asked together."""
+
+    def __init__(
+        self,
+        scorers: Sequence[Weighted],
+        ctc: tuple[PartScorer | None, float],
+        grammar: Scorer | None,
+        length_bonus: float,
+        end: int,
+        pre_beam: int,
+    ):
+        self._scorers = [one for one in scorers if one.weight]
+        self._ctc, self._ctc_weight = ctc if ctc[1] else (None, 0.0)
+        self._grammar, self._length_bonus = grammar, length_bonus
+        self._end, self._pre_beam = end, pre_beam
+        self.rise = max(length_bonus, 0.0) + sum(one.weight * one.highest for one in self._scorers)
+        """The most that one more token can add to a sentence's score."""
+
+    def start(self) -> list[Any]:
+        """The states of one empty sentence."""
+        return [scorer.start() for scorer in self._all()]
+
+    def step(self, beam: _Beam) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Any]]:
+        """How each sentence may go on.
+
+        Returns:
+            Ids (N, K) of what may come next, each one's own score (N, K), the sentence's score with it (N, K), -inf
+            where impossible, and the new states.
+        """
+        previous = beam.tokens[:, -1] if beam.tokens.shape[1] else np.full(len(beam.tokens), self._end)
+        full = [*(one.scorer for one in self._scorers), *([self._grammar] if self._grammar else [])]
+        steps = [scorer.step(previous, state) for scorer, state in zip(full, beam.states, strict=False)]
+        scores, states = [scores for scores, _ in steps], [state for _, state in steps]
+        ids = self._candidates(scores)
+        if ids is not None:
+            scores = [np.take_along_axis(one, ids, axis=1) for one in scores]
+        own, others = 0.0, 0.0
+        for one, more in zip(self._scorers, scores, strict=False):
+            if one.in_probability:
+                own = own + one.weight * more
+            else:
+                others = others + one.weight * more
+        if self._ctc is not None:
+            states.append(self._ctc.extend(previous, beam.states[-1]))
+            own = own + self._ctc_weight * self._ctc.scores(states[-1], ids)
+        if self._grammar is not None:
+            own = own + scores[-1]
+        own = np.asarray(own)
+        if ids is None:
+            ids = np.broadcast_to(np.arange(own.shape[1]), own.shape)
+        else:
+            own[:, :-1][ids[:, :-1] == self._end] = -np.inf  # it is the last candidate already
+        total = beam.scores[:, None] + own + (others + self._length_bonus)
+        return ids, (own if self._grammar is None else shares(own)), total, states
+
+    def select(self, states: list[Any], indices: np.ndarray) -> list[Any]:
+        """The states of the sentences at the (M,) indices."""
+        return [scorer.select(state, indices) for scorer, state in zip(self._all(), states, strict=True)]
+
+    def _all(self) -> list[Any]:
+        full: list[Any] = [one.scorer for one in self._scorers]
+        return [*full, *([self._grammar] if self._grammar else []), *([self._ctc] if self._ctc else [])]
+
+    def _candidates(self, scores: Sequence[np.ndarray]) -> np.ndarray | None:
+        """(N, K): the allowed tokens that the first scorer likes best, and the end; None asks about all tokens."""
+        if not self._pre_beam or self._ctc is None or not self._scorers or not self._scorers[0].in_probability:
+            return None
+        liked = scores[0] if self._grammar is None else scores[0] + scores[-1]
+        if self._pre_beam >= liked.shape[1]:
+            return None
+        best = np.argpartition(liked, liked.shape[1] - self._pre_beam, axis=1)[:, -self._pre_beam :]
+        return np.hstack([best, np.full((len(best), 1), self._end)])

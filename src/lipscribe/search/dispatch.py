@@ -1,0 +1,129 @@
+"""A network's output in, hypotheses out. Knows no model: only arrays, scorers and a tokenizer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lipscribe.errors import ConfigError
+from lipscribe.search.align import aligned_hypothesis
+from lipscribe.search.beam import beam_search
+from lipscribe.search.confidence import with_alternatives
+from lipscribe.search.ctc_beam import ctc_beam_search
+from lipscribe.search.ctc_prefix import CTCPrefixScorer
+from lipscribe.search.grammar import grammar_search
+from lipscribe.search.greedy import greedy_search
+from lipscribe.search.hypothesis import Candidate, Hypothesis, silence
+from lipscribe.search.inputs import check_inputs
+from lipscribe.search.options import Capabilities, ResolvedSearch, SearchOptions, resolve
+from lipscribe.search.readings import readings
+from lipscribe.search.scorers import DecoderView, Weighted
+from lipscribe.search.shallow_fusion import ShallowFusion, WordScorer
+from lipscribe.tokenizer import END, Tokenizer
+
+
+def search(
+    log_probs: Any,
+    lengths: Any,
+    tokenizer: Tokenizer,
+    options: SearchOptions | ResolvedSearch | None = None,
+    scorers: Sequence[DecoderView] | None = None,
+) -> list[list[Hypothesis]]:
+    """Read a batch of clips.
+
+    Args:
+        log_probs: (B, T, V) natural-log probabilities, numpy or torch, blank first; see `check_inputs`. None will do
+            for method "attention", with `lengths`.
+        lengths: (B,) valid frames of each clip; None means that all are valid.
+        tokenizer: of V tokens.
+        options: How; None is "auto". What `resolve` gave is taken as it is.
+        scorers: a decoder's view of each clip, for methods "attention" and "joint".
+
+    Returns:
+        For each clip 1 to `nbest` hypotheses, best first.
+
+    Raises:
+        LipscribeError: the arrays are not what they should be, or the vocabulary is not the tokenizer's.
+        ConfigError: the options contradict each other, or ask for what is not given.
+    """
+    if not isinstance(options, ResolvedSearch):
+        own_end = bool(scorers) and scorers[0].end != END
+        given = Capabilities(tokenizer, log_probs is not None, scorers is not None, own_end, name="what is given")
+        options = resolve(given, options)
+    if options.method == "attention":
+        lengths = [len(clip) for clip in log_probs] if lengths is None else lengths
+        return [_by_decoder(one, int(length), options) for one, length in zip(scorers, lengths, strict=True)]
+    log_probs, lengths = check_inputs(log_probs, lengths)
+    if log_probs.shape[2] != len(tokenizer.vocab):
+        raise ConfigError(
+            f"log_probs has {log_probs.shape[2]} tokens but the tokenizer {len(tokenizer.vocab)}: want the model's own"
+        )
+    clips = [log_probs[clip, :length] for clip, length in enumerate(lengths)]
+    if options.method == "joint":
+        return [_by_decoder(one, len(clip), options, clip) for one, clip in zip(scorers, clips, strict=True)]
+    if options.method == "grammar":
+        lattice = options.grammar.compile(options.tokenizer)
+        arcs, number = options.grammar.graph.arcs, options.alternatives
+        return [grammar_search(clip, lattice, tokenizer, options.nbest, arcs, number) for clip in clips]
+    if options.method == "greedy":
+        best = greedy_search(log_probs, lengths)
+        return [
+            [aligned_hypothesis(clip, found.tokens, tokenizer, found.score)]
+            for clip, found in zip(clips, best, strict=True)
+        ]
+    beams = ctc_beam_search(log_probs, lengths, options.beam_size, _fusion(options))
+    return [_from_beam(clip, beam, options) for clip, beam in zip(clips, beams, strict=True)]
+
+
+def _fusion(options: ResolvedSearch) -> ShallowFusion | None:
+    if options.lm is None:
+        return None
+    return ShallowFusion(options.lm, options.lm_weight, options.word_bonus, options.tokenizer)
+
+
+def _from_beam(log_probs: np.ndarray, beam: list[Candidate], options: ResolvedSearch) -> list[Hypothesis]:
+    """The best of the beam, each with its share of the whole beam's mass."""
+    if not beam:
+        return [silence(score=-np.inf, posterior=0.0)]
+    mass = np.logaddexp.reduce([found.score for found in beam])
+    wanted = beam if options.alternatives else beam[: options.nbest]
+    hypotheses = [
+        aligned_hypothesis(log_probs, found.tokens, options.tokenizer, found.score, float(np.exp(found.score - mass)))
+        for found in wanted
+    ]
+    return _ranked(hypotheses, options)
+
+
+def _by_decoder(
+    scorer: DecoderView, num_frames: int, options: ResolvedSearch, log_probs: np.ndarray | None = None
+) -> list[Hypothesis]:
+    """The best of a decoder's beam, or with `log_probs` of its and CTC's together."""
+    if num_frames == 0:
+        return [silence(score=0.0, posterior=1.0)]
+    ctc_weight = 0.0 if log_probs is None else options.ctc_weight
+    scorers = [Weighted(scorer, 1 - ctc_weight)]
+    if (fusion := _fusion(options)) is not None:
+        highest = max(options.word_bonus, 0.0)
+        scorers.append(Weighted(WordScorer(fusion, scorer.end), in_probability=False, highest=highest))
+    if options.token_lm is not None:
+        scorers.append(Weighted(options.token_lm, options.lm_weight, in_probability=False))
+    found = beam_search(
+        scorers,
+        options.beam_size,
+        num_frames,
+        scorer.end,
+        options.rules,
+        ctc=CTCPrefixScorer(log_probs, scorer.end) if ctc_weight else None,
+        ctc_weight=ctc_weight,
+        grammar=options.grammar.scorer(options.tokenizer, scorer.end) if options.grammar else None,
+        length_bonus=options.length_bonus,
+    )
+    wanted = options.beam_size if options.alternatives else options.nbest
+    return _ranked(readings(found, scorer, options.tokenizer, wanted, log_probs), options)
+
+
+def _ranked(hypotheses: list[Hypothesis], options: ResolvedSearch) -> list[Hypothesis]:
+    """As many of a beam as are wanted; the others tell what the words of the best might have been."""
+    if options.alternatives:
+        hypotheses[0] = with_alternatives(hypotheses[0], hypotheses[1:], options.alternatives)
+    return hypotheses[: options.nbest]

@@ -1,0 +1,269 @@
+"""How to search: what a caller asks for, what a model is able to, and what comes of both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lipscribe.errors import ConfigError
+from lipscribe.search.beam import EXACT, PUBLISHED, BeamRules
+from lipscribe.search.grammar import Grammar
+from lipscribe.search.language_model import LanguageModel
+from lipscribe.search.scorers import TokenModel
+from lipscribe.tokenizer import Tokenizer
+
+METHODS = ("greedy", "beam", "grammar", "attention", "joint")
+BY_DECODER = ("attention", "joint")
+LIMIT = 10_000  # of weights and bonuses: more is an oversight, and would end in infinities
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What a caller asks for; None is what goes with the model and the method (see `resolve`).
+
+    Attributes:
+        method: "greedy" (the best path), "beam" (CTC prefix beam search), "grammar" (only the grammar's sentences, by
+            CTC), "attention" (a beam over the decoder's scores), "joint" (over those of decoder and CTC together);
+            "auto" is the model's own.
+        beam_size: Hypotheses kept by the beams; the other methods need none.
+        nbest: Hypotheses wanted of each clip, at most.
+        alternatives: Others wanted of each word of the best hypothesis, at most; a grammar weighs all words that it
+            allows in that place, the beams those that they kept.
+        grammar: Only its sentences are read; for methods "grammar", "attention", "joint" and "auto".
+        lm: A language model of words for methods "beam", "attention" and "joint" (shallow fusion): a reading is ranked
+            by the picture's log-probability, plus `lm_weight` times that of its words, plus `word_bonus` a word.
+        token_lm: A language model of the model's own tokens, for the search of a decoder with an end of its own.
+        lm_weight: Of the language model that is given.
+        word_bonus: Added for each word, beside `lm`.
+        ctc_weight: Of CTC in method "joint", above 0 to 1; the decoder's is the rest.
+        length_bonus: Added for each token, in the search of a decoder with an end of its own; a penalty below 0.
+        exact: Whether a decoder's beam leaves nothing out (see `beam.BeamRules`).
+    """
+
+    method: str = "auto"
+    beam_size: int | None = None
+    nbest: int = 1
+    grammar: Grammar | None = None
+    alternatives: int = 0
+    lm: LanguageModel | None = None
+    lm_weight: float | None = None
+    word_bonus: float = 0.0
+    ctc_weight: float | None = None
+    token_lm: TokenModel | None = None
+    length_bonus: float = 0.0
+    exact: bool | None = None
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a model's output can be searched by.
+
+    Attributes:
+        tokenizer: Of its V tokens.
+        ctc: Whether there are CTC log-probabilities.
+        decoder: Whether there is an attention decoder.
+        own_end: Whether the decoder ends a sentence with a symbol of its vocabulary, as released Transformers do.
+        grammar: That of a closed-vocabulary model.
+        name: For messages.
+    """
+
+    tokenizer: Tokenizer
+    ctc: bool = True
+    decoder: bool = False
+    own_end: bool = False
+    grammar: Grammar | None = None
+    name: str = "the model"
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The searches that are possible."""
+        able = {"attention": self.decoder, "joint": self.decoder and self.ctc}
+        return tuple(method for method in METHODS if able.get(method, self.ctc))
+
+
+@dataclass(frozen=True)
+class ResolvedSearch:
+    """A search that can be run: every field of `SearchOptions` with its value.
+
+    Attributes:
+        tokenizer: The model's.
+        rules: Those of a decoder's beam.
+    """
+
+    method: str
+    tokenizer: Tokenizer
+    beam_size: int
+    nbest: int
+    alternatives: int
+    grammar: Grammar | None
+    lm: LanguageModel | None
+    token_lm: TokenModel | None
+    lm_weight: float
+    word_bonus: float
+    ctc_weight: float
+    length_bonus: float
+    rules: BeamRules
+
+    @property
+    def by_decoder(self) -> bool:
+        """Whether the attention decoder is asked."""
+        return self.method in BY_DECODER
+
+    @property
+    def name(self) -> str:
+        """What it is called in a report: a decoder's search may have a grammar or not."""
+        return f"{self.method} + grammar" if self.by_decoder and self.grammar else self.method
+
+
+def resolve(model: Capabilities, options: SearchOptions | None = None) -> ResolvedSearch:
+    """The search that a model does when it is asked for `options`.
+
+    "auto" is a decoder's search where there is a decoder (jointly with CTC where there are both), else the grammar
+    where there is one, else CTC's beam. The model's own grammar holds for "auto" and "grammar" only, and not beside a
+    language model of words: a method that is named reads freely. A decoder with an end of its own is searched by the
+    rules and with the weights that the Auto-AVSR models were published with, but a beam of 10 instead of 40, which
+    takes a third of the time. With a grammar or a language model of words little may follow each token, so that nothing
+    is pruned then: `exact` rules.
+
+    Raises:
+        ConfigError: The options contradict each other, or the model lacks what they need; all faults are listed.
+    """
+    options = options or SearchOptions()
+    method = _method(model, options)
+    faults = [*_value_faults(options), *(_method_faults(model, options, method) or _contradictions(options, method))]
+    by_decoder = method in BY_DECODER
+    faults += _decoder_faults(model, options) if by_decoder and model.decoder else []
+    published = by_decoder and model.own_end
+    beam_size = options.beam_size or (10 if published else 16)
+    if not faults and method in ("beam", *BY_DECODER) and options.nbest > beam_size:
+        faults.append(f"nbest is {options.nbest}, want at most beam_size, {beam_size}")
+    if faults:
+        raise ConfigError(f"search options: {'; '.join(faults)}")
+    grammar = options.grammar
+    if grammar is None and (method == "grammar" or (options.method == "auto" and options.lm is None)):
+        grammar = model.grammar
+    if grammar is not None:
+        grammar.compile(model.tokenizer)  # words that cannot be spelt are refused before anything is read
+    constrained = grammar is not None or options.lm is not None
+    exact = options.exact if options.exact is not None else not published or constrained
+    return ResolvedSearch(
+        method=method,
+        tokenizer=model.tokenizer,
+        beam_size=beam_size,
+        nbest=options.nbest,
+        alternatives=options.alternatives,
+        grammar=grammar,
+        lm=options.lm,
+        token_lm=options.token_lm,
+        lm_weight=_or(options.lm_weight, 0.3 if options.token_lm is not None else 0.5),
+        word_bonus=options.word_bonus,
+        ctc_weight=_or(options.ctc_weight, 0.1 if published else 0.3),
+        length_bonus=options.length_bonus,
+        rules=EXACT if exact else PUBLISHED,
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = map(repr, names)
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _method(model: Capabilities, options: SearchOptions) -> str:
+    if options.method != "auto":
+        return options.method
+    if model.decoder:
+        return "joint" if model.ctc else "attention"
+    closed = options.grammar is not None or (model.grammar is not None and options.lm is None)
+    return "grammar" if closed else "beam"
+
+
+def _value_faults(options: SearchOptions) -> list[str]:
+    faults = []
+    for name, lowest in (("beam_size", 1), ("nbest", 1), ("alternatives", 0)):
+        value = getattr(options, name)
+        given = not (value is None and name == "beam_size")
+        if given and (not isinstance(value, int) or isinstance(value, bool) or value < lowest):
+            faults.append(f"{name} is {value!r}, want a whole number of at least {lowest}")
+    weight = options.ctc_weight
+    if weight is not None and (not isinstance(weight, int | float) or not 0 < weight <= 1):
+        faults.append(f"ctc_weight is {weight!r}, want a number above 0 and up to 1")
+    if options.lm_weight is not None and not 0 <= options.lm_weight <= LIMIT:
+        faults.append(f"lm_weight is {options.lm_weight!r}, want a number of at least 0 and at most {LIMIT}")
+    bonuses = {"word_bonus": options.word_bonus, "length_bonus": options.length_bonus}
+    faults += [
+        f"{name} is {value!r}, want a number from -{LIMIT} to {LIMIT}"
+        for name, value in bonuses.items()
+        if not abs(value) <= LIMIT
+    ]
+    if not isinstance(options.grammar, Grammar | None):
+        faults.append(f"grammar is {options.grammar!r}, want a Grammar")
+    return faults
+
+
+def _method_faults(model: Capabilities, options: SearchOptions, method: str) -> list[str]:
+    if method not in METHODS:
+        return [f"method is {method!r}, want auto or one of {', '.join(METHODS)}"]
+    if method not in model.methods:
+        lacks = "no decoder" if not model.decoder else "no CTC head"
+        return [f"{model.name} has {lacks} for method {method!r}: want one of {', '.join(model.methods)}"]
+    if method == "grammar" and options.grammar is None and model.grammar is None:
+        return [f"{model.name} has no grammar: want one with method 'grammar', or method 'beam' or 'greedy'"]
+    return []
+
+
+def _contradictions(options: SearchOptions, method: str) -> list[str]:
+    """What is asked for and the method has no use for."""
+    users = {
+        "alternatives are": ("beam", "grammar", *BY_DECODER),
+        "nbest above 1 is": ("beam", "grammar", *BY_DECODER),
+        "a grammar is": ("grammar", *BY_DECODER),
+        "a language model of words is": ("beam", *BY_DECODER),
+        "a language model of tokens is": BY_DECODER,
+        "length_bonus is": BY_DECODER,
+        "ctc_weight is": ("joint",),
+    }
+    asked = {
+        "alternatives are": bool(options.alternatives),
+        "nbest above 1 is": isinstance(options.nbest, int) and options.nbest > 1,
+        "a grammar is": options.grammar is not None,
+        "a language model of words is": options.lm is not None,
+        "a language model of tokens is": options.token_lm is not None,
+        "length_bonus is": bool(options.length_bonus),
+        "ctc_weight is": options.ctc_weight is not None,
+    }
+    faults = [
+        f"{what} given, but method {method!r} has no use for it: want method {_listed(methods)}"
+        for what, methods in users.items()
+        if asked[what] and method not in methods
+    ]
+    if options.lm is not None and options.token_lm is not None:
+        faults.append("a language model of words and one of tokens are both given: want one of them")
+    if options.lm_weight is not None and options.lm is None and options.token_lm is None:
+        faults.append("lm_weight is given, but no language model: want one with it")
+    if options.word_bonus and options.lm is None:
+        faults.append("word_bonus is given, but no language model of words: want one with it, or length_bonus")
+    return faults
+
+
+def _decoder_faults(model: Capabilities, options: SearchOptions) -> list[str]:
+    """What is asked of a decoder that it cannot do."""
+    faults = []
+    if not model.own_end:
+        faults += [
+            f"{what} is given, which an LSTM decoder's search does not use: want a Transformer's"
+            for what, given in {
+                "a language model of tokens": options.token_lm is not None,
+                "length_bonus": bool(options.length_bonus),
+                "exact=False": options.exact is False,
+            }.items()
+            if given
+        ]
+    vocab_size = len(model.tokenizer.vocab)
+    if model.own_end and options.token_lm is not None and options.token_lm.vocab_size != vocab_size:
+        faults.append(
+            f"the language model has {options.token_lm.vocab_size} tokens but the lip reader {vocab_size}: want one "
+            "that was trained with the reader's own units"
+        )
+    return faults

@@ -1,0 +1,97 @@
+"""The sentences of a label-synchronous beam as hypotheses: text, words, frames, probabilities."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from lipscribe.search.align import align, word_span
+from lipscribe.search.beam import Finished
+from lipscribe.search.hypothesis import Hypothesis, Span, silence
+from lipscribe.search.scorers import DecoderView
+from lipscribe.tokenizer import BLANK, Tokenizer
+
+HALF = 0.5  # of its greatest weight: as far as a token's attention is taken to show it
+
+
+def readings(
+    found: Sequence[Finished],
+    scorer: DecoderView,
+    tokenizer: Tokenizer,
+    nbest: int,
+    log_probs: np.ndarray | None,
+) -> list[Hypothesis]:
+    """The first of the sentences that a beam found, as hypotheses; see `Hypothesis`.
+
+    The probability of a token is what the search gives it after those before: the decoder's, or with CTC the weighted
+    geometric mean of both, or with a grammar its share among what may follow; that of a word is the product over its
+    tokens. The posterior of a sentence is its share of the sentences that were found. Words are where CTC's alignment
+    has them, without CTC where the decoder attended.
+
+    Args:
+        found: Best first.
+        scorer: The decoder's view of the clip.
+        tokenizer: Of V tokens.
+        nbest: How many readings at most.
+        log_probs: (T, V) float64 of the CTC head; None is the decoder alone.
+
+    Returns:
+        At least one; where nothing was found, silence scored -inf.
+    """
+    if not found:
+        return [silence(score=-np.inf, posterior=0.0)]
+    mass = np.logaddexp.reduce([one.score for one in found])
+    hypotheses: dict[str, Hypothesis] = {}
+    for one in map(_without_blanks, found):
+        text = tokenizer.decode(one.tokens)
+        if text in hypotheses:  # spelt by other blanks or spaces
+            continue
+        spans = (
+            align_attention(scorer.attention(one.tokens)) if log_probs is None else align(log_probs, one.tokens).spans
+        )
+        words = tuple(
+            word_span(word, spans, min(float(np.exp(sum(one.token_scores[word.start : word.stop]))), 1.0))
+            for word in tokenizer.split_words(one.tokens)
+        )
+        posterior = min(float(np.exp(one.score - mass)), 1.0)
+        hypotheses[text] = Hypothesis(one.tokens, text, one.score, posterior, spans, words)
+        if len(hypotheses) == nbest:
+            break
+    return list(hypotheses.values())
+
+
+def _without_blanks(found: Finished) -> Finished:
+    """Without blanks, which no text holds: a decoder that CTC does not hold back might emit one."""
+    if BLANK not in found.tokens:
+        return found
+    kept = [(token, score) for token, score in zip(found.tokens, found.token_scores, strict=True) if token != BLANK]
+    return found._replace(tokens=tuple(token for token, _ in kept), token_scores=tuple(score for _, score in kept))
+
+
+def align_attention(attention: np.ndarray) -> tuple[Span, ...]:
+    """Frames of each token, in order and apart, from where the decoder attended when it emitted them.
+
+    A token is placed on one frame, each later than that of the token before, so that the weights there are the greatest
+    in all; it reaches as far around as the weights stay above half of that, and not beyond the middle between two.
+
+    Args:
+        attention: (U, T) weights, U at most T.
+    """
+    num_tokens, num_frames = attention.shape
+    if num_tokens == 0:
+        return ()
+    best = np.full((num_tokens, num_frames), -np.inf)  # sum of the weights up to a token that is placed on a frame
+    for u in range(num_tokens):
+        before = np.maximum.accumulate(best[u - 1])[u - 1 : num_frames - 1] if u else 0.0
+        best[u, u:] = attention[u, u:] + before
+    peaks = [num_frames]
+    for u in range(num_tokens - 1, -1, -1):
+        peaks.insert(0, int(np.argmax(best[u, : peaks[0]])))
+    peaks.pop()
+    bounds = [0, *((left + right + 1) // 2 for left, right in pairwise(peaks)), num_frames]
+    spans = []
+    for u, peak in enumerate(peaks):
+        dark = np.flatnonzero(attention[u] < HALF * attention[u, peak])
+        start = max(bounds[u], int(dark[dark < peak].max(initial=-1)) + 1)
+        spans.append(Span(start, min(bounds[u + 1], int(dark[dark > peak].min(initial=num_frames)))))
+    return tuple(spans)

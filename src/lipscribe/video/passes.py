@@ -1,0 +1,28 @@
+"""Frames that are gone through more than once."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from lipscribe.progress import Progress, tracked
+
+
+class Passes:
+    """Frames that are read several times: counted, and reported on the way.
+
+    Attributes:
+        num_frames: The most frames that a pass has read.
+    """
+
+    def __init__(self, frames: Iterable[np.ndarray], progress: Progress | None = None):
+        self.frames = frames
+        self.num_frames = 0
+        self._progress = progress
+
+    def read(self, task: str) -> Iterator[np.ndarray]:
+        """The frames, (H, W, 3) uint8 each; `task` is what progress is reported under."""
+        info = getattr(self.frames, "info", None)  # of a `Video`
+        total = None if info is None else round(info.duration * self.frames.fps)
+        for num_frames, frame in enumerate(tracked(self.frames, self._progress, task, total), start=1):
+            self.num_frames = max(self.num_frames, num_frames)
+            yield frame
