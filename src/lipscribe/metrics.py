@@ -1,4 +1,4 @@
-"""Word and character error rates, with their counts and how sure they are.
+"""Word and character error rates, with their counts and confidence intervals.
 
 The edit distance is our own thirty lines because training scores the dev split on machines that have only torch and
 numpy; the tests hold it against jiwer.
@@ -61,9 +61,9 @@ class Edit:
 
     Attributes:
         kind: "hit", "substitution", "deletion" or "insertion".
-        reference: the word that was said, None for an insertion.
-        hypothesis: the word that was read, None for a deletion.
-        reference_idx: place of `reference` in its sentence from 0, None for an insertion.
+        reference: the reference's word, None for an insertion.
+        hypothesis: the hypothesis's word, None for a deletion.
+        reference_idx: index of `reference` in its sentence from 0, None for an insertion.
     """
 
     kind: str
@@ -81,8 +81,8 @@ def word_errors(references: str | Sequence[str], hypotheses: str | Sequence[str]
     """Counts of words for each clip.
 
     Args:
-        references: what was said in each clip, normalised; a single string is one clip.
-        hypotheses: what was read, in the same order.
+        references: the true text of each clip, normalised; a single string is one clip.
+        hypotheses: what a model read, in the same order.
 
     Raises:
         LipscribeError: the two differ in length.
@@ -109,13 +109,13 @@ def cer(references: str | Sequence[str], hypotheses: str | Sequence[str]) -> flo
 def bootstrap_interval(
     counts: Sequence[ErrorCounts], seed: int = 0, level: float = 0.95, num_samples: int = 1000
 ) -> tuple[float, float]:
-    """Between which rates the micro rate lies when the clips are drawn anew (percentile bootstrap over clips).
+    """A confidence interval of the micro rate: clips are resampled with replacement (percentile bootstrap).
 
     Args:
         counts: one per clip.
-        seed: of the draws: the same seed gives the same interval.
-        level: share of the draws that lie inside.
-        num_samples: how many times to draw.
+        seed: of the resampling: the same seed gives the same interval.
+        level: share of the resampled rates that lie inside.
+        num_samples: how often to resample.
 
     Raises:
         LipscribeError: there are no clips.
@@ -172,6 +172,6 @@ def _distances(reference: Sequence[str], hypothesis: Sequence[str]) -> np.ndarra
         row = np.empty_like(steps)
         row[0] = i
         row[1:] = np.minimum(rows[-1][:-1] + (hyp != ids.get(item, -1)), rows[-1][1:] + 1)
-        # A run of insertions costs one each: the cheapest place to its left to start from, all columns at once.
+        # A run of insertions costs one each: the minimum over all columns to the left, for all columns at once.
         rows.append(np.minimum.accumulate(row - steps) + steps)
     return np.stack(rows)

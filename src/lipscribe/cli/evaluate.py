@@ -80,5 +80,5 @@ def _tell(evaluation) -> int:
     for clip in failures:
         print(f"could not be read: {clip.id}: {clip.failure}", file=sys.stderr)
     if failures:
-        print(f"{len(failures)} of {len(evaluation.clips)} clips could not be read: their words count as left out")
+        print(f"{len(failures)} of {len(evaluation.clips)} clips could not be read: their words count as deletions")
     return len(failures)

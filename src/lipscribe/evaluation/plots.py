@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH, HEIGHT, MARGIN = 15.0, 11.4, 0.5  # inches
-MAX_MATRIX = 30  # words of a confusion matrix: more could not be told apart on the page
-MAX_CONFUSIONS = 20  # where sentences differ in length, and there is no matrix
+MAX_MATRIX = 30  # words of a confusion matrix: more are illegible on the page
+MAX_CONFUSIONS = 20  # shown where sentences differ in length, so that there is no matrix
 MAX_LABELS = 12  # bars that carry their number; more are too narrow for it
 NUM_WORST = 10
 PALE, PALE_BAD = "#a9bdd3", "#d98880"
-LEFT_OUT = "(none)"  # the column of words that were left out
+DELETED = "(none)"  # the column of deletions
 
 
 def draw_report(evaluation: Evaluation, path: Path) -> None:
@@ -72,7 +72,7 @@ def _draw_methods(page: Page, column: int, evaluation: Evaluation) -> None:
 
 
 def _draw_positions(page: Page, column: int, evaluation: Evaluation) -> None:
-    axes = _small_axes(page, column, "Errors by place in the sentence")
+    axes = _small_axes(page, column, "Errors by position in the sentence")
     rates = [100 * position.rate for position in evaluation.positions]
     axes.bar(range(len(rates)), rates, color=ACCENT, width=0.65)
     if len(rates) <= MAX_LABELS:
@@ -84,10 +84,10 @@ def _draw_positions(page: Page, column: int, evaluation: Evaluation) -> None:
 
 
 def _draw_kinds(page: Page, column: int, evaluation: Evaluation) -> None:
-    axes = _small_axes(page, column, "Errors by their kind")
+    axes = _small_axes(page, column, "Errors by kind")
     wer = evaluation.wer
     counts = [wer.substitutions, wer.deletions, wer.insertions]
-    axes.bar(["substituted", "left out", "put in"], counts, color=ACCENT, width=0.65)
+    axes.bar(["substitutions", "deletions", "insertions"], counts, color=ACCENT, width=0.65)
     _label_bars(axes, [str(count) for count in counts], counts)
     axes.set(ylim=(0, 1.15 * max(*counts, 1)))
     axes.set_ylabel("words", fontsize=9, color=MUTED)
@@ -102,13 +102,13 @@ def _draw_confusions(
     axes = page.axes(left + labels, top + 0.4, width - labels, height)
     shown = evaluation.confusions[:number]
     if not shown:
-        _nothing(axes, "no word was read as another")
+        _nothing(axes, "no substitutions")
         return
     axes.barh(range(len(shown)), [confusion.count for confusion in shown], color=ACCENT, height=0.65)
     names = [f"{shortened(c.reference, 11)} > {shortened(c.hypothesis, 11)}" for c in shown]
     axes.set_yticks(range(len(shown)), names, fontsize=8.5, parse_math=False)
     axes.set(ylim=(number - 0.4, -0.6))
-    axes.set_xlabel("times said > read", fontsize=9, color=MUTED)
+    axes.set_xlabel("times reference > hypothesis", fontsize=9, color=MUTED)
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 
@@ -118,7 +118,7 @@ def _label_bars(axes: "Axes", labels: list[str], heights: Sequence[float]) -> No
 
 
 def _draw_clip_errors(page: Page, column: int, evaluation: Evaluation) -> None:
-    axes = _small_axes(page, column, "Clips by their wrong words")
+    axes = _small_axes(page, column, "Clips by number of errors")
     errors = [clip.errors for clip in evaluation.clips]
     counts = np.bincount(errors)
     axes.bar(range(len(counts)), counts, color=[ACCENT] + [PALE_BAD] * (len(counts) - 1), width=0.75)
@@ -126,14 +126,14 @@ def _draw_clip_errors(page: Page, column: int, evaluation: Evaluation) -> None:
         _label_bars(axes, [str(count) for count in counts], counts)
     axes.set(xlim=(-0.6, max(len(counts), 3) - 0.4), ylim=(0, 1.15 * counts.max()))
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_xlabel("words wrong in a clip", fontsize=9, color=MUTED)
+    axes.set_xlabel("word errors in a clip", fontsize=9, color=MUTED)
     axes.set_ylabel("clips", fontsize=9, color=MUTED)
 
 
 def _draw_matrix(page: Page, evaluation: Evaluation) -> None:
     left, top, size = 1.35, 5.2, 5.2
     worst = max(evaluation.positions, key=lambda position: position.rate)
-    page.text(0.6, 4.8, f"What was read for '{worst.name}', the worst place", 12, weight="bold")
+    page.text(0.6, 4.8, f"Confusions of '{worst.name}', the worst position", 12, weight="bold")
     rows, columns, table = _matrix(evaluation, worst)
     axes = page.axes(left, top, size, size)
     # Shares of a row, so that rare words show as much as frequent ones.
@@ -150,12 +150,12 @@ def _draw_matrix(page: Page, evaluation: Evaluation) -> None:
     axes.set_yticks(np.arange(len(rows)) - 0.5, minor=True)
     axes.grid(which="minor", color=FAINT, lw=0.5)
     axes.tick_params(which="minor", length=0)
-    axes.set_xlabel("read", fontsize=9, color=MUTED)
-    axes.set_ylabel("said", fontsize=9, color=MUTED)
+    axes.set_xlabel("hypothesis", fontsize=9, color=MUTED)
+    axes.set_ylabel("reference", fontsize=9, color=MUTED)
 
 
 def _matrix(evaluation: Evaluation, position: PositionScore) -> tuple[list[str], list[str], np.ndarray]:
-    """Names of the rows (said) and columns (read), and the counts; the words most often wrong where there are many."""
+    """Names of the rows (reference) and columns (hypothesis), and the counts; of many words those most often wrong."""
     pairs = position_pairs(evaluation.clips, evaluation.positions.index(position))
     said = sorted({reference for reference, _ in pairs})
     if len(said) > MAX_MATRIX:
@@ -167,13 +167,13 @@ def _matrix(evaluation: Evaluation, position: PositionScore) -> tuple[list[str],
     table = np.array([[pairs[row, column] for column in columns] for row in said])
     if None in read:
         table = np.concatenate([table, [[pairs[row, None]] for row in said]], axis=1)
-        columns = [*columns, LEFT_OUT]
+        columns = [*columns, DELETED]
     return [shortened(word, 12) for word in said], [shortened(word, 12) for word in columns], table
 
 
 def _draw_reliability(page: Page, evaluation: Evaluation) -> None:
     left, top, width, height = 7.75, 5.2, 2.6, 2.3
-    page.text(left - 0.6, 4.8, "Can word probabilities be believed?", 12, weight="bold")
+    page.text(left - 0.6, 4.8, "Calibration of word probabilities", 12, weight="bold")
     axes = page.axes(left, top, width, height)
     calibration = evaluation.calibration
     if calibration is None:
@@ -197,7 +197,7 @@ def _draw_reliability(page: Page, evaluation: Evaluation) -> None:
 def _draw_worst_clips(page: Page, evaluation: Evaluation) -> None:
     left, top = 10.85, 4.8
     page.text(left, top, "Worst clips", 12, weight="bold")
-    page.text(left + 1.15, top + 0.04, "said, and below what was read", 9, MUTED)
+    page.text(left + 1.15, top + 0.04, "reference, and below it the hypothesis", 9, MUTED)
     clips = [*evaluation.failures, *evaluation.worst_clips(NUM_WORST)][:NUM_WORST]
     if not clips:
         page.text(left, top + 0.45, "none: every word is right", 10, MUTED)

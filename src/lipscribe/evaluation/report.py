@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from lipscribe.evaluation.result import ErrorRate, Evaluation
 
-MAX_ROWS = 10  # of a list; all of them stand in report.json
+MAX_ROWS = 10  # of a list; report.json has all of them
 MAX_CLIP_ROWS = 20  # of clips that could not be read
 
 
 def format_markdown(evaluation: Evaluation) -> str:
-    """The figures, then what is behind them; sections without content are left out."""
+    """The figures, then the details; sections without content are omitted."""
     sections = [
         _head(evaluation),
         _section(
@@ -23,22 +23,22 @@ def format_markdown(evaluation: Evaluation) -> str:
             else [],
         ),
         _section(
-            "By place in the sentence",
-            ("place", "wrong", "of", "rate"),
+            "By position in the sentence",
+            ("position", "errors", "of", "rate"),
             [(p.name, p.errors, p.total, _percent(p.rate)) for p in evaluation.positions],
         ),
         _section(
-            "Words most often read as another",
-            ("said", "read", "times"),
+            "Most frequent substitutions",
+            ("reference", "hypothesis", "times"),
             [(c.reference, c.hypothesis, c.count) for c in evaluation.confusions[:MAX_ROWS]],
         ),
         _section(
             "Worst clips",
-            ("clip", "said", "read"),
+            ("clip", "reference", "hypothesis"),
             [(c.id, c.reference, c.hypothesis or "(nothing)") for c in evaluation.worst_clips(MAX_ROWS)],
         ),
         _section(
-            f"Clips that could not be read: {len(evaluation.failures)}, all their words count as left out",
+            f"Clips that could not be read: {len(evaluation.failures)}, all their words count as deletions",
             ("clip", "reason"),
             [(c.id, c.failure) for c in evaluation.failures[:MAX_CLIP_ROWS]],
         ),
@@ -52,18 +52,18 @@ def format_markdown(evaluation: Evaluation) -> str:
 
 
 def headline(evaluation: Evaluation) -> str:
-    """The one line to remember."""
+    """The main result in one line."""
     return f"WER {_percent(evaluation.wer.rate)}, 95 % interval {_interval(evaluation.wer)}"
 
 
 def facts(evaluation: Evaluation) -> list[str]:
-    """What else belongs to the figure, a few words each."""
+    """The other figures, a few words each."""
     wer = evaluation.wer
     return [
         f"CER {_percent(evaluation.cer.rate)}",
         f"{_percent(evaluation.sentence_accuracy)} of sentences right",
         f"{len(evaluation.clips)} clips, {wer.hits + wer.substitutions + wer.deletions} words",
-        f"{wer.substitutions} substituted, {wer.deletions} left out, {wer.insertions} put in",
+        f"{wer.substitutions} substitutions, {wer.deletions} deletions, {wer.insertions} insertions",
         f"read at {evaluation.speed:.1f} x real time",
     ]
 

@@ -9,11 +9,11 @@ from lipscribe.units import Seconds
 
 @dataclass(frozen=True)
 class Reading:
-    """What a model made of one clip, both texts normalised.
+    """What a model reads of one clip, both texts normalised.
 
     Attributes:
         probabilities: Of each word of the hypothesis, 0 to 1; None where the model gives none.
-        failure: Why nothing could be read; empty if it could.
+        failure: Why the clip could not be read; empty otherwise.
     """
 
     id: str
@@ -84,7 +84,7 @@ class ClipScore:
 
 @dataclass(frozen=True)
 class PositionScore:
-    """The words at one place of sentences that all have the same number of words; words put in are not counted."""
+    """The words at one position of sentences of the same number of words; insertions are not counted."""
 
     name: str
     errors: int
@@ -98,7 +98,7 @@ class PositionScore:
 
 @dataclass(frozen=True)
 class Confusion:
-    """A word that was read as another, and how often."""
+    """A substitution, and how often it occurs."""
 
     reference: str
     hypothesis: str
@@ -107,7 +107,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Words with a probability from `low` to `high`: their mean probability, and the share that is right."""
+    """Words with a probability from `low` to `high`: their mean probability, and the share of them that is right."""
 
     low: float
     high: float
@@ -118,7 +118,7 @@ class CalibrationBin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Whether words of probability 0.8 are right 8 times in 10.
+    """Whether words of probability 0.8 are right 8 times out of 10.
 
     Attributes:
         bins: Those that hold a word, in order.
@@ -152,9 +152,9 @@ class Evaluation:
         wer, cer: Word and character error rate; characters include the spaces between words.
         sentence_accuracy: Share of the clips without any error.
         methods: The same for each search that was tried on the same log-probabilities, `method` among them.
-        positions: Errors by place in the sentence; empty where sentences differ in length.
+        positions: Errors by position in the sentence; empty where sentences differ in length.
         confusions: The most frequent substitutions, worst first.
-        calibration: Of the words' probabilities; None where there are none.
+        calibration: Of the words' probabilities; None without these.
         clips: One row each.
         left_out: Clips that could not be prepared, so that they are not in the score.
         seconds: How long reading took, and `video_seconds` how long the clips last.

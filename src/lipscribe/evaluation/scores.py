@@ -61,11 +61,11 @@ def score_clips(readings: Sequence[Reading]) -> tuple[ClipScore, ...]:
 def score_positions(
     readings: Sequence[Reading], slots: Sequence[Sequence[str]] = (), slot_names: Sequence[str] | None = None
 ) -> tuple[PositionScore, ...]:
-    """Errors by place in the sentence, where all references have the same number of words.
+    """Errors by position in the sentence, where all references have the same number of words.
 
     Args:
         slots: The words of each slot of the model's grammar; empty where it has none.
-        slot_names: What the slots are called. Places get these names where every reference is one word of each slot,
+        slot_names: What the slots are called. Positions get these names where every reference is one word of each slot,
             and numbers elsewhere.
     """
     sentences = [reading.reference.split() for reading in readings]
@@ -85,7 +85,7 @@ def score_positions(
 
 
 def position_pairs(clips: Sequence[ClipScore], position: int) -> Counter[tuple[str, str | None]]:
-    """How often each word at a place of the sentence was read as which; None where it was left out."""
+    """How often each word at a position was read as which; None where it was deleted."""
     return Counter(
         (edit.reference, edit.hypothesis)
         for clip in clips
@@ -95,7 +95,7 @@ def position_pairs(clips: Sequence[ClipScore], position: int) -> Counter[tuple[s
 
 
 def count_confusions(readings: Sequence[Reading]) -> tuple[Confusion, ...]:
-    """The most frequent substitutions; those that are equally frequent by alphabet."""
+    """The most frequent substitutions; equally frequent ones in alphabetical order."""
     pairs = Counter(
         (edit.reference, edit.hypothesis)
         for reading in readings
@@ -120,13 +120,13 @@ def word_outcomes(readings: Sequence[Reading]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def calibrate(readings: Sequence[Reading]) -> Calibration | None:
-    """Probabilities of the words that were read against how many of them were right."""
+    """The words' probabilities against the share of them that is right."""
     probability, is_right = word_outcomes(readings)
     return measure_calibration(probability, is_right) if len(probability) else None
 
 
 def measure_calibration(probability: np.ndarray, is_right: np.ndarray) -> Calibration:
-    """The same of (N,) probabilities and (N,) outcomes, N at least 1."""
+    """The same for (N,) probabilities and (N,) outcomes, N at least 1."""
     bin_of = np.minimum((probability * NUM_BINS).astype(int), NUM_BINS - 1)
     bins = tuple(
         CalibrationBin(

@@ -1,4 +1,4 @@
-"""The mouth, drawn anew for every frame: lips, teeth, tongue, and the dark between them."""
+"""The mouth, drawn for every frame: lips, teeth, tongue, and the dark between them."""
 
 import cv2
 import numpy as np
