@@ -13,14 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from lipscribe.models.builders import build_reader
 from lipscribe.models.decoder_specs import TransformerDecoderSpec
 from lipscribe.models.encoder_specs import RelConformerEncoderSpec
 from lipscribe.models.frontend_specs import AutoAVSRFrontendSpec
 from lipscribe.models.spec import InputSpec, ModelSpec
 from lipscribe.tokenizer import UnitsTokenizer
-from lipscribe.zoo.checkpoint import save_checkpoint
+from lipscribe.zoo.checkpoint import save_checkpoint, sizes_only
+from lipscribe.zoo.layouts import released_name, under_our_names
 
 SHARED = Path(os.environ.get("LIPSCRIBE_SHARED") or Path(__file__).parents[2] / "shared")
 GOLDEN = SHARED.absolute() / "autoavsr"
@@ -49,11 +51,17 @@ def fill(shapes: Mapping[str, tuple[int, ...]], variant: str = "base") -> dict[s
     return {name: _entry(name, tuple(shape), variant) for name, shape in shapes.items()}
 
 
-OURS = {"proj_encoder.": "encoder.embed.0.", "ctc.ctc_lo.": "ctc.project."}  # what auto_avsr's prefixes are here
+PREFIXES = {"proj_encoder.": "encoder.embed.0.", "ctc.ctc_lo.": "ctc.project."}  # that the importer replaces
 
 
-def renamed(state: Mapping[str, Tensor], prefixes: Mapping[str, str] = OURS) -> dict[str, Tensor]:
-    """A state dict with other prefixes: by default one of auto_avsr under the names of our network."""
+def ours(state: Mapping[str, Tensor], network: nn.Module, part: str = "") -> dict[str, Tensor]:
+    """Weights with auto_avsr's names under those of our network, or of a part such as "decoder.": that part's alone."""
+    theirs = {name: tensor for name, tensor in renamed(state).items() if name.startswith(part)}
+    return under_our_names(theirs, network.state_dict(), lambda name: released_name(part + name))
+
+
+def renamed(state: Mapping[str, Tensor], prefixes: Mapping[str, str] = PREFIXES) -> dict[str, Tensor]:
+    """A state dict with other prefixes."""
     out = {}
     for name, tensor in state.items():
         old = next((prefix for prefix in prefixes if name.startswith(prefix)), "")
@@ -72,7 +80,9 @@ def write_model(folder: Path, config: str) -> None:
         encoder=RelConformerEncoderSpec(hidden, blocks, heads=heads, ff=ff, kernel=31),
         decoder=TransformerDecoderSpec(hidden=hidden, layers=layers, heads=heads, ff=ff),
     )
-    save_checkpoint(folder, spec, renamed(weights(config)), torch.float32)
+    with sizes_only():
+        reader = build_reader(spec)
+    save_checkpoint(folder, spec, ours(weights(config), reader), torch.float32)
 
 
 def video(num_frames: int = 32, name: str = "input_video") -> Tensor:

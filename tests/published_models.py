@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from auto_avsr_golden import OURS, renamed
+from auto_avsr_golden import PREFIXES, renamed
 from torch import Tensor
 
 from lipscribe.models.builders import build_reader
@@ -15,6 +15,7 @@ from lipscribe.models.frontend_specs import AutoAVSRFrontendSpec
 from lipscribe.models.spec import InputSpec, ModelSpec
 from lipscribe.tokenizer import UnitsTokenizer
 from lipscribe.zoo.language_model import LanguageModelSpec, build_language_model
+from lipscribe.zoo.layouts import released_lm_name, released_name
 
 UNITS = ("<unk>", "\u2581RED", "\u2581BLUE", "\u2581AT", "S", "'")
 VOCAB = len(UNITS) + 2
@@ -51,14 +52,25 @@ def tiny_state(folder: Path, activation: str = "swish") -> dict[str, Tensor]:
         decoder=TransformerDecoderSpec(hidden=16, layers=1, heads=4, ff=20),
     )
     torch.manual_seed(0)
-    return renamed(build_reader(spec).state_dict(), {ours: theirs for theirs, ours in OURS.items()})
+    state = build_reader(spec).state_dict()
+    named = {released_name(name): in_their_shape(name, tensor) for name, tensor in state.items()}
+    return renamed(named, {new: theirs for theirs, new in PREFIXES.items()})
+
+
+def in_their_shape(name: str, tensor: Tensor) -> Tensor:
+    """A weight with the axes of size 1 that it has in the files of Auto-AVSR."""
+    if name == "frontend.stem.0.weight":
+        return tensor.unsqueeze(1)
+    if name.endswith(("convolution.gate.weight", "convolution.out.weight")):
+        return tensor.unsqueeze(-1)
+    return tensor.squeeze(1) if name.endswith(("content_bias", "distance_bias")) else tensor
 
 
 def tiny_lm_state() -> dict[str, Tensor]:
     """The weights of a toy language model under ESPnet's names."""
     spec = LanguageModelSpec("toy", VOCAB, embedding=6, hidden=8, heads=2, ff=12, layers=3)
     torch.manual_seed(0)
-    return build_language_model(spec).state_dict()
+    return {released_lm_name(name): tensor for name, tensor in build_language_model(spec).state_dict().items()}
 
 
 def chaplin_names(state: dict[str, Tensor]) -> dict[str, Tensor]:

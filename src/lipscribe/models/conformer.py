@@ -1,76 +1,112 @@
 """Feature vectors -> encoder states by self-attention and convolution together.
 
-Gulati et al., "Conformer: convolution-augmented transformer for speech recognition", Interspeech 2020.
+Gulati et al., "Conformer: convolution-augmented transformer for speech recognition", Interspeech 2020. One network, in
+two styles: the one that we train, and ESPnet's, in which the published Auto-AVSR models were trained.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lipscribe.models.frontend import frame_mask
+from lipscribe.models.onednn import FrameLinear
+from lipscribe.models.transformer import NORM_EPS, FeedForward
+
+LEGACY_PLACES = 5000  # of the table that ESPnet's first relative positions count from the end of
 
 
 class ConformerEncoder(nn.Module):
     """Conformer blocks: half a feed-forward, self-attention by relative position, convolution, half a feed-forward.
 
-    The convolution's BatchNorm is a LayerNorm here: a frame is normalised by itself, so that neither padding nor other
-    clips have a say.
+    Neither padding nor other clips have a say in what comes out of a clip. (The published network sees the padding of a
+    batch, since it is run on single clips.)
 
     Args:
         features: Size D of the vectors that come in.
         hidden: Size of every block, a multiple of `2 * heads`.
+        ff: Units of each feed-forward.
         layers: Blocks.
         heads: Of the self-attention.
         kernel: Frames of the convolution, odd.
         dropout: Share dropped at the end of each of a block's parts, and of the attention, in training.
+        espnet: ESPnet's choices: ReLU in the feed-forwards, BatchNorm in the convolution, what comes in multiplied by
+            the root of `hidden`, a last LayerNorm. Without them, SiLU, and LayerNorm in the convolution too: each frame
+            is normalised by itself.
+        legacy: Positions as in ESPnet's first models, which pair them wrongly: weights learned with them need them.
     """
 
-    def __init__(self, features: int, hidden: int, layers: int, heads: int, kernel: int, dropout: float):
+    def __init__(
+        self,
+        features: int,
+        hidden: int,
+        ff: int,
+        layers: int,
+        heads: int,
+        kernel: int,
+        dropout: float = 0.0,
+        espnet: bool = False,
+        legacy: bool = False,
+    ):
         super().__init__()
         self.out_features = hidden
-        self.project = nn.Linear(features, hidden)
+        self.scale = math.sqrt(hidden) if espnet else 1.0
+        self.legacy = legacy
+        self.project = FrameLinear(features, hidden)
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(_Block(hidden, heads, kernel, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(_Block(hidden, ff, heads, kernel, dropout, espnet, legacy) for _ in range(layers))
+        self.norm = nn.LayerNorm(hidden, NORM_EPS) if espnet else nn.Identity()
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Features (B, T, D) and (B,) int64 lengths -> encoder_out (B, T, out_features); zeros beyond each length."""
-        padding = ~frame_mask(lengths.to(features.device), features.shape[1])  # (B, T)
-        out = self.dropout(self.project(features.masked_fill(padding[:, :, None], 0)))
-        distances = distance_encoding(features.shape[1], self.out_features).to(out)
+        num_frames = features.shape[1]
+        padding = ~frame_mask(lengths.to(features.device), num_frames)  # (B, T)
+        x = self.project(features.masked_fill(padding[:, :, None], 0)) * self.scale
+        encoding = legacy_encoding if self.legacy else distance_encoding
+        positions = encoding(num_frames, self.out_features).to(x)
+        clips = Clips(padding, lengths.tolist() if self.legacy else [], positions)
+        x = self.dropout(x)
         for block in self.blocks:
-            out = block(out, padding, distances)
-        return out.masked_fill(padding[:, :, None], 0)
+            x = block(x, clips)
+        return self.norm(x).masked_fill(padding[:, :, None], 0)
+
+
+class Clips(NamedTuple):
+    """What all blocks know of a batch.
+
+    Attributes:
+        padding: (B, T) bool, true where there is no frame.
+        lengths: Of the clips, for legacy positions.
+        positions: `distance_encoding`, or `legacy_encoding`.
+    """
+
+    padding: Tensor
+    lengths: list[int]
+    positions: Tensor
 
 
 class _Block(nn.Module):
-    def __init__(self, hidden: int, heads: int, kernel: int, dropout: float):
+    def __init__(self, hidden: int, ff: int, heads: int, kernel: int, dropout: float, espnet: bool, legacy: bool):
         super().__init__()
-        self.feed_before = _feed_forward(hidden, dropout)
-        self.norm_attention = nn.LayerNorm(hidden)
-        self.attention = RelativeSelfAttention(hidden, heads, dropout)
+        eps = NORM_EPS if espnet else 1e-5
+        self.norm_before, self.norm_attention, self.norm_convolution, self.norm_after, self.norm = (
+            nn.LayerNorm(hidden, eps) for _ in range(5)
+        )
+        activation = nn.ReLU if espnet else nn.SiLU
+        self.feed_before, self.feed_after = (
+            FeedForward(hidden, ff, dropout, activation(), FrameLinear) for _ in range(2)
+        )
+        self.attention = RelativeSelfAttention(hidden, heads, dropout, legacy)
+        self.convolution = _Convolution(hidden, kernel, nn.BatchNorm1d(hidden) if espnet else nn.LayerNorm(hidden))
         self.dropout = nn.Dropout(dropout)
-        self.convolution = _Convolution(hidden, kernel, dropout)
-        self.feed_after = _feed_forward(hidden, dropout)
-        self.norm = nn.LayerNorm(hidden)
 
-    def forward(self, x: Tensor, padding: Tensor, distances: Tensor) -> Tensor:
-        x = x + self.feed_before(x) / 2
-        x = x + self.dropout(self.attention(self.norm_attention(x), padding, distances))
-        x = x + self.convolution(x, padding)
-        x = x + self.feed_after(x) / 2
+    def forward(self, x: Tensor, clips: Clips) -> Tensor:
+        x = x + self.dropout(self.feed_before(self.norm_before(x))) / 2
+        x = x + self.dropout(self.attention(self.norm_attention(x), clips))
+        x = x + self.dropout(self.convolution(self.norm_convolution(x), clips.padding))
+        x = x + self.dropout(self.feed_after(self.norm_after(x))) / 2
         return self.norm(x)
-
-
-def _feed_forward(hidden: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(
-        nn.LayerNorm(hidden),
-        nn.Linear(hidden, 4 * hidden),
-        nn.SiLU(),
-        nn.Dropout(dropout),
-        nn.Linear(4 * hidden, hidden),
-        nn.Dropout(dropout),
-    )
 
 
 class RelativeSelfAttention(nn.Module):
@@ -78,32 +114,72 @@ class RelativeSelfAttention(nn.Module):
 
     Args:
         hidden: Size of the vectors, a multiple of `heads`.
-        heads: Looks that are taken side by side.
+        heads: Attentions computed side by side.
         dropout: Share of the weights that is dropped in training.
+        legacy: See `ConformerEncoder`.
     """
 
-    def __init__(self, hidden: int, heads: int, dropout: float):
+    def __init__(self, hidden: int, heads: int, dropout: float, legacy: bool = False):
         super().__init__()
         self.heads = heads
-        self.query, self.key, self.value, self.out = (nn.Linear(hidden, hidden) for _ in range(4))
-        self.position = nn.Linear(hidden, hidden, bias=False)
+        self.legacy = legacy
+        self.query, self.key, self.value, self.out = (FrameLinear(hidden, hidden) for _ in range(4))
+        self.position = FrameLinear(hidden, hidden, bias=False)
         # What every frame asks for, whatever it holds itself: of contents and of distances.
         self.content_bias = nn.Parameter(torch.zeros(heads, 1, hidden // heads))
         self.distance_bias = nn.Parameter(torch.zeros(heads, 1, hidden // heads))
         self.dropout = nn.Dropout(dropout)
+        self._projected: tuple[tuple[int, ...], Tensor] | None = None
 
-    def forward(self, x: Tensor, padding: Tensor, distances: Tensor) -> Tensor:
-        """(B, T, D), (B, T) bool true where there is no frame, and `distance_encoding` (2T - 1, D) -> (B, T, D)."""
+    def forward(self, x: Tensor, clips: Clips) -> Tensor:
+        """(B, T, D) and the batch's clips -> (B, T, D)."""
         query, key, value = (self._split(net(x)) for net in (self.query, self.key, self.value))  # (B, heads, T, d)
-        position = self._split(self.position(distances)[None])  # (1, heads, 2T - 1, d)
-        by_content = (query + self.content_bias) @ key.transpose(-1, -2)  # (B, heads, T, T)
-        by_distance = by_key((query + self.distance_bias) @ position.transpose(-1, -2))
-        scores = (by_content + by_distance) / math.sqrt(query.shape[-1])
-        weights = scores.float().masked_fill(padding[:, None, None, :], -torch.inf).softmax(-1).to(value)
+        by_position = (query + self.distance_bias) @ self._project(clips.positions).transpose(-1, -2)
+        by_position = by_place(by_position, clips.lengths) if self.legacy else by_key(by_position)  # (B, heads, T, T)
+        scores = (query + self.content_bias) @ key.transpose(-1, -2)
+        scores = (scores + by_position) / math.sqrt(query.shape[-1])
+        weights = scores.float().masked_fill(clips.padding[:, None, None, :], -torch.inf).softmax(-1).to(value)
         return self.out((self.dropout(weights) @ value).transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def _project(self, positions: Tensor) -> Tensor:
+        """(1, heads, P, d); in inference that of the last length is kept, since long videos are read in equal windows.
+
+        The key says of which weights it is: their place in memory, and how often they were changed there.
+        """
+        weight = self.position.weight
+        if torch.is_grad_enabled() or weight.is_inference():
+            return self._split(self.position(positions)[None])
+        key = (len(positions), weight.data_ptr(), weight._version)
+        if self._projected is None or self._projected[0] != key:
+            self._projected = key, self._split(self.position(positions)[None])
+        return self._projected[1]
+
+
+class _Convolution(nn.Module):
+    def __init__(self, hidden: int, kernel: int, norm: nn.Module):
+        super().__init__()
+        self.gate = FrameLinear(hidden, 2 * hidden)
+        self.depthwise = nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden)
+        self.norm = norm
+        self.out = FrameLinear(hidden, hidden)
+
+    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
+        x = nn.functional.glu(self.gate(x), dim=-1)  # (B, T, D)
+        x = x.masked_fill(padding[:, :, None], 0)  # the convolution reaches over the end, and has to find nothing there
+        x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
+        return self.out(nn.functional.silu(self._normed(x, padding)))
+
+    def _normed(self, x: Tensor, padding: Tensor) -> Tensor:
+        if isinstance(self.norm, nn.LayerNorm):
+            return self.norm(x)
+        if not self.training:
+            return self.norm(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        normed = torch.zeros_like(x)  # padding takes no part in batch statistics
+        normed[~padding] = self.norm(x[~padding])
+        return normed
 
 
 def distance_encoding(num_frames: int, size: int) -> Tensor:
@@ -121,18 +197,20 @@ def by_key(by_distance: Tensor) -> Tensor:
     return rows.unflatten(-1, (num_frames, 2 * num_frames - 1))[..., :num_frames]
 
 
-class _Convolution(nn.Module):
-    def __init__(self, hidden: int, kernel: int, dropout: float):
-        super().__init__()
-        self.norm = nn.LayerNorm(hidden)
-        self.gate = nn.Linear(hidden, 2 * hidden)
-        self.depthwise = nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden)
-        self.norm_frames = nn.LayerNorm(hidden)
-        self.out = nn.Linear(hidden, hidden)
-        self.dropout = nn.Dropout(dropout)
+def legacy_encoding(num_frames: int, size: int) -> Tensor:
+    """(T, size) float32: sines and cosines of the places that legacy positions count, from 4999 down."""
+    return distance_encoding(max(LEGACY_PLACES, num_frames), size)[:num_frames]
 
-    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
-        x = nn.functional.glu(self.gate(self.norm(x)), dim=-1)
-        x = x.masked_fill(padding[:, :, None], 0)  # the convolution reaches over the end, and has to find nothing there
-        x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
-        return self.dropout(self.out(nn.functional.silu(self.norm_frames(x))))
+
+def by_place(scores: Tensor, lengths: list[int]) -> Tensor:
+    """Scores (B, heads, T, T) of query i and place k -> those of query i and key j, as legacy positions pair them.
+
+    A clip of T frames: with a zero before each row, all rows one after the other, the first T numbers left out, and cut
+    into rows of T again. Up to the diagonal the places are in order (k = T - 1 - i + j); beyond it a row continues with
+    the zero and the beginning of the next one.
+    """
+    out = torch.zeros_like(scores)
+    for clip, length in enumerate(lengths):
+        own = nn.functional.pad(scores[clip, :, :length, :length], (1, 0)).flatten(1)[:, length:]
+        out[clip, :, :length, :length] = own.unflatten(1, (length, length))
+    return out

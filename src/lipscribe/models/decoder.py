@@ -37,7 +37,7 @@ class DecoderState(NamedTuple):
 
 
 class AttentionDecoder(nn.Module):
-    """Says what comes next, given the frames and what was said before.
+    """Predicts the next token, given the frames and the tokens before it.
 
     Args:
         features: Size D of the encoder's states.
@@ -75,18 +75,18 @@ class AttentionDecoder(nn.Module):
         nothing = memory.values.new_zeros(self.rnn.num_layers, batch, self.rnn.hidden_size, dtype=torch.float32)
         return DecoderState(nothing, nothing, nothing.new_zeros(batch, features), nothing.new_zeros(batch, num_frames))
 
-    def step(self, heard: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, DecoderState]:
+    def step(self, previous: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, DecoderState]:
         """Takes one token further.
 
         Args:
-            heard: (N,) int64, the last token of each sentence, `END` where there is none yet.
+            previous: (N,) int64, the last token of each sentence, `END` where there is none yet.
             state: Of the N sentences before that token.
             memory: Of N clips, or of one clip that all sentences are about.
 
         Returns:
             (N, V) float32 log-probabilities of the next token, `END` among them, and the new state.
         """
-        embedded = self.dropout(self.embedding(heard))
+        embedded = self.dropout(self.embedding(previous))
         incoming = torch.cat([embedded, state.context.to(embedded)], dim=-1)
         out, (hidden, cell) = self.rnn(incoming[:, None], (state.hidden, state.cell))
         out = out[:, 0]  # (N, H)
@@ -96,17 +96,17 @@ class AttentionDecoder(nn.Module):
         log_probs = self.project(self.dropout(combined)).float().log_softmax(-1)
         return log_probs, DecoderState(hidden.float(), cell.float(), context.float(), attended)
 
-    def select(self, state: DecoderState, places: Tensor) -> DecoderState:
-        """The state of the sentences at the (M,) int64 places."""
+    def select(self, state: DecoderState, indices: Tensor) -> DecoderState:
+        """The state of the sentences at (M,) int64 indices."""
         return DecoderState(
-            state.hidden[:, places], state.cell[:, places], state.context[places], state.attended[places]
+            state.hidden[:, indices], state.cell[:, indices], state.context[indices], state.attended[indices]
         )
 
     def attention(self, tokens: Tensor, memory: Memory) -> Tensor:
-        """(U,) int64 -> (U, T) float32: how much each token of one sentence looks at each frame."""
+        """(U,) int64 -> (U, T) float32: how much each token of one sentence attends to each frame."""
         state, rows = self.start(memory), [memory.values.new_zeros(0, memory.values.shape[1], dtype=torch.float32)]
-        for heard in torch.cat([tokens.new_tensor([END]), tokens])[:-1]:
-            _, state = self.step(heard[None], state, memory)
+        for previous in torch.cat([tokens.new_tensor([END]), tokens])[:-1]:
+            _, state = self.step(previous[None], state, memory)
             rows.append(state.attended)
         return torch.cat(rows)
 
@@ -125,20 +125,21 @@ class AttentionDecoder(nn.Module):
             encoder_out: (B, T, D), zeros beyond each length.
             lengths: (B,) int64 valid frames, each at least 1.
             targets: (B, U) int64 token ids, whatever beyond each sentence's end.
-            sampling: Chance that in training the decoder hears a draw of its own instead of the true token (scheduled
-                sampling, Bengio et al., 2015).
+            sampling: Chance that in training the decoder is given a draw of its own instead of the true token
+                (scheduled sampling, Bengio et al., 2015).
 
         Returns:
             (B, U + 1, V) float32 log-probabilities; row u is of token u, given the tokens before it.
         """
         memory = self.remember(encoder_out, lengths)
-        state, heard, expected = self.start(memory), targets.new_full((len(targets),), END), []
+        state, previous, expected = self.start(memory), targets.new_full((len(targets),), END), []
         for u in range(targets.shape[1] + 1):
-            log_probs, state = self.step(heard, state, memory)
+            log_probs, state = self.step(previous, state, memory)
             expected.append(log_probs)
             if u < targets.shape[1]:
-                heard = targets[:, u]
+                previous = targets[:, u]
                 if sampling > 0 and self.training:
                     drawn = log_probs.detach().exp().multinomial(1)[:, 0]
-                    heard = torch.where(torch.rand(heard.shape, device=heard.device) < sampling, drawn, heard)
+                    own = torch.rand(previous.shape, device=previous.device) < sampling
+                    previous = torch.where(own, drawn, previous)
         return torch.stack(expected, dim=1)

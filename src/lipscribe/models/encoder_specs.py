@@ -83,7 +83,7 @@ class TCNEncoderSpec:
 
 @dataclass(frozen=True)
 class ConformerEncoderSpec:
-    """A `ConformerEncoder`, whose numbers are described there."""
+    """A `ConformerEncoder`, whose numbers are described there; its feed-forwards have four times `hidden` units."""
 
     hidden: int = within(256, 1)
     layers: int = within(2, 1, 16)
@@ -103,15 +103,17 @@ class ConformerEncoderSpec:
         """With fresh weights, for vectors of size `features`."""
         from lipscribe.models.conformer import ConformerEncoder
 
-        return ConformerEncoder(features, self.hidden, self.layers, self.heads, self.kernel, self.dropout)
+        sizes = (features, self.hidden, 4 * self.hidden, self.layers, self.heads, self.kernel, self.dropout)
+        return ConformerEncoder(*sizes)
 
 
 @dataclass(frozen=True)
 class RelConformerEncoderSpec:
-    """A `RelConformerEncoder`, whose numbers are described there.
+    """A `ConformerEncoder` with ESPnet's choices, as that of the published Auto-AVSR models.
 
     Attributes:
         ff: Units of each feed-forward, 0 is four times `hidden`.
+        positions: "legacy" as in ESPnet's first models.
     """
 
     hidden: int = within(256, 1)
@@ -132,11 +134,11 @@ class RelConformerEncoderSpec:
 
     def build(self, features: int) -> "nn.Module":
         """With fresh weights, for vectors of size `features`."""
-        from lipscribe.models.rel_conformer import RelConformerEncoder
+        from lipscribe.models.conformer import ConformerEncoder
 
         ff = self.ff or 4 * self.hidden
-        sizes = (features, self.hidden, ff, self.layers, self.heads, self.kernel)
-        return RelConformerEncoder(*sizes, positions=self.positions, dropout=self.dropout)
+        sizes = (features, self.hidden, ff, self.layers, self.heads, self.kernel, self.dropout)
+        return ConformerEncoder(*sizes, espnet=True, legacy=self.positions == "legacy")
 
 
 @dataclass(frozen=True)

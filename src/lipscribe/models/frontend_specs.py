@@ -94,7 +94,7 @@ class LipNetFrontendSpec:
 
 @dataclass(frozen=True)
 class AutoAVSRFrontendSpec:
-    """An `AutoAVSRFrontend`.
+    """A `ResNetFrontend` whose averages are handed on as they are, as that of the published Auto-AVSR models.
 
     Attributes:
         channels: Of each of the four stages.
@@ -117,9 +117,10 @@ class AutoAVSRFrontendSpec:
 
     def build(self, height: int, width: int) -> "nn.Module":
         """With fresh weights; it takes pictures of any size."""
-        from lipscribe.models.auto_avsr import AutoAVSRFrontend
+        from lipscribe.models.resnet import ResNetFrontend
 
-        return AutoAVSRFrontend(self.channels, self.stem_frames, self.activation, self.dropout)
+        sizes = (self.channels, self.stem_frames, "average", None, height, width, self.dropout)
+        return ResNetFrontend(*sizes, activation=self.activation)
 
 
 FrontendSpec: TypeAlias = ConvFrontendSpec | ResNetFrontendSpec | LipNetFrontendSpec | AutoAVSRFrontendSpec

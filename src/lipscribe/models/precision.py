@@ -8,15 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from lipscribe.errors import ConfigError
-from lipscribe.models.packed import FrameLinear, Linear, Pointwise, release
+from lipscribe.models.onednn import FrameLinear, Linear, has_int8, release
 
 PRECISIONS = ("float32", "bfloat16", "int8")
 EXACT = (  # layers that stay in float32, by name
-    *("project", "output_layer", "decoder"),  # the last ones of heads, decoders and language models
-    "linear_pos",  # of an encoder: done once for windows of the same length
+    "project",  # the first of an encoder, the last of heads, decoders and language models
+    "position",  # of an encoder: done once for windows of the same length
 )
 STEPS = 127  # of int8 on either side of 0
-_ABLE = hasattr(torch.ops.onednn, "qlinear_pointwise") and hasattr(torch.ops.onednn, "qlinear_prepack")
 
 
 class BFloat16Linear(Linear):
@@ -93,17 +92,16 @@ def set_precision(model: nn.Module, precision: str) -> nn.Module:
     if precision == "float32":
         return model
     device = next(model.parameters()).device
-    if precision == "int8" and (device.type != "cpu" or not _ABLE):
+    if precision == "int8" and (device.type != "cpu" or not has_int8()):
         where = f"on {device.type}" if device.type != "cpu" else "with this build of torch"
-        raise ConfigError(f"precision int8 is not to be had {where}: want bfloat16, or int8 with device cpu")
+        raise ConfigError(f"precision int8 is unavailable {where}: want bfloat16, or int8 with device cpu")
     layer_class = {"bfloat16": BFloat16Linear, "int8": Int8Linear}[precision]
     for module in list(model.modules()):
         for name, layer in module.named_children():
-            if type(layer) in (nn.Linear, Linear, FrameLinear, Pointwise) and name not in EXACT:
+            if type(layer) in (nn.Linear, Linear, FrameLinear) and name not in EXACT:
                 weight = layer.weight.detach()
                 bias = None if layer.bias is None else layer.bias.detach()
-                lower = layer_class(weight[:, :, 0] if weight.dim() == 3 else weight, bias)
-                setattr(module, name, lower.train(layer.training))
+                setattr(module, name, layer_class(weight, bias).train(layer.training))
                 release(weight)
     frontend = getattr(model, "frontend", None)
     if precision == "bfloat16" and frontend is not None and not isinstance(frontend, BFloat16Frontend):

@@ -21,25 +21,25 @@ class Decoder(Protocol):
     def start(self, memory: Any) -> Any:
         """The state of empty sentences."""
 
-    def step(self, heard: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
+    def step(self, previous: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
         """(N,) last tokens -> (N, V) log-probabilities of the next, and the new state."""
 
-    def select(self, state: Any, places: Tensor) -> Any:
-        """The states of the sentences at `places`."""
+    def select(self, state: Any, indices: Tensor) -> Any:
+        """The states of the sentences at `indices`."""
 
     def attention(self, tokens: Tensor, memory: Any) -> Tensor:
-        """(U,) -> (U, T): how much each token looks at each frame."""
+        """(U,) -> (U, T): how much each token attends to each frame."""
 
 
 class DecoderScorer:
-    """Scores sentences about one clip, by one look at it or the mean of several.
+    """Scores sentences about one clip, by one view of it or the mean of several.
 
     Args:
         decoder: In eval mode.
-        encoder_out: (looks, T, D) float32, T at least 1: the clip as it is, and mirrored where the model wants that.
+        encoder_out: (views, T, D) float32, T at least 1: the clip as it is, and mirrored where the model wants that.
 
     Attributes:
-        end: The id that every sentence hears first, and ends with.
+        end: The id before every sentence's first token and after its last.
     """
 
     def __init__(self, decoder: Decoder, encoder_out: Tensor):
@@ -48,34 +48,34 @@ class DecoderScorer:
         self.device = encoder_out.device
         lengths = torch.tensor([encoder_out.shape[1]])
         with torch.inference_mode():
-            self.memories = [decoder.remember(look[None], lengths) for look in encoder_out]
+            self.memories = [decoder.remember(view[None], lengths) for view in encoder_out]
 
     @torch.inference_mode()
     def start(self) -> list[Any]:
-        """The state of one empty sentence, before it hears `end`; of each look."""
+        """The state of one empty sentence, before `end` is fed to it; of each view."""
         return [self.decoder.start(memory) for memory in self.memories]
 
     @torch.inference_mode()
     def step(self, tokens: np.ndarray, state: list[Any]) -> tuple[np.ndarray, list[Any]]:
         """(N,) int64 last tokens -> (N, V) float64 log-probabilities of what is next, and the new state."""
-        heard = torch.from_numpy(tokens).to(self.device)
-        steps = [self.decoder.step(heard, one, memory) for one, memory in zip(state, self.memories, strict=True)]
+        previous = torch.from_numpy(tokens).to(self.device)
+        steps = [self.decoder.step(previous, one, memory) for one, memory in zip(state, self.memories, strict=True)]
         log_probs = torch.stack([log_probs for log_probs, _ in steps]).cpu().double()  # MPS has no float64
         log_probs = log_probs.mean(0).log_softmax(-1) if len(steps) > 1 else log_probs[0]
         return log_probs.numpy(), [new for _, new in steps]
 
     @torch.inference_mode()
     def select(self, state: list[Any], chosen: np.ndarray) -> list[Any]:
-        """The states of the sentences at the (M,) int64 places `chosen`."""
-        places = torch.from_numpy(chosen).to(self.device)
-        return [self.decoder.select(one, places) for one in state]
+        """The states of the sentences at (M,) int64 indices `chosen`."""
+        indices = torch.from_numpy(chosen).to(self.device)
+        return [self.decoder.select(one, indices) for one in state]
 
     @torch.inference_mode()
     def attention(self, tokens: tuple[int, ...]) -> np.ndarray:
-        """(U, T) float64: how much each of U tokens looks at each frame; a row sums to 1."""
-        said = torch.tensor(tokens, dtype=torch.int64, device=self.device)
-        looks = [self.decoder.attention(said, memory) for memory in self.memories]
-        return torch.stack(looks).cpu().double().mean(0).numpy()
+        """(U, T) float64: how much each of U tokens attends to each frame; a row sums to 1."""
+        ids = torch.tensor(tokens, dtype=torch.int64, device=self.device)
+        views = [self.decoder.attention(ids, memory) for memory in self.memories]
+        return torch.stack(views).cpu().double().mean(0).numpy()
 
 
 class LMScorer:
@@ -94,7 +94,7 @@ class LMScorer:
 
     @torch.inference_mode()
     def start(self) -> History:
-        """The state of one empty text, before it hears the model's `end`."""
+        """The state of one empty text, before the model's `end` is fed to it."""
         return self.lm.start()
 
     @torch.inference_mode()
@@ -105,5 +105,5 @@ class LMScorer:
 
     @torch.inference_mode()
     def select(self, state: History, chosen: np.ndarray) -> History:
-        """The states of the texts at the (M,) int64 places `chosen`."""
+        """The states of the texts at (M,) int64 indices `chosen`."""
         return self.lm.select(state, torch.from_numpy(chosen).to(state.visible.device))

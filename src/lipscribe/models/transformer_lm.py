@@ -1,42 +1,42 @@
-"""A language model of tokens, which the search may ask beside a decoder: ESPnet's `TransformerLM`, by its names.
+"""A language model of tokens, which the search may ask beside a decoder: ESPnet's `TransformerLM`.
 
-It hears and says the same symbols as `TransformerDecoder`: its first and last is the vocabulary's last id, `end`.
+Its symbols are those of `TransformerDecoder`: its first and last is the vocabulary's last id, `end`.
 """
 
 import math
 
 from torch import Tensor, nn
 
-from lipscribe.models.packed import Linear
+from lipscribe.models.onednn import Linear
 from lipscribe.models.transformer import (
     NORM_EPS,
     Attention,
     FeedForward,
     History,
-    Looked,
-    chain,
-    grown,
-    hear,
+    KeysValues,
+    causal_mask,
+    empty_history,
+    extended,
     log_softmax,
-    narrowed,
-    pasts,
+    past_of_layers,
     positions,
-    silence,
+    selected,
+    self_attend,
 )
 
 
 class TransformerLM(nn.Module):
-    """Says how a text goes on.
+    """Predicts the next token of a text.
 
     Args:
         vocab_size: V; its last id, `end`, is the symbol before the first token and after the last.
         embedding: Size of a token's embedding.
         hidden: Size of every layer, even and a multiple of `heads`.
-        heads: Looks taken side by side.
+        heads: Attentions computed side by side.
         ff: Units of the feed-forward parts.
         layers: How many.
         dropout: Share dropped in training, of embeddings and at the end of each part.
-        placed: Whether it is told the places of tokens (ESPnet's `pos_enc`, "sinusoidal" or "none").
+        placed: Whether it is told the positions of tokens (ESPnet's `pos_enc`, "sinusoidal" or "none").
     """
 
     def __init__(
@@ -52,75 +52,71 @@ class TransformerLM(nn.Module):
     ):
         super().__init__()
         self.end = vocab_size - 1
-        self.embed = nn.Embedding(vocab_size, embedding)
-        self.encoder = _Encoder(embedding, hidden, heads, ff, layers, dropout, placed)
-        self.decoder = Linear(hidden, vocab_size)
+        self.embedding = nn.Embedding(vocab_size, embedding)
+        self.input = nn.Linear(embedding, hidden)
+        self.input_norm = nn.LayerNorm(hidden)  # with torch's epsilon in ESPnet, the others have their own
+        self.layers = nn.ModuleList(_Layer(hidden, heads, ff, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(hidden, NORM_EPS)
+        self.project = Linear(hidden, vocab_size)
+        self.dropout = nn.Dropout(dropout)
+        self.placed = placed
 
     def start(self) -> History:
         """The state of one empty text."""
-        return silence(1, self.embed.weight.device)
+        return empty_history(1, self.embedding.weight.device)
 
-    def step(self, heard: Tensor, state: History) -> tuple[Tensor, History]:
+    def step(self, previous: Tensor, state: History) -> tuple[Tensor, History]:
         """Takes one token further.
 
         Args:
-            heard: (N,) int64, the last token of each text, `end` where there is none yet.
+            previous: (N,) int64, the last token of each text, `end` where there is none yet.
             state: Of the N texts before that token.
 
         Returns:
             (N, V) float32 log-probabilities of the next token, and the new state.
         """
-        visible = grown(state)
-        x = self.encoder.embedded(self.embed(heard[None]), state.length, 1)
-        x, layers = self.encoder(x, visible, pasts(state, len(self.encoder.encoders)))
-        return log_softmax(self.decoder(x))[0], History(layers, visible, state.length + 1)
+        visible = extended(state)
+        x = self._embedded(previous[None], state.length, 1)
+        x, layers = self._read(x, visible, past_of_layers(state, len(self.layers)))
+        return log_softmax(self.project(x))[0], History(layers, visible, state.length + 1)
 
-    def select(self, state: History, places: Tensor) -> History:
-        """The state of the texts at the (M,) int64 places."""
-        return narrowed(state, places)
+    def select(self, state: History, indices: Tensor) -> History:
+        """The state of the texts at (M,) int64 indices."""
+        return selected(state, indices)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, U) int64, `end` first -> (B, U, V) float32 log-probabilities of what follows each."""
         number = tokens.shape[1]
-        x = self.encoder.embedded(self.embed(tokens), 0, number)
-        x, _ = self.encoder(x, chain(number, tokens.device), (None,) * len(self.encoder.encoders))
-        return log_softmax(self.decoder(x))
+        x = self._embedded(tokens, 0, number)
+        x, _ = self._read(x, causal_mask(number, tokens.device), (None,) * len(self.layers))
+        return log_softmax(self.project(x))
 
-
-class _Encoder(nn.Module):
-    def __init__(self, embedding: int, hidden: int, heads: int, ff: int, layers: int, dropout: float, placed: bool):
-        super().__init__()
-        # This one norm has torch's epsilon in ESPnet, the others their own.
-        self.embed = nn.Sequential(nn.Linear(embedding, hidden), nn.LayerNorm(hidden), nn.Dropout(dropout), nn.ReLU())
-        self.encoders = nn.ModuleList(_Layer(hidden, heads, ff, dropout) for _ in range(layers))
-        self.after_norm = nn.LayerNorm(hidden, NORM_EPS)
-        self.dropout = nn.Dropout(dropout)
-        self.placed = placed
-
-    def embedded(self, embedding: Tensor, first: int, number: int) -> Tensor:
-        """(B, U, E) at the places `first` on, or all at `first` where `number` is 1 -> (B, U, D)."""
-        x = self.embed(embedding)
+    def _embedded(self, tokens: Tensor, first: int, number: int) -> Tensor:
+        """(B, U) ids at the positions `first` on, or all at `first` where `number` is 1 -> (B, U, D)."""
+        x = self.dropout(self.input_norm(self.input(self.embedding(tokens)))).relu()
         if self.placed:
             x = self.dropout(x * math.sqrt(x.shape[-1]) + positions(first, number, x))
         return x
 
-    def forward(self, x: Tensor, visible: Tensor, past: tuple[Looked | None, ...]) -> tuple[Tensor, tuple[Looked, ...]]:
+    def _read(
+        self, x: Tensor, visible: Tensor, past: tuple[KeysValues | None, ...]
+    ) -> tuple[Tensor, tuple[KeysValues, ...]]:
         layers = []
-        for layer, before in zip(self.encoders, past, strict=True):
-            x, looked = layer(x, visible, before)
-            layers.append(looked)
-        return self.after_norm(x), tuple(layers)
+        for layer, before in zip(self.layers, past, strict=True):
+            x, kept = layer(x, visible, before)
+            layers.append(kept)
+        return self.norm(x), tuple(layers)
 
 
 class _Layer(nn.Module):
     def __init__(self, hidden: int, heads: int, ff: int, dropout: float):
         super().__init__()
-        self.self_attn = Attention(hidden, heads, 0.0)
-        self.feed_forward = FeedForward(hidden, ff, dropout)
-        self.norm1, self.norm2 = (nn.LayerNorm(hidden, NORM_EPS) for _ in range(2))
+        self.self_attention = Attention(hidden, heads, 0.0)
+        self.feed = FeedForward(hidden, ff, dropout)
+        self.norm_self, self.norm_feed = (nn.LayerNorm(hidden, NORM_EPS) for _ in range(2))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, visible: Tensor, past: Looked | None) -> tuple[Tensor, Looked]:
-        heard, looked = hear(self.norm1, self.self_attn, x, visible, past)
-        x = x + self.dropout(heard)
-        return x + self.dropout(self.feed_forward(self.norm2(x))), looked
+    def forward(self, x: Tensor, visible: Tensor, past: KeysValues | None) -> tuple[Tensor, KeysValues]:
+        means, kept = self_attend(self.norm_self, self.self_attention, x, visible, past)
+        x = x + self.dropout(means)
+        return x + self.dropout(self.feed(self.norm_feed(x))), kept

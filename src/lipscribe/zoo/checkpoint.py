@@ -23,9 +23,10 @@ from lipscribe.models.builders import build_reader
 from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import FORMAT_VERSION, SPEC_FILE, TOKENIZER_FILES, WEIGHTS_FILE, ModelSpec, load_spec
 from lipscribe.schema import to_dict
+from lipscribe.zoo.layouts import under_our_names, version_1_name
 
-# What has a row for each token: CTC's head, and what either decoder hears and says.
-BY_TOKEN = ("ctc.project.", *(f"decoder.{name}." for name in ("embedding", "project", "embed", "output_layer")))
+# What has a row for each token: CTC's head, and what a decoder takes and predicts.
+BY_TOKEN = ("ctc.project.", "decoder.embedding.", "decoder.project.")
 STORED = {torch.float16: "F16", torch.float32: "F32", torch.int64: "I64"}  # as safetensors calls them
 
 
@@ -65,10 +66,11 @@ def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
     Raises:
         CheckpointError: Something is missing or damaged, or the weights are not those of the spec.
     """
-    spec, weights = load_spec(folder), load_weights(folder)
+    spec = load_spec(folder)
     with sizes_only():  # no weight is drawn that is replaced at once
         reader = build_reader(spec)
     wanted = reader.state_dict()
+    weights = _named_weights(folder, spec, wanted)
     wrong = [name for name in wanted if name not in weights or weights[name].shape != wanted[name].shape]
     wrong += [name for name in weights if name not in wanted]
     if wrong:
@@ -78,6 +80,12 @@ def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
         )
     reader.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()}, assign=True)
     return spec, reader.eval()
+
+
+def _named_weights(folder: Path | str, spec: ModelSpec, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a model folder under the names of today, whatever version wrote it."""
+    weights = load_weights(folder)
+    return under_our_names(weights, wanted, version_1_name(spec)) if spec.format_version == 1 else weights
 
 
 @contextmanager
@@ -111,8 +119,10 @@ def start_from(reader: LipReader, folder: Path | str, spec: ModelSpec, whole: Co
     Raises:
         CheckpointError: The model is missing or damaged, nothing of it fits, or not all of the parts in `whole`.
     """
-    weights, wanted = load_weights(folder), reader.state_dict()
-    other_words = spec.tokenizer.vocab != load_spec(folder).tokenizer.vocab
+    source, wanted = load_spec(folder), reader.state_dict()
+    with sizes_only():
+        weights = _named_weights(folder, source, build_reader(source).state_dict())
+    other_words = spec.tokenizer.vocab != source.tokenizer.vocab
     fitting = {
         name: tensor
         for name, tensor in weights.items()

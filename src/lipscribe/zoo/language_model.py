@@ -8,10 +8,11 @@ import torch
 from lipscribe.errors import CheckpointError
 from lipscribe.models.precision import set_precision
 from lipscribe.models.scorer import LMScorer
-from lipscribe.models.spec import WEIGHTS_FILE, Card, read_record
+from lipscribe.models.spec import FORMAT_VERSION, WEIGHTS_FILE, Card, read_record
 from lipscribe.models.transformer_lm import TransformerLM
 from lipscribe.schema import from_dict, within
 from lipscribe.zoo.checkpoint import load_weights, sizes_only
+from lipscribe.zoo.layouts import released_lm_name, under_our_names
 from lipscribe.zoo.registry import LM_FILE, find_language_model
 
 
@@ -32,7 +33,7 @@ class LanguageModelSpec:
     layers: int = within(16, 1, 64)
     placed: bool = True
     card: Card = Card()
-    format_version: int = within(1, 1, 1)
+    format_version: int = within(FORMAT_VERSION, 1, FORMAT_VERSION)
 
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""
@@ -55,6 +56,8 @@ def load_language_model_spec(folder: Path | str) -> LanguageModelSpec:
     """
     path = Path(folder) / LM_FILE
     data = read_record(path, "give the name of a language model", "import it again")
+    if isinstance(data, dict):
+        data.setdefault("format_version", 1)
     return from_dict(LanguageModelSpec, data, str(path), CheckpointError)
 
 
@@ -67,8 +70,11 @@ def load_language_model(folder: Path | str) -> tuple[LanguageModelSpec, Transfor
     spec, weights = load_language_model_spec(folder), load_weights(folder)
     with sizes_only():  # every weight is replaced
         model = build_language_model(spec)
-    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    if wanted != {name: tensor.shape for name, tensor in weights.items()}:
+    wanted = model.state_dict()
+    if spec.format_version == 1:
+        weights = under_our_names(weights, wanted, released_lm_name)
+    shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in (wanted, weights)]
+    if shapes[0] != shapes[1]:
         raise CheckpointError(f"{Path(folder) / WEIGHTS_FILE} does not fit its {LM_FILE}: import it again")
     model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
     return spec, model.eval()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from published_models import LM_CONFIG, VOCAB, tiny_lm_state, write_units
+from published_models import LM_CONFIG, VOCAB, write_units
 
 from lipscribe.cli.searching import search_options
 from lipscribe.encoded import Encoded
@@ -23,7 +23,7 @@ from lipscribe.search import SearchOptions, search
 from lipscribe.search.beam import EXACT, PUBLISHED
 from lipscribe.tokenizer import UnitsTokenizer, WordTokenizer
 from lipscribe.zoo.checkpoint import save_weights
-from lipscribe.zoo.language_model import LanguageModelSpec, load_token_lm
+from lipscribe.zoo.language_model import LanguageModelSpec, build_language_model, load_token_lm
 from lipscribe.zoo.registry import LM_FILE
 
 TOY = {
@@ -51,8 +51,9 @@ def lm_folder(tmp_path: Path) -> Path:
 
 def write_lm(folder: Path, vocab_size: int) -> None:
     spec = LanguageModelSpec("toy", VOCAB, embedding=6, hidden=8, heads=LM_CONFIG["head"], ff=12, layers=3)
-    state = tiny_lm_state()
-    for name in ("embed.weight", "decoder.weight", "decoder.bias"):
+    torch.manual_seed(0)
+    state = build_language_model(spec).state_dict()
+    for name in ("embedding.weight", "project.weight", "project.bias"):
         state[name] = state[name][:vocab_size]
     save_weights(folder / WEIGHTS_FILE, state)
     (folder / LM_FILE).write_text(json.dumps(to_dict(spec) | {"vocab_size": vocab_size}))

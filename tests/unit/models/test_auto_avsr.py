@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from auto_avsr_golden import GOLDEN, checksum, entries, needs_golden, renamed, video, weights
+from auto_avsr_golden import GOLDEN, checksum, entries, needs_golden, ours, video, weights
 from torch import Tensor, nn
 
-from lipscribe.models.auto_avsr import AutoAVSRFrontend
 from lipscribe.models.builders import build_reader
+from lipscribe.models.conformer import ConformerEncoder, by_place
 from lipscribe.models.encoder_specs import RelConformerEncoderSpec
 from lipscribe.models.frontend import per_frame
 from lipscribe.models.frontend_specs import AutoAVSRFrontendSpec
 from lipscribe.models.reader import LipReader
-from lipscribe.models.rel_conformer import RelConformerEncoder, by_place
+from lipscribe.models.resnet import ResNetFrontend
 from lipscribe.models.spec import InputSpec, ModelSpec
 from lipscribe.tokenizer import UnitsTokenizer
 from lipscribe.zoo.checkpoint import load_checkpoint, save_checkpoint
@@ -41,13 +41,15 @@ def spec_of(config: str) -> ModelSpec:
 
 def own_weights(config: str) -> dict[str, Tensor]:
     """Without the decoder, which has its own tests."""
-    return {name: w for name, w in renamed(weights(config)).items() if not name.startswith("decoder.")}
+    theirs = {name: w for name, w in weights(config).items() if not name.startswith("decoder.")}
+    with torch.device("meta"):
+        return ours(theirs, build_reader(spec_of(config)))
 
 
 def reader_of(spec: ModelSpec, state: dict[str, Tensor]) -> LipReader:
     with torch.device("meta"):
         reader = build_reader(spec)
-    reader.load_state_dict(state, assign=True)  # strict: our names are theirs but for two prefixes
+    reader.load_state_dict(state, assign=True)
     return reader.eval()
 
 
@@ -67,7 +69,7 @@ def test_the_weights_are_those_of_the_reference():
 def check_parity(config: str, reader: LipReader) -> None:
     golden = np.load(GOLDEN / f"{config}.npz")
     blocks = []
-    for block in reader.encoder.encoders:
+    for block in reader.encoder.blocks:
         block.register_forward_hook(lambda module, args, out: blocks.append(out[0]))
     lengths = torch.tensor([32])
     features = reader.frontend(video()[None, :, None], lengths)
@@ -76,18 +78,18 @@ def check_parity(config: str, reader: LipReader) -> None:
     likely = torch.from_numpy(golden["ctc_top5_ids"]).long()
     found = {
         "frontend": features[0, :, :8],
-        "proj": reader.encoder.embed(features)[0],
+        "proj": reader.encoder.project(features)[0],
         "enc_blocks": torch.stack(blocks),
         "enc": encoder_out[0],
         "enc_frame_l2": encoder_out[0].norm(dim=-1),
         "ctc_top5_logp": log_probs.gather(1, likely),
         "ctc_blank_logp": log_probs[:, 0],
     }
-    for name, ours in found.items():
+    for name, got in found.items():
         theirs = torch.from_numpy(golden[f"{name}_f64"])
-        ours = ours[..., : theirs.shape[-1]].double()  # of the large one some features are kept
+        got = got[..., : theirs.shape[-1]].double()  # of the large one some features are kept
         tolerance = 3e-5 if "logp" in name else 1e-5  # in float32 the reference itself is off by half of that
-        torch.testing.assert_close(ours, theirs, atol=tolerance, rtol=0, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(got, theirs, atol=tolerance, rtol=0, msg=lambda text, name=name: f"{name}: {text}")
     assert torch.equal(log_probs.topk(5).indices, likely)
 
 
@@ -105,8 +107,8 @@ def test_parity_of_the_legacy_flavour(small: LipReader):
     spec = spec_of("small")
     legacy = reader_of(replace(spec, encoder=replace(spec.encoder, positions="legacy")), small.state_dict())
     theirs = torch.from_numpy(np.load(GOLDEN / "small_legacy_relpos.npz")["enc_legacy_f64"])
-    ours = legacy.encode(video()[None, :, None], torch.tensor([32]))[0]
-    torch.testing.assert_close(ours.double(), theirs, **CLOSE)
+    out = legacy.encode(video()[None, :, None], torch.tensor([32]))[0]
+    torch.testing.assert_close(out.double(), theirs, **CLOSE)
     check_padding(legacy)
 
 
@@ -157,23 +159,31 @@ def test_parity_of_the_published_size(tmp_path: Path):
 @torch.inference_mode()
 def test_the_stem_is_a_3d_convolution():
     torch.manual_seed(0)
-    frontend = AutoAVSRFrontend((4, 6, 6, 8), 5, "prelu", 0.0)
+    frontend = ResNetFrontend((4, 6, 6, 8), 5, "average", None, 20, 24, 0.0, "prelu")
     conv3d = nn.Conv3d(1, 4, (5, 7, 7), (1, 2, 2), (2, 3, 3), bias=False)
     state = frontend.state_dict()
-    assert state["frontend3D.0.weight"].shape == conv3d.weight.shape
-    frontend.load_state_dict(state | {"frontend3D.0.weight": conv3d.weight})
+    frontend.load_state_dict(state | {"stem.0.weight": conv3d.weight.squeeze(1)})
     clip = torch.randn(1, 7, 1, 20, 24)
-    ours = per_frame(frontend.frontend3D[0], clip, torch.tensor([7]), 5)
-    torch.testing.assert_close(ours, conv3d(clip.transpose(1, 2)).transpose(1, 2), **CLOSE)
-    for name in ("frontend3D.2.weight", "trunk.layer1.0.relu1.weight", "trunk.layer4.1.relu2.weight"):
-        assert name in state  # as older models have them
+    out = per_frame(frontend.stem[0], clip, torch.tensor([7]), 5)
+    torch.testing.assert_close(out, conv3d(clip.transpose(1, 2)).transpose(1, 2), **CLOSE)
+    for name in ("stem.2.weight", "trunk.layer1.0.activation1.weight", "trunk.layer4.1.activation2.weight"):
+        assert name in state  # slopes, which older models have
 
 
-@pytest.mark.parametrize("positions", ["latest", "legacy"])
-def test_padding_takes_no_part_in_training(positions: str):
+@pytest.mark.parametrize("legacy", [False, True])
+def test_padding_takes_no_part_in_training(legacy: bool):
     torch.manual_seed(0)
-    sizes = {"features": 6, "hidden": 8, "ff": 12, "layers": 2, "heads": 2, "kernel": 5, "positions": positions}
-    encoder, longer = RelConformerEncoder(**sizes).train(), RelConformerEncoder(**sizes).train()
+    sizes = {
+        "features": 6,
+        "hidden": 8,
+        "ff": 12,
+        "layers": 2,
+        "heads": 2,
+        "kernel": 5,
+        "espnet": True,
+        "legacy": legacy,
+    }
+    encoder, longer = ConformerEncoder(**sizes).train(), ConformerEncoder(**sizes).train()
     longer.load_state_dict(encoder.state_dict())
     features, lengths = torch.randn(2, 9, 6), torch.tensor([9, 4])
     wider = nn.functional.pad(features, (0, 0, 0, 5), value=1000.0)
@@ -184,8 +194,8 @@ def test_padding_takes_no_part_in_training(positions: str):
 
 def test_kept_positions_are_those_of_the_weights_and_the_length():
     torch.manual_seed(0)
-    encoder = RelConformerEncoder(features=6, hidden=8, ff=12, layers=1, heads=2, kernel=5).eval()
-    other = RelConformerEncoder(features=6, hidden=8, ff=12, layers=1, heads=2, kernel=5).eval()
+    encoder = ConformerEncoder(features=6, hidden=8, ff=12, layers=1, heads=2, kernel=5, espnet=True).eval()
+    other = ConformerEncoder(features=6, hidden=8, ff=12, layers=1, heads=2, kernel=5, espnet=True).eval()
 
     def out(net: nn.Module, num_frames: int = 5) -> Tensor:
         with torch.inference_mode():
@@ -200,7 +210,7 @@ def test_kept_positions_are_those_of_the_weights_and_the_length():
     encoder.load_state_dict(other.state_dict())
     assert torch.equal(out(encoder), expected)
     with torch.no_grad():
-        encoder.encoders[0].self_attn.linear_pos.weight.mul_(3)
+        encoder.blocks[0].attention.position.weight.mul_(3)
     assert not torch.equal(out(encoder), expected)
 
 

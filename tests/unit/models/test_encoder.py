@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from lipscribe.models.conformer import ConformerEncoder, RelativeSelfAttention, by_key, distance_encoding
+from lipscribe.models.conformer import Clips, ConformerEncoder, RelativeSelfAttention, by_key, distance_encoding
 from lipscribe.models.encoder import NoEncoder, RecurrentEncoder
-from lipscribe.models.rel_conformer import RelConformerEncoder
 from lipscribe.models.tcn import TCNEncoder
 
 LENGTHS = torch.tensor([9, 1, 5])
@@ -14,9 +13,9 @@ ENCODERS = {
     "lstm": lambda: RecurrentEncoder("lstm", features=6, hidden=4, layers=2, bidirectional=True, dropout=0.2),
     "gru": lambda: RecurrentEncoder("gru", features=6, hidden=4, layers=1, bidirectional=False, dropout=0.2),
     "tcn": lambda: TCNEncoder(features=6, hidden=5, layers=2, kernel=3, dropout=0.2),
-    "conformer": lambda: ConformerEncoder(features=6, hidden=8, layers=2, heads=2, kernel=3, dropout=0.2),
-    "rel-conformer": lambda: RelConformerEncoder(features=6, hidden=8, ff=12, layers=2, heads=2, kernel=3, dropout=0.2),
-    "legacy": lambda: RelConformerEncoder(6, hidden=8, ff=12, layers=2, heads=2, kernel=3, positions="legacy"),
+    "conformer": lambda: ConformerEncoder(features=6, hidden=8, ff=32, layers=2, heads=2, kernel=3, dropout=0.2),
+    "rel-conformer": lambda: ConformerEncoder(6, 8, ff=12, layers=2, heads=2, kernel=3, dropout=0.2, espnet=True),
+    "legacy": lambda: ConformerEncoder(6, hidden=8, ff=12, layers=2, heads=2, kernel=3, espnet=True, legacy=True),
     "none": lambda: NoEncoder(features=6, dropout=0.2),
 }
 
@@ -74,7 +73,7 @@ def test_a_gradient_through_an_encoder_at_rest_is_announced_to_torch(monkeypatch
     [
         (TCNEncoder(features=6, hidden=5, layers=2, kernel=3, dropout=0.0), 6),  # 1 + 1 and 2 + 2 frames either way
         (NoEncoder(features=6, dropout=0.0), 0),
-        (ConformerEncoder(features=6, hidden=8, layers=1, heads=2, kernel=3, dropout=0.0), 10),
+        (ConformerEncoder(features=6, hidden=8, ff=32, layers=1, heads=2, kernel=3, dropout=0.0), 10),
     ],
 )
 def test_how_far_an_encoder_sees(encoder: nn.Module, reach: int):
@@ -106,7 +105,7 @@ def test_attention_is_its_formula_written_out():
     attention.distance_bias.normal_()
     x, num_frames = torch.randn(1, 5, 8), 4  # the fifth frame is padding
     padding = torch.tensor([[False] * 4 + [True]])
-    out = attention(x, padding, distance_encoding(5, 8))[0]
+    out = attention(x, Clips(padding, [], distance_encoding(5, 8)))[0]
     query, key, value = (net(x[0]).view(5, 2, 4) for net in (attention.query, attention.key, attention.value))
     for i in range(num_frames):
         heads = []

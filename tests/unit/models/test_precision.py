@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from lipscribe.errors import ConfigError
-from lipscribe.models.packed import Linear, Pointwise, release
+from lipscribe.models.onednn import Linear, release
 from lipscribe.models.precision import BFloat16Linear, Int8Linear, set_precision
 from lipscribe.models.transformer_decoder import TransformerDecoder
 
 CLASSES = {"bfloat16": BFloat16Linear, "int8": Int8Linear}
 STEP = {"bfloat16": 2**-8, "int8": 1 / 127}  # of the greatest number
+INNER = (".query", ".key", ".value", ".out", ".up", ".down")  # linear layers of a block
 LOWER = pytest.mark.parametrize("precision", CLASSES)
 
 
@@ -45,9 +46,9 @@ def test_a_decoder_keeps_its_last_layer_and_its_expectations(precision):
     states, lengths, targets = torch.randn(1, 6, 12), torch.tensor([6]), torch.tensor([[3, 1, 4]])
     lower = set_precision(copy.deepcopy(decoder), precision)
     again = set_precision(lower, precision)
-    kinds = {name: type(layer) for name, layer in again.named_modules() if "linear_" in name or ".w_" in name}
+    kinds = {name: type(layer) for name, layer in again.named_modules() if name.endswith(INNER)}
     assert set(kinds.values()) == {CLASSES[precision]}
-    assert type(again.output_layer) is Linear
+    assert type(again.project) is Linear
     with torch.inference_mode():
         exact, near = (each(states, lengths, targets) for each in (decoder, lower))
         torch.testing.assert_close(near, exact, atol=0.05, rtol=0)
@@ -60,20 +61,10 @@ def test_a_decoder_keeps_its_last_layer_and_its_expectations(precision):
     torch.testing.assert_close(torch.cat(said)[None], near, atol=0.02, rtol=0)
 
 
-@LOWER
-def test_a_pointwise_convolution_is_a_linear_layer(precision):
-    model = nn.Sequential(Pointwise(6, 4))
-    x = torch.randn(2, 3, 6)
-    with torch.inference_mode():
-        exact = model(x)
-        torch.testing.assert_close(exact, nn.Conv1d.forward(model[0], x.transpose(1, 2)).transpose(1, 2))
-        torch.testing.assert_close(set_precision(model, precision)(x), exact, atol=3 * STEP[precision], rtol=0)
-
-
-def test_what_is_not_to_be_had():
+def test_what_is_unavailable():
     with pytest.raises(ConfigError, match="precision is 'half', want one of float32, bfloat16, int8"):
         set_precision(nn.Linear(2, 2), "half")
-    with pytest.raises(ConfigError, match="precision int8 is not to be had on meta: want bfloat16, or int8 with dev"):
+    with pytest.raises(ConfigError, match="precision int8 is unavailable on meta: want bfloat16, or int8 with dev"):
         set_precision(nn.Linear(2, 2, device="meta"), "int8")
 
 

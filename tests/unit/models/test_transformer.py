@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from auto_avsr_golden import GOLDEN, VOCAB, needs_golden, weights
+from auto_avsr_golden import GOLDEN, VOCAB, needs_golden, ours, weights
 from torch import nn
 
 from lipscribe.models.scorer import DecoderScorer, LMScorer
 from lipscribe.models.transformer import NORM_EPS
 from lipscribe.models.transformer_decoder import TransformerDecoder
 from lipscribe.models.transformer_lm import TransformerLM
+from lipscribe.zoo.layouts import released_lm_name
 
 END = 10  # of the toys
 
@@ -28,11 +29,10 @@ def toy_lm() -> TransformerLM:
 
 @needs_golden
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 3e-5), (torch.float64, 1e-6)])
-def test_released_weights_by_their_names_give_the_reference_numbers(dtype: torch.dtype, tolerance: float):
+def test_released_weights_give_the_reference_numbers(dtype: torch.dtype, tolerance: float):
     golden = np.load(GOLDEN / "small.npz")
-    state = {name.removeprefix("decoder."): x for name, x in weights("small").items() if name.startswith("decoder.")}
     decoder = TransformerDecoder(64, VOCAB, 64, 4, 128, 2, 0.1).eval().to(dtype)
-    decoder.load_state_dict(state)
+    decoder.load_state_dict(ours(weights("small"), decoder, "decoder."))
     assert decoder.end == VOCAB - 1
     encoder_out = torch.from_numpy(golden["enc_f64"]).to(dtype)[None]
     prefix = torch.from_numpy(golden["dec_prefix"].astype(np.int64))
@@ -51,7 +51,7 @@ def test_released_weights_by_their_names_give_the_reference_numbers(dtype: torch
 def test_every_norm_has_the_released_epsilon(toy, toy_lm):
     assert {part.eps for part in toy.modules() if isinstance(part, nn.LayerNorm)} == {NORM_EPS} == {1e-12}
     in_espnet = {name: part.eps for name, part in toy_lm.named_modules() if isinstance(part, nn.LayerNorm)}
-    assert in_espnet.pop("encoder.embed.1") == 1e-5
+    assert in_espnet.pop("input_norm") == 1e-5
     assert set(in_espnet.values()) == {1e-12}
 
 
@@ -122,39 +122,43 @@ def test_the_token_model_is_torchs_transformer(placed: bool):
     torch.manual_seed(1)
     lm = TransformerLM(vocab_size=9, embedding=6, hidden=8, heads=2, ff=12, layers=2, placed=placed).eval()
     tokens = torch.tensor([[8, 1, 2, 3], [8, 5, 5, 1]])
-    x = lm.encoder.embed[1](lm.encoder.embed[0](lm.embed(tokens))).relu()
+    x = lm.input_norm(lm.input(lm.embedding(tokens))).relu()
     if placed:
         angles = torch.arange(4.0)[:, None] / 10000 ** (torch.arange(0, 8, 2) / 8)
         x = x * 8**0.5 + torch.stack([angles.sin(), angles.cos()], -1).flatten(1)
-    for layer in lm.encoder.encoders:
+    for layer in lm.layers:
         theirs = nn.TransformerEncoderLayer(8, 2, 12, 0.0, batch_first=True, norm_first=True, layer_norm_eps=1e-12)
-        ours, attention = layer.state_dict(), layer.self_attn
-        parts = (attention.linear_q, attention.linear_k, attention.linear_v)
+        own, attention = layer.state_dict(), layer.self_attention
+        parts = (attention.query, attention.key, attention.value)
         theirs.load_state_dict(
             {
                 "self_attn.in_proj_weight": torch.cat([part.weight for part in parts]),
                 "self_attn.in_proj_bias": torch.cat([part.bias for part in parts]),
-                **{f"self_attn.out_proj.{kind}": ours[f"self_attn.linear_out.{kind}"] for kind in ("weight", "bias")},
+                **{f"self_attn.out_proj.{kind}": own[f"self_attention.out.{kind}"] for kind in ("weight", "bias")},
                 **{
-                    f"linear{i}.{kind}": ours[f"feed_forward.w_{i}.{kind}"]
-                    for i in (1, 2)
+                    f"linear{i}.{kind}": own[f"feed.{way}.{kind}"]
+                    for i, way in ((1, "up"), (2, "down"))
                     for kind in ("weight", "bias")
                 },
-                **{f"norm{i}.{kind}": ours[f"norm{i}.{kind}"] for i in (1, 2) for kind in ("weight", "bias")},
+                **{
+                    f"norm{i}.{kind}": own[f"norm_{part}.{kind}"]
+                    for i, part in ((1, "self"), (2, "feed"))
+                    for kind in ("weight", "bias")
+                },
             }
         )
         x = theirs(x, src_mask=nn.Transformer.generate_square_subsequent_mask(4), is_causal=True)
-    wanted = lm.decoder(lm.encoder.after_norm(x)).log_softmax(-1)
+    wanted = lm.project(lm.norm(x)).log_softmax(-1)
     torch.testing.assert_close(lm(tokens), wanted)
 
 
-def test_the_token_model_has_espnets_names(toy_lm):
+def test_the_token_model_in_espnets_names(toy_lm):
     layer = [f"self_attn.linear_{x}" for x in "qkv"] + ["self_attn.linear_out", "feed_forward.w_1", "feed_forward.w_2"]
     layer += ["norm1", "norm2"]
     parts = ["encoder.embed.0", "encoder.embed.1", "encoder.after_norm", "decoder"]
     parts += [f"encoder.encoders.{i}.{name}" for i in range(2) for name in layer]
     wanted = {"embed.weight"} | {f"{part}.{kind}" for part in parts for kind in ("weight", "bias")}
-    assert set(toy_lm.state_dict()) == wanted
+    assert {released_lm_name(name) for name in toy_lm.state_dict()} == wanted
 
 
 @torch.inference_mode()

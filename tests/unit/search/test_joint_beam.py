@@ -9,13 +9,13 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from auto_avsr_golden import GOLDEN, VOCAB, needs_golden, renamed, video, weights
+from auto_avsr_golden import GOLDEN, VOCAB, needs_golden, ours, video, weights
 from table_scorer import Bigrams, TableScorer, read_by_decoder
 
-from lipscribe.models.auto_avsr import AutoAVSRFrontend
+from lipscribe.models.conformer import ConformerEncoder
 from lipscribe.models.heads import CTCHead
 from lipscribe.models.reader import LipReader
-from lipscribe.models.rel_conformer import RelConformerEncoder
+from lipscribe.models.resnet import ResNetFrontend
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.transformer_decoder import TransformerDecoder
 from lipscribe.search import Capabilities, Grammar, SearchOptions, resolve, search
@@ -34,12 +34,12 @@ SIZES = {"small": (64, 4, (128, 2), (128, 2)), "full": (768, 12, (3072, 12), (30
 def network(config: str, variant: str) -> LipReader:
     hidden, heads, (ff, blocks), (decoder_ff, layers) = SIZES[config]
     reader = LipReader(
-        AutoAVSRFrontend((64, 128, 256, 512), 5, "swish", 0.0),
-        RelConformerEncoder(512, hidden, ff, blocks, heads, 31),
+        ResNetFrontend((64, 128, 256, 512), 5, "average", None, 88, 88, 0.0, "swish"),
+        ConformerEncoder(512, hidden, ff, blocks, heads, 31, espnet=True),
         CTCHead(hidden, VOCAB),
         TransformerDecoder(hidden, VOCAB, hidden, heads, decoder_ff, layers, 0.0),
     )
-    reader.load_state_dict(renamed(weights(config, variant)))
+    reader.load_state_dict(ours(weights(config, variant), reader))
     return reader.eval()
 
 

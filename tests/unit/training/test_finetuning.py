@@ -154,5 +154,5 @@ def test_another_vocabulary_has_fresh_heads_and_says_so(published: Callable[...,
     save_checkpoint(tmp_path / "imported", spec, build_reader(spec).state_dict())
     said: list[str] = []
     train(published("tuned", start_from=str(tmp_path / "imported"), optim={"epochs": 1}), say=said.append)
-    names = "ctc.project.weight, ctc.project.bias, decoder.embed.0.weight, decoder.output_layer.weight, "
-    assert said[0].endswith(f"tensors; fresh: {names}decoder.output_layer.bias")
+    names = "ctc.project.weight, ctc.project.bias, decoder.embedding.weight, decoder.project.weight, "
+    assert said[0].endswith(f"tensors; fresh: {names}decoder.project.bias")

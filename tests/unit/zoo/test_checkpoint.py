@@ -167,7 +167,7 @@ def test_starting_from_a_model_takes_what_fits_and_names_what_does_not(saved: Pa
     ("decoder", "tokens"),
     [
         (AttentionDecoderSpec(hidden=8), ("embedding", "project")),
-        (TransformerDecoderSpec(hidden=8, heads=2), ("embed.0", "output_layer")),
+        (TransformerDecoderSpec(hidden=8, heads=2), ("embedding", "project")),
     ],
     ids=["lstm", "transformer"],
 )

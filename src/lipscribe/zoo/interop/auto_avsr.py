@@ -19,7 +19,8 @@ from lipscribe.models.spec import Card, InputSpec, ModelSpec
 from lipscribe.schema import from_dict, to_dict
 from lipscribe.tokenizer import UnitsTokenizer
 from lipscribe.zoo.checkpoint import sizes_only
-from lipscribe.zoo.interop.names import count_layers, refuse_misfits, rename
+from lipscribe.zoo.interop.names import count_layers, rename, under_our_names_or_refuse
+from lipscribe.zoo.layouts import released_name
 
 CROP_PX = 88  # of the mouth that all of them see
 _PREFIXES = (
@@ -41,8 +42,8 @@ _SIZES = {  # as model.json calls them: where each is in a spec
 }
 
 
-def our_names(tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
-    """Weights of either layout under the names of our networks; tables of positions, which are computed, left out.
+def one_layout(tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """Weights of either layout under the same names; tables of positions, which are computed, are left out.
 
     Raises:
         CheckpointError: They are not those of a network that sees lips.
@@ -60,7 +61,7 @@ def our_names(tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
 
 
 def vocab_size(tensors: Mapping[str, Tensor], source: str) -> int:
-    """V, of weights under our names.
+    """V, of weights in one layout.
 
     Raises:
         CheckpointError: Nothing in them says words.
@@ -82,7 +83,7 @@ def infer_spec(
     """What network the weights are of.
 
     Args:
-        tensors: Under our names.
+        tensors: In one layout.
         config: Of `model.json`, None where there is none: then positions are those of Auto-AVSR itself, and the decoder
             has as many heads as the encoder.
 
@@ -113,8 +114,8 @@ def infer_spec(
     return from_dict(ModelSpec, to_dict(spec), source, CheckpointError)  # which checks the limits
 
 
-def refuse_unfit(spec: ModelSpec, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Compares weights with what `build_reader` makes of the spec.
+def our_names(spec: ModelSpec, tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """Weights in one layout under the names of what `build_reader` makes of the spec.
 
     Raises:
         CheckpointError: Names or shapes differ.
@@ -122,7 +123,7 @@ def refuse_unfit(spec: ModelSpec, tensors: Mapping[str, Tensor], source: str) ->
     with sizes_only():
         wanted = build_reader(spec).state_dict()
     sizes = f"{spec.encoder.layers} layers of {spec.encoder.hidden}, {spec.encoder.heads} heads"
-    refuse_misfits(tensors, wanted, source, f"an Auto-AVSR model ({sizes})")
+    return under_our_names_or_refuse(tensors, wanted, released_name, source, f"an Auto-AVSR model ({sizes})")
 
 
 def _encoder(tensors: Mapping[str, Tensor], positions: str) -> RelConformerEncoderSpec:

@@ -1,4 +1,4 @@
-"""ESPnet's language models of the Transformer kind, such as `lm_en_subword`: their names are those of ours."""
+"""ESPnet's language models of the Transformer kind, such as `lm_en_subword`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,8 +9,9 @@ from lipscribe.errors import CheckpointError
 from lipscribe.models.spec import Card
 from lipscribe.schema import from_dict, to_dict
 from lipscribe.zoo.checkpoint import sizes_only
-from lipscribe.zoo.interop.names import count_layers, refuse_misfits, rename
+from lipscribe.zoo.interop.names import count_layers, rename, under_our_names_or_refuse
 from lipscribe.zoo.language_model import LanguageModelSpec, build_language_model
+from lipscribe.zoo.layouts import released_lm_name
 
 _PREFIXES = (("encoder.input_layer.", "encoder.embed."), ("encoder.norm.", "encoder.after_norm."))  # older ESPnets
 
@@ -58,5 +59,5 @@ def convert_language_model(
     with sizes_only():
         wanted = build_language_model(spec).state_dict()
     sizes = f"{spec.layers} layers of {spec.hidden}, {spec.heads} heads"
-    refuse_misfits(tensors, wanted, source, f"a Transformer language model ({sizes})")
-    return spec, tensors
+    what = f"a Transformer language model ({sizes})"
+    return spec, under_our_names_or_refuse(tensors, wanted, released_lm_name, source, what)

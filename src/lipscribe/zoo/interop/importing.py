@@ -138,14 +138,13 @@ class _Found(NamedTuple):
 
 def _lip_reader(folder: Path, found: _Found, units: Path | None, tokenizer: Path | None) -> list[str]:
     path, tensors, config, name, card = found
-    named = auto_avsr.our_names(tensors, str(path))
-    size = auto_avsr.vocab_size(named, str(path))
+    theirs = auto_avsr.one_layout(tensors, str(path))
+    size = auto_avsr.vocab_size(theirs, str(path))
     symbols = find_tokenizer(size, config, path, folder, units, tokenizer)
     if card.reads == Card.reads:
         card = replace(card, reads=f"sentences, spelled with {size - 2} units")
-    spec = auto_avsr.infer_spec(named, config, name, symbols, card, str(path))
-    auto_avsr.refuse_unfit(spec, named, str(path))
-    save_checkpoint(folder, spec, named, torch.float32)
+    spec = auto_avsr.infer_spec(theirs, config, name, symbols, card, str(path))
+    save_checkpoint(folder, spec, auto_avsr.our_names(spec, theirs, str(path)), torch.float32)
     notes = []
     if config is None and any(name.startswith("encoder.frontend.") for name in tensors):
         notes.append(

@@ -1,11 +1,12 @@
 """Names of weights, and what to say of those that do not fit."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor
 
 from lipscribe.errors import CheckpointError
+from lipscribe.zoo.layouts import same_but_for_ones, under_our_names
 
 SHOWN = 10  # of the names that do not fit
 
@@ -35,22 +36,30 @@ def count_layers(tensors: Mapping[str, Tensor], prefix: str) -> int:
     return max((int(found[1]) + 1 for found in numbers if found), default=0)
 
 
-def refuse_misfits(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: str, what: str) -> None:
-    """Compares names and shapes.
+def under_our_names_or_refuse(
+    tensors: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor],
+    name_of: Callable[[str], str],
+    source: str,
+    what: str,
+) -> dict[str, Tensor]:
+    """The weights under the names of our network, if they are all there and no other.
 
     Args:
         wanted: The state dict of the network, on any device.
+        name_of: Our name -> the one in the file, which messages use.
         what: The network in words.
 
     Raises:
         CheckpointError: They differ; the first ten differences and their number are told.
     """
-    faults = [f"{name} is missing" for name in wanted if name not in tensors]
-    faults += [f"{name} is not known" for name in tensors if name not in wanted]
+    theirs = {name_of(name): tensor for name, tensor in wanted.items()}
+    faults = [f"{name} is missing" for name in theirs if name not in tensors]
+    faults += [f"{name} is not known" for name in tensors if name not in theirs]
     faults += [
         f"{name} is {tuple(tensors[name].shape)}, wanted {tuple(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if name in tensors and tensors[name].shape != tensor.shape
+        for name, tensor in theirs.items()
+        if name in tensors and not same_but_for_ones(tensors[name], tensor)
     ]
     if faults:
         more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
@@ -58,3 +67,4 @@ def refuse_misfits(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], 
             f"{source} does not fit {what}, {len(faults)} of {len(wanted)} weights: "
             f"{'; '.join(faults[:SHOWN])}{more}: give the file of such a model"
         )
+    return under_our_names(tensors, wanted, name_of)

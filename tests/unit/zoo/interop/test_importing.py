@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from auto_avsr_golden import GOLDEN, needs_golden, renamed, weights
+from auto_avsr_golden import GOLDEN, needs_golden, ours, weights
 from published_models import (
     CONFIG,
     LM_CONFIG,
@@ -31,6 +31,7 @@ from lipscribe.zoo.checkpoint import load_checkpoint
 from lipscribe.zoo.interop import importing
 from lipscribe.zoo.interop.importing import import_model
 from lipscribe.zoo.language_model import load_language_model
+from lipscribe.zoo.layouts import released_lm_name
 from lipscribe.zoo.registry import find_language_model, find_model, models_folder
 
 
@@ -59,10 +60,10 @@ def assert_nothing_left(cache: Path) -> None:
 def assert_same(name: str, state: dict[str, Tensor]) -> None:
     """The installed model has these weights (auto_avsr's names), bit for bit."""
     _, reader = load_checkpoint(find_model(name))
-    ours, wanted = reader.state_dict(), renamed(state)
-    assert set(ours) == set(wanted)
-    assert all(torch.equal(ours[key], wanted[key]) for key in wanted)
-    assert all(tensor.dtype in (torch.float32, torch.int64) for tensor in ours.values())
+    found, wanted = reader.state_dict(), ours(state, reader)
+    assert set(found) == set(wanted)
+    assert all(torch.equal(found[key], wanted[key]) for key in wanted)
+    assert all(tensor.dtype in (torch.float32, torch.int64) for tensor in found.values())
 
 
 LAYOUTS = {
@@ -253,7 +254,7 @@ def test_a_language_model_comes_through_whole(cache, tmp_path):
     spec, model = load_language_model(folder)
     assert (spec.vocab_size, spec.embedding, spec.hidden, spec.heads, spec.ff, spec.layers) == (VOCAB, 6, 8, 2, 12, 3)
     assert spec.placed
-    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+    assert all(torch.equal(tensor, state[released_lm_name(name)]) for name, tensor in model.state_dict().items())
     assert torch.isfinite(model(torch.tensor([[VOCAB - 1, 1]]))).all()
     with pytest.raises(CheckpointError, match="'lm' is a language model, which reads no lips"):
         find_model("lm")
