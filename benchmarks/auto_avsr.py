@@ -55,7 +55,7 @@ def main() -> None:
     print(f"{args.precision}, {args.threads} threads; {memory()} before the model")
     model = timed("load", 1, lambda: load_model(args.folder, "cpu", args.precision))
     print(f"  {memory()}")
-    bias = model.reader.decoder.output_layer.bias.data
+    bias = model.reader.decoder.project.bias.data
     for num_frames in FRAMES:
         measure(model, num_frames, args.runs, bias)
     bias[-1] = 10.0

@@ -30,7 +30,7 @@ REFERENCE_SECONDS = {(75, 10): 4.66, (75, 40): 14.72, (250, 10): 10.13, (250, 40
 def build_decoder(dtype: torch.dtype) -> TransformerDecoder:
     torch.manual_seed(0)
     decoder = TransformerDecoder(HIDDEN, VOCAB, HIDDEN, heads=12, ff=3072, layers=6, dropout=0.0).eval()
-    decoder.output_layer.bias.data[decoder.end] = -60
+    decoder.project.bias.data[decoder.end] = -60
     return decoder.to(dtype)
 
 
