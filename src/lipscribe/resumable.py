@@ -58,21 +58,23 @@ def resumable(
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes from a folder within the block; the lock of a process that is killed ends with it.
+def locked(path: Path) -> Iterator[None]:
+    """Keeps other processes from a folder, or a file that may not be there yet, within the block.
+
+    The lock of a process that is killed ends with it. A folder's is a file in it, a file's is one beside it.
 
     Raises:
         LipscribeError: Another process has it.
         OSError: The folder cannot be written.
     """
-    path = folder / LOCK_FILE
-    path.touch()  # filelock waits for what it cannot write, as for what another process holds
-    lock = filelock.FileLock(path, timeout=0)
+    lock_path = path / LOCK_FILE if path.is_dir() else path.with_name(f".{path.name[:40]}{LOCK_FILE}")
+    lock_path.touch()  # filelock waits for what it cannot write, as for what another process holds
+    lock = filelock.FileLock(lock_path, timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout:
         raise LipscribeError(
-            f"another process is writing to {folder}: wait until it has finished, or give another --output"
+            f"another process is writing to {path}: wait until it has finished, or give another --output"
         ) from None
     except NotImplementedError:  # a file system without locks
         yield
@@ -80,6 +82,8 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        if not path.is_dir():
+            lock_path.unlink(missing_ok=True)  # nothing is left beside somebody's files
         lock.release()
 
 

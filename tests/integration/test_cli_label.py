@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from lipscribe.cli.app import app
 from lipscribe.data.manifest import Clip, load_manifest, save_manifest
 from lipscribe.errors import VideoError
+from lipscribe.resumable import locked
 from lipscribe.transcript import Segment, Transcript, Word
 
 
@@ -79,7 +80,7 @@ def test_a_stopped_run_goes_on_where_it_was(manifest: Path, tmp_path: Path, monk
     assert run(manifest, "-o", output)[0] != 0
     assert not output.exists()
     code, _, stderr = run(manifest, "-o", output, "--face", "largest")
-    assert (code, "of a run with other options: delete it" in stderr) == (2, True)
+    assert (code, "of a run with other options (face moving, now largest): delete it" in stderr) == (2, True)
     with journal.open("a") as file:
         file.write('["cut o')
     code, _, stderr = run(manifest, "-o", output)
@@ -88,6 +89,10 @@ def test_a_stopped_run_goes_on_where_it_was(manifest: Path, tmp_path: Path, monk
     assert read == ["good9", "poor2", "still", "still", "broken"]
     assert [clip.text for clip in load_manifest(output)] == ["lay red", "lay red", "set blue"]
     assert not journal.exists()
+    with locked(journal):
+        code, _, stderr = run(manifest, "-o", output)
+    assert (code, f"error: another process is writing to {journal}: wait" in stderr) == (2, True)
+    assert {path.name for path in tmp_path.iterdir()} == {"clips.jsonl", "labelled.jsonl"}
     journal.write_text('{"model": "grid-s1", "face": "moving"}\nnonsense\n')
     code, _, stderr = run(manifest, "-o", output)
     assert (code, "is damaged" in stderr) == (2, True)

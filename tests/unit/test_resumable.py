@@ -86,6 +86,18 @@ def test_a_lock_ends_with_its_block_whatever_happens(tmp_path: Path):
         pass
 
 
+def test_the_lock_of_a_file_leaves_nothing_beside_it(tmp_path: Path):
+    with locked(tmp_path / "journal"):
+        with (
+            pytest.raises(LipscribeError, match=r"another process is writing to .*journal: wait"),
+            locked(tmp_path / "journal"),
+        ):
+            pass
+        with locked(tmp_path / "other"):
+            pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_of_other_files_is_told_from_one_of_ours(tmp_path: Path):
     assert not holds_other_files(tmp_path / "absent", "made.json")
     (tmp_path / LOCK_FILE).touch()

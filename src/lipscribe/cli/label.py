@@ -30,7 +30,7 @@ def label(
     """
     from dataclasses import replace
 
-    from lipscribe.data.journal import ReadingJournal
+    from lipscribe.data.journal import reading_journal
     from lipscribe.data.manifest import load_manifest, save_manifest
     from lipscribe.errors import LipscribeError
     from lipscribe.pipeline import load_model
@@ -41,29 +41,30 @@ def label(
     if not any(clip.split == split for clip in clips):
         raise LipscribeError(f"{manifest} has no clip of split {split}: give one of its splits with --split")
     reader, kept, num_read, failed = load_model(model, device), [], 0, 0
-    journal = ReadingJournal(output.with_name(output.name + ".read"), {"model": model, "face": face})
-    if journal.words:
-        print(f"note: {len(journal.words)} clips were read before", file=sys.stderr)
-    for clip in clips:
-        if clip.split != split:
-            kept.append(clip)
-            continue
-        try:
-            if (words := journal.words.get(clip.path)) is None:
-                words = journal.add(clip.path, _read(reader, clip.path, face))
-        except LipscribeError as error:
-            failed += 1
-            print(f"error: {clip.id}: {error}", file=sys.stderr)
-            continue
-        if why := _left_out(words, sure_above):
-            print(f"note: {clip.id} is left out: {why}", file=sys.stderr)
-            continue
-        num_read += 1
-        kept.append(_labelled(clip, words))
-    if not num_read:
-        raise LipscribeError(f"nothing was read in split {split} of {manifest}: see above, or lower --sure-above")
-    save_manifest(output, kept)
-    journal.path.unlink()
+    journal_path = output.with_name(output.name + ".read")
+    with reading_journal(journal_path, {"model": model, "face": face}) as journal:
+        if journal.words:
+            print(f"note: {len(journal.words)} clips were read before", file=sys.stderr)
+        for clip in clips:
+            if clip.split != split:
+                kept.append(clip)
+                continue
+            try:
+                if (words := journal.words.get(clip.path)) is None:
+                    words = journal.add(clip.path, _read(reader, clip.path, face))
+            except LipscribeError as error:
+                failed += 1
+                print(f"error: {clip.id}: {error}", file=sys.stderr)
+                continue
+            if why := _left_out(words, sure_above):
+                print(f"note: {clip.id} is left out: {why}", file=sys.stderr)
+                continue
+            num_read += 1
+            kept.append(_labelled(clip, words))
+        if not num_read:
+            raise LipscribeError(f"nothing was read in split {split} of {manifest}: see above, or lower --sure-above")
+        save_manifest(output, kept)
+        journal_path.unlink()
     total = f"{sum(clip.split == split for clip in clips)} clips of {split}"
     print(f"{num_read} of {total} have what {reader.spec.name} reads in them", file=sys.stderr)
     print(output)

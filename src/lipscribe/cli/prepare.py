@@ -29,19 +29,22 @@ def prepare(
     ),
     workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core", min=1)] = None,
 ) -> int:
-    """Cut the mouths out of a corpus, for training and evaluation. The same command resumes an interrupted run.
+    """Cut the mouths out of a corpus, for training and evaluation. Called again, it resumes and redoes what was mended.
 
     Examples:
       lipscribe prepare grid --root GRID/ --output prepared/
 
       lipscribe prepare manifest --root my-clips.jsonl --output prepared-mine/ --compact
     """
+    from lipscribe.cli.bars import bars
     from lipscribe.data.corpora.grid import prepare_grid
     from lipscribe.data.manifest import load_manifest
     from lipscribe.data.prepare import prepare as prepare_clips
 
     clips, left_out = prepare_grid(root) if corpus is Corpus.grid else (load_manifest(root), {})
-    statuses = prepare_clips(clips, output, "compact" if compact else "lossless", workers, crop.value)
+    with bars() as progress:
+        codec = "compact" if compact else "lossless"
+        statuses = prepare_clips(clips, output, codec, workers, crop.value, progress)
     skipped = [status for status in statuses if status.status != "ok"]
     for status in statuses:
         if status.reason:
@@ -54,5 +57,11 @@ def prepare(
     print(f"{splits} in {output} ({size_mb:.0f} MB); {len(skipped)} skipped, {len(left_out)} left out")
     print(f"the status of each clip: {output / 'status.jsonl'}", file=sys.stderr)
     if not kept:
+        print(f"error: no clip of {root} could be prepared: the reasons are above", file=sys.stderr)
         return 2
-    return 1 if skipped or left_out else 0
+    if skipped or left_out:
+        print(
+            f"note: {output} can be used as it is; mend what was skipped and call this again to add it", file=sys.stderr
+        )
+        return 1
+    return 0

@@ -10,7 +10,18 @@ from pathlib import Path
 from lipscribe.atomic import write_text
 from lipscribe.errors import ManifestError
 from lipscribe.schema import from_dict, to_dict, within
+from lipscribe.text import read_text
 from lipscribe.units import Seconds
+
+SPLITS = ("train", "dev", "test")
+OTHER_SPLIT_NAMES = {
+    "training": "train",
+    "validation": "dev",
+    "valid": "dev",
+    "val": "dev",
+    "development": "dev",
+    "testing": "test",
+}
 
 
 @dataclass(frozen=True)
@@ -58,13 +69,22 @@ class Clip:
             )
         if not self.text.strip():
             faults.append("the text is empty, wanted what is said")
-        if not re.fullmatch(r"[\w-]+", self.split):  # it becomes part of file names
-            faults.append(f"the split is {self.split!r}, wanted a name such as train, dev or test")
+        faults += split_faults(self.split)
         if self.words and [word.text for word in self.words] != self.text.split():
             faults.append(f"the word times are of {' '.join(w.text for w in self.words)!r}, the text is {self.text!r}")
         if any(after.start < before.start for before, after in pairwise(self.words)):
             faults.append("the word times run backwards")
         return faults
+
+
+def split_faults(split: str) -> list[str]:
+    """What is wrong with the name of a split: names of ours under other names would be looked for in vain."""
+    if not re.fullmatch(r"[\w-]+", split):  # it becomes part of file names
+        return [f"the split is {split!r}, wanted a name such as train, dev or test"]
+    meant = OTHER_SPLIT_NAMES.get(split.lower(), split.lower())
+    if meant in SPLITS and split != meant:
+        return [f"the split is {split!r}, wanted {meant!r}, as it is called here"]
+    return []
 
 
 def _is_file_name(text: str) -> bool:
@@ -87,7 +107,7 @@ def load_manifest(path: Path | str) -> list[Clip]:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # splitlines() would also split within JSON strings
+        lines = read_text(path).split("\n")  # splitlines() would also split within JSON strings
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path} cannot be read ({error}): give a JSONL manifest such as prepare writes") from None
     clips, faults, seen = [], [], set()

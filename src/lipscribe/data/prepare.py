@@ -5,28 +5,40 @@ A prepared folder holds shards `<split>-000000.tar`, beside each a `.jsonl` with
 """
 
 import functools
+import hashlib
 import json
-import zlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from lipscribe.atomic import write_text
 from lipscribe.data.manifest import Clip, save_manifest
-from lipscribe.data.shards import PREPARE_FILE, Codec, PreparedClip, clip_members, write_members
+from lipscribe.data.shards import (
+    PREPARE_FILE,
+    Codec,
+    Member,
+    PreparedClip,
+    clip_members,
+    read_members,
+    write_members,
+)
 from lipscribe.errors import LipscribeError, ManifestError, NoFaceError
 from lipscribe.faces import FaceDetector, choose_faces, load_face_detector, track_faces
 from lipscribe.faces.landmarks import mouth_width
 from lipscribe.mouth import CropKind, crop_mouth, crop_warnings
 from lipscribe.processes import Processes
+from lipscribe.progress import Progress
+from lipscribe.resumable import resumable
+from lipscribe.schema import to_dict
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds, seconds_to_frame
 from lipscribe.video import Video
 
 CLIPS_PER_SHARD = 50
 WORD_TIME_SLACK: Seconds = 0.1  # how far words may reach past the end of the video: clips may lack a frame or two
+MIN_SHARED = 0.5  # share of a folder's clips that a corpus must have to be the one that the folder was prepared from
 MIN_COVERAGE = 0.9  # share of a clip's frames, or of those with words where their times are known, with the face
 
 
@@ -39,6 +51,7 @@ class ClipStatus:
         reason: Why it was skipped; what is odd about it, if it was kept all the same; else empty.
         coverage: Share of the clip's frames in which the face was found, without a break.
         mouth_width_px: Median width of the mouth in the video's own pixels.
+        inputs: A checksum of the clip's record, and its video's size and time: where they change, it is prepared again.
     """
 
     id: str
@@ -48,9 +61,10 @@ class ClipStatus:
     num_frames: int = 0
     coverage: float = 0.0
     mouth_width_px: float = 0.0
+    inputs: str = ""
 
 
-Outcome = tuple[list[tuple[str, bytes]], ClipStatus]  # the members of a shard, and what became of the clip
+Outcome = tuple[list[Member], ClipStatus]  # the members of a shard, and what became of the clip
 
 
 def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip, ClipStatus]:
@@ -129,8 +143,12 @@ def prepare(
     codec: Codec = "lossless",
     workers: int | None = None,
     crop: CropKind = "lipscribe",
+    progress: Progress | None = None,
 ) -> list[ClipStatus]:
-    """Prepares a corpus; what an earlier, interrupted call has finished is not done again.
+    """Prepares a corpus; what an earlier call has finished is not done again, unless its inputs have changed.
+
+    A clip is prepared again where its record or its video's path, size or time differ from those of the earlier call.
+    A video that is no longer there leaves what was prepared from it.
 
     Args:
         clips: What a corpus reader found.
@@ -138,31 +156,38 @@ def prepare(
         codec: "lossless", or "compact" (grey H.264, about a tenth of the size).
         workers: Processes; None is one a core.
         crop: The kind of crops, that of the models which are to read them (`spec.input.crop`).
+        progress: Told of each clip.
 
     Returns:
         The status of every clip, in the order of the shards.
 
     Raises:
-        ManifestError: The folder holds other clips, another codec or another kind of crops, or cannot be written.
+        ManifestError: The folder holds another corpus, another codec or another kind of crops, or cannot be written.
+        LipscribeError: Another process is writing to it.
     """
     output = Path(output)
-    _claim(output, clips, codec, crop)
-    shards = list(_plan(clips))
+    made_of, older = {"codec": codec, "crop": crop}, {"crop": "lipscribe"}  # the only kind once
+    prepared_before = (output / PREPARE_FILE).exists()
+    shards = dict(_plan(clips))
     statuses: list[ClipStatus] = []
-    with tqdm(total=len(clips), desc="prepare", unit="clip", disable=None) as bar, Processes(workers) as pool:
-        for name, members in shards:
-            shard, done = output / f"{name}.tar", output / f"{name}.jsonl"
-            if shard.exists() and done.exists():
-                bar.update(len(members))
-            else:
-                work = functools.partial(_work, codec=codec, crop=crop)
-                _prepare_shard(shard, done, members, work, pool, bar)
-            statuses += [ClipStatus(**json.loads(line)) for line in done.read_text(encoding="utf-8").splitlines()]
-    kept = {status.id for status in statuses if status.status == "ok"}
-    save_manifest(
-        output / "manifest.jsonl", [replace(c, path=str(Path(c.path).resolve())) for c in clips if c.id in kept]
-    )
-    _write_lines(output / "status.jsonl", statuses)
+
+    def finished(status: ClipStatus) -> None:
+        statuses.append(status)
+        if progress is not None:
+            progress("prepare", len(statuses), len(clips))
+
+    with resumable(output, PREPARE_FILE, made_of, older), Processes(workers) as pool:
+        if prepared_before:
+            _check_corpus(output, clips)
+            _remove_other_shards(output, shards)
+        work = functools.partial(_work, codec=codec, crop=crop)
+        for name, members in shards.items():
+            _finish_shard(output / f"{name}.tar", members, work, pool, finished)
+        kept = {status.id for status in statuses if status.status == "ok"}
+        save_manifest(
+            output / "manifest.jsonl", [replace(c, path=str(Path(c.path).resolve())) for c in clips if c.id in kept]
+        )
+        _write_lines(output / "status.jsonl", statuses)
     return statuses
 
 
@@ -173,40 +198,86 @@ def _plan(clips: list[Clip]) -> Iterator[tuple[str, list[Clip]]]:
             yield f"{split}-{number:06d}", members[first : first + CLIPS_PER_SHARD]
 
 
-def _claim(output: Path, clips: list[Clip], codec: Codec, crop: CropKind) -> None:
-    """Marks the folder with what goes into it, and refuses to mix two preparations."""
-    ids = "\n".join(f"{clip.split} {clip.id} {clip.text}" for clip in clips)
-    wanted = {"codec": codec, "clips": len(clips), "checksum": zlib.crc32(ids.encode()), "crop": crop}
-    path = output / PREPARE_FILE
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            found = {"crop": "lipscribe"} | json.loads(path.read_text(encoding="utf-8"))  # the only kind once
-            if found != wanted:
-                raise ManifestError(
-                    f"{output} was prepared from {found.get('clips')} clips ({found.get('codec')}, {found['crop']} "
-                    f"crops), now it would be {len(clips)} ({codec}, {crop} crops): give another --output, or delete "
-                    "the folder"
-                )
-        else:
-            write_text(path, json.dumps(wanted))
-    except (OSError, ValueError, TypeError) as error:
-        raise ManifestError(f"{output} cannot be used ({error}): give another --output") from None
+def _check_corpus(output: Path, clips: list[Clip]) -> None:
+    """A corpus that was mended has most clips of the earlier one; another corpus must not take its place."""
+    earlier = {status.id for done in output.glob("*-*.jsonl") for status in _read_statuses(done)}
+    here = len(earlier & {clip.id for clip in clips})
+    if here < MIN_SHARED * len(earlier):
+        raise ManifestError(
+            f"{output} holds another corpus (of its {len(earlier)} clips, {here} are among these {len(clips)}): "
+            "give another --output, or delete the folder"
+        )
 
 
-def _prepare_shard(
-    path: Path, done: Path, clips: list[Clip], work: Callable[[Clip], Outcome], workers: Processes, bar: tqdm
+def _remove_other_shards(output: Path, shards: dict[str, list[Clip]]) -> None:
+    """Shards whose clips are now in other shards, or in none."""
+    for path in output.iterdir():
+        if re.fullmatch(r"[\w-]+-\d{6}\.(tar|jsonl)", path.name) and path.stem not in shards:
+            path.unlink()
+
+
+def _finish_shard(
+    path: Path,
+    clips: list[Clip],
+    work: Callable[[Clip], Outcome],
+    workers: Processes,
+    finished: Callable[[ClipStatus], None],
 ) -> None:
+    """Writes a shard, with what an earlier call has made of the clips whose inputs are the same."""
+    done = path.with_suffix(".jsonl")
+    inputs = {clip.id: _inputs(clip) for clip in clips}
+    earlier = _read_statuses(done) if path.exists() else []
+    same = {status.id: status for status in earlier if _unchanged(status, inputs.get(status.id))}
+    if [status.id for status in earlier] == [clip.id for clip in clips] and len(same) == len(clips):
+        for status in earlier:
+            finished(status)
+        return
+    ready = _members_of(path, same)
+    done.unlink(missing_ok=True)  # whatever happens from here on, it does not speak of another shard
+    outcomes = workers.outcomes(work, [clip for clip in clips if clip.id not in ready], _crashed)
     statuses: list[ClipStatus] = []
 
-    def members() -> Iterator[tuple[str, bytes]]:
-        for encoded, status in workers.outcomes(work, clips, _crashed):
-            bar.update()
+    def members() -> Iterator[Member]:
+        for clip in clips:
+            if clip.id in ready:
+                encoded, status = ready[clip.id]
+            else:
+                encoded, status = next(outcomes)
+                status = replace(status, inputs=inputs[clip.id])
             statuses.append(status)
+            finished(status)
             yield from encoded
 
     write_members(path, members())
     _write_lines(done, statuses)
+
+
+def _inputs(clip: Clip) -> str:
+    path = Path(clip.path).resolve()
+    record = hashlib.sha256(json.dumps(to_dict(replace(clip, path=str(path)))).encode()).hexdigest()[:16]
+    try:
+        stat = path.stat()
+    except OSError:
+        return f"{record}-"
+    return f"{record}-{stat.st_size}-{stat.st_mtime_ns}"
+
+
+def _unchanged(status: ClipStatus, inputs: str | None) -> bool:
+    """Whether a clip need not be prepared again."""
+    if inputs is None or status.inputs == inputs:
+        return inputs is not None
+    gone = inputs.endswith("-") and status.status == "ok"  # its video was there once
+    return gone and (status.inputs.startswith(inputs) or not status.inputs)  # earlier versions wrote no inputs
+
+
+def _members_of(path: Path, statuses: dict[str, ClipStatus]) -> dict[str, Outcome]:
+    """What a shard holds of these clips; those that were skipped are nothing."""
+    ready: dict[str, Outcome] = {clip_id: ([], s) for clip_id, s in statuses.items() if s.status != "ok"}
+    try:
+        ready |= {clip.id: (members, statuses[clip.id]) for clip, members in read_members(path) if clip.id in statuses}
+    except ManifestError:  # missing or damaged: it is made again
+        return {}
+    return ready
 
 
 def _work(clip: Clip, codec: Codec, crop: CropKind) -> Outcome:
@@ -223,3 +294,11 @@ def _crashed(clip: Clip) -> Outcome:
 
 def _write_lines(path: Path, statuses: list[ClipStatus]) -> None:
     write_text(path, "".join(json.dumps(asdict(status)) + "\n" for status in statuses))
+
+
+def _read_statuses(path: Path) -> list[ClipStatus]:
+    """The statuses of a shard's clips; none where the file is missing or damaged."""
+    try:
+        return [ClipStatus(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError, TypeError):
+        return []

@@ -1,8 +1,9 @@
 """Prepared clips in shards: tar files in the WebDataset layout, read from front to end.
 
-A clip is two neighbouring members: `<id>.json` (its manifest record) and its crops, either `<id>.crops.npz` (lossless)
-or `<id>.crops.mp4` (grey H.264, about a tenth of the size). Writing and reading use the standard library's tarfile, so
-that a bare GPU box needs nothing more; the `webdataset` package reads the same files.
+A clip is two neighbouring members: `<key>.json` (its manifest record) and its crops, either `<key>.crops.npz`
+(lossless) or `<key>.crops.mp4` (grey H.264, about a tenth of the size). The key is the clip's id, with the dots of its
+last part written as %2E: WebDataset ends a key at the first dot there. Writing and reading use the standard library's
+tarfile, so that a bare GPU box needs nothing more; the `webdataset` package reads the same files.
 """
 
 import io
@@ -32,6 +33,9 @@ PREPARE_FILE = "prepare.json"  # in a prepared folder: what it was made of, and 
 COMPACT_CRF = 15  # H.264 quality; measured not to change what is read (docs/results.md)
 
 
+Member = tuple[str, bytes]  # name and content of a file in a shard
+
+
 @dataclass(frozen=True)
 class PreparedClip:
     """A clip and its mouth crops (T, 96, 96) uint8 at the rate of the model."""
@@ -45,14 +49,23 @@ def write_shard(path: Path | str, clips: Iterable[PreparedClip], codec: Codec = 
     write_members(path, (member for clip in clips for member in clip_members(clip, codec)))
 
 
-def clip_members(prepared: PreparedClip, codec: Codec) -> list[tuple[str, bytes]]:
+def clip_members(prepared: PreparedClip, codec: Codec) -> list[Member]:
     """Name and content of the files that hold one clip in a shard."""
-    encode, suffix = (_to_npz, "crops.npz") if codec == "lossless" else (_to_mp4, "crops.mp4")
-    record = json.dumps(to_dict(prepared.clip)).encode()
-    return [(f"{prepared.clip.id}.json", record), (f"{prepared.clip.id}.{suffix}", encode(prepared.crops))]
+    encode, suffix = (_to_npz, ".crops.npz") if codec == "lossless" else (_to_mp4, ".crops.mp4")
+    return _members(prepared.clip, suffix, encode(prepared.crops))
 
 
-def write_members(path: Path | str, members: Iterable[tuple[str, bytes]]) -> None:
+def _members(clip: Clip, suffix: str, content: bytes) -> list[Member]:
+    key = _key(clip.id)
+    return [(f"{key}.json", json.dumps(to_dict(clip)).encode()), (key + suffix, content)]
+
+
+def _key(clip_id: str) -> str:
+    folder, slash, name = clip_id.rpartition("/")
+    return folder + slash + name.replace("%", "%25").replace(".", "%2E")
+
+
+def write_members(path: Path | str, members: Iterable[Member]) -> None:
     """Writes a shard of clips that are encoded already (see `clip_members`), complete or not at all."""
     with writing(path) as file, tarfile.open(fileobj=file, mode="w") as tar:
         for name, content in members:
@@ -68,20 +81,43 @@ def read_shard(path: Path | str) -> Iterator[PreparedClip]:
         ManifestError: It is missing, cut off or no shard.
         MissingExtraError: It holds video, and neither av nor cv2 is installed.
     """
-    decoders = {".crops.npz": _from_npz, ".crops.mp4": _from_mp4}
     try:
-        _check_end(Path(path))
-        with tarfile.open(path, "r|") as tar:
-            members = ((member.name, tar.extractfile(member).read()) for member in tar if member.isfile())
-            for name, record in members:
-                clip = from_dict(Clip, json.loads(record), f"{path}: {name}", ManifestError)
-                name, content = next(members, ("", b""))
-                suffix = name.removeprefix(clip.id)
-                if suffix not in decoders:
-                    raise ValueError(f"after {clip.id}.json stands {name or 'nothing'}, wanted its crops")
-                yield PreparedClip(clip, decoders[suffix](content))
+        for clip, suffix, content in _read_encoded(Path(path)):
+            yield PreparedClip(clip, _DECODERS[suffix](content))
     except _DAMAGE as error:
-        raise ManifestError(f"shard {path} cannot be read ({error}): prepare it again") from None
+        raise _damaged(path, error) from None
+
+
+def read_members(path: Path | str) -> Iterator[tuple[Clip, list[Member]]]:
+    """Reads the clips of a shard without decoding their crops, for another shard (see `write_members`).
+
+    Raises:
+        ManifestError: It is missing, cut off or no shard.
+    """
+    try:
+        for clip, suffix, content in _read_encoded(Path(path)):
+            yield clip, _members(clip, suffix, content)
+    except _DAMAGE as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path | str, error: Exception) -> ManifestError:
+    return ManifestError(f"shard {path} cannot be read ({error}): prepare it again")
+
+
+def _read_encoded(path: Path) -> Iterator[tuple[Clip, str, bytes]]:
+    """Record, suffix and encoded crops of each clip; raises what is in `_DAMAGE`."""
+    _check_end(path)
+    with tarfile.open(path, "r|") as tar:
+        members = ((member.name, tar.extractfile(member).read()) for member in tar if member.isfile())
+        for name, record in members:
+            clip = from_dict(Clip, json.loads(record), f"{path}: {name}", ManifestError)
+            name, content = next(members, ("", b""))
+            # Shards of earlier versions have the id itself for a key.
+            suffixes = [suffix for suffix in _DECODERS if name in (_key(clip.id) + suffix, clip.id + suffix)]
+            if not suffixes:
+                raise ValueError(f"after the record of {clip.id} stands {name or 'nothing'}, wanted its crops")
+            yield clip, suffixes[0], content
 
 
 def _check_end(path: Path) -> None:
@@ -186,3 +222,6 @@ def _from_mp4_by_cv2(content: bytes) -> np.ndarray:
             frames.append(read[1][..., 0])
         capture.release()
     return np.stack(frames)
+
+
+_DECODERS = {".crops.npz": _from_npz, ".crops.mp4": _from_mp4}

@@ -35,7 +35,8 @@ def load_grammar(source: Path | str) -> Grammar:
 def load_phrases(path: Path | str) -> Grammar:
     """Reads a phrase list: a phrase a line, after which `: 3` may say that it is 3 times as likely as one without.
 
-    A clip says one of the phrases, or nothing, which has weight 1 as well.
+    A clip says one of the phrases, or nothing, which has weight 1 as well. A colon between two digits belongs to the
+    phrase: "meet at 10:30" is a time, `meet at 10 : 30` has a weight.
 
     Raises:
         ConfigError: There is no such file, or it has faults; all are listed, each with its line.
@@ -43,7 +44,9 @@ def load_phrases(path: Path | str) -> Grammar:
     phrases: dict[str, float] = {}
     faults = []
     for number, line in _read(path, "give a file with a phrase a line"):
-        text, _, weight = line.rpartition(":") if ":" in line else (line, "", "1")
+        text, colon, weight = line.rpartition(":")
+        if not colon or (text[-1:].isdigit() and weight[:1].isdigit()):  # "meet at 10:30" is all phrase
+            text, weight = line, "1"
         phrase = normalise(text)
         try:
             value = float(weight)

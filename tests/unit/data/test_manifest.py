@@ -114,3 +114,22 @@ def test_a_file_that_is_no_manifest(tmp_path: Path, content: bytes, message: str
 def test_no_file(tmp_path: Path, name: str):
     with pytest.raises(ManifestError, match="cannot be read"):
         load_manifest(tmp_path / name)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_manifest(tmp_path: Path):
+    save_manifest(tmp_path / "m.jsonl", [CLIP])
+    text = (tmp_path / "m.jsonl").read_bytes().replace(b"\n", b"\r\n")  # as Windows programs save it
+    (tmp_path / "m.jsonl").write_bytes(b"\xef\xbb\xbf" + text)
+    assert load_manifest(tmp_path / "m.jsonl") == [CLIP]
+
+
+@pytest.mark.parametrize(("split", "wanted"), [("validation", "dev"), ("Valid", "dev"), ("TRAIN", "train")])
+def test_a_split_under_another_name_is_refused_with_ours(tmp_path: Path, split: str, wanted: str):
+    path = write_lines(tmp_path / "m.jsonl", {"id": "a", "path": "a.mp4", "text": "bin", "split": split})
+    with pytest.raises(ManifestError, match=f"line 1: 1 fault: the split is '{split}', wanted '{wanted}', as it"):
+        load_manifest(path)
+
+
+@pytest.mark.parametrize("split", ["train", "dev", "test", "train-clean", "seen_speakers"])
+def test_other_splits_are_the_users_choice(split: str):
+    assert Clip("a", "a.mp4", "bin", split=split).faults() == []

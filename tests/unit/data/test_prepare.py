@@ -20,9 +20,10 @@ import lipscribe.data.prepare
 from lipscribe.data.manifest import Clip, WordTime, load_manifest
 from lipscribe.data.prepare import ClipStatus, prepare, prepare_clip
 from lipscribe.data.shards import PreparedClip, clip_members, read_shard
-from lipscribe.errors import ManifestError, NoFaceError
+from lipscribe.errors import LipscribeError, ManifestError, NoFaceError
 from lipscribe.faces import FaceTrack
 from lipscribe.faces.landmarks import NUM_LANDMARKS
+from lipscribe.resumable import locked
 
 HERE = Path(__file__).parent
 
@@ -180,16 +181,104 @@ def test_a_folder_holds_one_preparation(tmp_path: Path):
     clips, output = clips_in(tmp_path / "in", 1), tmp_path / "out"
     prepare(clips, output, workers=1)
     with pytest.raises(
-        ManifestError,
-        match=r"from 2 clips \(lossless, lipscribe crops\), now it would be 2 \(compact, lipscribe crops\): give an",
+        ManifestError, match=r"with other options \(codec lossless, now compact\): give another --output"
     ):
         prepare(clips, output, "compact")
-    with pytest.raises(ManifestError, match=r"from 2 clips \(lossless, lipscribe crops\), now it would be 1 "):
-        prepare(clips[:1], output)
-    with pytest.raises(ManifestError, match="give another --output, or delete the folder"):
-        prepare([replace(clips[0], text="other"), clips[1]], output)
-    with pytest.raises(ManifestError, match=r"now it would be 2 \(lossless, auto-avsr crops\)"):
+    with pytest.raises(ManifestError, match=r"\(crop lipscribe, now auto-avsr\)"):
         prepare(clips, output, crop="auto-avsr")
+    with pytest.raises(ManifestError, match=r"another corpus \(of its 2 clips, 0 are among these 1\): give another"):
+        prepare([replace(clips[0], id="other")], output)
+    assert [prepared.clip.id for prepared in read_shard(output / "train-000000.tar")] == ["c0"]
+
+
+@pytest.fixture
+def mendable(tmp_path: Path) -> tuple[Path, list[Clip]]:
+    """A corpus of files that are there, but for that of c4, and the folder it is prepared into."""
+    clips = [replace(clip, path=str(tmp_path / "in" / clip.id / "fine")) for clip in clips_in(tmp_path / "in")]
+    for clip in clips:
+        Path(clip.path).parent.mkdir()
+        if clip.id != "c4":
+            Path(clip.path).write_text(clip.id)
+    return tmp_path / "out", clips
+
+
+def redone(clips: list[Clip], output: Path) -> list[str]:
+    """Prepares the clips, and says which were worked on."""
+    prepare(clips, output, workers=1)
+    return sorted(line for clip in {Path(clip.path).parent for clip in clips} for line in worked(clip))
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_what_was_mended_is_done_again_and_nothing_else(mendable: tuple[Path, list[Clip]], tmp_path: Path):
+    output, clips = mendable
+    assert redone(clips, output) == ["c0", "c1", "c2", "c3", "c4", "d0"]
+    assert redone(clips, output) == []
+
+    Path(clips[4].path).write_text("a missing file was supplied")
+    assert redone(clips, output) == ["c4"]
+    Path(clips[1].path).write_text("a file was replaced")
+    assert redone(clips, output) == ["c1"]
+    clips[0] = replace(clips[0], words=(WordTime("one", 0.5, 1.0),))
+    assert redone(clips, output) == ["c0"]
+    clips[2] = replace(clips[2], text="two " * 3)
+    assert redone(clips, output) == ["c2"]
+    elsewhere = tmp_path / "in" / "elsewhere" / "fine"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text("c3")
+    clips[3] = replace(clips[3], path=str(elsewhere))
+    assert redone(clips, output) == ["c3"]
+    stored = {p.clip.id: p.clip for tar in output.glob("*.tar") for p in read_shard(tar)}
+    assert stored == {clip.id: clip for clip in clips}
+    assert prepare(clips, tmp_path / "straight", workers=1) == prepare(clips, output, workers=1)
+    assert contents(output) == contents(tmp_path / "straight")
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_reason_that_no_longer_holds_is_not_repeated(mendable: tuple[Path, list[Clip]], tmp_path: Path):
+    output, clips = mendable
+    bad = [replace(clip, path=str(Path(clip.path).with_name("skip"))) if clip.id == "c1" else clip for clip in clips]
+    assert [s.reason for s in prepare(bad, output, workers=1) if s.id == "c1"] == ["no face"]
+    assert [s.reason for s in prepare(clips, output, workers=1) if s.id == "c1"] == [""]
+    assert "c1" in {p.clip.id for p in read_shard(output / "train-000000.tar")}
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_clips_that_come_go_or_change_their_split(mendable: tuple[Path, list[Clip]], tmp_path: Path):
+    output, clips = mendable
+    prepare(clips, output, workers=1)
+    moved = [clips[1], clips[2], replace(clips[3], split="test"), clips[5]]  # c0 and c4 go
+    prepare(moved, output, workers=1)
+    tars = {path.name: [p.clip.id for p in read_shard(path)] for path in output.glob("*.tar")}
+    assert tars == {"train-000000.tar": ["c1", "c2"], "test-000000.tar": ["c3"], "dev-000000.tar": ["d0"]}
+    assert not (output / "train-000001.jsonl").exists()
+    assert [clip.id for clip in load_manifest(output / "manifest.jsonl")] == ["c1", "c2", "c3", "d0"]
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_videos_that_are_out_of_reach_leave_what_was_prepared(mendable: tuple[Path, list[Clip]]):
+    output, clips = mendable
+    redone(clips, output)
+    for clip in clips[:3]:
+        Path(clip.path).unlink()
+    clips[3] = replace(clips[3], text="new")
+    assert redone(clips, output) == ["c3"]
+    clips[0] = replace(clips[0], text="other")  # which cannot be kept
+    assert redone(clips, output) == ["c0"]
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_two_processes_do_not_prepare_into_one_folder(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    with locked(tmp_path / "out"), pytest.raises(LipscribeError, match=r"another process is writing to .*out: wait"):
+        prepare(clips_in(tmp_path / "in"), tmp_path / "out")
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_each_clip_is_reported(tmp_path: Path):
+    steps: list[tuple[str, int, int | None]] = []
+    for _ in range(2):
+        prepare(clips_in(tmp_path / "in"), tmp_path / "out", workers=1, progress=lambda *step: steps.append(step))
+    assert steps == [("prepare", done, 6) for done in range(1, 7)] * 2
 
 
 @pytest.mark.usefixtures("small_shards")
@@ -202,7 +291,7 @@ def test_a_folder_says_what_crops_it_holds_and_an_older_one_holds_our_own(tmp_pa
     worked(tmp_path / "in")
     prepare(clips, output, workers=1)
     assert worked(tmp_path / "in") == []
-    with pytest.raises(ManifestError, match="lipscribe crops"):
+    with pytest.raises(ManifestError, match="crop lipscribe, now auto-avsr"):
         prepare(clips, output, crop="auto-avsr")
 
 

@@ -14,6 +14,7 @@ from lipscribe.data.shards import (
     check_crop,
     clip_members,
     find_shards,
+    read_members,
     read_shard,
     write_members,
     write_shard,
@@ -92,6 +93,31 @@ def test_webdataset_reads_our_shards(tmp_path: Path, clips: list[PreparedClip]):
         delta = sample["crops.npz"]["delta"]
         np.testing.assert_array_equal(np.cumsum(delta, axis=0, dtype=np.uint8), clip.crops)
     gc.collect()
+
+
+# See above.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ids_with_dots_are_clips_of_their_own_to_both_readers(tmp_path: Path, toy_clip: DrawClip):
+    webdataset = pytest.importorskip("webdataset", reason="needs webdataset, the oracle of the layout")
+    ids = ["talk.v1", "talk.v2", ".hidden", "s.1/a%2E.b", "s.1/a..b", "s1/plain", "ends."]
+    write_shard(tmp_path / "a.tar", [toy_clip(clip_id, seed=n) for n, clip_id in enumerate(ids)])
+    assert [prepared.clip.id for prepared in read_shard(tmp_path / "a.tar")] == ids
+    samples = list(webdataset.WebDataset(str(tmp_path / "a.tar"), shardshuffle=False).decode())
+    assert [sample["json"]["id"] for sample in samples] == ids
+    assert all("delta" in sample["crops.npz"] for sample in samples)
+    assert samples[5]["__key__"] == "s1/plain"
+    gc.collect()
+
+
+def test_shards_of_earlier_versions_with_dots_in_their_ids_are_read(tmp_path: Path, toy_clip: DrawClip):
+    prepared = toy_clip("talk.v1")
+    record, (_, crops) = clip_members(prepared, "lossless")
+    write_members(tmp_path / "a.tar", [("talk.v1.json", record[1]), ("talk.v1.crops.npz", crops)])
+    (found,) = read_shard(tmp_path / "a.tar")
+    assert found.clip == prepared.clip
+    np.testing.assert_array_equal(found.crops, prepared.crops)
+    (members,) = (members for _, members in read_members(tmp_path / "a.tar"))
+    assert members == clip_members(prepared, "lossless")  # under the names of today
 
 
 def test_a_shard_that_fails_in_the_middle_is_not_there(tmp_path: Path, clips: list[PreparedClip]):

@@ -118,6 +118,15 @@ def test_a_phrase_or_nothing(tmp_path):
     np.testing.assert_allclose(np.exp(weights), [1, 1, 2.5])
 
 
+def test_a_time_of_day_is_no_weight(tmp_path):
+    lines = ["meet at 10:30", "meet at 11 : 30", "meet at 12:45 : 2", "nine:3", "from 7:15pm"]
+    grammar = load_phrases(write(tmp_path, "\n".join(lines)))
+    wanted = {"", "meet at 10 30", "meet at 11", "meet at 12 45", "nine", "from 7 15pm"}
+    assert language(grammar, 5) == wanted
+    weights = sorted(weight for _, weight in grammar.graph.ends)
+    np.testing.assert_allclose(np.exp(weights), [1, 1, 2, 3, 30])
+
+
 def test_a_phrase_that_begins_another_keeps_its_own_weight(tmp_path, random_log_probs, enumerate_paths):
     tokenizer = CharacterTokenizer("ab ")
     grammar = load_phrases(write(tmp_path, "a : 0.2\na b : 3\nb a"))

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lipscribe.atomic import write_text
-from lipscribe.data.manifest import Clip, WordTime
+from lipscribe.data.manifest import Clip, WordTime, split_faults
 from lipscribe.errors import ManifestError
+from lipscribe.text import read_text
 from lipscribe.units import Seconds
 
 SLOTS: tuple[tuple[str, ...], ...] = (
@@ -83,7 +84,7 @@ def read_align(path: Path | str) -> tuple[WordTime, ...]:
     words: list[WordTime] = []
     before: Seconds = 0.0
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path} cannot be read ({error})") from None
     for number, line in enumerate(lines, 1):
@@ -190,11 +191,13 @@ def _load_splits(root: Path) -> dict[str, str] | None:
     if not path.exists():
         return None
     try:
-        lists = json.loads(path.read_text(encoding="utf-8"))
+        lists = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise ManifestError(f"{path} cannot be read ({error})") from None
     if not isinstance(lists, dict) or not all(isinstance(names, list) for names in lists.values()):
         raise ManifestError(f'{path} is damaged, wanted {{"train": [names], "dev": [names]}}')
+    if faults := [fault for split in lists for fault in split_faults(split)]:
+        raise ManifestError(f"{path}: {'; '.join(faults)}")
     splits: dict[str, str] = {}
     for split, names in lists.items():
         for name in names:

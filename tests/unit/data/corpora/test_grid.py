@@ -46,6 +46,8 @@ def align_file(tmp_path: Path, text: str) -> Path:
 
 def test_times_are_thousandths_of_a_video_frame_and_silence_is_no_word(tmp_path: Path):
     assert read_align(align_file(tmp_path, ALIGN)) == WORDS
+    (tmp_path / "bom.align").write_bytes(b"\xef\xbb\xbf" + ALIGN.encode())
+    assert read_align(tmp_path / "bom.align") == WORDS
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,8 @@ def test_each_file_left_out_has_its_reason_and_stops_no_other(tmp_path: Path):
 
 def test_splits_of_the_file(tmp_path: Path):
     corpus(tmp_path, "s3/bbaf2n.mpg", "s4/bbaf2n.mpg", "s3/lrwhzs.mpg", "s3/lrwhzp.mpg")
-    (tmp_path / "splits.json").write_text('{"train": ["bbaf2n"], "dev": ["s4/bbaf2n", "lrwhzs"]}')
+    text = '{"train": ["bbaf2n"], "dev": ["s4/bbaf2n", "lrwhzs"]}'
+    (tmp_path / "splits.json").write_text(text, encoding="utf-8-sig")  # with a byte order mark
     clips, skipped = prepare_grid(tmp_path)
     found = {clip.id: clip.split for clip in clips}
     assert found == {"s3/bbaf2n": "train", "s4/bbaf2n": "dev", "s3/lrwhzs": "dev"}
@@ -211,6 +214,10 @@ def test_splits_of_the_file(tmp_path: Path):
     ("text", "message"),
     [
         ("{", "splits.json cannot be read"),
+        (
+            '{"train": [], "validation": []}',
+            "splits.json: the split is 'validation', wanted 'dev', as it is",
+        ),
         ('["bbaf2n"]', "is damaged, wanted "),
         ('{"train": "bbaf2n"}', "is damaged, wanted "),
         ('{"train": ["bbaf2n"], "dev": ["bbaf2n"]}', "bbaf2n is in train and in dev, wanted in one only"),
