@@ -70,6 +70,8 @@ class ModelSpec:
         ctc: Whether there is a CTC head.
         decoder: The attention decoder, None where there is none.
         temperatures: Of word probabilities, by search method, 1 where missing; `lipscribe calibrate` fits them.
+        surprise_limit: Nats a frame, beyond which what was read does not look like what the model knows (see
+            `search/familiarity.py`); None where it was never fitted. Training fits it on dev, as `calibrate` does.
         format_version: Of the folder it was read from.
         flip_average: Read each clip mirrored as well and average: a face is nearly symmetric, and two views err less.
         shift_average: Read each clip so many pixels higher and lower as well, and average; 0 is off.
@@ -87,6 +89,7 @@ class ModelSpec:
     flip_average: bool = False
     shift_average: int = within(0, 0, 44)
     temperatures: dict[str, float] = dataclasses.field(default_factory=dict)
+    surprise_limit: float | None = None
     card: Card = Card()
     format_version: int = within(FORMAT_VERSION, 1, FORMAT_VERSION)
 
@@ -97,6 +100,8 @@ class ModelSpec:
             for method, value in self.temperatures.items()
             if not 0 < value < math.inf
         ]
+        if self.surprise_limit is not None and not 0 < self.surprise_limit < math.inf:
+            faults.append(f"surprise_limit is {self.surprise_limit}, wanted a number above 0, or null")
         if self.shift_average > (room := (96 - self.input.height) // 2):  # a crop is 96 high
             faults.append(f"shift_average is {self.shift_average}, but an input {self.input.height} high leaves {room}")
         if self.grammar and self.slot_names and len(self.slot_names) != len(self.grammar):

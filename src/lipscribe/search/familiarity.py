@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from lipscribe.search.hypothesis import Span
+from lipscribe.search.hypothesis import Hypothesis, WordSpan
 from lipscribe.tokenizer import BLANK
 from lipscribe.units import Seconds
 
@@ -23,13 +23,12 @@ MIN_CLIPS = 10  # with fewer, chance decides
 MOST = 20.0  # nats that one frame counts at most: a token of probability 0 would outweigh all others
 
 
-def frame_surprise(log_probs: np.ndarray, tokens: Sequence[int], spans: Sequence[Span]) -> np.ndarray:
+def frame_surprise(log_probs: np.ndarray, hypothesis: Hypothesis) -> np.ndarray:
     """How far each frame is from what the network says where it is sure, and from what was read.
 
     Args:
         log_probs: (T, V) float, log-softmaxed, blank = 0.
-        tokens: What was read, ids of 1 to V - 1.
-        spans: The frames of each; all others are taken for blank.
+        hypothesis: What was read: outside the frames of its tokens, nothing (blank).
 
     Returns:
         (T,) float32, at least 0.
@@ -37,17 +36,24 @@ def frame_surprise(log_probs: np.ndarray, tokens: Sequence[int], spans: Sequence
     log_probs = np.asarray(log_probs, np.float64)
     entropy = -(np.exp(log_probs) * np.maximum(log_probs, -1e4)).sum(-1)  # 0 * log 0 is 0
     path = np.full(len(log_probs), BLANK)
-    for token, span in zip(tokens, spans, strict=True):
+    for token, span in zip(hypothesis.tokens, hypothesis.spans, strict=True):
         path[span.start : span.end] = token
     missed = log_probs.max(-1, initial=-np.inf) - log_probs[np.arange(len(path)), path]
     return (entropy + np.minimum(missed, MOST)).astype(np.float32)
+
+
+def spoken_surprise(surprise: np.ndarray, words: Sequence[WordSpan]) -> float | None:
+    """The mean of (T,) `frame_surprise` from the first word of some to the last; None without a word."""
+    if not words:
+        return None
+    return float(surprise[words[0].start : max(words[-1].end, words[0].start + 1)].mean())
 
 
 def familiarity(surprise: float, limit: float) -> float:
     """0 (like nothing that the model knows) to 1; `FAMILIAR`, a half, at the limit.
 
     Args:
-        surprise: The mean over the frames of what was read, from its first word to its last.
+        surprise: See `spoken_surprise`.
         limit: The model's own (see `fit_limit`), above 0.
     """
     return float(1 / (1 + (max(surprise, 0.0) / limit) ** STEEPNESS))
@@ -57,8 +63,8 @@ def fit_limit(surprises: Sequence[float]) -> float | None:
     """The surprise beyond which a clip is not familiar.
 
     Args:
-        surprises: The mean surprise of each of some clips that are like what the model should know, and that it was not
-            trained on.
+        surprises: The `spoken_surprise` of each of some clips that are like what the model should know, and that it was
+            not trained on.
 
     Returns:
         None where there are fewer than `MIN_CLIPS`.

@@ -159,7 +159,8 @@ def _train(
         if fabric.is_global_zero:
             log_row(output, epoch + 1, metrics)
             say(f"epoch {epoch + 1:3d}  " + "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
-            scored = replace(spec, card=with_scores(spec.card, metrics))
+            limit = metrics.get("surprise_limit")
+            scored = replace(spec, card=with_scores(spec.card, metrics), surprise_limit=limit)
             save_checkpoint(output / "last", scored, average.module.state_dict())
             if metrics.get("dev_wer", math.inf) < best:
                 best = metrics["dev_wer"]

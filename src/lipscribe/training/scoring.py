@@ -12,7 +12,8 @@ from lipscribe.metrics import wer
 from lipscribe.models.reader import LipReader
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
-from lipscribe.search import Capabilities, Grammar, SearchOptions, resolve, search
+from lipscribe.search import Capabilities, Grammar, Hypothesis, SearchOptions, resolve, search
+from lipscribe.search.familiarity import fit_limit, frame_surprise, spoken_surprise
 from lipscribe.training.losses import attention_loss, ctc_loss
 
 BEAM_SIZE = 4  # of a decoder: a look at the dev split is to take little of the time that training takes
@@ -25,7 +26,7 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
     Returns:
         `dev_ctc` and `dev_attention`, the losses of what the model has; `dev_greedy_wer` by CTC's best path alone;
         `dev_wer` by the search that is the model's own (see `resolve`), which without grammar and decoder is here
-        the same as greedy. Rates are 0 to 1 and more.
+        the same as greedy. Rates are 0 to 1 and more. `surprise_limit` of a CTC head, where there are clips enough.
     """
     model.eval()
     tokenizer = spec.tokenizer
@@ -35,7 +36,8 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
     methods = {"dev_greedy_wer": resolve(able, SearchOptions("greedy"))} if spec.ctc else {}
     if spec.decoder or grammar:
         methods["dev_wer"] = resolve(able, SearchOptions(beam_size=BEAM_SIZE))
-    references, hypotheses, losses = [], defaultdict(list), defaultdict(list)
+    references, hypotheses, losses, surprises = [], defaultdict(list), defaultdict(list), []
+    main = list(methods)[-1]
     for batch in batches:
         batch = batch.to(fabric.device)
         with fabric.autocast():
@@ -49,10 +51,20 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
         for name, options in methods.items():
             found = search(log_probs, batch.video_lengths.cpu(), tokenizer, options, scorers)
             hypotheses[name] += [nbest[0].text for nbest in found]
+            if log_probs is not None and name == main:
+                surprises += _surprises(log_probs, batch.video_lengths, [nbest[0] for nbest in found])
     scores = {name: sum(values) / len(values) for name, values in losses.items()}
     scores |= {name: wer(references, texts) for name, texts in hypotheses.items()}
     scores.setdefault("dev_wer", scores.get("dev_greedy_wer"))
-    return scores
+    limit = fit_limit(surprises)
+    return scores | ({"surprise_limit": limit} if limit is not None else {})
+
+
+def _surprises(log_probs: Tensor, lengths: Tensor, found: list[Hypothesis]) -> list[float]:
+    """Of each clip in which a word was read."""
+    clips = zip(log_probs.float().numpy(), lengths.tolist(), found, strict=True)
+    each = (spoken_surprise(frame_surprise(rows[:length], one), one.words) for rows, length, one in clips)
+    return [surprise for surprise in each if surprise is not None]
 
 
 def _outputs(

@@ -58,6 +58,7 @@ def test_round_trip(tmp_path: Path):
             "tokenizer.kind is 'syllables', wanted one of characters, words",
         ),
         ({"tokenizer": {"kind": "words", "words": []}}, "tokenizer: words holds nothing"),
+        ({"surprise_limit": 0}, "surprise_limit is 0.*, wanted a number above 0, or null"),
         ({"slot_names": ["first"]}, "slot_names has 1 names, wanted one for each of the 2 slots"),
         ({"frontend": {"stem_frames": 4}}, "frontend: stem_frames is 4, wanted an odd number"),
         (

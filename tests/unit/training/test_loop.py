@@ -13,7 +13,7 @@ import torch
 
 from lipscribe.data.shards import read_shard, write_shard
 from lipscribe.errors import CheckpointError, ConfigError, LipscribeError, ManifestError
-from lipscribe.models.spec import Card
+from lipscribe.models.spec import Card, load_spec
 from lipscribe.resumable import LOCK_FILE, locked
 from lipscribe.training import loop
 from lipscribe.training.checks import load_data
@@ -183,6 +183,18 @@ def test_steps_and_metrics_are_reported_and_nothing_is_printed(
     assert steps == [(f"epoch {epoch}/2", done, 3) for epoch in (1, 2) for done in range(4)]
     assert [line[:9] for line in said] == ["epoch   1", "epoch   2"]
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_limit_of_surprise_is_kept_with_the_weights_that_it_was_fitted_for(
+    toy_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    limits = iter([0.4, 0.3])
+    scored = loop.dev_scores
+    planted = {"dev_wer": 0.5}
+    monkeypatch.setattr(loop, "dev_scores", lambda *args: scored(*args) | planted | {"surprise_limit": next(limits)})
+    train(toy_config(tmp_path / "run"))
+    assert load_spec(tmp_path / "run" / "last").surprise_limit == 0.3
+    assert load_spec(tmp_path / "run" / "best").surprise_limit == 0.4
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_spoils_nothing(

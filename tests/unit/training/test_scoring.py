@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from lightning.fabric import Fabric
@@ -12,6 +13,7 @@ from lipscribe.data.dataset import Batch, ShardDataset
 from lipscribe.models.builders import build_reader
 from lipscribe.models.decoder_specs import AttentionDecoderSpec
 from lipscribe.models.spec import ModelSpec
+from lipscribe.search.familiarity import QUANTILE, SLACK
 from lipscribe.tokenizer import WordTokenizer
 from lipscribe.training.losses import ctc_loss
 from lipscribe.training.scoring import dev_scores
@@ -82,3 +84,18 @@ def test_a_decoder_reads_where_there_is_one(dev_batches: list[Batch], toy_spec: 
     cost = float(torch.tensor([0.0, 9.0, 0.0, 0.0]).logsumexp(0))
     assert scores["dev_attention"] == pytest.approx(cost - 9 * reds / (reds + others), rel=1e-3)
     assert scores["dev_wer"] > 0
+
+
+def test_the_surprise_of_what_is_read_on_dev_is_the_model_s_own_limit(
+    dev_batches: list[Batch], toy_spec: ModelSpec, fabric: Fabric
+):
+    assert "surprise_limit" not in dev_scores(
+        PlantedReader(), dev_batches, toy_spec, fabric
+    )  # of three clips with words
+    limit = dev_scores(PlantedReader(), dev_batches * 4, toy_spec, fabric)["surprise_limit"]
+    with torch.no_grad():
+        log_probs = PlantedReader().eval()(dev_batches[0].video, dev_batches[0].video_lengths)
+    entropy = -(log_probs.exp() * log_probs).sum(-1)
+    ends = [2 * len(text.split()) - 1 for text in READ]  # frames up to the last word's
+    surprises = [float(row[:end].mean()) for row, end in zip(entropy, ends, strict=True) if end > 0]
+    assert limit == pytest.approx(SLACK * np.quantile(surprises * 4, QUANTILE), rel=0.01)
