@@ -61,8 +61,9 @@ def transcribe(
     """Reads the words from a video, by the picture alone.
 
     Args:
-        source: A video file or a `Video`; frames (T, H, W, 3) uint8 RGB, also one by one; or mouth crops (T, 96, 96)
-            uint8 of the model's kind (`crop_mouth`).
+        source: A video file, its address (`https://...`), or a `Video`, of which a stream or a range of time may be
+            chosen; frames (T, H, W, 3) uint8 RGB, also one by one; or mouth crops (T, 96, 96) uint8 of the model's kind
+            (`crop_mouth`). Times count from the file's start, or from the first frame.
         model: A model's name or folder, or a loaded model, which saves loading it again.
         face: Whom to read: "moving" (in each shot the mouth that moves most), "largest", a track's id, or "all".
         options: How to search; None is the model's own search.
@@ -85,12 +86,13 @@ def transcribe(
     passes = Passes(frames, progress)
     tracks = track_faces(passes.read("faces"), found.fps, _detector())
     warnings = list(getattr(frames, "warnings", []))
-    chosen = _choose(source, tracks, face)
+    chosen = _choose(source, frames, tracks, face)
     warnings += orientation_warnings(chosen)
     runs = [run for track in chosen for run in track.runs()]
     warnings += crop_warnings(runs, model.spec.input.crop)
+    begin = getattr(frames, "first_frame", 0)  # of a `Video` that starts within its file
     for run, piece in read_runs(model, passes.read("mouths"), runs, found.search):
-        found.add([piece], run.start, f"face {run.id}" if face == "all" else None)
+        found.add([piece], begin + run.start, f"face {run.id}" if face == "all" else None)
     coverage = float(frames_found(chosen, passes.num_frames).mean())
     if face == "moving" and (others := _left_out(tracks, chosen)):
         warnings.append(f"not read: {others} other face{'s' * (others > 1)}; --face all reads everybody")
@@ -98,7 +100,7 @@ def transcribe(
         warnings.append(
             f"the face was found in {coverage:.0%} of the frames only: words are missing; see lipscribe inspect"
         )
-    transcript = found.transcript(model, frame_to_seconds(passes.num_frames, found.fps))
+    transcript = found.transcript(model, frame_to_seconds(begin + passes.num_frames, found.fps))
     return replace(transcript, source=_name(source), face_coverage=coverage, warnings=tuple(warnings))
 
 
@@ -232,7 +234,7 @@ def _open(source: Source, model_fps: float, fps: float | None) -> Iterable[np.nd
 
 def _name(source: Source) -> str | None:
     if isinstance(source, Video):
-        return str(source.path)
+        return source.info.path
     return str(source) if isinstance(source, str | Path) else None
 
 
@@ -243,13 +245,14 @@ def _detector() -> FaceDetector:
     return _of_thread.detector
 
 
-def _choose(source: Source, tracks: list[FaceTrack], face: str | int) -> list[FaceTrack]:
+def _choose(source: Source, frames: Iterable[np.ndarray], tracks: list[FaceTrack], face: str | int) -> list[FaceTrack]:
     """`choose_faces`, whose error names the source."""
     try:
         return choose_faces(tracks, face)
     except NoFaceError as error:
         name = _name(source)
-        raise NoFaceError(f"{name}: {error}" if name else str(error)) from None
+        why = "; ".join([str(error), *getattr(frames, "warnings", [])])  # damaged pictures show no face
+        raise NoFaceError(f"{name}: {why}" if name else why) from None
 
 
 def _left_out(tracks: list[FaceTrack], chosen: list[FaceTrack]) -> int:

@@ -44,6 +44,14 @@ ConfigName = Annotated[
     typer.Argument(help="One of those that `lipscribe configs` lists.", show_default=False, autocompletion=_configs),
 ]
 Face = Annotated[str, typer.Option(help="Whose mouth: moving, largest, all, or a face's id.")]
+Stream = Annotated[
+    int | None,
+    typer.Option(
+        help="Number of the video stream, as ffprobe counts them.",
+        min=0,
+        show_default="the default one of those that move",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps; auto is a GPU where there is one.")]
 Precision = Annotated[searching.Precision, typer.Option(help=searching.PRECISION_HELP)]
 Report = Annotated[

@@ -11,6 +11,7 @@ def inspect(
     output: flags.Report = None,
     face: flags.Face = "moving",
     model: flags.Model = "grid-s1",
+    stream: flags.Stream = None,
 ) -> int:
     """Say why a video will or will not be read: frame rate, faces, size and sharpness of the mouth, and a verdict.
 
@@ -40,7 +41,9 @@ def inspect(
             inspection = None
             with failures.one(source.name, source.path):
                 with bars() as progress:
-                    inspection = inspect_video(source.path, size.fps, face, crop=size.crop, progress=progress)
+                    inspection = inspect_video(
+                        source.path, size.fps, face, crop=size.crop, progress=progress, stream=stream
+                    )
                 if output is not None:
                     for path in write_inspection(inspection, output / name if len(sources) > 1 else output):
                         print(f"{source.name} -> {path}", file=sys.stderr)

@@ -31,6 +31,7 @@ def transcribe(
     ] = None,
     words: Annotated[bool, typer.Option("--words", help="In srt and vtt, mark each word while it is spoken.")] = False,
     face: flags.Face = "moving",
+    stream: flags.Stream = None,
     search: flags.Search = Search.auto,
     grammar: flags.GrammarFile = None,
     phrases: flags.Phrases = None,
@@ -84,6 +85,7 @@ def transcribe(
     from lipscribe.cli.writing import Writer
     from lipscribe.pipeline import load_model
     from lipscribe.transcript import CAPTIONS
+    from lipscribe.video import Video
 
     # This function is long on purpose: most of it is the flags' help.
     show_notes(quiet)
@@ -116,7 +118,8 @@ def transcribe(
         for source, stem in zip(sources, all_different(source.stem for source in sources), strict=True):
             transcript = None
             with failures.one(source.name, source.path), bars(not quiet) as progress:
-                transcript = reader.transcribe(source.path, face=face, options=options, progress=progress)
+                video = Video(source.path, reader.spec.input.fps, stream=stream)
+                transcript = reader.transcribe(video, face=face, options=options, progress=progress)
                 writer.write_files(transcript, source, stem)
             if transcript is not None:
                 writer.write_stdout(transcript, source)

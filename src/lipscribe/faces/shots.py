@@ -42,7 +42,8 @@ def mark_cuts(frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]
     last = np.zeros(3 * _SIDE**2, np.float32)
     is_begun = False
     for frame in frames:
-        thumbnail = _thumbnail(frame)
+        # A picture that is held changes nothing.
+        thumbnail = None if coming and frame is coming[-1].frame else _thumbnail(frame)
         change = 0.0
         if thumbnail is not None:
             change = _change(last, thumbnail) if is_begun else 0.0

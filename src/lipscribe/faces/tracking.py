@@ -51,6 +51,7 @@ def track_faces(
     tracks: list[FaceTrack] = []
     people = People()
     shot = _Shot(0, 0, fps)
+    held, faces = None, []
     detector.reset()
     num_frames = 0
     for frame_idx, (frame, is_cut) in enumerate(mark_cuts(frames)):
@@ -58,7 +59,9 @@ def track_faces(
             tracks += shot.tracks(frame_idx, people)
             shot = _Shot(shot.idx + 1, frame_idx, fps)
             detector.reset()
-        shot.add(frame_idx, frame, detector.detect(frame))
+        if frame is not held or is_cut:  # a picture that is held is looked at once, however long
+            held, faces = frame, detector.detect(frame)
+        shot.add(frame_idx, frame, faces)
         num_frames = frame_idx + 1
     return tracks + shot.tracks(num_frames, people)
 

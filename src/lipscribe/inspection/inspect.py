@@ -102,6 +102,7 @@ def inspect_video(
     detector: FaceDetector | None = None,
     crop: CropKind = "lipscribe",
     progress: Progress | None = None,
+    stream: int | None = None,
 ) -> Inspection:
     """Looks at a video as a lip reader does.
 
@@ -111,12 +112,13 @@ def inspect_video(
         detector: One that is already loaded; None loads one.
         crop: What the model reads, `model.spec.input.crop`.
         progress: Told of each frame that was read, of two passes.
+        stream: Which of several video streams; None takes the one that is read by default (see `Video`).
 
     Raises:
         VideoError: It is no video, or none of its pictures can be decoded.
         NoFaceError: `face` names none that is there. That nobody is there is no error but a finding.
     """
-    video = Video(path, fps)
+    video = Video(path, fps, stream=stream)
     total = round(video.info.duration * fps) if video.info.duration else None
     sampler = Sampler()
     tracks = tuple(track_faces(sampler.watch(tracked(video, progress, "faces", total)), fps, detector))
@@ -186,5 +188,5 @@ def _notes(tracks: tuple[FaceTrack, ...], num_frames: int, face: str | int) -> I
 
 
 def _promised_duration(video: Video) -> Seconds | None:
-    with open_video(video.info.path) as (container, stream):
+    with open_video(video.info.path, video.info.stream) as (container, stream):
         return header_duration(container, stream)[0]

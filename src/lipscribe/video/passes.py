@@ -21,8 +21,8 @@ class Passes:
 
     def read(self, task: str) -> Iterator[np.ndarray]:
         """The frames, (H, W, 3) uint8 each; `task` is what progress is reported under."""
-        info = getattr(self.frames, "info", None)  # of a `Video`
-        total = None if info is None else round(info.duration * self.frames.fps)
+        duration = getattr(self.frames, "duration", None)  # of a `Video`
+        total = None if duration is None else round(duration * self.frames.fps)
         for num_frames, frame in enumerate(tracked(self.frames, self._progress, task, total), start=1):
             self.num_frames = max(self.num_frames, num_frames)
             yield frame

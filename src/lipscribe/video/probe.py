@@ -1,0 +1,287 @@
+"""What a video file is, from its headers and its first pictures."""
+
+import itertools
+import os
+import statistics
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import av
+import av.container
+import numpy as np
+
+from lipscribe.errors import VideoError
+from lipscribe.units import MODEL_FPS, Seconds
+from lipscribe.video import webp
+from lipscribe.video.canvas import Turn, pixel_aspect, shown_size, usual_size
+from lipscribe.video.decode import Damage, pictures_in, read_packets
+from lipscribe.video.interlacing import FieldOrder, WovenDetector
+from lipscribe.video.source import Clock, describe_stream, open_video, video_streams
+from lipscribe.video.timeline import MAX_HOLD, Timeline
+
+LOOK_PACKETS = 250  # a probe reads so many pictures' packets, 10 s at 25 fps, and decodes the first 2 s of them.
+LOOK_PICTURES = 50
+KEPT_PICTURES = 3
+MAX_REORDER = 16  # pictures by which H.264 and its like may put off one that is shown earlier.
+SLOWEST, FASTEST = 1 / MAX_HOLD, 1000.0  # Hz: a rate beyond these is a damaged header, not a camera's.
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video file is, as far as its headers and first pictures tell.
+
+    Attributes:
+        path: The file, or its address.
+        stream: Index of the stream that is read, among all of the file's.
+        width: Pixels across as displayed: after rotation, and with square pixels. Where the size changes, the largest
+            that lasts.
+        height: Pixels down as displayed.
+        fps: Pictures a second, on average, in the file; holes of over 5 s left out.
+        variable_fps: Whether pictures stay for different times.
+        start: When the first picture is shown, counted from the file's start: the sound may begin earlier.
+        duration: From the file's start to the end of the pictures (not of the sound), measured if the file is short,
+            else by its headers.
+        num_frames: Pictures in the file; counted if the file is short, else by `duration` and `fps`.
+        codec: FFmpeg's name of the codec, such as `h264`.
+        pixel_format: FFmpeg's name of the pixel format, such as `yuv420p`.
+        rotation: Degrees clockwise, 0, 90, 180 or 270, by which a player turns the stored picture.
+        pixel_aspect: Width of a stored pixel over its height.
+        interlaced: Whether the first pictures are made of two half pictures, be they marked so or not.
+        has_audio: Whether there is sound.
+    """
+
+    path: str
+    stream: int
+    width: int
+    height: int
+    fps: float
+    variable_fps: bool
+    start: Seconds
+    duration: Seconds
+    num_frames: int
+    codec: str
+    pixel_format: str
+    rotation: int
+    pixel_aspect: float
+    interlaced: bool
+    has_audio: bool
+
+
+class Probe(NamedTuple):
+    """What it takes to read a file.
+
+    Attributes:
+        info: What the file is.
+        clock: What its container says of time.
+        pace: How fast its pictures follow each other.
+        woven: Which field comes first, if its pictures are interlaced and not marked so.
+        warnings: What the user should know, a line each.
+    """
+
+    info: VideoInfo
+    clock: Clock
+    pace: "Pace"
+    woven: FieldOrder | None
+    warnings: tuple[str, ...]
+
+
+def probe_video(path: str | os.PathLike[str], stream: int | None = None) -> VideoInfo:
+    """What the file is, from its headers, the times of its first 250 pictures and a look at the first 50.
+
+    Args:
+        path: The file; or an address, as a `str`.
+        stream: Index of the stream to look at; None takes the best.
+
+    Raises:
+        VideoError: the file is missing, no video, or none of its pictures can be decoded.
+        ConfigError: it has no video stream of this index.
+    """
+    return probe(path, stream).info
+
+
+def probe(path: str | os.PathLike[str], stream_index: int | None = None) -> Probe:
+    """`probe_video` with what reading needs beside."""
+    with open_video(path, stream_index) as (container, stream):
+        clock = Clock.of(container, stream)
+        look = _Look.at(container, stream, clock)
+        look.check(path)
+        pace = Pace.of(stream, look, clock)
+        first = look.pictures[0]
+        aspect = pixel_aspect(stream)
+        width, height = usual_size(path, stream.index, aspect, pace.duration) or shown_size(first, aspect)
+        info = VideoInfo(
+            path=os.fspath(path),
+            stream=stream.index,
+            width=width,
+            height=height,
+            fps=pace.fps,
+            variable_fps=pace.variable,
+            start=pace.start,
+            duration=pace.duration,
+            num_frames=look.num_packets if look.whole else round((pace.duration - pace.start) * pace.fps),
+            codec="webp" if container.name == webp.NAME else stream.codec_context.codec.canonical_name,
+            pixel_format=first.format.name,
+            rotation=Turn.of(first).degrees,
+            pixel_aspect=aspect,
+            interlaced=look.woven is not None or any(picture.interlaced_frame for picture in look.pictures),
+            has_audio=bool(container.streams.audio),
+        )
+        others = [describe_stream(other) for other in video_streams(container) if other.index != stream.index]
+        return Probe(info, clock, pace, look.woven, tuple(_warnings(stream, others, pace, look.woven)))
+
+
+def _warnings(stream: av.VideoStream, others: list[str], pace: "Pace", woven: FieldOrder | None) -> Iterator[str]:
+    if others:
+        chosen = describe_stream(stream)
+        yield f"of several video streams {chosen} is read, not {', '.join(others)}; choose with --stream"
+    if pace.absurd is not None:
+        yield (
+            f"{pace.absurd:.4g} pictures a second by its time stamps, which no camera films: {pace.fps:g} were "
+            "assumed, so times may be wrong; re-encode the file at its true rate"
+        )
+    if woven is not None:
+        yield "its pictures are interlaced and not marked as such: they were deinterlaced; film in progressive mode"
+
+
+@dataclass
+class _Look:
+    """The first packets of a stream; all of them where the file is short or its headers don't tell enough."""
+
+    pictures: list[av.VideoFrame] = field(default_factory=list)  # the first 3
+    pts: list[Seconds | None] = field(default_factory=list)  # of each packet, in the order of decoding
+    dts: list[Seconds | None] = field(default_factory=list)
+    whole: bool = True
+    encrypted: bool = False
+    woven: FieldOrder | None = None
+    damage: Damage = field(default_factory=Damage)
+
+    @classmethod
+    def at(cls, container: av.container.InputContainer, stream: av.VideoStream, clock: Clock) -> "_Look":
+        look, detector, enough = cls(), WovenDetector(), LOOK_PACKETS
+        for packet in read_packets(container, stream, look.damage):
+            if look.num_packets >= enough and look.pictures:
+                if look.tells_all(stream, clock):
+                    look.whole = False
+                    break
+                enough = sys.maxsize
+            look.encrypted |= packet.has_sidedata("encryption_info")
+            if not packet.is_discard:
+                look.pts.append(None if packet.pts is None else float(packet.pts * packet.time_base))
+                look.dts.append(None if packet.dts is None else float(packet.dts * packet.time_base))
+            if look.damage.num_pictures < LOOK_PICTURES:
+                look._see(pictures_in(stream, packet, look.damage), detector)
+        if look.damage.num_pictures < LOOK_PICTURES:
+            look._see(pictures_in(stream, None, look.damage), detector)
+        look.woven = detector.field_order()
+        return look
+
+    @property
+    def num_packets(self) -> int:
+        return len(self.pts)
+
+    @property
+    def by_dts(self) -> bool:
+        """Whether only the times of decoding are known, as in AVI with B-frames."""
+        return all(pts is None for pts in self.pts) and any(dts is not None for dts in self.dts)
+
+    def stamps(self, whole_groups: bool = True) -> list[Seconds]:
+        """Times of the pictures, rising, of one kind: those of display, or where some are missing those of decoding.
+
+        Args:
+            whole_groups: Leave out those at the end before which pictures may yet come.
+        """
+        known = [dts for dts in self.dts if dts is not None]
+        if any(pts is None for pts in self.pts) and len(known) > 1:  # they rise, so that gaps can be filled
+            places = [idx for idx, dts in enumerate(self.dts) if dts is not None]
+            return np.interp(np.arange(places[0], places[-1] + 1), places, known).tolist()
+        stamps = sorted({pts for pts in self.pts if pts is not None})
+        if self.whole or not whole_groups:
+            return stamps
+        return [pts for pts in stamps if pts <= known[-1]] if known else stamps[:-MAX_REORDER]
+
+    def tells_all(self, stream: av.VideoStream, clock: Clock) -> bool:
+        """Whether what was read so far stands for the rest: the header gives the length, and no slower rate."""
+        self.whole = False
+        steps = _steps(self.stamps())
+        self.whole = True
+        if clock.end is None:
+            return False
+        if not steps:
+            return True
+        mean = (clock.end - clock.first) / stream.frames if stream.frames else 0.0
+        return mean <= 1.02 * statistics.fmean(steps) and SLOWEST <= 1 / statistics.median(steps) <= FASTEST
+
+    def check(self, path: str | os.PathLike[str]) -> None:
+        """Raises a VideoError where no picture can be decoded."""
+        if self.encrypted:
+            raise VideoError(f"{path}: encrypted: its pictures can't be decoded without the key; decrypt it first")
+        if not self.pictures:
+            reason = self.damage.reason or "it has none"
+            raise VideoError(f"{path}: no picture of it can be decoded ({reason}); copy it again, or re-encode it")
+
+    def _see(self, pictures: list[av.VideoFrame], detector: WovenDetector) -> None:
+        for picture in pictures:
+            if len(self.pictures) < KEPT_PICTURES:
+                self.pictures.append(picture)
+            detector.push(picture)
+
+
+def _steps(stamps: list[Seconds]) -> list[Seconds]:
+    return [later - earlier for earlier, later in itertools.pairwise(stamps)]
+
+
+class Pace(NamedTuple):
+    """How fast the pictures of a file follow each other.
+
+    Attributes:
+        fps: On average, holes left out.
+        interval: Usually between two of them.
+        variable: Whether they stay for different times.
+        start, duration: When the first is shown and the last goes, from the file's start.
+        by_dts: Whether they have times of decoding only.
+        absurd: The rate by the time stamps, where it is none that can be believed; None where it is.
+    """
+
+    fps: float
+    interval: Seconds
+    variable: bool
+    start: Seconds
+    duration: Seconds
+    by_dts: bool
+    absurd: float | None
+
+    @classmethod
+    def of(cls, stream: av.VideoStream, look: _Look, clock: Clock) -> "Pace":
+        """The pace of a stream by its first packets."""
+        stated = [float(rate) for rate in (stream.guessed_rate, stream.average_rate) if rate]
+        steps = _steps(look.stamps()) or [1 / rate for rate in stated[:1]] or [1 / MODEL_FPS]
+        usual = statistics.median(steps)
+        if not SLOWEST <= 1 / usual <= FASTEST:
+            length = look.num_packets / MODEL_FPS
+            return cls(MODEL_FPS, 1 / MODEL_FPS, False, 0.0, length, look.by_dts, 1 / usual)
+        steps = [step for step in steps if step <= MAX_HOLD]
+        mean = statistics.fmean(steps)
+        # 2 ms: what rounding to the millisecond, as Matroska does, makes of steady pictures.
+        variable = any(abs(step - usual) > max(0.25 * usual, 0.002) for step in steps)
+        # Stated rates are exact (30000/1001), measured ones are true: take a stated one that agrees.
+        fps = next((rate for rate in stated if abs(rate * mean - 1) < 0.01), 1 / mean)
+        pace = cls(fps, usual, variable, clock.first, clock.end or 0.0, look.by_dts, None)
+        return pace._measured(look, pace.timeline(clock))
+
+    def _measured(self, look: _Look, timeline: Timeline) -> "Pace":
+        """The same with start and duration by the time stamps, as far as they are known."""
+        stamps = look.stamps(whole_groups=False)
+        starts = [timeline.place(one, None, after)[0] for one, after in itertools.pairwise([*stamps, None])]
+        start = starts[0] if starts else self.start
+        if not look.whole:
+            return self._replace(start=start)
+        steady = not self.variable and not timeline.skipped and max(_steps(starts), default=0.0) <= MAX_HOLD
+        return self._replace(start=start, duration=start + look.num_packets / self.fps if steady else timeline.end)
+
+    def timeline(self, clock: Clock) -> Timeline:
+        """A new one for the pictures of this file."""
+        if self.absurd is not None:  # its stamps are not looked at
+            return Timeline(self.interval)
+        return Timeline(self.interval, None if self.by_dts else clock.origin, clock.first, clock.until)

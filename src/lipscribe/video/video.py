@@ -1,0 +1,206 @@
+"""A video file as frames at a steady rate."""
+
+import contextlib
+import itertools
+import math
+import os
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import av
+import av.container
+import numpy as np
+
+from lipscribe.errors import ConfigError, VideoError
+from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
+from lipscribe.video.canvas import Canvas
+from lipscribe.video.decode import Damage, read_pictures
+from lipscribe.video.probe import VideoInfo, probe
+from lipscribe.video.read_ahead import read_ahead
+from lipscribe.video.source import open_video
+from lipscribe.video.timeline import MAX_HOLD, Timeline, resample
+
+KEEP_BYTES = 128_000_000  # a clip that is smaller than this when decoded is kept, so that it is decoded once.
+SEEK_FROM: Seconds = 10.0  # a range that begins earlier is reached by decoding what lies before
+SEEK_MARGIN: Seconds = 2.0  # so much is decoded before the range, beside what the nearest key picture asks for
+
+
+class _Shown(NamedTuple):
+    """A decoded picture and when it is shown first."""
+
+    start: Seconds
+    picture: av.VideoFrame
+
+
+class Video:
+    """The pictures of a video file at a steady rate, upright and with square pixels, read as they are asked for.
+
+    Iterating gives frames (H, W, 3) uint8 RGB, all of one size; frame i is the picture nearest in time to
+    `(first_frame + i) / fps` seconds after the file's start, where its sound may begin before its pictures. They are
+    read-only, since a picture that stays is given out repeatedly: copy one to draw on it. Where there is no new picture
+    for over 5 s (the camera was off), black frames follow. Each iteration starts anew; memory doesn't grow with the
+    length, and a clip under 128 MB is decoded only once.
+
+    Args:
+        path: The file; any container and codec that FFmpeg reads. Or an address (`https://...`), as a `str`.
+        fps: Rate of the frames, in Hz.
+        max_side: Larger pictures are made smaller, so that their longer side has this many pixels.
+        stream: Index of the video stream among all streams of the file, as `ffprobe` counts them; None takes the
+            default one of those that move, else the largest of them.
+        start: Frames before this time of the file are left out; None is 0.
+        end: Frames from this time of the file on are left out; None is its end.
+
+    Attributes:
+        info: What the file is.
+        fps: As given.
+        first_frame: Index, counted from the file's start, of the first frame that is given out: 0 without `start`.
+        warnings: What the user should know about how this file is read, a line each; complete when it has been read.
+        rate_warning: That of them which says that the file's rate is below `fps`; None where it is not.
+
+    Raises:
+        VideoError: the file is missing, no video, or none of its pictures can be decoded.
+        ConfigError: `fps` or `max_side` is out of range, `start` and `end` are no range of the file, or there is no
+            video stream of this index.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        fps: float = MODEL_FPS,
+        max_side: int = 1920,
+        *,
+        stream: int | None = None,
+        start: Seconds | None = None,
+        end: Seconds | None = None,
+    ):
+        if not 0 < fps <= 1000:
+            raise ConfigError(f"fps is {fps}; give a rate over 0 and up to 1000")
+        if max_side < 1:
+            raise ConfigError(f"max_side is {max_side}; give the pixels of the longer side, at least 1")
+        start, end = start or 0.0, math.inf if end is None else end
+        if not 0 <= start < end or math.isinf(start):
+            raise ConfigError(f"start is {start:g} s and end {end:g} s; give a start from 0 and an end after it")
+        self._probe = probe(path, stream)
+        self.info: VideoInfo = self._probe.info
+        if start >= self.info.duration:
+            raise ConfigError(f"{path}: start is {start:g} s, but its pictures end at {self.info.duration:.2f} s")
+        self.fps = fps
+        self.first_frame = math.ceil(start * fps - 1e-6)
+        self.warnings: list[str] = list(self._probe.warnings)
+        self.rate_warning: str | None = None
+        self._end = end
+        self._max_side = max_side
+        self._kept: list[np.ndarray] | None = None
+        self._may_be_kept = True
+        self._check_rate()
+
+    @property
+    def duration(self) -> Seconds:
+        """Length of what is read, in s; by the headers, where the file is long."""
+        return min(self._end, self.info.duration) - frame_to_seconds(self.first_frame, self.fps)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self._kept) if self._kept is not None else self._read_and_keep()
+
+    def read(self) -> np.ndarray:
+        """All frames at once, (T, H, W, 3) uint8 RGB; for clips, since an hour of video has no room in memory."""
+        return np.stack(list(self))
+
+    def _read_and_keep(self) -> Iterator[np.ndarray]:
+        kept: list[np.ndarray] = []
+        num_bytes = 0
+        for frame in read_ahead(self._read()):
+            if self._may_be_kept:
+                num_bytes += 0 if kept and frame is kept[-1] else frame.nbytes
+                kept.append(frame)
+                if num_bytes > KEEP_BYTES:
+                    kept.clear()
+                    self._may_be_kept = False  # nor tried again when it is read a second time
+            yield frame
+        if self._may_be_kept:
+            self._kept = kept
+
+    def _read(self) -> Iterator[np.ndarray]:
+        damage, timeline = Damage(), self._probe.pace.timeline(self._probe.clock)
+        canvas = Canvas(self.info.pixel_aspect, (self.info.width, self.info.height), self._max_side)
+        num_frames, path, cut = 0, self.info.path, False
+        try:
+            with open_video(path, self.info.stream) as (container, stream):
+                self._seek(container)
+                pictures = read_pictures(
+                    container, stream, damage, by_dts=self._probe.pace.by_dts, woven=self._probe.woven
+                )
+                for frame in self._drawn(self._placed(pictures, timeline), canvas):
+                    if frame_to_seconds(self.first_frame + num_frames, self.fps) >= self._end - 1e-6:
+                        cut = True
+                        break
+                    yield frame
+                    num_frames += 1
+        except av.FFmpegError as error:
+            raise VideoError(f"{path}: decoding failed ({error.strerror}); re-encode the file") from error
+        if not num_frames:
+            raise VideoError(f"{path}: no picture of it can be decoded any more; was it changed meanwhile?")
+        if not cut:
+            self._check_length(timeline)
+        stamps = timeline.warnings() if self._probe.pace.absurd is None else []
+        for text in damage.warnings() + stamps + canvas.warnings():
+            self._warn(text)
+
+    def _seek(self, container: av.container.InputContainer) -> None:
+        """Goes near the start of the range, where the time stamps tell on the way back where that is."""
+        start, clock, pace = frame_to_seconds(self.first_frame, self.fps), self._probe.clock, self._probe.pace
+        if start < SEEK_FROM or not clock.promised or clock.origin is None or pace.by_dts or pace.absurd is not None:
+            return
+        with contextlib.suppress(av.FFmpegError):  # then it is reached by decoding what lies before
+            container.seek(int((start - SEEK_MARGIN + clock.origin) * av.time_base))
+
+    def _placed(
+        self, pictures: Iterable[av.VideoFrame], timeline: Timeline
+    ) -> Iterator[tuple[Seconds, Seconds, _Shown]]:
+        trusted = self._probe.pace.absurd is None
+
+        def stamp_of(picture: av.VideoFrame | None) -> Seconds | None:
+            return float(picture.pts * picture.time_base) if picture and picture.pts is not None and trusted else None
+
+        for picture, following in itertools.pairwise(itertools.chain(pictures, [None])):
+            # A steady rate is more to be believed than the stated durations, which may count half pictures.
+            duration = float(picture.duration * picture.time_base) if self.info.variable_fps else None
+            start, end = timeline.place(stamp_of(picture), duration, stamp_of(following))
+            yield start, end, _Shown(start, picture)
+
+    def _drawn(self, pictures: Iterable[tuple[Seconds, Seconds, _Shown]], canvas: Canvas) -> Iterator[np.ndarray]:
+        """A frame a tick: the picture, drawn once, or black where it is over 5 s old or 5 s too early."""
+        last = drawn = None
+        for idx, shown in enumerate(resample(pictures, self.fps, self.first_frame), start=self.first_frame):
+            if abs(frame_to_seconds(idx, self.fps) - shown.start) > MAX_HOLD:
+                yield canvas.blank()
+                continue
+            if shown is not last:
+                last, drawn = shown, canvas.draw(shown.picture)
+            yield drawn
+
+    def _check_rate(self) -> None:
+        if self.info.fps >= 0.99 * self.fps:
+            return
+        rate, wanted = f"{self.info.fps:.4g} pictures a second", f"where {self.fps:g} are wanted"
+        if 1 / self._probe.pace.interval < 0.99 * self.fps:
+            self.rate_warning = (
+                f"{rate}, {wanted}: some are shown repeatedly, and quick movements of the lips are lost; "
+                f"record at {self.fps:g} or more"
+            )
+        else:
+            self.rate_warning = (
+                f"{rate} on average, {wanted}: some are missing, lost to damage or in recording, "
+                "and those before them are shown for longer"
+            )
+        self._warn(self.rate_warning)
+
+    def _check_length(self, timeline: Timeline) -> None:
+        read, clock = timeline.end + timeline.skipped, self._probe.clock
+        if clock.promised and self._probe.pace.absurd is None and clock.end - read > 0.2 + 2 / self.info.fps:
+            # Less is headers' loose rounding.
+            self._warn(f"cut off or damaged: {read:.2f} s were read of the {clock.end:.2f} s that its header promises")
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
