@@ -30,7 +30,7 @@ def from_dict(cls: type[T], data: Any, source: str, error: type[Exception] = Con
 
     A field may also be one of several dataclasses, a tagged union: each has a field of the same name, the tag, whose
     Literal is its own. Data without the tag is of the first of them. What another of them would have is left out where
-    it stands at its default, or at what the class says in `implied`, and is a fault where it says more.
+    it stands at its default, or at what the class says in `implied`, and is a fault otherwise.
 
     Args:
         source: What to call the data in messages: a file's name.

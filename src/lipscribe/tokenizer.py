@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 from lipscribe.errors import ConfigError, LipscribeError, MissingExtraError
 
 BLANK = 0
-# To a decoder, whose output has no blanks, their id is what it hears before the first token and says after the last.
+# A decoder, whose output has no blanks, uses their id as the symbol before the first token and after the last.
 END = 0
 BLANK_NAME = "<blank>"
 END_NAME = "<eos>"  # the last token of a `UnitsTokenizer`
@@ -241,7 +241,7 @@ class UnitsTokenizer:
 
     @property
     def end(self) -> int:
-        """The id of `<eos>`, which a decoder hears first and says last: the last one."""
+        """The id of `<eos>`, the symbol before the first token and after the last."""
         return len(self.vocab) - 1
 
     @cached_property
@@ -269,7 +269,7 @@ class UnitsTokenizer:
         return [self._ids.get(piece, 1) for piece in pieces]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The words in lower case, joined by single spaces; `<eos>` says nothing."""
+        """The words in lower case, joined by single spaces; `<eos>` is no text."""
         return " ".join(word.text for word in self.split_words(tokens))
 
     def split_words(self, tokens: Sequence[int]) -> list[TokenWord]:

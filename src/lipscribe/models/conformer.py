@@ -20,7 +20,7 @@ LEGACY_PLACES = 5000  # of the table that ESPnet's first relative positions coun
 class ConformerEncoder(nn.Module):
     """Conformer blocks: half a feed-forward, self-attention by relative position, convolution, half a feed-forward.
 
-    Neither padding nor other clips have a say in what comes out of a clip. (The published network sees the padding of a
+    Neither padding nor other clips change what comes out of a clip. (The published network sees the padding of a
     batch, since it is run on single clips.)
 
     Args:
@@ -192,22 +192,22 @@ def distance_encoding(num_frames: int, size: int) -> Tensor:
 def by_key(by_distance: Tensor) -> Tensor:
     """Scores (..., T, 2T - 1) of the distances T - 1 to 1 - T -> (..., T, T): query i, key j, distance i - j."""
     num_frames = by_distance.shape[-2]
-    # Row i wants the columns from T - 1 - i on. With one column more, each flattened row begins one place later.
+    # Row i wants the columns from T - 1 - i on. With one column more, each flattened row begins one column later.
     rows = nn.functional.pad(by_distance, (0, 1)).flatten(-2)[..., num_frames - 1 : -1]
     return rows.unflatten(-1, (num_frames, 2 * num_frames - 1))[..., :num_frames]
 
 
 def legacy_encoding(num_frames: int, size: int) -> Tensor:
-    """(T, size) float32: sines and cosines of the places that legacy positions count, from 4999 down."""
+    """(T, size) float32: sines and cosines of the positions that the legacy style counts, from 4999 down."""
     return distance_encoding(max(LEGACY_PLACES, num_frames), size)[:num_frames]
 
 
 def by_place(scores: Tensor, lengths: list[int]) -> Tensor:
-    """Scores (B, heads, T, T) of query i and place k -> those of query i and key j, as legacy positions pair them.
+    """Scores (B, heads, T, T) of query i and position k -> those of query i and key j, as the legacy style pairs them.
 
     A clip of T frames: with a zero before each row, all rows one after the other, the first T numbers left out, and cut
-    into rows of T again. Up to the diagonal the places are in order (k = T - 1 - i + j); beyond it a row continues with
-    the zero and the beginning of the next one.
+    into rows of T again. Up to the diagonal the positions are in order (k = T - 1 - i + j); beyond it a row continues
+    with the zero and the beginning of the next one.
     """
     out = torch.zeros_like(scores)
     for clip, length in enumerate(lengths):

@@ -1,4 +1,4 @@
-"""What can spell the sentence: a record a kind, which checks its numbers and builds its network."""
+"""The kinds of decoder: for each a record, which checks its numbers and builds its network."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
@@ -68,4 +68,4 @@ class TransformerDecoderSpec:
 
 
 DecoderSpec: TypeAlias = AttentionDecoderSpec | TransformerDecoderSpec
-"""What spells the sentence, told apart by `kind`."""
+"""Any of the decoders; `kind` says which."""

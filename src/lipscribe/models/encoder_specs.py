@@ -1,4 +1,4 @@
-"""What can read the sequence: a record a kind, which checks its numbers, builds its network, and says in what lengths
+"""The kinds of encoder: for each a record, which checks its numbers, builds its network, and holds the lengths in which
 that reads long runs.
 """
 
@@ -143,7 +143,7 @@ class RelConformerEncoderSpec:
 
 @dataclass(frozen=True)
 class NoEncoderSpec:
-    """A `NoEncoder`: each frame is told by itself, with what the frontend sees of its neighbours."""
+    """A `NoEncoder`: each frame is read by itself, with what the frontend sees of its neighbours."""
 
     dropout: float = within(0.0, 0, 0.95)
     cell: Literal["none"] = "none"
@@ -161,7 +161,7 @@ class NoEncoderSpec:
 EncoderSpec: TypeAlias = (
     RecurrentEncoderSpec | TCNEncoderSpec | ConformerEncoderSpec | RelConformerEncoderSpec | NoEncoderSpec
 )
-"""What reads the sequence, told apart by `cell`."""
+"""Any of the encoders; `cell` says which."""
 
 
 def _odd(kernel: int) -> list[str]:

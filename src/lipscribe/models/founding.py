@@ -27,7 +27,7 @@ class ConvLSTM(nn.Module):
         self.lstm = nn.LSTM((height - 2) * (width - 2) * filters, units, batch_first=True)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Frames (B, T, H, W, C) float -> (B, T, units) float: what the LSTM says at each frame."""
+        """Frames (B, T, H, W, C) float -> (B, T, units) float: the output of the LSTM at each frame."""
         batch, num_frames = frames.shape[:2]
         images = frames.flatten(0, 1).permute(0, 3, 1, 2)  # (B*T, C, H, W): torch wants channels first
         maps = self.conv(images)  # (B*T, filters, H-2, W-2)

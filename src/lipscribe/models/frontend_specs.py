@@ -1,4 +1,4 @@
-"""What can look at the frames: a record a kind, which checks its numbers and builds its network."""
+"""The kinds of frontend: for each a record, which checks its numbers and builds its network."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
@@ -109,7 +109,7 @@ class AutoAVSRFrontendSpec:
 
     min_size: ClassVar[int] = 1
     implied: ClassVar[dict[str, str]] = {"pooling": "average"}
-    """What a record may say of it beside its fields, as earlier versions wrote it."""
+    """What earlier versions wrote beside its fields, and which is so."""
 
     def faults(self) -> list[str]:
         """What is wrong across the fields (see `from_dict`)."""
@@ -124,7 +124,7 @@ class AutoAVSRFrontendSpec:
 
 
 FrontendSpec: TypeAlias = ConvFrontendSpec | ResNetFrontendSpec | LipNetFrontendSpec | AutoAVSRFrontendSpec
-"""What looks at the frames, told apart by `kind`."""
+"""Any of the frontends; `kind` says which."""
 
 
 def _number(channels: tuple[int, ...], wanted: int | None, kind: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Networks that compute less exactly and more quickly: linear layers in bfloat16 or int8, frontends in bfloat16.
 
-Norms, softmaxes and sums stay exact, and so do the layers that say how likely each token is: they cost little, and what
-is lost there is lost in the scores themselves.
+Norms, softmaxes and sums stay exact, and so do the layers that give the probabilities of tokens: they cost little, and
+what is lost there is lost in the scores themselves.
 """
 
 import torch

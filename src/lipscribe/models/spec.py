@@ -1,4 +1,4 @@
-"""What a model is made of, eats and says: one record, saved beside the weights."""
+"""What a model is made of, its input and its output: one record, saved beside the weights."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ TOKENIZER_FILES = {"model": "tokenizer.model", "units": "units.txt"}
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What the model eats: the middle of each mouth crop, (height, width) pixels, at `fps` frames a second.
+    """The model's input: the middle of each mouth crop, (height, width) pixels, at `fps` frames a second.
 
     Attributes:
         crop: How the mouth is cut out: as `crop_mouth` does, or as the Auto-AVSR models learned it.
@@ -121,8 +121,8 @@ class ModelSpec:
 def load_spec(folder: Path | str) -> ModelSpec:
     """Reads a model's spec alone.
 
-    Before version 2 a record told of every kind of frontend, encoder and decoder at once; what is not of its kind, and
-    never had a meaning, is left out.
+    Before version 2 a record had the fields of every kind of frontend, encoder and decoder at once; those that are not
+    of its kind, and never had a meaning, are left out.
 
     Raises:
         CheckpointError: There is none, or it is damaged.

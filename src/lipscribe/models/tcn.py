@@ -8,8 +8,8 @@ from lipscribe.models.frontend import frame_mask
 class TCNEncoder(nn.Module):
     """A temporal convolutional network: residual blocks that see ever further (Bai, Kolter and Koltun, 2018).
 
-    Unlike there, a block looks both ways in time, and each frame is normalised by itself (LayerNorm), so that neither
-    padding nor other clips have a say.
+    Unlike there, a block sees both ways in time, and each frame is normalised by itself (LayerNorm), so that neither
+    padding nor other clips change anything.
 
     Args:
         features: Size D of the vectors that come in.

@@ -96,11 +96,11 @@ class FeedForward(nn.Module):
 
 
 def positions(first: int, number: int, like: Tensor) -> Tensor:
-    """(number, D) sines in the even and cosines in the odd columns, of the places `first` on; D, dtype as `like`."""
+    """(number, D) sines in the even and cosines in the odd columns, of the positions `first` on; D, dtype as `like`."""
     size = like.shape[-1]
-    place = torch.arange(first, first + number, dtype=torch.float32, device=like.device)[:, None]
+    position = torch.arange(first, first + number, dtype=torch.float32, device=like.device)[:, None]
     rates = torch.exp(torch.arange(0, size, 2, dtype=torch.float32, device=like.device) * (-math.log(10000.0) / size))
-    return torch.stack([(place * rates).sin(), (place * rates).cos()], dim=-1).flatten(1)[:, :size].to(like)
+    return torch.stack([(position * rates).sin(), (position * rates).cos()], dim=-1).flatten(1)[:, :size].to(like)
 
 
 def causal_mask(number: int, device: torch.device) -> Tensor:

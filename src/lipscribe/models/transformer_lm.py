@@ -36,7 +36,7 @@ class TransformerLM(nn.Module):
         ff: Units of the feed-forward parts.
         layers: How many.
         dropout: Share dropped in training, of embeddings and at the end of each part.
-        placed: Whether it is told the positions of tokens (ESPnet's `pos_enc`, "sinusoidal" or "none").
+        placed: Whether the positions of tokens are added to their embeddings (ESPnet's `pos_enc`).
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lipscribe.atomic import write_text
 from lipscribe.errors import ConfigError
 from lipscribe.resumable import differences, locked
-from lipscribe.schema import from_dict, to_dict
+from lipscribe.schema import from_dict, to_dict, without_unused
 from lipscribe.training.config import TrainConfig
 
 CONFIG_FILE = "config.yaml"
@@ -52,7 +52,8 @@ def _check(output: Path, config: TrainConfig, resume: bool) -> None:
             raise ConfigError(f"{output} holds a run already: add --resume to resume it, or set another output")
         return
     try:
-        found = _comparable(from_dict(TrainConfig, yaml.safe_load(path.read_text(encoding="utf-8")), str(path)))
+        data = without_unused(TrainConfig, yaml.safe_load(path.read_text(encoding="utf-8")))  # of an older version
+        found = _comparable(from_dict(TrainConfig, data, str(path)))
     except (FileNotFoundError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path} cannot be read ({reason}): set another output") from None
@@ -65,5 +66,5 @@ def _check(output: Path, config: TrainConfig, resume: bool) -> None:
 
 def _comparable(config: TrainConfig) -> dict[str, Any]:
     settings = to_dict(config)
-    del settings["output"], settings["optim"]["epochs"], settings["optim"]["steps"]
+    del settings["output"], settings["optim"]["epochs"], settings["optim"]["steps"], settings["model"]["format_version"]
     return settings

@@ -45,7 +45,7 @@ class Published:
     Attributes:
         kind: A lip reader, or a language model for the search of one.
         languages: Codes of ISO 639-1.
-        wer, wer_source: Word error rate as its authors tell it (0.191 is 19.1 %), and where and on what.
+        wer, wer_source: Word error rate as its authors give it (0.191 is 19.1 %), and where and on what.
         megabytes: To be fetched, roughly.
         companion: A language model that it was published with.
     """

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from lipscribe.data.shards import read_shard, write_shard
 from lipscribe.errors import CheckpointError, ConfigError, LipscribeError, ManifestError
@@ -162,6 +163,11 @@ def test_a_config_of_an_older_version_lacks_what_is_new(toy_config: MakeConfig, 
     train(config)
     path = tmp_path / "run" / "config.yaml"
     path.write_text("".join(line for line in path.read_text().splitlines(True) if "sampling" not in line))
+    train(config, resume=True)
+    settings = yaml.safe_load(path.read_text())  # or has what its kinds of network never had
+    settings["model"]["format_version"] = 1
+    settings["model"]["encoder"] |= {"kernel": 7, "heads": 2, "ff": 0}
+    path.write_text(yaml.safe_dump(settings))
     train(config, resume=True)
     path.write_text("[")
     with pytest.raises(ConfigError, match=r"config.yaml cannot be read \(.*\): set another output"):

@@ -79,7 +79,7 @@ def _attempt(url: str, partial: Path, progress: Progress | None, headers: Mappin
                     progress(task, came, answer.total)
     came = _size(partial)
     if answer.total is not None and came < answer.total:
-        raise _BrokenOffError(f"it broke off after {came} of {answer.total} bytes")
+        raise _BrokenOffError(f"it ended after {came} of {answer.total} bytes")
     if answer.total is not None and came > answer.total:
         partial.unlink()
         raise _BrokenOffError(f"{came} bytes came instead of {answer.total}")

@@ -1,6 +1,6 @@
 """A file from a repository of the Hugging Face Hub.
 
-Its own library says where the file lies and what its sum is, and knows the user's login; it does not
+Its own library gives the address and the checksum of a file, and knows the user's login; it does not
 resume an interrupted download (version 2.4), so that the bytes are fetched by ours.
 """
 
@@ -12,7 +12,7 @@ from lipscribe.errors import LipscribeError, MissingExtraError
 from lipscribe.progress import Progress
 from lipscribe.zoo.fetching.download import download
 
-TIMEOUT = 30.0  # seconds for the hub to tell of a file
+TIMEOUT = 30.0  # seconds for the hub to describe a file
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -24,7 +24,7 @@ def download_from_hub(
     The hub is the one of the environment variable HF_ENDPOINT, if there is one.
 
     Returns:
-        The SHA-256 that the hub tells of the file, None where it tells none (it does for large files).
+        The SHA-256 of the file according to the hub, None where it gives none (it does for large files).
 
     Raises:
         MissingExtraError: The library is not installed.

@@ -26,7 +26,7 @@ def pull_model(
 ) -> Imported:
     """Fetches a published model into the cache.
 
-    The caller has shown its licence and was told that it is accepted. The next call resumes an interrupted
+    The caller has shown its licence, which the user has accepted. The next call resumes an interrupted
     download; what does not have its published SHA-256 is deleted.
 
     Args:
@@ -79,19 +79,19 @@ def _make_room(folder: Path, published: Published) -> None:
 
 
 def _fetch(file: PublishedFile, folder: Path, say: Callable[[str], None], progress: Progress | None) -> Path:
-    path, told = folder / file.name, file.sha256
+    path, published = folder / file.name, file.sha256
     if file.repository is not None:
-        hub_told = download_from_hub(file.repository, file.name, file.revision, folder, progress)
-        told = file.sha256 or hub_told
+        from_hub = download_from_hub(file.repository, file.name, file.revision, folder, progress)
+        published = file.sha256 or from_hub
     elif not path.is_file():
         download(file.url or "", path, progress)
     digest = sha256_of(path)
-    if told is None:
+    if published is None:
         say(f"no sha256 of {file.name} is published; computed: {digest}")
-    elif digest != told:
+    elif digest != published:
         path.unlink()
         raise CheckpointError(
-            f"{file.name} came with sha256 {digest}, wanted {told}: it was deleted, fetch it again; "
+            f"{file.name} came with sha256 {digest}, wanted {published}: it was deleted, fetch it again; "
             "if that does not help, what is published has changed"
         )
     return path

@@ -1,7 +1,7 @@
 """The published Auto-AVSR models that see the lips alone: their names and sizes, in ours.
 
 They come in two layouts (mpc001's auto_avsr, and that of Visual_Speech_Recognition_for_Multiple_Languages and Chaplin)
-which differ in two names only. What was trained is told by the shapes of the weights, and what shapes don't tell by the
+which differ in two names only. Sizes come from the shapes of the weights, and what shapes do not show from the
 `model.json` that comes with the second layout.
 """
 
@@ -51,7 +51,9 @@ def one_layout(tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
     renamed = rename({name: t for name, t in tensors.items() if not name.endswith(".pe")}, _PREFIXES, source)
     stem = renamed.get("frontend.frontend3D.0.weight")
     if stem is None or stem.ndim != 5:
-        kind = "hears, or is of another family" if any(n.startswith("frontend.") for n in renamed) else "is unknown"
+        kind = (
+            "reads sound, or is of another family" if any(n.startswith("frontend.") for n in renamed) else "is unknown"
+        )
         some = ", ".join(sorted(tensors)[:3])
         raise CheckpointError(
             f"{source} holds a network that {kind} (it has {some}, ...): "
@@ -64,7 +66,7 @@ def vocab_size(tensors: Mapping[str, Tensor], source: str) -> int:
     """V, of weights in one layout.
 
     Raises:
-        CheckpointError: Nothing in them says words.
+        CheckpointError: They have no head that predicts tokens.
     """
     for name in ("ctc.project.weight", "decoder.output_layer.weight"):
         if name in tensors:
@@ -88,7 +90,7 @@ def infer_spec(
             has as many heads as the encoder.
 
     Raises:
-        CheckpointError: A size cannot be told, or `config` is of another model.
+        CheckpointError: A size cannot be found, or `config` is of another model.
     """
     try:
         encoder, decoder = _encoder(tensors, _positions(config or {}, source)), _decoder(tensors, config or {})

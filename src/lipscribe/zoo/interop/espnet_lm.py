@@ -17,7 +17,7 @@ _PREFIXES = (("encoder.input_layer.", "encoder.embed."), ("encoder.norm.", "enco
 
 
 def is_language_model(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether the weights say tokens and see nothing."""
+    """Whether the weights are of a model of tokens without video."""
     names = {name.removeprefix("predictor.") for name in tensors}  # which ESPnet's recurrent ones begin with
     return "embed.weight" in names and not any("frontend." in name for name in names)
 

@@ -25,7 +25,7 @@ from lipscribe.zoo.interop.tensors import read_config, read_tensors
 from lipscribe.zoo.interop.vocabulary import find_tokenizer
 from lipscribe.zoo.registry import BUNDLED, LM_FILE, models_folder
 
-UNKNOWN_LICENCE = "not told at import: ask who published it"
+UNKNOWN_LICENCE = "not given at import: ask who published it"
 _SPARE_BYTES = 32_000_000  # of disk space, beside the weights
 _ABANDONED_SECONDS = 3600  # after which the half-written folder of an import that was killed is swept away
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
@@ -75,7 +75,7 @@ def import_model(
     card = card or Card()
     digest = sha256_of(path)
     if card.data == Card.data:
-        card = replace(card, data=f"not told; converted from {path.name}, sha256 {digest}")
+        card = replace(card, data=f"unknown; converted from {path.name}, sha256 {digest}")
     if card.licence == Card.licence:
         card = replace(card, licence=UNKNOWN_LICENCE)
     convert = _language_model if espnet_lm.is_language_model(tensors) else _lip_reader

@@ -1,4 +1,4 @@
-"""Names of weights, and what to say of those that do not fit."""
+"""Names of weights, and messages about those that do not fit."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -51,7 +51,7 @@ def under_our_names_or_refuse(
         what: The network in words.
 
     Raises:
-        CheckpointError: They differ; the first ten differences and their number are told.
+        CheckpointError: They differ; the message has the first ten differences and their number.
     """
     theirs = {name_of(name): tensor for name, tensor in wanted.items()}
     faults = [f"{name} is missing" for name in theirs if name not in tensors]

@@ -53,7 +53,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """What ESPnet's `model.json` says of a model: a mapping, or the third of `[inputs, outputs, mapping]`.
+    """ESPnet's `model.json` of a model: a mapping, or the third of `[inputs, outputs, mapping]`.
 
     Raises:
         CheckpointError: It cannot be read, or is something else.
@@ -83,7 +83,7 @@ def _what_it_is(beginning: bytes) -> str:
     if beginning.lstrip()[:1] == b"<":
         return "is a web page, not weights"
     if beginning.startswith(b"version https://git-lfs"):
-        return "only says where Git LFS keeps the weights"
+        return "is a pointer of Git LFS, not the weights"
     return "is no file that torch.save wrote"
 
 

@@ -1,4 +1,4 @@
-"""The units that a published model says, in the file that a `UnitsTokenizer` reads."""
+"""The units of a published model, in the file that a `UnitsTokenizer` reads."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -214,7 +214,7 @@ def test_a_weight_of_another_shape_is_named(state, units, tmp_path):
     ("data", "message"),
     [
         ({"weight": torch.zeros(2)}, r"holds a network that is unknown \(it has weight, ...\)"),
-        ({"frontend.trunk.layer1.0.conv1.weight": torch.zeros(64, 64, 3)}, "hears, or is of another family"),
+        ({"frontend.trunk.layer1.0.conv1.weight": torch.zeros(64, 64, 3)}, "reads sound, or is of another family"),
         ({"frontend.frontend3D.0.weight": torch.zeros(64, 1, 5, 7, 7)}, "neither a CTC head nor a decoder"),
         ({}, "holds dict, wanted weights by name"),
         ([torch.zeros(2)], "holds list, wanted weights by name"),

@@ -106,7 +106,7 @@ def test_noise_is_refused(seed, tmp_path):
     [
         (b"", "is empty"),
         (b"<!DOCTYPE html><html>", "is a web page, not weights"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:12", "only says where Git LFS keeps the weights"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:12", "is a pointer of Git LFS, not the weights"),
         (b"hello", "is no file that torch.save wrote"),
     ],
 )
