@@ -10,6 +10,7 @@ with no grammar and no language model, by the search that goes with the head.
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -71,7 +72,7 @@ def train_row(path: Path, output: Path, row: str, seed: int, **settings) -> None
         return
     config = load_config(path, output=str(output), seed=seed, model__name=row, **settings)
     started = time.process_time()
-    train(config, resume=(output / RESUME_FILE).exists())
+    train(config, (output / RESUME_FILE).exists(), say=lambda line: print(line, file=sys.stderr))
     minutes = (time.process_time() - started) / 60
     last = read_rows(output)[-1]
     found = {"row": row, "seed": seed, "minutes": minutes, "weights": count(config)}

@@ -11,6 +11,7 @@ import argparse
 import csv
 import json
 import math
+import sys
 from pathlib import Path
 
 from lipscribe.training.config import load_config
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace, clips: int, kind: str, available: int, batch_s
     )
     rows = read_rows(output)
     if not rows or int(rows[-1]["epoch"]) < epochs:
-        train(config, resume=(output / RESUME_FILE).exists())
+        train(config, (output / RESUME_FILE).exists(), say=lambda line: print(line, file=sys.stderr))
         rows = read_rows(output)
     return {name: float(rows[-1][name]) for name in MEASURES} | {
         "minutes": sum(float(row["epoch_seconds"]) for row in rows) / 60

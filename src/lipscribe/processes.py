@@ -1,4 +1,4 @@
-"""Work on all cores, that neither a crash nor Ctrl-C nor a kill throws into disorder."""
+"""Tasks in several processes: a crash costs one task, and neither Ctrl-C nor a kill leaves a process behind."""
 
 import contextlib
 import multiprocessing
@@ -22,10 +22,13 @@ def available_cpus() -> int:
 
 
 class Processes:
-    """Processes that work side by side.
+    """A pool of processes that survives crashes.
 
-    A task that crashes takes its process along, and the tasks that were under way with it: those are done again, each
-    in a process of its own, so that only the culprit is lost.
+    A task that crashes ends the pool and with it the tasks that were running: those are run again, each in a process of
+    its own, so that only the task that crashes is lost.
+
+    Args:
+        number: Of processes; None is one for each processor that may be used.
     """
 
     def __init__(self, number: int | None = None):
@@ -41,12 +44,12 @@ class Processes:
     def outcomes(
         self, work: Callable[[Task], Outcome], tasks: list[Task], crashed: Callable[[Task], Outcome]
     ) -> Iterator[Outcome]:
-        """What becomes of each task, in order.
+        """The outcome of each task, in order.
 
         Args:
             work: Does one task; it is a function of a module, which the processes import.
-            tasks: All are handed out at once, so give a long list in parts.
-            crashed: What stands for the outcome of a task that takes its process along.
+            tasks: All are submitted at once, so give a long list in parts.
+            crashed: Gives the outcome of a task that crashes its process.
 
         Raises:
             Exception: Whatever `work` raises.
@@ -83,7 +86,7 @@ class Processes:
     @staticmethod
     def _start(number: int) -> ProcessPoolExecutor:
         # A forked copy of a process with threads in it may hang; a spawned one starts clean.
-        return ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), initializer=_live_and_die_with_parent)
+        return ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
 
 
 @contextlib.contextmanager
@@ -99,8 +102,8 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _live_and_die_with_parent() -> None:
-    """In a worker: Ctrl-C is the parent's to handle, and when the parent is killed nobody else ends the worker."""
+def _end_with_parent() -> None:
+    """In a worker: the parent handles Ctrl-C; the worker ends when the parent does, also when the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_after_parent, daemon=True).start()
 

@@ -56,7 +56,7 @@ NORMALISE: dict[Normalisation, Callable[[Tensor], Tensor]] = {"frame": normalise
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How much training clips are varied; every amount is drawn anew for each clip and epoch.
+    """How much training clips are varied; every amount is drawn again for each clip and epoch.
 
     Attributes:
         rotation: Largest turn, degrees.
@@ -137,7 +137,7 @@ class Augment:
         return video, times
 
     def _warped_times(self, start: float, stop: float, rng: np.random.Generator) -> np.ndarray:
-        """Where in the clip each frame that comes out is taken: the speed is drawn anew every 5 to 20 frames."""
+        """Where in the clip each frame that comes out is taken: the speed is drawn again every 5 to 20 frames."""
         limit = np.log1p(self.config.time_warp)
         times, now = [], start
         while now < stop - 0.5 or not times:

@@ -135,7 +135,7 @@ class ShardDataset:
         if not found:
             raise ManifestError(f"{self.shards[0]} and its like hold no clip: status.jsonl beside them says why")
         for folder, limit in self.limits.items():
-            ids = sorted(clip.clip.id for place, clip in found if place == folder)
+            ids = sorted(found_clip.clip.id for parent, found_clip in found if parent == folder)
             if limit > len(ids):
                 raise ManifestError(f"limit is {limit} clips, the split has {len(ids)} in {folder}")
             chosen = np.random.default_rng(self.seed).permutation(ids)[:limit]
@@ -223,7 +223,7 @@ class ShardDataset:
 def frame_tokens(clip: Clip, times: np.ndarray, tokenizer: Tokenizer, margin: float = 0.0) -> np.ndarray:
     """Which token is being said at each of `times` (frames of the clip): 0 in silence, -1 where nobody knows.
 
-    Only a word that is one token has a known place in time; characters within a word have not.
+    Only words of one token have known times; the characters within a word have none.
 
     Args:
         margin: Frames to either side of where a word begins or ends in which nobody knows.

@@ -1,4 +1,4 @@
-"""Raw corpus -> shards of mouth crops: on all cores, resumable after a kill at any moment, nothing dropped in silence.
+"""Raw corpus -> shards of mouth crops: on all cores, resumable after a kill, every skipped clip listed with its reason.
 
 A prepared folder holds shards `<split>-000000.tar`, beside each a `.jsonl` with the status of each of its clips
 (written after the shard: it marks the shard as done), and at the end `manifest.jsonl` and `status.jsonl` over all.
@@ -44,7 +44,7 @@ MIN_COVERAGE = 0.9  # share of a clip's frames, or of those with words where the
 
 @dataclass(frozen=True)
 class ClipStatus:
-    """What became of one clip.
+    """The outcome of one clip.
 
     Attributes:
         status: "ok" or "skipped".

@@ -18,7 +18,7 @@ from lipscribe.units import MODEL_FPS
 def splice(
     prepared: PreparedClip, donors: Sequence[PreparedClip], chance: float, rng: np.random.Generator
 ) -> PreparedClip:
-    """Exchanges words of a clip for words of other clips, each for one in about the same place of its sentence.
+    """Exchanges words of a clip for words of other clips, each for one at about the same position in its sentence.
 
     Args:
         prepared: Without word times it comes back as it is.
@@ -33,12 +33,12 @@ def splice(
     pieces: list[np.ndarray] = []
     words: list[WordTime] = []
     read = written = 0  # frames of this clip that are dealt with, and of the new one
-    for place, own in enumerate(clip.words):
+    for position, own in enumerate(clip.words):
         word, source = own, prepared
         if donors and rng.random() < chance:
             donor = donors[rng.integers(len(donors))]
             if given := donor.clip.words:
-                word, source = given[_same_place(place, len(clip.words), len(given))], donor
+                word, source = given[_same_position(position, len(clip.words), len(given))], donor
         start, stop = _frames(own, len(prepared.crops))
         pause = prepared.crops[read:start]
         said = source.crops[slice(*_frames(word, len(source.crops)))]
@@ -52,8 +52,8 @@ def splice(
     return PreparedClip(replace(clip, text=text, words=tuple(words)), crops)
 
 
-def _same_place(place: int, count: int, count_there: int) -> int:
-    return round(place * (count_there - 1) / max(1, count - 1))
+def _same_position(position: int, count: int, count_there: int) -> int:
+    return round(position * (count_there - 1) / max(1, count - 1))
 
 
 def _frames(word: WordTime, num_frames: int) -> tuple[int, int]:

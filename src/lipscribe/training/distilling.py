@@ -70,14 +70,14 @@ def distil_losses(
     """
     losses = {}
     if student[0] is not None and teacher[0] is not None:  # (B, T, V)
-        heard = frame_mask(batch.video_lengths, student[0].shape[1])
-        losses["distil_ctc"] = soft_divergence(teacher[0][heard], student[0][heard], temperature)
+        frames = frame_mask(batch.video_lengths, student[0].shape[1])
+        losses["distil_ctc"] = soft_divergence(teacher[0][frames], student[0][frames], temperature)
     if student[1] is not None and teacher[1] is not None:  # (B, U + 1, V)
-        said = frame_mask(batch.target_lengths + 1, student[1].shape[1])
+        tokens = frame_mask(batch.target_lengths + 1, student[1].shape[1])
         columns = list(range(teacher[1].shape[-1]))
-        own, other = ends  # neither decoder ever says what is an end to the other
+        own, other = ends  # the teacher's end symbol takes the column of the student's
         columns[own], columns[other] = columns[other], columns[own]
-        losses["distil_attention"] = soft_divergence(teacher[1][..., columns][said], student[1][said], temperature)
+        losses["distil_attention"] = soft_divergence(teacher[1][..., columns][tokens], student[1][tokens], temperature)
     return losses
 
 

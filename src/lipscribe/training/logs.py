@@ -1,4 +1,4 @@
-"""What a run writes down of itself: a CSV file, and TensorBoard where that is installed."""
+"""The log of a run: a CSV file, and TensorBoard where that is installed."""
 
 import csv
 import io

@@ -106,10 +106,11 @@ def _train(
     schedule = LambdaLR(optimizer, _one_cycle(epochs * steps_per_epoch, optim.warmup))
 
     saved = {"model": model.module, "average": average, "optimizer": optimizer, "schedule": schedule}
-    heads, taught = {"ctc": optim.ctc_weight, "attention": 1 - optim.ctc_weight}, optim.distil_weight if teacher else 0
-    weights = {name: weight * (1 - taught) for name, weight in heads.items()}
+    heads = {"ctc": optim.ctc_weight, "attention": 1 - optim.ctc_weight}
+    distil_weight = optim.distil_weight if teacher else 0
+    weights = {name: weight * (1 - distil_weight) for name, weight in heads.items()}
     weights["frame"] = weights["ctc"] * optim.frame_weight
-    weights |= {f"distil_{name}": weight * taught for name, weight in heads.items()}
+    weights |= {f"distil_{name}": weight * distil_weight for name, weight in heads.items()}
     first_epoch, best = _load_state(output / RESUME_FILE, saved) if resume else (0, math.inf)
 
     for epoch in range(first_epoch, epochs):
@@ -133,8 +134,8 @@ def _train(
                 losses["attention"] = attention_loss(expected, batch, optim.label_smoothing, model.decoder.end)
             if teacher:
                 with torch.no_grad(), fabric.autocast():
-                    shown = teacher.forward_train(batch.video, batch.video_lengths, batch.targets)
-                losses |= distil_losses((log_probs, expected), shown, batch, optim.distil_temperature, ends)
+                    teacher_outputs = teacher.forward_train(batch.video, batch.video_lengths, batch.targets)
+                losses |= distil_losses((log_probs, expected), teacher_outputs, batch, optim.distil_temperature, ends)
             losses["loss"] = sum(weights[name] * loss for name, loss in losses.items())
             fabric.backward(losses["loss"])
             # Whether all is finite is looked at once an epoch: each look makes the CPU wait for a GPU.
@@ -165,7 +166,7 @@ def _train(
             if metrics.get("dev_wer", math.inf) < best:
                 best = metrics["dev_wer"]
                 save_checkpoint(output / "best", scored, average.module.state_dict())
-            # Written last: what is interrupted before this line is simply done again.
+            # Written last: an epoch that is interrupted before this line is trained again.
             _save_state(output / RESUME_FILE, saved, epoch + 1, best)
 
 
@@ -206,4 +207,4 @@ def _load_state(path: Path, saved: dict[str, Any]) -> tuple[int, float]:
         return state["epoch"], state["best"]
     except (OSError, RuntimeError, KeyError, TypeError, EOFError, ValueError, UnpicklingError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise CheckpointError(f"{path} cannot be resumed from ({reason}): start anew in another output") from None
+        raise CheckpointError(f"{path} cannot be resumed from ({reason}): start again in another output") from None

@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""The losses that training minimises."""
 
 import torch
 from torch import Tensor
@@ -38,7 +38,7 @@ def frame_loss(log_probs: Tensor, batch: Batch, label_smoothing: float) -> Tenso
     total = F.cross_entropy(
         log_probs.flatten(0, 1), tokens, ignore_index=-1, label_smoothing=label_smoothing, reduction="sum"
     )
-    return total / (tokens >= 0).sum().clamp(min=1)  # no question whether there are any: a GPU would have to answer it
+    return total / (tokens >= 0).sum().clamp(min=1)  # asking whether there are any would wait for the GPU
 
 
 def attention_loss(expected: Tensor, batch: Batch, label_smoothing: float, end: int = END) -> Tensor:
@@ -51,7 +51,7 @@ def attention_loss(expected: Tensor, batch: Batch, label_smoothing: float, end: 
     Returns:
         () float32, the mean over all tokens of the batch, ends included.
     """
-    places = torch.arange(expected.shape[1], device=expected.device)
+    positions = torch.arange(expected.shape[1], device=expected.device)
     lengths = batch.target_lengths[:, None]
-    wanted = F.pad(batch.targets, (0, 1)).masked_fill(places == lengths, end).masked_fill(places > lengths, -1)
+    wanted = F.pad(batch.targets, (0, 1)).masked_fill(positions == lengths, end).masked_fill(positions > lengths, -1)
     return F.cross_entropy(expected.flatten(0, 1), wanted.flatten(), ignore_index=-1, label_smoothing=label_smoothing)

@@ -43,17 +43,17 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
         with fabric.autocast():
             log_probs, expected, scorers = _outputs(model, batch, spec)
         if log_probs is not None:
-            losses["dev_ctc"].append(ctc_loss(log_probs, batch).item())
+            losses["dev_ctc"].append(ctc_loss(log_probs, batch))
             log_probs = log_probs.cpu()
         if expected is not None:
-            losses["dev_attention"].append(attention_loss(expected, batch, 0.0, model.decoder.end).item())
+            losses["dev_attention"].append(attention_loss(expected, batch, 0.0, model.decoder.end))
         references += [clip.text for clip in batch.clips]
         for name, options in methods.items():
             found = search(log_probs, batch.video_lengths.cpu(), tokenizer, options, scorers)
             hypotheses[name] += [nbest[0].text for nbest in found]
             if log_probs is not None and name == main:
                 surprises += _surprises(log_probs, batch.video_lengths, [nbest[0] for nbest in found])
-    scores = {name: sum(values) / len(values) for name, values in losses.items()}
+    scores = {name: float(torch.stack(values).mean()) for name, values in losses.items()}
     scores |= {name: wer(references, texts) for name, texts in hypotheses.items()}
     scores.setdefault("dev_wer", scores.get("dev_greedy_wer"))
     limit = fit_limit(surprises)

@@ -3,6 +3,7 @@
 import csv
 import math
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -203,6 +204,32 @@ def test_the_limit_of_surprise_is_kept_with_the_weights_that_it_was_fitted_for(
     assert load_spec(tmp_path / "run" / "best").surprise_limit == 0.4
 
 
+def test_numbers_are_asked_of_the_device_once_an_epoch_and_not_at_each_step(
+    toy_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ours, asked = str(Path(loop.__file__).parent), []
+
+    def counted(name: str) -> Callable[[torch.Tensor], Any]:
+        original = getattr(torch.Tensor, name)
+
+        def ask(tensor: torch.Tensor) -> Any:
+            file = sys._getframe(1).f_code.co_filename
+            if file.startswith(ours) and not file.endswith("scoring.py"):  # dev is read batch by batch
+                asked.append(name)
+            return original(tensor)
+
+        return ask
+
+    for name in ("item", "tolist", "__bool__", "__float__", "__int__"):
+        monkeypatch.setattr(torch.Tensor, name, counted(name))
+    numbers = []
+    for batch_size in (4, 1):  # 3 steps, 11 steps
+        asked.clear()
+        train(toy_config(tmp_path / f"{batch_size}", optim={"epochs": 1, "batch_size": batch_size}, evaluate_every=1))
+        numbers.append(len(asked))
+    assert numbers[0] == numbers[1] > 0
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_and_spoils_nothing(
     toy_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -362,5 +389,7 @@ def test_a_damaged_state_is_not_resumed_from(toy_config: MakeConfig, tmp_path: P
     path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "garbage": b"hello", "other": whole}[damage])
     if damage == "other":
         torch.save([1, 2], path)
-    with pytest.raises(CheckpointError, match=r"last.ckpt cannot be resumed from \(.+\): start anew in another output"):
+    with pytest.raises(
+        CheckpointError, match=r"last.ckpt cannot be resumed from \(.+\): start again in another output"
+    ):
         train(config, resume=True)

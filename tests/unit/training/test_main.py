@@ -40,6 +40,17 @@ def test_an_error_is_one_line_and_exit_code_2(run: Callable[..., tuple[int, str,
     assert err.count("\n") == 1
 
 
+def test_progress_is_a_plain_line_now_and_then():
+    said: list[str] = []
+    report = command.progress_lines(said.append, every_s=3600)
+    for done in range(4):
+        report("epoch 1/2", done, 3)
+    assert said == []
+    report = command.progress_lines(said.append, every_s=0)
+    report("epoch 1/2", 2, 3)
+    assert said == ["epoch 1/2: 2 of 3 steps"]
+
+
 def test_an_interruption_tells_how_to_go_on(
     run: Callable[..., tuple[int, str, str]], config: Path, monkeypatch: pytest.MonkeyPatch
 ):
