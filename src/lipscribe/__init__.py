@@ -9,35 +9,63 @@ The stations on the way are public too; `lipscribe.pipeline` shows how they foll
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lipscribe.errors import LipscribeError
 
+if TYPE_CHECKING:
+    from lipscribe.encoded import Encoded
+    from lipscribe.faces import choose_faces, track_faces
+    from lipscribe.inspection import inspect_video
+    from lipscribe.model import Model
+    from lipscribe.mouth import crop_mouth
+    from lipscribe.pipeline import load_model, to_transcript, transcribe
+    from lipscribe.search import SearchOptions
+    from lipscribe.transcript import Transcript, write_transcript
+    from lipscribe.video import Video
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Encoded",
+    "LipscribeError",
+    "Model",
+    "SearchOptions",
+    "Transcript",
+    "Video",
+    "__version__",
+    "choose_faces",
+    "crop_mouth",
+    "inspect_video",
+    "load_model",
+    "to_transcript",
+    "track_faces",
+    "transcribe",
+    "write_transcript",
+]
 
 # Public name -> the module it lives in. They are imported when first used, so that `import lipscribe` costs nothing.
 _HOMES = {
-    "Video": "lipscribe.video",
-    "track_faces": "lipscribe.faces",
-    "choose_faces": "lipscribe.faces",
-    "crop_mouth": "lipscribe.mouth",
-    "load_model": "lipscribe.pipeline",
-    "Model": "lipscribe.model",
-    "SearchOptions": "lipscribe.search",
-    "to_transcript": "lipscribe.pipeline",
-    "transcribe": "lipscribe.pipeline",
-    "Transcript": "lipscribe.transcript",
-    "write_transcript": "lipscribe.transcript",
-    "inspect_video": "lipscribe.inspection",
+    "Encoded": "encoded",
+    "Model": "model",
+    "SearchOptions": "search",
+    "Transcript": "transcript",
+    "Video": "video",
+    "choose_faces": "faces",
+    "crop_mouth": "mouth",
+    "inspect_video": "inspection",
+    "load_model": "pipeline",
+    "to_transcript": "pipeline",
+    "track_faces": "faces",
+    "transcribe": "pipeline",
+    "write_transcript": "transcript",
 }
-
-__all__ = ["LipscribeError", "__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'lipscribe' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(f"lipscribe.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 

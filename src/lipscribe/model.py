@@ -44,7 +44,7 @@ class Model:
         self.name = spec.name
         self.tokenizer = spec.tokenizer
         decoder = spec.decoder
-        grammar = Grammar(spec.grammar) if spec.grammar else None
+        grammar = Grammar.of_slots(spec.grammar) if spec.grammar else None
         own_end = decoder is not None and decoder.own_end
         name = f"model {spec.name}"
         self.capabilities = Capabilities(self.tokenizer, spec.ctc, decoder is not None, own_end, grammar, name)
@@ -53,7 +53,7 @@ class Model:
         self.windows = spec.encoder.window
         self.precision = precision
         reader = set_precision(reader.to(self.device), precision)
-        self.reader = reader.to(memory_format=torch.channels_last).eval()
+        self.reader = reader.to(memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue] torch has it
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -99,6 +99,7 @@ class Model:
         """Crops one by one, (96, 96) uint8 -> (T, V) float32, reading long runs in overlapping windows."""
         fps = self.spec.input.fps
         by_ctc = encode_in_windows(lambda some: Encoded(None, self.log_probs(some), fps), crops, self.windows)
+        assert by_ctc.log_probs is not None
         return by_ctc.log_probs
 
     def resolve(self, options: SearchOptions | ResolvedSearch | None = None) -> ResolvedSearch:

@@ -8,7 +8,7 @@
 The command line draws bars with it (`lipscribe.cli.bars`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import TypeAlias, TypeVar
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
@@ -30,7 +30,7 @@ def tracked(
     if progress is None:
         yield from items
         return
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     progress(task, done, total)
     for item in items:

@@ -34,19 +34,24 @@ class Tokenizer(Protocol):
     @property
     def vocab(self) -> list[str]:
         """Name of every token, `vocab[0] == "<blank>"`; its length is the V of `log_probs`."""
+        ...
 
     @property
     def separator(self) -> int | None:
         """The token that stands between two words, None where words follow each other directly."""
+        ...
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, which must be normalised; LipscribeError names what is not in the vocabulary."""
+        ...
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Text of token ids, with single spaces between words."""
+        ...
 
     def split_words(self, tokens: Sequence[int]) -> list[TokenWord]:
         """The words that the tokens spell, in order; their texts joined by spaces are `decode(tokens)`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,13 @@ class CharacterTokenizer:
             raise ConfigError(f"characters is {self.characters!r}: give a string of at least one character")
         _refuse_repeats("characters", self.characters)
 
-    @cached_property
+    @property
     def vocab(self) -> list[str]:
         """The blank, then the characters."""
+        return self._vocab
+
+    @cached_property
+    def _vocab(self) -> list[str]:
         return [BLANK_NAME, *self.characters]
 
     @cached_property
@@ -119,9 +128,13 @@ class WordTokenizer:
             raise ConfigError(f"words holds {got}: each word is a string without white space, at least one")
         _refuse_repeats("words", self.words)
 
-    @cached_property
+    @property
     def vocab(self) -> list[str]:
         """The blank, then the words."""
+        return self._vocab
+
+    @cached_property
+    def _vocab(self) -> list[str]:
         return [BLANK_NAME, *self.words]
 
     @cached_property
@@ -176,9 +189,13 @@ class SentencePieceTokenizer:
     def _processor(self) -> Any:
         return _load_sentencepiece(self.model)
 
-    @cached_property
+    @property
     def vocab(self) -> list[str]:
         """The blank, then the pieces; one that begins a word begins with "▁"."""
+        return self._vocab
+
+    @cached_property
+    def _vocab(self) -> list[str]:
         return [BLANK_NAME, *(self._processor.id_to_piece(idx) for idx in range(1, len(self._processor)))]
 
     @property
@@ -225,9 +242,13 @@ class UnitsTokenizer:
         if len(self.vocab) < 3:
             raise ConfigError(f"{self.units} is empty: wanted a line for each unit")
 
-    @cached_property
+    @property
     def vocab(self) -> list[str]:
         """The blank, the units, `<eos>`."""
+        return self._vocab
+
+    @cached_property
+    def _vocab(self) -> list[str]:
         try:
             lines = Path(self.units).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:

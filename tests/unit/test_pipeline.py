@@ -367,6 +367,7 @@ def test_the_stations_fit_together(model, grid_root):
 def test_public_names_are_there():
     for name in lipscribe.__all__:
         assert getattr(lipscribe, name) is not None
+    assert set(lipscribe.__all__) == {*lipscribe._HOMES, "LipscribeError", "__version__"}
     assert callable(lipscribe.transcribe)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = lipscribe.nonsense

@@ -73,7 +73,7 @@ def search_options(
     if grammar or phrases:
         from lipscribe.search.grammar_file import load_grammar, load_phrases
 
-        given["grammar"] = load_grammar(grammar) if grammar else load_phrases(phrases)
+        given["grammar"] = load_grammar(grammar) if grammar else load_phrases(phrases or "")
     elif lm and _is_arpa(lm):
         from lipscribe.search.language_model import ArpaModel
 

@@ -4,6 +4,8 @@ Norms, softmaxes and sums stay exact, and so do the layers that give the probabi
 what is lost there is lost in the scores themselves.
 """
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +17,7 @@ EXACT = (  # layers that stay in float32, by name
     "project",  # the first of an encoder, the last of heads, decoders and language models
     "position",  # of an encoder: done once for windows of the same length
 )
+Network = TypeVar("Network", bound=nn.Module)
 STEPS = 127  # of int8 on either side of 0
 
 
@@ -76,7 +79,7 @@ class BFloat16Frontend(nn.Module):
         return features.float()
 
 
-def set_precision(model: nn.Module, precision: str) -> nn.Module:
+def set_precision(model: Network, precision: str) -> Network:
     """Brings a network for inference to a precision, in place; what is in that precision already stays.
 
     Args:

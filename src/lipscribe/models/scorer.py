@@ -17,18 +17,23 @@ class Decoder(Protocol):
 
     def remember(self, encoder_out: Tensor, lengths: Tensor) -> Any:
         """What `step` attends to."""
+        ...
 
     def start(self, memory: Any) -> Any:
         """The state of empty sentences."""
+        ...
 
     def step(self, previous: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
         """(N,) last tokens -> (N, V) log-probabilities of the next, and the new state."""
+        ...
 
     def select(self, state: Any, indices: Tensor) -> Any:
         """The states of the sentences at `indices`."""
+        ...
 
     def attention(self, tokens: Tensor, memory: Any) -> Tensor:
         """(U,) -> (U, T): how much each token attends to each frame."""
+        ...
 
 
 class DecoderScorer:
@@ -56,19 +61,19 @@ class DecoderScorer:
         return [self.decoder.start(memory) for memory in self.memories]
 
     @torch.inference_mode()
-    def step(self, tokens: np.ndarray, state: list[Any]) -> tuple[np.ndarray, list[Any]]:
+    def step(self, previous: np.ndarray, state: list[Any]) -> tuple[np.ndarray, list[Any]]:
         """(N,) int64 last tokens -> (N, V) float64 log-probabilities of what is next, and the new state."""
-        previous = torch.from_numpy(tokens).to(self.device)
-        steps = [self.decoder.step(previous, one, memory) for one, memory in zip(state, self.memories, strict=True)]
+        tokens = torch.from_numpy(previous).to(self.device)
+        steps = [self.decoder.step(tokens, one, memory) for one, memory in zip(state, self.memories, strict=True)]
         log_probs = torch.stack([log_probs for log_probs, _ in steps]).cpu().double()  # MPS has no float64
         log_probs = log_probs.mean(0).log_softmax(-1) if len(steps) > 1 else log_probs[0]
         return log_probs.numpy(), [new for _, new in steps]
 
     @torch.inference_mode()
-    def select(self, state: list[Any], chosen: np.ndarray) -> list[Any]:
-        """The states of the sentences at (M,) int64 indices `chosen`."""
-        indices = torch.from_numpy(chosen).to(self.device)
-        return [self.decoder.select(one, indices) for one in state]
+    def select(self, state: list[Any], indices: np.ndarray) -> list[Any]:
+        """The states of the sentences at the (M,) int64 `indices`."""
+        chosen = torch.from_numpy(indices).to(self.device)
+        return [self.decoder.select(one, chosen) for one in state]
 
     @torch.inference_mode()
     def attention(self, tokens: tuple[int, ...]) -> np.ndarray:
@@ -98,12 +103,12 @@ class LMScorer:
         return self.lm.start()
 
     @torch.inference_mode()
-    def step(self, tokens: np.ndarray, state: History) -> tuple[np.ndarray, History]:
+    def step(self, previous: np.ndarray, state: History) -> tuple[np.ndarray, History]:
         """(N,) int64 last tokens -> (N, V) float64 log-probabilities of what is next, and the new state."""
-        log_probs, state = self.lm.step(torch.from_numpy(tokens).to(state.visible.device), state)
+        log_probs, state = self.lm.step(torch.from_numpy(previous).to(state.visible.device), state)
         return log_probs.cpu().double().numpy(), state
 
     @torch.inference_mode()
-    def select(self, state: History, chosen: np.ndarray) -> History:
+    def select(self, state: History, indices: np.ndarray) -> History:
         """The states of the texts at (M,) int64 indices `chosen`."""
-        return self.lm.select(state, torch.from_numpy(chosen).to(state.visible.device))
+        return self.lm.select(state, torch.from_numpy(indices).to(state.visible.device))

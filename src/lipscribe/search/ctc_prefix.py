@@ -56,16 +56,17 @@ class CTCPrefixScorer:
         """See `Scorer.select`."""
         return Prefixes(*(part[indices] for part in state))
 
-    def extend(self, tokens: np.ndarray, state: Prefixes | None) -> Prefixes:
+    def extend(self, previous: np.ndarray, state: Prefixes | None) -> Prefixes:
         """Each prefix with one more token; None is before the end symbol that every sentence begins with.
 
         Args:
-            tokens: (N,) int64.
-            state: Of N prefixes.
+            previous: (N,) int64, the last token of each.
+            state: Of N prefixes, before that token.
         """
+        tokens = np.asarray(previous)
         if state is None:
             blank = np.tile(np.concatenate([[0.0], _or_never(self._blanks)]), (len(tokens), 1))
-            return Prefixes(np.full_like(blank, -np.inf), blank, np.asarray(tokens), np.zeros(len(tokens)))
+            return Prefixes(np.full_like(blank, -np.inf), blank, tokens, np.zeros(len(tokens)))
         repeats = (tokens == state.last)[:, None]
         enters = np.where(repeats, state.blank, state.total)[:, :-1]  # (N, T): the same token only after a blank
         emitted = self.log_probs.T[tokens]  # (N, T)
@@ -73,7 +74,7 @@ class CTCPrefixScorer:
         mass = _log_sum(enters + emitted)
         token = np.hstack([nothing, _recursion(enters + emitted, np.cumsum(np.maximum(emitted, _NEVER), axis=1))])
         blank = np.hstack([nothing, _recursion(token[:, :-1] + self.log_probs[:, BLANK], self._blanks)])
-        return Prefixes(token, blank, np.asarray(tokens), mass)
+        return Prefixes(token, blank, tokens, mass)
 
     def scores(self, state: Prefixes, candidates: np.ndarray | None = None) -> np.ndarray:
         """Log of the share of each prefix's mass that goes on with a candidate, or ends, where the end is one.

@@ -47,12 +47,12 @@ def search(
         ConfigError: the options contradict each other, or ask for what is not given.
     """
     if not isinstance(options, ResolvedSearch):
-        own_end = bool(scorers) and scorers[0].end != END
+        own_end = scorers is not None and len(scorers) > 0 and scorers[0].end != END
         given = Capabilities(tokenizer, log_probs is not None, scorers is not None, own_end, name="what is given")
         options = resolve(given, options)
     if options.method == "attention":
         lengths = [len(clip) for clip in log_probs] if lengths is None else lengths
-        return [_by_decoder(one, int(length), options) for one, length in zip(scorers, lengths, strict=True)]
+        return [_by_decoder(one, int(length), options) for one, length in zip(scorers or (), lengths, strict=True)]
     log_probs, lengths = check_inputs(log_probs, lengths)
     if log_probs.shape[2] != len(tokenizer.vocab):
         raise ConfigError(
@@ -60,8 +60,8 @@ def search(
         )
     clips = [log_probs[clip, :length] for clip, length in enumerate(lengths)]
     if options.method == "joint":
-        return [_by_decoder(one, len(clip), options, clip) for one, clip in zip(scorers, clips, strict=True)]
-    if options.method == "grammar":
+        return [_by_decoder(one, len(clip), options, clip) for one, clip in zip(scorers or (), clips, strict=True)]
+    if options.method == "grammar" and options.grammar is not None:
         lattice = options.grammar.compile(options.tokenizer)
         arcs, number = options.grammar.graph.arcs, options.alternatives
         return [grammar_search(clip, lattice, tokenizer, options.nbest, arcs, number) for clip in clips]
@@ -113,7 +113,7 @@ def _by_decoder(
         num_frames,
         scorer.end,
         options.rules,
-        ctc=CTCPrefixScorer(log_probs, scorer.end) if ctc_weight else None,
+        ctc=None if log_probs is None else CTCPrefixScorer(log_probs, scorer.end),
         ctc_weight=ctc_weight,
         grammar=options.grammar.scorer(options.tokenizer, scorer.end) if options.grammar else None,
         length_bonus=options.length_bonus,

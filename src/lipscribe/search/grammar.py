@@ -52,6 +52,11 @@ class Grammar:
         if not isinstance(self.graph, WordGraph):
             object.__setattr__(self, "graph", _graph_of_slots(self.graph))
 
+    @classmethod
+    def of_slots(cls, slots: Sequence[Sequence[str]]) -> "Grammar":
+        """The language whose sentences are one item from each slot, in order; see above."""
+        return cls(_graph_of_slots(slots))
+
     @property
     def sentence_words(self) -> int | None:
         """How many words each sentence has; None where they differ."""
@@ -119,7 +124,7 @@ class Grammar:
                 f"grammar: {', '.join(map(repr, unknown))} cannot be spelt in the model's vocabulary of "
                 f"{len(tokenizer.vocab) - 1} tokens: take them out or use a model that knows them"
             )
-        return spelt
+        return {word: tokens for word, tokens in spelt.items() if tokens is not None}
 
 
 def _graph_of_slots(slots: Sequence[Sequence[str]]) -> WordGraph:

@@ -20,12 +20,15 @@ class LanguageModel(Protocol):
 
     def start(self) -> Any:
         """The state at the beginning of a sentence."""
+        ...
 
     def step(self, state: Any, word: str) -> tuple[Any, float]:
         """The state after a word, and the word's natural-log probability."""
+        ...
 
     def end(self, state: Any) -> float:
         """Natural-log probability that the sentence ends here."""
+        ...
 
 
 class ArpaModel:

@@ -15,6 +15,7 @@ class Scorer(Protocol):
 
     def start(self) -> Any:
         """The state of one empty sentence."""
+        ...
 
     def step(self, previous: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
         """Scores of the next token.
@@ -26,9 +27,11 @@ class Scorer(Protocol):
         Returns:
             (N, V) float64 natural-log scores, one column being that the sentence ends; and the new state.
         """
+        ...
 
     def select(self, state: Any, indices: np.ndarray) -> Any:
         """The states of the sentences at the (M,) int64 `indices`."""
+        ...
 
 
 class PartScorer(Protocol):
@@ -36,15 +39,19 @@ class PartScorer(Protocol):
 
     def start(self) -> Any:
         """The state of one empty sentence."""
+        ...
 
     def extend(self, previous: np.ndarray, state: Any) -> Any:
         """The state after the (N,) int64 last tokens."""
+        ...
 
     def scores(self, state: Any, candidates: np.ndarray | None = None) -> np.ndarray:
         """(N, K) float64 natural-log scores of (N, K) int64 candidates; of all V in order for None."""
+        ...
 
     def select(self, state: Any, indices: np.ndarray) -> Any:
         """The states of the sentences at the (M,) int64 `indices`."""
+        ...
 
 
 class TokenModel(Scorer, Protocol):
@@ -64,6 +71,7 @@ class DecoderView(Scorer, Protocol):
 
     def attention(self, tokens: tuple[int, ...]) -> np.ndarray:
         """(U, T): how much each of U tokens attends to each frame; a row sums to 1."""
+        ...
 
 
 @dataclass(frozen=True)

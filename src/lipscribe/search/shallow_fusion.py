@@ -112,7 +112,7 @@ class WordScorer:
         ]
         scores = np.stack([self._fusion.gains(context) for context in new])
         scores[:, self._end] = [self._fusion.end(context) for context in new]
-        return scores, new
+        return scores, [*new]
 
     def select(self, state: list[Context | None], indices: np.ndarray) -> list[Context | None]:
         """The states of the texts at the (M,) int64 `indices`."""

@@ -168,6 +168,7 @@ def _num_words(rule: Rule) -> int | None:
             return lengths.pop() if len(lengths) == 1 else None
         case InOrder():
             lengths = [_num_words(each) for each in rule.rules]
-            return None if None in lengths else sum(lengths)
+            known = [length for length in lengths if length is not None]
+            return sum(known) if len(known) == len(lengths) else None
         case _:
             return None

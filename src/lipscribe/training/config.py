@@ -135,7 +135,7 @@ class TrainConfig:
             faults.append(f"optim.frame_weight is above 0 with a tokenizer of {kind}, wanted 0 or one of words")
         if self.model.grammar is not None:
             try:
-                Grammar(self.model.grammar).compile(self.model.tokenizer)
+                Grammar.of_slots(self.model.grammar).compile(self.model.tokenizer)
             except ConfigError as error:
                 faults.append(f"model: {error}")
         return faults

@@ -30,7 +30,7 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
     """
     model.eval()
     tokenizer = spec.tokenizer
-    grammar = Grammar(spec.grammar) if spec.grammar else None
+    grammar = Grammar.of_slots(spec.grammar) if spec.grammar else None
     own_end = spec.decoder is not None and spec.decoder.own_end
     able = Capabilities(tokenizer, spec.ctc, spec.decoder is not None, own_end, grammar)
     methods = {"dev_greedy_wer": resolve(able, SearchOptions("greedy"))} if spec.ctc else {}

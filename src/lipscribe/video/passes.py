@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from lipscribe.progress import Progress, tracked
+from lipscribe.video import Video
 
 
 class Passes:
@@ -21,8 +22,8 @@ class Passes:
 
     def read(self, task: str) -> Iterator[np.ndarray]:
         """The frames, (H, W, 3) uint8 each; `task` is what progress is reported under."""
-        duration = getattr(self.frames, "duration", None)  # of a `Video`
-        total = None if duration is None else round(duration * self.frames.fps)
+        video = self.frames if isinstance(self.frames, Video) else None
+        total = None if video is None else round(video.duration * video.fps)
         for num_frames, frame in enumerate(tracked(self.frames, self._progress, task, total), start=1):
             self.num_frames = max(self.num_frames, num_frames)
             yield frame
