@@ -33,7 +33,7 @@ test: setup
 	$(BIN)/pytest
 
 test-fast: setup
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n auto --maxprocesses 8 --dist loadfile
 
 # All tests with the oldest dependencies, on Python 3.11 or 3.12: make test-oldest PYTHON=python3.11
 test-oldest:

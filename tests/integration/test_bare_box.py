@@ -48,6 +48,7 @@ def compact(prepared: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_lossless_shards_need_nothing_else(toy_settings: Callable[..., dict[str, Any]], tmp_path: Path):
     done = train_on_bare_box(toy_settings(tmp_path / "run", optim={"epochs": 1}), tmp_path)
     assert done.returncode == 0, done.stderr
@@ -56,6 +57,7 @@ def test_lossless_shards_need_nothing_else(toy_settings: Callable[..., dict[str,
     assert (tmp_path / "run" / "best" / "model.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_compact_shards_need_cv2_or_av(toy_settings: Callable[..., dict[str, Any]], compact: Path):
     config = toy_settings(compact / "run", data={"folder": str(compact)}, optim={"epochs": 1})
     done = train_on_bare_box(config, compact)

@@ -85,6 +85,7 @@ def test_one_bad_file_among_many_does_not_stop_the_rest(clip, tmp_path):
     assert "2 of 3 videos could not be read" in stderr
 
 
+@pytest.mark.slow
 def test_several_videos_on_stdout_can_be_told_apart(clip, faceless):
     _, stdout, _ = run("transcribe", clip, clip)
     assert [line.split(": ")[0] for line in stdout.splitlines()] == [str(clip)] * 2
@@ -101,6 +102,7 @@ def test_what_cannot_be_evaluated_is_named(clip, tmp_path):
     assert "1 of 2 clips could not be read" in stdout
 
 
+@pytest.mark.slow
 def test_a_full_disk_behind_stdout_is_told(clip):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this system")
@@ -111,6 +113,7 @@ def test_a_full_disk_behind_stdout_is_told(clip):
     assert "error: cannot write to stdout: No space left on device" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["models"], ["models", "--json"], ["transcribe", "CLIP", "CLIP"]])
 def test_a_full_disk_behind_any_command_is_told(clip, command):
     with Path("/dev/full").open("w") as full:
@@ -121,6 +124,7 @@ def test_a_full_disk_behind_any_command_is_told(clip, command):
     assert "Exception ignored" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_closed_stderr_does_not_mix_remarks_into_the_results(clip):
     command = ["sh", "-c", f'"{sys.executable}" -m lipscribe.cli transcribe "$0" 2>&-', str(clip)]
     result = subprocess.run(command, capture_output=True, text=True)

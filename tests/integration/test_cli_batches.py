@@ -52,6 +52,7 @@ def process(*arguments: object, **settings: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, env=os.environ | settings)
 
 
+@pytest.mark.slow
 def test_results_are_utf8_whatever_the_locale_and_the_names(clip: Path, tmp_path: Path):
     names = ["b.mp4", "口型.mp4", os.fsdecode(b"caf\xe9.mp4")]
     for name in names:
@@ -103,6 +104,7 @@ def test_an_unexpected_error_ends_one_video(clip: Path, folder: Path, tmp_path: 
     assert (tmp_path / "out" / "a.txt").read_text() == f"{SAID}\n"
 
 
+@pytest.mark.slow
 def test_inspect_goes_on_after_a_bad_video(clip: Path, tmp_path: Path):
     (tmp_path / "bad.mp4").write_text("no video")
     code, stdout, stderr = run("inspect", tmp_path / "bad.mp4", clip, "-o", tmp_path / "out")

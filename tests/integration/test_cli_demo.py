@@ -12,6 +12,7 @@ from lipscribe.talker import Talker
 from lipscribe.video import probe_video, save_video
 
 
+@pytest.mark.slow
 def test_it_says_what_was_said_and_read_and_leaves_a_video_and_a_picture(tmp_path: Path):
     result = CliRunner().invoke(app, ["demo", "--output", str(tmp_path / "demo")])
     assert result.exit_code == 0, result.output

@@ -40,6 +40,7 @@ def test_a_sentence_becomes_a_video_with_captions(tmp_path: Path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["clip.mp4", "clip.srt"]
 
 
+@pytest.mark.slow
 def test_seed_take_rate_and_fps_change_what_they_say(tmp_path: Path):
     def talk(*options: object) -> np.ndarray:
         path = tmp_path / "clip.mp4"
@@ -56,6 +57,7 @@ def test_seed_take_rate_and_fps_change_what_they_say(tmp_path: Path):
     assert Video(path).info.fps == 50
 
 
+@pytest.mark.slow
 def test_a_corpus_goes_through_prepare_grid(tmp_path: Path):
     folder = tmp_path / "corpus"
     options = ("--corpus", "grid", "--clips", 4, "--speakers", 4, "--workers", 1, "-o", folder, *SMALL)

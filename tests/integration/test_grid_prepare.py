@@ -13,6 +13,7 @@ from lipscribe.data.prepare import prepare
 from lipscribe.data.shards import PreparedClip, read_shard
 from lipscribe.tokenizer import WordTokenizer
 
+pytestmark = pytest.mark.slow
 SHORT = "lrae3s"  # one of the four clips that lack a frame
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from lipscribe.data.shards import PreparedClip, write_shard
 from lipscribe.search import SearchOptions, search
 from lipscribe.training.config import TrainConfig
@@ -13,6 +15,7 @@ from lipscribe.zoo.checkpoint import load_checkpoint
 TEXTS = ("red green", "blue red", "green blue red", "red", "blue green", "green red blue", "green", "blue red green")
 
 
+@pytest.mark.slow
 def test_drawn_mouths_are_read(
     tmp_path: Path, toy_config: Callable[..., TrainConfig], toy_clip: Callable[..., PreparedClip]
 ):

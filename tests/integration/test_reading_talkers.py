@@ -33,6 +33,7 @@ def words_right(text: str, said: str = SENTENCE) -> int:
     return sum(a == b for a, b in zip(text.split(), said.split(), strict=False))
 
 
+@pytest.mark.slow
 def test_unseen_people_and_sentences(model: Model):
     """The figure over many more: docs/results.md."""
     rng = random.Random(5)
@@ -42,6 +43,7 @@ def test_unseen_people_and_sentences(model: Model):
     assert wer(said, read) <= 0.15, list(zip(said, read, strict=True))
 
 
+@pytest.mark.slow
 def test_threads_may_share_a_model(model: Model):
     clips = [Talker(FIRST_SEED + i).say(SENTENCE).frames for i in range(4)]
     alone = [model.transcribe(frames) for frames in clips]
@@ -49,6 +51,7 @@ def test_threads_may_share_a_model(model: Model):
         assert list(pool.map(model.transcribe, clips)) == alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_any_way_up(model: Model, quarters: int):
     frames = Talker(FIRST_SEED + 1).say(SENTENCE).frames
@@ -64,6 +67,7 @@ def test_the_default_model_reads_talkers_too():
     assert words_right(read, said) >= 4, read
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fps", [24, 30000 / 1001, 50, 60])
 def test_any_rate(model: Model, fps: float, tmp_path: Path):
     Talker(FIRST_SEED).say(SENTENCE, scene={"fps": fps}).save(tmp_path / "clip.mp4")
@@ -72,6 +76,7 @@ def test_any_rate(model: Model, fps: float, tmp_path: Path):
     assert bool(transcript.warnings) == (fps < 25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "scene", [{"width": 360, "height": 640, "face": 0.25}, {"width": 1280, "height": 720}, {"roll_deg": 15.0}]
 )
@@ -80,6 +85,7 @@ def test_any_shape(model: Model, scene: dict, tmp_path: Path):
     assert words_right(model.transcribe(tmp_path / "clip.mp4").text) >= 5
 
 
+@pytest.mark.slow
 def test_two_people_are_told_apart(tmp_path: Path):
     scene = Scene(width=640, height=288, x=0.26)
     other = "lay white with z zero again"
@@ -112,6 +118,7 @@ def test_two_people_are_told_apart(tmp_path: Path):
     assert np.max(scores, 1).min() >= 4, texts
 
 
+@pytest.mark.slow
 def test_a_still_face_beside_a_talking_one_is_not_read(model: Model):
     scene = Scene(width=640, height=288, x=0.26)
     talks, waits = (

@@ -40,6 +40,7 @@ def test_the_wheel_has_the_data(wheel: Path, repo: Path) -> None:
     assert wanted <= set(zipfile.ZipFile(wheel).namelist())
 
 
+@pytest.mark.slow
 def test_the_wheel_reads_outside_the_repository(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "wheel")

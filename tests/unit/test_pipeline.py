@@ -1,6 +1,5 @@
 """The stations in order."""
 
-import logging
 import weakref
 from dataclasses import replace
 
@@ -263,6 +262,12 @@ def test_a_long_pause_starts_a_segment():
     assert [segment.text for segment in transcript.segments] == ["a b", "a"]
 
 
+@pytest.mark.parametrize(("pause", "segments"), [(59, ["a b"]), (61, ["a", "b"])])
+def test_a_pause_is_long_beyond_six_tenths_of_a_second(pause: int, segments: list[str]):
+    transcript = to_transcript(hypothesis(("a", 0, 10), ("b", 10 + pause, 90)), fps=100)
+    assert [segment.text for segment in transcript.segments] == segments
+
+
 def test_sentences_of_a_grammar_are_segments():
     words = [("a", i, i + 1) for i in range(4)]
     transcript = to_transcript(hypothesis(*words), fps=25, sentence_words=2)
@@ -318,6 +323,17 @@ def test_a_generator_of_frames_is_read_twice(model, monkeypatch):
     assert transcript.words[0].end == 0.8
 
 
+@pytest.mark.parametrize(("num_frames", "told"), [(17, False), (18, True), (19, True)])
+def test_others_who_are_there_for_three_tenths_of_a_shot_are_told(model, monkeypatch, num_frames, told):
+    tracks = [face_at(100, 100, 60, 0, 0, 60), face_at(300, 100, num_frames, 0, 1, 60)]
+    monkeypatch.setattr(pipeline, "track_faces", lambda frames, fps, detector: tracks if list(frames) else [])
+    warnings = model.transcribe(np.zeros((60, 240, 400, 3), np.uint8), face=0).warnings
+    assert not any("not read" in warning for warning in warnings)  # one person was asked for
+    tracks[0].landmarks[::2, 15:35, 1] += 9  # a mouth that moves
+    warnings = model.transcribe(np.zeros((60, 240, 400, 3), np.uint8)).warnings
+    assert any("not read: 1 other face;" in warning for warning in warnings) == told
+
+
 def test_low_coverage_is_told(model, monkeypatch):
     monkeypatch.setattr(
         pipeline, "track_faces", lambda frames, fps, detector: [face_at(100, 100, 20, 0, 0, len(list(frames)))]
@@ -341,16 +357,17 @@ def test_no_face_says_what_to_do(model):
         model.transcribe(np.zeros((10, 120, 160, 3), np.uint8))
 
 
-def test_a_closed_vocabulary_is_logged_once(tmp_path, caplog, monkeypatch):
+def test_a_closed_vocabulary_is_logged_once(tmp_path, monkeypatch):
     from lipscribe.zoo.checkpoint import save_checkpoint
 
     monkeypatch.setattr(pipeline, "_noticed", set())
     spec = replace(SPEC, card=Card(notice="knows two words"))
     save_checkpoint(tmp_path, spec, build_reader(spec).state_dict())
-    monkeypatch.setattr(logging.getLogger("lipscribe"), "propagate", True)  # the command line turns it off
+    told = []
+    monkeypatch.setattr(pipeline.logger, "warning", told.append)
     lipscribe.load_model(tmp_path)
     lipscribe.load_model(tmp_path)
-    assert [record.getMessage() for record in caplog.records] == ["knows two words"]
+    assert told == ["knows two words"]
 
 
 def test_the_stations_fit_together(model, grid_root):

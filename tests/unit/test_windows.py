@@ -106,6 +106,16 @@ def test_a_piece_is_cut_in_the_middle_of_the_longest_silence_of_half_a_second():
     assert pieces_of(Encoded(None, log_probs), 400, length=200)[0] == (0, 176)
 
 
+def test_a_short_and_sure_silence_of_half_a_second_is_stiller_than_a_long_one():
+    # Over 13 frames the first sums to 13 and the second to 12.35; over 14 frames the second would win.
+    blanks = np.zeros(400)
+    blanks[110:123] = 1.0
+    blanks[150:190] = 0.95
+    with np.errstate(divide="ignore"):
+        log_probs = np.log(np.stack([blanks, 1 - blanks], axis=1))
+    assert pieces_of(Encoded(None, log_probs), 400, length=200)[0] == (0, 116)
+
+
 def test_of_nothing_there_is_one_empty_piece():
     assert pieces_of(Encoded(None, np.zeros((0, 2))), 10) == []
     pieces = Pieces(lambda some: some.log_probs[:, 0])

@@ -87,6 +87,7 @@ def test_every_clip_is_in_one_shard_and_in_the_status(tmp_path: Path):
     assert [ClipStatus(**json.loads(line)) for line in lines] == statuses
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_shards")
 def test_a_clip_that_crashes_its_process_takes_no_other_with_it(tmp_path: Path):
     clips = clips_in(tmp_path / "in", c1="crash")
@@ -135,6 +136,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc to see the processes")
 @pytest.mark.usefixtures("small_shards")
 def test_killed_at_any_moment_it_goes_on_and_leaves_no_process_behind(tmp_path: Path):

@@ -231,6 +231,7 @@ def test_stretches_of_a_long_run_are_those_of_the_transcript(monkeypatch: pytest
         assert before.shown.end <= after.shown.start
 
 
+@pytest.mark.slow
 def test_the_whole_way(film: Path, seen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     model = tiny()
     says(model, monkeypatch, {10: 1, 20: 2, 190: 1})

@@ -158,6 +158,7 @@ def test_who_speaks_on_after_a_zoom_cut_is_one_run(
     assert np.abs(difference).mean() < 6  # grey levels: the crops are those of the clip without a cut
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other_is_left", [True, False])
 @pytest.mark.parametrize("other", ["frozen", "nodding", "nodding with the mouth open"])
 def test_the_one_who_talks_is_chosen(

@@ -163,6 +163,7 @@ def test_ids_follow_the_order_of_appearance(make_face: Faces, plant: Plant) -> N
     assert spans(tracks) == [(0, 40), (20, 40)]
 
 
+@pytest.mark.slow
 def test_an_hour_of_mistakes_leaves_nothing_behind(make_face: Faces, plant: Plant, planted_detector: Any) -> None:
     """Each mistake is forgotten, and the memory holds the landmarks of the one real face."""
     num_frames = 600

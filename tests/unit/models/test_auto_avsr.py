@@ -101,6 +101,7 @@ def test_parity(small: LipReader, memory_format: torch.memory_format):
     check_parity("small", reader.to(memory_format=memory_format))
 
 
+@pytest.mark.slow
 @needs_golden
 @torch.inference_mode()
 def test_parity_of_the_legacy_flavour(small: LipReader):
@@ -126,6 +127,7 @@ def check_padding(reader: LipReader) -> Tensor:
     return out
 
 
+@pytest.mark.slow
 @needs_golden
 @torch.inference_mode()
 def test_a_clip_in_a_batch_is_as_alone_though_it_is_not_in_the_reference(small: LipReader):

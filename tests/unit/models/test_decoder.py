@@ -107,6 +107,7 @@ def test_two_looks_are_averaged():
     np.testing.assert_allclose(together, mean - np.logaddexp.reduce(mean, axis=1, keepdims=True))
 
 
+@pytest.mark.slow
 def test_it_learns_to_spell_what_is_planted_in_the_frames():
     torch.manual_seed(0)
     decoder = AttentionDecoder(5, 4, hidden=24, layers=1, location_frames=3, dropout=0.0)

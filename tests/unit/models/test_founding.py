@@ -34,6 +34,7 @@ json.dump([keras.ops.convert_to_numpy(maps).tolist() for maps in (by_layer(frame
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("keras") is None, reason="needs Keras, the oracle: pip install keras")
 def test_equals_keras_both_with_time_distributed_and_folded_by_hand():
     torch.manual_seed(0)

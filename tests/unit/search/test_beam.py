@@ -46,6 +46,76 @@ def test_a_small_beam_is_a_part_of_it_and_stops_early(beam_size: int):
     assert scorer.num_steps < 50
 
 
+class Waits(TableScorer):
+    """Likes to end at once, less to say the first word, and then goes on for eight words before it ends."""
+
+    def expects(self, beginning):
+        going_on = 0.4 if not beginning else 0.99 if len(beginning) < 8 else 0.01
+        return np.log([1 - going_on, going_on, 1e-9])
+
+
+class Rewards:
+    """A scorer that adds so much for each word 1, as a language model with a word bonus does."""
+
+    def __init__(self, bonus: float):
+        self.bonus = bonus
+
+    def start(self):
+        return [None]
+
+    def step(self, previous, state):
+        return np.array([[0.0, self.bonus, 0.0]] * len(state)), state
+
+    def select(self, state, indices):
+        return [state[i] for i in indices]
+
+
+@pytest.mark.parametrize("kind", ["length bonus", "word bonus"])
+def test_a_search_goes_on_while_bonuses_may_still_lift_a_sentence(kind: str):
+    decoder, bonus = Weighted(Waits()), 0.15
+    assert [one.tokens for one in beam_search([decoder], beam_size=1, max_tokens=12)] == [()]
+    if kind == "length bonus":
+        (best,) = beam_search([decoder], 1, 12, length_bonus=bonus)
+        ends = bonus  # the end has the bonus too
+    else:
+        words = Weighted(Rewards(2 * bonus), 0.5, in_probability=False, highest=2 * bonus)
+        (best,) = beam_search([decoder, words], 1, 12)
+        ends = 0.0
+    # The empty sentence leads until the eighth word: log 0.6 is more than log 0.4 and a few bonuses.
+    assert best.tokens == (1,) * 8
+    assert best.score == pytest.approx(np.log(0.4 * 0.99**8) + 8 * bonus + ends)
+
+
+def test_by_search_a_word_bonus_may_lift_a_sentence_too():
+    class Even:
+        """A language model to which every text is certain."""
+
+        def start(self):
+            return None
+
+        def step(self, state, word):
+            return None, 0.0
+
+        def end(self, state):
+            return 0.0
+
+    best = read_by_decoder(Waits(num_frames=12), 12, TOKENIZER, beam_size=1, lm=Even(), lm_weight=1.0, word_bonus=0.15)[
+        0
+    ]
+    assert best.tokens == (1,) * 8
+
+
+def test_a_penalty_for_length_stops_no_search_too_early():
+    class Hesitates(TableScorer):
+        def expects(self, beginning):
+            return np.log([0.3, 0.7, 1e-9] if not beginning else [0.99, 0.005, 1e-9])
+
+    scorer = Hesitates()
+    (best,) = beam_search([Weighted(scorer)], 1, 50, length_bonus=-0.1)
+    assert best.tokens == (1,)
+    assert scorer.num_steps < 5  # what is left cannot win: scores only fall
+
+
 def ctc_totals(log_probs: np.ndarray, enumerate_paths) -> dict[tuple[int, ...], float]:
     totals = defaultdict(float)
     for _, tokens, score in enumerate_paths(log_probs):

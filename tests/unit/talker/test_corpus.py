@@ -105,6 +105,7 @@ def test_the_layout_is_that_of_grid(tmp_path: Path):
     assert len({(clip.speaker, clip.split) for clip in clips}) == 10  # nobody is in two splits
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("drawn")
 def test_numbers_of_processes_change_nothing_and_the_seed_does(tmp_path: Path):
     for name, workers, seed in (("one", 1, 0), ("three", 3, 0), ("other", 1, 5)):
@@ -149,6 +150,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc to see the processes")
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT])
 @pytest.mark.usefixtures("drawn")
@@ -186,6 +188,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("drawn")
 def test_a_clip_that_crashes_is_named_and_takes_no_other_with_it(tmp_path: Path):
     report = make_corpus(tmp_path / "crash", clips=8, speakers=2, workers=2)
@@ -298,6 +301,7 @@ def test_a_file_that_cannot_be_said_makes_no_folder(tmp_path: Path, name: str):
 SMALL = {"width": 64, "height": 64}
 
 
+@pytest.mark.slow
 def test_grid_clips_are_75_frames_and_their_words_are_where_the_alignment_says(tmp_path: Path):
     report = make_corpus(tmp_path / "corpus", clips=3, speakers=2, workers=1, scene=SMALL)
     assert report.rendered == 3
@@ -314,6 +318,7 @@ def test_grid_clips_are_75_frames_and_their_words_are_where_the_alignment_says(t
     assert len(set(backgrounds)) == 3  # what is not fixed differs
 
 
+@pytest.mark.slow
 def test_a_clip_is_the_same_in_every_corpus_whatever_is_rendered_beside_it(tmp_path: Path):
     make_corpus(tmp_path / "one", clips=2, speakers=1, workers=2, scene=SMALL)
     make_corpus(tmp_path / "two", clips=4, speakers=2, workers=1, scene=SMALL)
@@ -323,6 +328,7 @@ def test_a_clip_is_the_same_in_every_corpus_whatever_is_rendered_beside_it(tmp_p
     assert all(one[name] == two[name] for name in same)
 
 
+@pytest.mark.slow
 def test_captions_can_come_later(tmp_path: Path):
     sentences = sentence_file(tmp_path, "Don't go.\n")
     make_corpus(tmp_path / "corpus", sentences, workers=1, scene=SMALL)

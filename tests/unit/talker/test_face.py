@@ -11,7 +11,7 @@ from lipscribe.talker.face import LEFT, TOP, Face
 from lipscribe.talker.person import HAIR_STYLES, Person
 
 SCALE = 40.0  # px an eye distance
-PEOPLE = [Talker(seed).person for seed in range(12)]
+PEOPLE = [Talker(seed).person for seed in range(8)]
 
 
 def places(face: Face) -> tuple[np.ndarray, np.ndarray]:

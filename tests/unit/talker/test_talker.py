@@ -99,6 +99,7 @@ def test_saving_writes_a_video_that_reads_back(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
+@pytest.mark.slow
 def test_the_tracker_finds_the_face_and_follows_the_mouth(detector: FaceDetector):
     """Over 50 seeds: `python benchmarks/talkers.py`."""
     correlations = []

@@ -92,6 +92,7 @@ def test_ends_of_different_decoders_are_the_same_thing(prepared: Path):
     assert losses["distil_attention"].item() == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_student_of_the_teacher_alone_comes_to_agree_with_it(
     toy_config: MakeConfig, tmp_path: Path, teacher: Path, prepared: Path
 ):
