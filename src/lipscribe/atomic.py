@@ -5,6 +5,8 @@ killed process leaves behind ends in `.partial`.
 """
 
 import contextlib
+import errno
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,15 +20,20 @@ def writing_path(path: Path | str) -> Iterator[Path]:
     """A path to write a file under, for libraries that write by name; the file is renamed to `path` at the end.
 
     Two processes may write the same file: the last one to finish wins. An error in the block leaves an older file as it
-    was. A device or a pipe (/dev/stdout) cannot be replaced, so its own path is given.
+    was. A device or a pipe (/dev/stdout) cannot be replaced, so its own path is given; behind a link, the file that it
+    leads to is written.
 
     Raises:
-        OSError: The file cannot be renamed, for example to the name of a folder.
+        OSError: The file is write-protected, or cannot be renamed, for example to the name of a folder.
     """
     path = Path(path)
+    if path.is_symlink():
+        path = path.resolve()
     if path.exists() and not path.is_file() and not path.is_dir():
         yield path
         return
+    if path.is_file() and not os.access(path, os.W_OK):  # renaming would not ask
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     # Names are at most 255 bytes long, and a character takes up to 4.
     partial = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex[:8]}{PARTIAL}")
     try:

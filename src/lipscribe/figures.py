@@ -8,6 +8,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lipscribe.atomic import writing
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -67,7 +69,8 @@ class Page:
         with warnings.catch_warnings():
             # A script that the font lacks is drawn as boxes; the same text stands in the JSON beside the picture.
             warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-            self._figure.savefig(path, format="png")
+            with writing(path) as file:
+                self._figure.savefig(file, format="png")
 
 
 def rated_color(probability: float) -> str:

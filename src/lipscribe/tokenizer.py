@@ -8,7 +8,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
+from lipscribe.atomic import write_bytes
 from lipscribe.errors import ConfigError, LipscribeError, MissingExtraError
+from lipscribe.text import read_text
 
 BLANK = 0
 # A decoder, whose output has no blanks, uses their id as the symbol before the first token and after the last.
@@ -250,7 +252,7 @@ class UnitsTokenizer:
     @cached_property
     def _vocab(self) -> list[str]:
         try:
-            lines = Path(self.units).read_text(encoding="utf-8").splitlines()
+            lines = read_text(self.units).splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{self.units} cannot be read ({error}): give a file of units and ids") from None
         names = [line.removesuffix(f" {idx}") for idx, line in enumerate(lines, start=1)]
@@ -327,7 +329,7 @@ def train_sentencepiece(texts: Iterable[str], vocab_size: int, path: Path | str)
         )
     except RuntimeError as error:
         raise ConfigError(f"no SentencePiece model can be trained ({str(error).splitlines()[0]})") from None
-    Path(path).write_bytes(content.getvalue())
+    write_bytes(path, content.getvalue())
     return SentencePieceTokenizer(str(path))
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from lipscribe.atomic import write_bytes
 from lipscribe.errors import ConfigError, LipscribeError
 from lipscribe.units import Seconds
 
@@ -268,7 +269,7 @@ def write_transcript(
             raise LipscribeError(f"cannot write to stdout: {error.strerror}; give a file to write to") from error
         return
     try:
-        Path(path).write_bytes(written)
+        write_bytes(path, written)
     except OSError as error:
         raise LipscribeError(f"cannot write {path}: {error.strerror}; choose a folder you may write to") from error
 

@@ -65,6 +65,25 @@ def test_a_name_as_long_as_names_can_be(tmp_path: Path):
     assert path.read_text() == "text"
 
 
+def test_behind_a_link_the_file_that_it_leads_to_is_written(tmp_path: Path):
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "link.srt"
+    link.symlink_to(tmp_path / "real" / "a.srt")
+    for text in ("new", "newer"):
+        write_text(link, text)
+        assert link.is_symlink()
+        assert (tmp_path / "real" / "a.srt").read_text() == text
+
+
+def test_a_write_protected_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "x.json"
+    path.write_text("old")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everything
+    with pytest.raises(PermissionError, match="Permission denied"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path):
     pipe, got = tmp_path / "pipe", []

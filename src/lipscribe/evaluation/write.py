@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from lipscribe.atomic import write_text
 from lipscribe.errors import LipscribeError
 from lipscribe.evaluation.report import format_markdown
 from lipscribe.evaluation.result import Evaluation
@@ -21,8 +22,8 @@ def write_evaluation(evaluation: Evaluation, folder: Path | str) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(evaluation.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
-        data.write_text(text + "\n", encoding="utf-8")
-        report.write_text(format_markdown(evaluation), encoding="utf-8")
+        write_text(data, text + "\n")
+        write_text(report, format_markdown(evaluation))
         draw_report(evaluation, page)
     except OSError as error:
         raise LipscribeError(f"{folder} cannot be written ({error.strerror}): give another folder") from None
