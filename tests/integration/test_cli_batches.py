@@ -118,7 +118,7 @@ def test_a_folder_is_its_videos_and_what_is_skipped_is_listed(folder: Path, tmp_
     code, stdout, stderr = run("transcribe", folder, *TALKERS)
     assert code == 0
     assert stdout == f"{folder}/a.mp4: {SAID}\n{folder}/b.MP4: {SAID}\n"
-    assert f"note: {folder}: 2 that are no video files skipped: more, notes.txt" in stderr
+    assert f"note: {folder}: skipped 2 that are not video files: more, notes.txt" in stderr
     code, stdout, stderr = run("transcribe", folder / "more", *TALKERS)
     assert (code, stdout) == (2, "")
     assert f"error: folder {folder}/more holds no video file" in stderr

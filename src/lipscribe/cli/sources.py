@@ -66,7 +66,7 @@ def _in_folder(folder: Path) -> list[Source]:
     if not videos:
         raise LipscribeError(f"folder {folder} holds no video file: give one that does, or videos by name")
     if skipped := [path.name for path in found if path not in videos]:
-        print(f"note: {folder}: {len(skipped)} that are no video files skipped: {', '.join(skipped)}", file=sys.stderr)
+        print(f"note: {folder}: skipped {len(skipped)} that are not video files: {', '.join(skipped)}", file=sys.stderr)
     return [Source(str(path), str(path), path.stem) for path in videos]
 
 

@@ -119,7 +119,10 @@ def transcribe(
             transcript = None
             with failures.one(source.name, source.path), bars(not quiet) as progress:
                 video = Video(source.path, reader.spec.input.fps, stream=stream)
-                transcript = reader.transcribe(video, face=face, options=options, progress=progress)
+                on_segment = writer.printing(source) if face != "all" else None
+                transcript = reader.transcribe(
+                    video, face=face, options=options, progress=progress, on_segment=on_segment
+                )
                 writer.write_files(transcript, source, stem)
             if transcript is not None:
                 writer.write_stdout(transcript, source)

@@ -2,11 +2,12 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lipscribe.cli.results import Format, Results
 from lipscribe.cli.sources import Source
-from lipscribe.transcript import CAPTIONS, WRITERS, Transcript, mark_unsure, write_transcript
+from lipscribe.transcript import CAPTIONS, WRITERS, Segment, Transcript, mark_unsure, write_transcript
 
 
 @dataclass
@@ -25,6 +26,19 @@ class Writer:
     words: bool
     unsure_below: float
     quiet: bool
+    _printed: int = 0  # segments of the video that is being read
+
+    def printing(self, source: Source) -> Callable[[Segment], None] | None:
+        """What prints each segment of a video as it is read; None where results are not lines of text on stdout."""
+        if not self.results.to_stdout or self.results.formats != (Format.txt,):
+            return None
+        self._printed = 0
+
+        def show(segment: Segment) -> None:
+            self._print(Transcript((segment,)), source)
+            self._printed += 1
+
+        return show
 
     def write_files(self, transcript: Transcript, source: Source, stem: str) -> None:
         """Writes the result files of one video.
@@ -55,14 +69,21 @@ class Writer:
         if not self.results.to_stdout:
             return
         (format,) = self.results.formats
-        transcript = self._marked(replace(transcript, source=source.name), format)
-        if not self.several:
-            write_transcript(transcript, format.value, None, self.words)
+        transcript = replace(transcript, source=source.name)
+        if self._printed:  # as they were read
+            self._printed = 0
+        elif not self.several:
+            write_transcript(self._marked(transcript, format), format.value, None, self.words)
         elif format is Format.json:
-            print(json.dumps(transcript.to_dict(), ensure_ascii=False), flush=True)  # one object a line
+            record = self._marked(transcript, format).to_dict()
+            print(json.dumps(record, ensure_ascii=False), flush=True)  # one object a line
         else:
-            for line in WRITERS["txt"](transcript).splitlines() or [""]:
-                print(f"{source.name}: {line}", flush=True)  # as grep does with several files
+            self._print(transcript, source)
+
+    def _print(self, transcript: Transcript, source: Source) -> None:
+        """Lines of text; of several videos each with its name, as grep does."""
+        for line in WRITERS["txt"](self._marked(transcript, Format.txt)).splitlines() or [""]:
+            print(f"{source.name}: {line}" if self.several else line, flush=True)
 
     def _marked(self, transcript: Transcript, format: Format) -> Transcript:
         if format is not Format.json:

@@ -27,3 +27,15 @@ def test_nothing_is_drawn_elsewhere(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     with bars(shown=False) as progress:
         assert progress is None
+
+
+def test_results_never_go_to_the_terminal_of_the_bar(monkeypatch):
+    results = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(sys, "stdout", results)  # a file
+    with bars() as progress:
+        progress("faces", 1, 2)
+        print("a result")
+        print("a remark", file=sys.stderr)
+    assert results.getvalue() == "a result\n"
+    assert "a remark" in sys.stderr.getvalue() and "a result" not in sys.stderr.getvalue()
