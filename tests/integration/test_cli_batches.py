@@ -260,3 +260,37 @@ def test_a_folder_of_several_is_not_explained(folder: Path, tmp_path: Path):
     code, _, stderr = run("explain", folder, "--model", "talkers", "-o", tmp_path / "out")
     assert code == 2
     assert f"{folder} holds 2 videos: name one of them" in stderr
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three sentences, with pauses."""
+    path = tmp_path_factory.mktemp("long") / "three.mp4"
+    Talker(seed=7).say("place red at l seven please. lay white with z zero again. bin blue at l seven soon.").save(path)
+    return path
+
+
+def test_lines_come_as_they_are_read(three: Path, monkeypatch: pytest.MonkeyPatch):
+    import lipscribe.pipeline
+    from lipscribe.errors import VideoError
+
+    model = type(lipscribe.pipeline.load_model("talkers"))
+    transcribe = model.transcribe
+    whole = run("transcribe", three, *TALKERS)[1].splitlines()
+    assert len(whole) >= 3
+    assert run("transcribe", three, three, *TALKERS)[1].splitlines() == [f"{three}: {line}" for line in 2 * whole]
+    as_json = json.loads(run("transcribe", three, "--format", "json", *TALKERS)[1])
+    assert [segment["text"] for segment in as_json["segments"]] == whole
+
+    def broken(self, source, on_segment, **options) -> Transcript:
+        def first(segment) -> None:
+            on_segment(segment)
+            raise VideoError(f"{three}: damaged")
+
+        return transcribe(self, source, on_segment=first, **options)
+
+    monkeypatch.setattr(model, "transcribe", broken)
+    code, stdout, _ = run("transcribe", three, *TALKERS, "--mark-unsure", "--unsure-below", 1)
+    assert code == 2
+    assert len(stdout.splitlines()) == 1
+    assert "?]" in stdout
