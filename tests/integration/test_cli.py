@@ -110,14 +110,16 @@ def test_a_full_disk_behind_stdout_is_told(clip):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this system")
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-m", "lipscribe.cli", "transcribe", str(clip)]
+        command = [sys.executable, "-m", "lipscribe.cli", "transcribe", str(clip), "--format", "json"]
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert result.returncode == 2
     assert "error: cannot write to stdout: No space left on device" in result.stderr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [["models"], ["models", "--json"], ["transcribe", "CLIP", "CLIP"]])
+@pytest.mark.parametrize(
+    "command", [["models"], ["models", "--json"], ["transcribe", "CLIP"], ["transcribe", "CLIP", "CLIP"]]
+)
 def test_a_full_disk_behind_any_command_is_told(clip, command):
     with Path("/dev/full").open("w") as full:
         result = start([str(clip) if word == "CLIP" else word for word in command], stdout=full)

@@ -92,7 +92,7 @@ def test_an_unexpected_error_ends_one_video(clip: Path, folder: Path, tmp_path: 
     transcribe = model.transcribe
 
     def broken(self, source, **options) -> Transcript:
-        if source == str(clip):
+        if str(source.info.path) == str(clip):
             raise error
         return transcribe(self, source, **options)
 
@@ -268,6 +268,28 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("long") / "three.mp4"
     Talker(seed=7).say("place red at l seven please. lay white with z zero again. bin blue at l seven soon.").save(path)
     return path
+
+
+def test_a_range_of_time_is_read_with_the_times_of_the_video(three: Path, tmp_path: Path):
+    _, whole, _ = run("transcribe", three, "--format", "json", *TALKERS)
+    code, stdout, _ = run("transcribe", three, "--start", 4.8, "--format", "json", *TALKERS)
+    assert code == 0
+    last, part = (json.loads(text)["segments"][-1] for text in (whole, stdout))
+    assert part["text"] == last["text"] == "bin blue at l seven soon"
+    assert part["start"] == pytest.approx(last["start"], abs=0.3)
+    words = json.loads(run("transcribe", three, "--end", 2.4, "--format", "json", *TALKERS)[1])["segments"][-1]["words"]
+    assert words[-1]["end"] <= 2.4 < last["start"]
+    code, stdout, stderr = run("transcribe", three, "--start", 3, "--end", 2, *TALKERS)
+    assert (code, stdout) == (2, "")
+    assert f"error: {three}: start is 3 s and end 2 s" in stderr
+
+    with_sound(three, tmp_path / "own.mkv")
+    arguments = ("--start", 1, "--end", 3.5, "-o", tmp_path / "part.mp4")
+    assert run("transcribe", tmp_path / "own.mkv", *arguments, *TALKERS)[0] == 0
+    assert probe_video(tmp_path / "part.mp4").duration == pytest.approx(2.5, abs=0.1)
+    with av.open(str(tmp_path / "part.mp4")) as container:
+        heard = sum(frame.samples for frame in container.decode(audio=0)) / 48_000
+    assert heard == pytest.approx(1.0, abs=0.15)  # of two seconds, from the first on
 
 
 def test_lines_come_as_they_are_read(three: Path, monkeypatch: pytest.MonkeyPatch):

@@ -30,6 +30,12 @@ def transcribe(
         ),
     ] = None,
     words: Annotated[bool, typer.Option("--words", help="In srt and vtt, mark each word while it is spoken.")] = False,
+    start: Annotated[
+        float | None, typer.Option(help="Where in the video to begin, in seconds.", min=0, show_default=False)
+    ] = None,
+    end: Annotated[
+        float | None, typer.Option(help="Where in the video to stop, in seconds.", min=0, show_default=False)
+    ] = None,
     face: flags.Face = "moving",
     stream: flags.Stream = None,
     search: flags.Search = Search.auto,
@@ -65,6 +71,8 @@ def transcribe(
       lipscribe transcribe recordings/ --format all --output results/
 
       lipscribe transcribe clip.mpg -o captioned.mp4
+
+      lipscribe transcribe long.mp4 --start 60 --end 90 --format srt
 
       lipscribe transcribe two-people.mp4 --face all --format json
 
@@ -118,12 +126,12 @@ def transcribe(
         for source, stem in zip(sources, all_different(source.stem for source in sources), strict=True):
             transcript = None
             with failures.one(source.name, source.path), bars(not quiet) as progress:
-                video = Video(source.path, reader.spec.input.fps, stream=stream)
+                video = Video(source.path, reader.spec.input.fps, stream=stream, start=start, end=end)
                 on_segment = writer.printing(source) if face != "all" else None
                 transcript = reader.transcribe(
                     video, face=face, options=options, progress=progress, on_segment=on_segment
                 )
-                writer.write_files(transcript, source, stem)
+                writer.write_files(transcript, video, source, stem)
             if transcript is not None:
                 writer.write_stdout(transcript, source)
         return failures.exit_code(len(sources))

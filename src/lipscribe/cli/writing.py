@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from lipscribe.cli.results import Format, Results
 from lipscribe.cli.sources import Source
 from lipscribe.transcript import CAPTIONS, WRITERS, Segment, Transcript, mark_unsure, write_transcript
+from lipscribe.video import Video
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Writer:
 
         return show
 
-    def write_files(self, transcript: Transcript, source: Source, stem: str) -> None:
+    def write_files(self, transcript: Transcript, video: Video, source: Source, stem: str) -> None:
         """Writes the result files of one video.
 
         Raises:
@@ -58,7 +59,7 @@ class Writer:
             if format is Format.mp4:
                 from lipscribe.video.captioned import write_captioned
 
-                write_captioned(source.path, self._marked(transcript, format), path)
+                write_captioned(video, self._marked(transcript, format), path)
             else:
                 marked = self._marked(transcript, format)
                 write_transcript(marked, format.value, path, self.words and format in CAPTIONS)

@@ -1,7 +1,9 @@
 """A copy of a video with the words that were read in it, and with its own sound."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -12,20 +14,19 @@ from lipscribe.atomic import writing_path
 from lipscribe.errors import LipscribeError
 from lipscribe.storyboard import caption_frames
 from lipscribe.transcript import Transcript
-from lipscribe.units import Seconds
+from lipscribe.units import Seconds, frame_to_seconds
 from lipscribe.video import Video, save_video
 
-FPS = 25.0
 SOUND_RATE_HZ = 48_000
 
 
-def write_captioned(video: str | Path, transcript: Transcript, path: Path) -> None:
-    """Writes an MP4 of 25 frames a second: the video with a band under it, in which each word appears as it is spoken.
+def write_captioned(video: Video, transcript: Transcript, path: Path) -> None:
+    """Writes an MP4: the video with a band under it, in which each word appears as it is spoken.
 
     Sound is kept, as AAC; what of it cannot be decoded is left out.
 
     Args:
-        video: What was read.
+        video: What was read; of a range of time that alone is written.
         transcript: With word times.
         path: Where to.
 
@@ -34,10 +35,11 @@ def write_captioned(video: str | Path, transcript: Transcript, path: Path) -> No
     """
     silent = path.with_name(f".{path.name[:40]}.silent.mp4")
     try:
-        frames = Video(video, FPS)
-        save_video(silent, caption_frames(frames, transcript.words, FPS), FPS)
+        begin = frame_to_seconds(video.first_frame, video.fps)
+        words = [replace(word, start=word.start - begin, end=word.end - begin) for word in transcript.words]
+        save_video(silent, caption_frames(video, words, video.fps), video.fps)
         with writing_path(path) as partial:
-            _join(silent, str(video), partial)
+            _join(silent, str(video.info.path), begin, partial)
     except (OSError, av.FFmpegError) as error:
         raise LipscribeError(f"{path} cannot be written ({error.strerror}): give another file with --output") from None
     finally:
@@ -45,8 +47,8 @@ def write_captioned(video: str | Path, transcript: Transcript, path: Path) -> No
             silent.unlink()
 
 
-def _join(pictures: Path, video: str, path: Path) -> None:
-    """The pictures of one file with the sound of another, which begins when its container does."""
+def _join(pictures: Path, video: str, begin: Seconds, path: Path) -> None:
+    """The pictures of one file with the sound of another, `begin` seconds after its container does."""
     with av.open(str(pictures)) as shown, av.open(video) as source, av.open(str(path), "w", format="mp4") as joined:
         picture = joined.add_stream_from_template(shown.streams.video[0])
         sound = joined.add_stream("aac", rate=SOUND_RATE_HZ, layout="stereo") if source.streams.audio else None
@@ -55,18 +57,21 @@ def _join(pictures: Path, video: str, path: Path) -> None:
                 packet.stream = picture
                 joined.mux(packet)
         if sound is not None:
-            begin = (source.start_time or 0) / av.time_base
-            for frame in _sound(source, begin):
+            begin += (source.start_time or 0) / av.time_base
+            for frame in _sound(source, begin, begin + shown.duration / av.time_base):
                 joined.mux(sound.encode(frame))
             joined.mux(sound.encode(None))
 
 
-def _sound(source: av.container.InputContainer, begin: Seconds) -> Iterator[AudioFrame]:
-    """Sound as the encoder wants it, its times counted from `begin`; it ends where it is damaged."""
-    resampler = AudioResampler(format="fltp", layout="stereo", rate=SOUND_RATE_HZ)
+def _sound(source: av.container.InputContainer, begin: Seconds, end: Seconds) -> Iterator[AudioFrame]:
+    """Sound as the encoder wants it, from `begin` to `end` of the file; it ends where it is damaged."""
+    resampler = AudioResampler(format="fltp", layout="stereo", rate=SOUND_RATE_HZ, frame_size=1024)
     with suppress(av.FFmpegError):
-        for frame in source.decode(source.streams.audio[0]):
-            if frame.pts is not None:
+        for decoded in itertools.chain(source.decode(source.streams.audio[0]), [None]):
+            for frame in resampler.resample(decoded):
+                if frame.time is None or frame.time < begin:
+                    continue
+                if frame.time >= end:
+                    return
                 frame.pts -= round(begin / frame.time_base)
-            yield from resampler.resample(frame)
-        yield from resampler.resample(None)
+                yield frame
