@@ -17,8 +17,12 @@ TOKENIZER = {"kind": "units", "units": "units.txt", "model": None}
 AUTO_AVSR = {"kind": "auto-avsr", "channels": [4, 4, 6, 8], "pooling": "average"}
 SPECS = {
     "conformer": {
-        "frontend": {"kind": "resnet18", "channels": [4, 4, 6, 8], "features": 10},
+        "frontend": {"channels": [4], "features": 10},
         "encoder": {"cell": "conformer", "hidden": 8, "layers": 1, "heads": 2, "kernel": 3},
+    },
+    "resnet18": {
+        "frontend": {"kind": "resnet18", "channels": [4, 4, 6, 8], "features": 10},
+        "encoder": {"cell": "none"},
     },
     "resnet18-average": {
         "frontend": {"kind": "resnet18", "channels": [4, 4, 6, 8], "features": 10, "pooling": "average"},
@@ -43,12 +47,12 @@ def weight(name: str, shape: list[int]) -> torch.Tensor:
     if name.endswith("num_batches_tracked"):
         return torch.zeros(shape, dtype=torch.int64)
     drawn = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape).astype(np.float32)
-    return torch.from_numpy(np.abs(drawn) + 0.5 if name.endswith("running_var") else 0.3 * drawn)
+    return torch.from_numpy(np.abs(drawn) + 0.5 if name.endswith("running_var") else 0.6 * drawn)
 
 
 def video() -> torch.Tensor:
     """(1, 5, 1, 16, 24) float32."""
-    return weight("video", [1, 5, 1, 16, 24]) / 0.3
+    return weight("video", [1, 5, 1, 16, 24]) / 0.6
 
 
 TARGETS = torch.tensor([[1, 2, 3]])
