@@ -5,7 +5,7 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 
-.PHONY: setup demo lint format test test-fast test-oldest bench clean
+.PHONY: setup docs demo lint format test test-fast test-oldest bench clean
 
 setup: $(VENV)/.ready
 
@@ -44,5 +44,14 @@ bench: setup
 	$(BIN)/python benchmarks/speed.py $(if $(CLIP),--clip $(CLIP))
 	$(BIN)/python benchmarks/memory.py $(if $(CLIP),--clip $(CLIP))
 
+# The site: guides, the commands' help, the Python reference. Open site/index.html.
+docs: $(VENV)/.docs-ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "open site/index.html"
+
+$(VENV)/.docs-ready: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-oldest .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-oldest site .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,33 @@
+"""Pages of the site that are made from what the repository holds already: README, CHANGELOG, the commands' help."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parent.parent
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """MkDocs calls this before it renders the pages."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = {
+        "index.md": re.sub(r"\]\((?:\./)?docs/", "](", readme),
+        "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        "cli.md": command_line(),
+    }
+    for name, text in pages.items():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def command_line() -> str:
+    """The help of all commands, by Typer."""
+    command = [sys.executable, "-m", "typer", "lipscribe.cli.app", "utils", "docs", "--name", "lipscribe"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    if done.returncode:
+        raise RuntimeError(f"the commands' help cannot be written: {done.stderr.strip().splitlines()[-1]}")
+    return done.stdout
