@@ -29,11 +29,14 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Whole files go to a process each, so that their tests share what is expensive to make.
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile
+
 test: setup
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-fast: setup
-	$(BIN)/pytest -m "not slow" -n auto --maxprocesses 8 --dist loadfile
+	$(PYTEST) -m "not slow"
 
 # All tests with the oldest dependencies, on Python 3.11 or 3.12: make test-oldest PYTHON=python3.11
 test-oldest:

@@ -10,7 +10,7 @@ from lipscribe.evaluation.report import facts, headline
 from lipscribe.evaluation.result import ClipScore, Evaluation, PositionScore
 from lipscribe.evaluation.scores import position_pairs
 from lipscribe.figures import ACCENT, BAD, FAINT, INK, MUTED, Page, shortened
-from lipscribe.metrics import DELETION, HIT, INSERTION, align_words
+from lipscribe.metrics import HIT, align_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +109,13 @@ def _draw_confusions(
     axes.set_yticks(range(len(shown)), names, fontsize=8.5, parse_math=False)
     axes.set(ylim=(number - 0.4, -0.6))
     axes.set_xlabel("times reference > hypothesis", fontsize=9, color=MUTED)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    _whole_numbers(axes)
+
+
+def _whole_numbers(axes: "Axes") -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
 
 
 def _label_bars(axes: "Axes", labels: list[str], heights: Sequence[float]) -> None:
@@ -123,9 +129,9 @@ def _draw_clip_errors(page: Page, column: int, evaluation: Evaluation) -> None:
     counts = np.bincount(errors)
     axes.bar(range(len(counts)), counts, color=[ACCENT] + [PALE_BAD] * (len(counts) - 1), width=0.75)
     if len(counts) <= MAX_LABELS:
-        _label_bars(axes, [str(count) for count in counts], counts)
+        _label_bars(axes, [str(count) for count in counts], counts.tolist())
     axes.set(xlim=(-0.6, max(len(counts), 3) - 0.4), ylim=(0, 1.15 * counts.max()))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    _whole_numbers(axes)
     axes.set_xlabel("word errors in a clip", fontsize=9, color=MUTED)
     axes.set_ylabel("clips", fontsize=9, color=MUTED)
 
@@ -228,9 +234,7 @@ def _draw_words(page: Page, left: float, top: float, clip: ClipScore) -> None:
 
 def _columns(clip: ClipScore) -> Iterator[tuple[str, str, bool]]:
     for edit in align_words(clip.reference, clip.hypothesis):
-        said = "*" if edit.kind == INSERTION else edit.reference
-        read = "*" if edit.kind == DELETION else edit.hypothesis
-        yield said, read, edit.kind == HIT
+        yield edit.reference or "*", edit.hypothesis or "*", edit.kind == HIT
 
 
 def _nothing(axes: "Axes", why: str) -> None:

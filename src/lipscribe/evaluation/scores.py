@@ -90,7 +90,7 @@ def position_pairs(clips: Sequence[ClipScore], position: int) -> Counter[tuple[s
         (edit.reference, edit.hypothesis)
         for clip in clips
         for edit in align_words(clip.reference, clip.hypothesis)
-        if edit.reference_idx == position
+        if edit.reference is not None and edit.reference_idx == position
     )
 
 
@@ -100,7 +100,7 @@ def count_confusions(readings: Sequence[Reading]) -> tuple[Confusion, ...]:
         (edit.reference, edit.hypothesis)
         for reading in readings
         for edit in align_words(reading.reference, reading.hypothesis)
-        if edit.kind == SUBSTITUTION
+        if edit.kind == SUBSTITUTION and edit.reference is not None and edit.hypothesis is not None
     )
     ordered = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
     return tuple(Confusion(*pair, count) for pair, count in ordered[:NUM_CONFUSIONS])

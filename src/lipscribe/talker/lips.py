@@ -49,7 +49,7 @@ class Mouth:
             canvas: Changed in place.
             controls: (9,) as in `CONTROLS`.
         """
-        c = dict(zip(CONTROLS, controls.tolist(), strict=True))
+        c: dict[str, float] = dict(zip(CONTROLS, controls.tolist(), strict=True))
         shape = _Contours(self.person, c, self._x)
         width, height = self._size
         paint = np.empty((height * _FINER, width * _FINER, 3), np.uint8)
@@ -139,7 +139,7 @@ class Mouth:
         axes = round(rx * self._scale * 2**_SHIFT), max(1, round(ry * self._scale * 2**_SHIFT))
         cv2.ellipse(paint, centre.tolist(), axes, 0, 0, 360, self._colour(colour), -1, cv2.LINE_AA, _SHIFT)
 
-    def _fill(self, picture: np.ndarray, first: np.ndarray, second: np.ndarray, colour: object) -> None:
+    def _fill(self, picture: np.ndarray, first: np.ndarray, second: np.ndarray, colour: "cv2.typing.Scalar") -> None:
         outline = self._points(np.concatenate([first, second[::-1]]))
         cv2.fillPoly(picture, [outline], colour, cv2.LINE_AA, _SHIFT)
 

@@ -5,10 +5,12 @@ to the right of the picture and y down.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 Colour = tuple[float, float, float]  # RGB, 0 to 255
+Option = TypeVar("Option")
 
 # From light to dark; each is the lit colour of the cheek.
 SKINS: tuple[Colour, ...] = (
@@ -104,7 +106,7 @@ class Person:
         def between(low: float, high: float) -> float:
             return float(rng.uniform(low, high))
 
-        def choice(options: tuple) -> object:
+        def choice(options: tuple[Option, ...]) -> Option:
             return options[int(rng.integers(len(options)))]
 
         tone = between(0, len(SKINS) - 1)
@@ -144,4 +146,5 @@ class Person:
 
 
 def _mix(first: Colour, second: Colour, share: float) -> Colour:
-    return tuple(a + (b - a) * share for a, b in zip(first, second, strict=True))
+    red, green, blue = (a + (b - a) * share for a, b in zip(first, second, strict=True))
+    return red, green, blue
