@@ -69,6 +69,11 @@ class FollowingDetector:
 
     def detect(self, frame: np.ndarray) -> list[np.ndarray]:
         """See `FaceDetector.detect`."""
+        # `Video` gives out a picture that stays repeatedly; what is read-only cannot have changed meanwhile.
+        if frame is self._last_frame and not frame.flags.writeable:
+            self._frame_idx += 1
+            return list(self._last_faces)
+        self._last_frame = frame
         frame = np.ascontiguousarray(frame)
         faces: list[np.ndarray] = []
         lost: list[_Followed] = []
@@ -80,17 +85,26 @@ class FollowingDetector:
                 faces.append(face)
         if not faces:
             faces += self._read_new(frame, self._short_range.find(frame), faces)
-        if self._frame_idx % SEARCH_INTERVAL == 0 and len(faces) < self._max_faces:
+        if self._is_due(SEARCH_INTERVAL) and len(faces) < self._max_faces:
             faces += self._search(frame, faces)
+        self._last_idx = self._frame_idx
         self._frame_idx += 1
         lost = [old for old in lost if old.num_lost <= SEARCH_INTERVAL]
         self._followed = [_Followed(face_region(face)) for face in faces] + lost[: self._max_faces - len(faces)]
-        return [face[MESH_INDICES] for face in faces]
+        self._last_faces = [face[MESH_INDICES] for face in faces]
+        return list(self._last_faces)
 
     def reset(self) -> None:
         """See `FaceDetector.reset`."""
         self._followed: list[_Followed] = []
         self._frame_idx = 0
+        self._last_idx = -1  # of the last frame that was read
+        self._last_frame: np.ndarray | None = None
+        self._last_faces: list[np.ndarray] = []
+
+    def _is_due(self, interval: int) -> bool:
+        """Whether a frame that is a multiple of the interval came since the last frame was read, or is this one."""
+        return self._frame_idx // interval != self._last_idx // interval
 
     def _read_again(self, frame: np.ndarray, followed: _Followed, known: list[np.ndarray]) -> np.ndarray | None:
         """A face that is followed, where it was or not far from there."""
@@ -106,7 +120,7 @@ class FollowingDetector:
         """The faces that are not followed yet, wherever they are; if nobody is there, on their side or head too."""
         whole = Region.of_picture(frame)
         found = self._read_new(frame, self._full_range.find(frame, whole), known)
-        if not known or self._frame_idx % TILE_INTERVAL == 0:
+        if not known or self._is_due(TILE_INTERVAL):
             for left, top in tile_corners(*frame.shape[:2]):
                 tile = Region(left + TILE_SIDE / 2, top + TILE_SIDE / 2, TILE_SIDE)
                 found += self._read_new(frame, self._full_range.find(frame, tile), known + found)

@@ -41,10 +41,11 @@ def mark_cuts(frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]
     coming: deque[_Seen] = deque()
     last = np.zeros(3 * _SIDE**2, np.float32)
     is_begun = False
+    previous: np.ndarray | None = None
     for frame in frames:
-        # A picture that is held changes nothing.
-        thumbnail = None if coming and frame is coming[-1].frame else _thumbnail(frame)
-        change = 0.0
+        is_held = frame is previous and not frame.flags.writeable  # as `Video` gives out a picture that stays
+        thumbnail = None if is_held else _thumbnail(frame)
+        previous, change = frame, 0.0
         if thumbnail is not None:
             change = _change(last, thumbnail) if is_begun else 0.0
             last, is_begun = thumbnail, True

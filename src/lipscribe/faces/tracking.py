@@ -51,7 +51,6 @@ def track_faces(
     tracks: list[FaceTrack] = []
     people = People()
     shot = _Shot(0, 0, fps)
-    held, faces = None, []
     detector.reset()
     num_frames = 0
     for frame_idx, (frame, is_cut) in enumerate(mark_cuts(frames)):
@@ -59,9 +58,7 @@ def track_faces(
             tracks += shot.tracks(frame_idx, people)
             shot = _Shot(shot.idx + 1, frame_idx, fps)
             detector.reset()
-        if frame is not held or is_cut:  # a picture that is held is looked at once, however long
-            held, faces = frame, detector.detect(frame)
-        shot.add(frame_idx, frame, faces)
+        shot.add(frame_idx, frame, detector.detect(frame))
         num_frames = frame_idx + 1
     return tracks + shot.tracks(num_frames, people)
 
@@ -162,7 +159,8 @@ class _Person:
 
     def add(self, frame_idx: int, frame: np.ndarray, face: np.ndarray) -> None:
         """Takes in the face of a frame later than all before."""
-        if self.num_detected % LOOK_INTERVAL == 0:
+        is_held = self.num_detected and face is self._last  # of a picture that stays
+        if self.num_detected % LOOK_INTERVAL == 0 and not is_held:
             self.gallery.add(signature(frame, face))
         self._take(frame_idx, face[None])
         self._last = face
