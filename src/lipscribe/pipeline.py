@@ -22,6 +22,7 @@ import numpy as np
 
 from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, load_face_detector, track_faces
+from lipscribe.faces.cuts import cut_warnings
 from lipscribe.faces.orientation import orientation_warnings
 from lipscribe.faces.track import frames_found
 from lipscribe.model import Model, Piece, RunReader
@@ -91,6 +92,7 @@ def transcribe(
     runs = [run for track in chosen for run in track.runs()]
     warnings += crop_warnings(runs, model.spec.input.crop)
     begin = getattr(frames, "first_frame", 0)  # of a `Video` that starts within its file
+    warnings += cut_warnings(chosen, passes.num_frames, begin)
     for run, piece in read_runs(model, passes.read("mouths"), runs, found.search):
         found.add([piece], begin + run.start, f"face {run.id}" if face == "all" else None)
     coverage = float(frames_found(chosen, passes.num_frames).mean())

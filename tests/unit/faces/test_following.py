@@ -292,3 +292,26 @@ def test_tiles_cover_the_picture_and_overlap(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [(288, 360), (576, 720), (640, 640)])
 def test_small_pictures_have_no_tiles(size: tuple[int, int]) -> None:
     assert tile_corners(*size) == []
+
+
+def held(frame: np.ndarray) -> np.ndarray:
+    """A frame as `Video` gives it out, again and again while its picture stays."""
+    frame.flags.writeable = False
+    return frame
+
+
+def test_a_picture_that_stays_is_read_once(detector: FollowingDetector, networks: Networks) -> None:
+    still = held(picture((100, 120, 80)))
+    first = detector.detect(still)
+    calls = networks.calls
+    for _ in range(3 * SEARCH_INTERVAL):
+        np.testing.assert_array_equal(detector.detect(still), first)
+    assert networks.calls == calls
+    assert middles(detector.detect(picture((102, 120, 80), (260, 220, 40)))) == [(102, 120), (260, 220)], "it is due"
+
+
+def test_a_frame_that_is_drawn_over_is_read_again(detector: FollowingDetector) -> None:
+    frame = picture((100, 120, 80))
+    detector.detect(frame)
+    frame[:] = picture((110, 125, 80))
+    assert middles(detector.detect(frame)) == [(110, 125)]
