@@ -159,8 +159,7 @@ class _Person:
 
     def add(self, frame_idx: int, frame: np.ndarray, face: np.ndarray) -> None:
         """Takes in the face of a frame later than all before."""
-        is_held = self.num_detected and face is self._last  # of a picture that stays
-        if self.num_detected % LOOK_INTERVAL == 0 and not is_held:
+        if self.num_detected % LOOK_INTERVAL == 0:
             self.gallery.add(signature(frame, face))
         self._take(frame_idx, face[None])
         self._last = face
