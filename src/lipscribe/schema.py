@@ -187,7 +187,7 @@ def _value(hint: Any, data: Any, path: str, faults: list[str], limits: Any) -> A
         )
     if origin is dict and isinstance(data, dict):
         return {key: _value(args[1], item, _join(path, key), faults, limits) for key, item in data.items()}
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return _dataclass(hint, data, path, faults)
     return _scalar(origin or hint, data, path, faults, limits)
 

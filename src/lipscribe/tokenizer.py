@@ -273,6 +273,7 @@ class UnitsTokenizer:
 
     @cached_property
     def _processor(self) -> Any:
+        assert self.model is not None
         return _load_sentencepiece(self.model)
 
     @property

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -304,7 +304,7 @@ def _timed_tokens(segment: Segment) -> tuple[Word, ...]:
         return words
     step = (segment.end - segment.start) / len(tokens)
     times = [segment.start + idx * step for idx in range(len(tokens))] + [segment.end]
-    return tuple(Word(token, *times[idx : idx + 2], 1.0) for idx, token in enumerate(tokens))
+    return tuple(Word(token, *span, 1.0) for token, span in zip(tokens, pairwise(times), strict=True))
 
 
 def _split(segment: Segment, label: str) -> Iterator[Segment]:

@@ -21,7 +21,7 @@ from lipscribe.cli.train import train
 from lipscribe.cli.transcribe import transcribe
 
 # What Typer raises for wrong arguments. It carries Click under a private name, or uses Click's own, by its version.
-_UsageError = typer.BadParameter.__mro__[1]
+_UsageError: Any = typer.BadParameter.__mro__[1]
 _TYPERS_INTERRUPT = 130  # its exit code for a Ctrl-C that comes outside of a command
 
 
@@ -45,7 +45,7 @@ class _Group(typer.core.TyperGroup):
             sys.exit(2)
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: Any) -> str:
     command = error.ctx.command_path if error.ctx else "lipscribe"
     message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
     return f"{message} (see `{command} --help`)"

@@ -1,7 +1,7 @@
 """The flags that several commands share, each with its help; `typer` reads them from the commands' signatures."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,7 @@ from lipscribe.cli.sources import VIDEOS_HELP
 _SEARCH = "How to search"  # a box of its own in the help
 
 
-def _search(help: str, **limits: float):
+def _search(help: str, **limits: Any) -> Any:
     return typer.Option(help=help, rich_help_panel=_SEARCH, **limits)
 
 

@@ -109,7 +109,7 @@ def _read_encoded(path: Path) -> Iterator[tuple[Clip, str, bytes]]:
     """Record, suffix and encoded crops of each clip; raises what is in `_DAMAGE`."""
     _check_end(path)
     with tarfile.open(path, "r|") as tar:
-        members = ((member.name, tar.extractfile(member).read()) for member in tar if member.isfile())
+        members = ((member.name, file.read()) for member in tar if (file := tar.extractfile(member)) is not None)
         for name, record in members:
             clip = from_dict(Clip, json.loads(record), f"{path}: {name}", ManifestError)
             name, content = next(members, ("", b""))
@@ -203,7 +203,7 @@ def _from_mp4(content: bytes) -> np.ndarray:
     except ImportError:
         return _from_mp4_by_cv2(content)
     try:
-        with av.open(io.BytesIO(content)) as container:
+        with av.open(io.BytesIO(content), "r") as container:
             return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(video=0)])
     except (av.FFmpegError, IndexError) as error:  # IndexError: so damaged that it has no video stream any more
         raise ValueError(str(error)) from None

@@ -36,7 +36,7 @@ def splice(
     for position, own in enumerate(clip.words):
         word, source = own, prepared
         if donors and rng.random() < chance:
-            donor = donors[rng.integers(len(donors))]
+            donor = donors[int(rng.integers(len(donors)))]
             if given := donor.clip.words:
                 word, source = given[_same_position(position, len(clip.words), len(given))], donor
         start, stop = _frames(own, len(prepared.crops))

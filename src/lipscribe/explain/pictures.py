@@ -145,7 +145,7 @@ def _draw_profile(
     axes.spines["left"].set_visible(False)
     first, last = _to_time(stretch, fps)
     axes.axvspan(word.word.start, word.word.end, color="#e3edf8", zorder=0)
-    edges = frame_to_seconds(stretch.first_frame + np.arange(stretch.num_frames), fps)
+    edges = (stretch.first_frame + np.arange(stretch.num_frames)) / fps
     axes.bar(edges, word.profile, width=1 / fps, align="edge", color=WARM, linewidth=0)
     for at in (middle_frame(word, stretch, fps), word.strongest):
         axes.plot([edges[at] + 0.5 / fps], [0], marker="^", color=INK, ms=5, clip_on=False, zorder=3)
@@ -176,9 +176,9 @@ def _heat_maps(stretch: "ExplainedStretch") -> list[tuple[str, np.ndarray]]:
     if words[0].ctc is not None:
         # By the square root: what is unsure has to be seen too.
         title = "alignment: probability of each word in each frame (CTC; darker is surer)"
-        maps.append((title, np.sqrt(np.stack([word.ctc for word in words]))))
+        maps.append((title, np.sqrt(np.stack([word.ctc for word in words if word.ctc is not None]))))
     if words[0].attention is not None:
-        looked = np.stack([word.attention for word in words])
+        looked = np.stack([word.attention for word in words if word.attention is not None])
         title = "attention: where the decoder looked for each word (darker is more)"
         maps.append((title, looked / np.maximum(looked.max(1, keepdims=True), 1e-12)))
     return maps
@@ -211,7 +211,7 @@ def _draw_face(page: Page, top: float, height: float, stretch: "ExplainedStretch
     """The face in the middle of the stretch, with all that spoke for all words laid over it."""
     transform = stretch.transforms[stretch.frame_idx]
     face, corner = _face_of(stretch)
-    heat = sum(word.saliency.sum(0) for word in stretch.words)
+    heat = np.sum([word.saliency.sum(0) for word in stretch.words], axis=0)
     heat = heat / max(float(heat.max()), 1e-12)
     # From the picture that the model sees back into the face.
     back = transform + np.concatenate([np.zeros((2, 2)), (transform[:, :2] @ corner)[:, None]], axis=1)

@@ -61,6 +61,7 @@ def _give_out(past: deque[_Seen], coming: deque[_Seen]) -> tuple[np.ndarray, boo
     now = coming.popleft()
     past.append(now)
     frame, now.frame = now.frame, None  # of the past only the thumbnails are kept
+    assert frame is not None
     return frame, is_cut
 
 

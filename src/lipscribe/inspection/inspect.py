@@ -134,7 +134,10 @@ def inspect_video(
         *judge_source(video.info.fps, fps, video.warnings, video.rate_warning),
         *judge_face(quality, sampler.num_frames),
         *(Finding("crop", "doubtful", text) for text in crop_warnings(_runs(chosen), crop)),
-        *(Finding("roll_deg", "note", text, quality.roll_deg) for text in orientation_warnings(chosen)),
+        *(
+            Finding("roll_deg", "note", text, quality.roll_deg if quality else None)
+            for text in orientation_warnings(chosen)
+        ),
         *_notes(tracks, sampler.num_frames, face),
     ]
     return Inspection(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 from lipscribe.schema import within
 
 if TYPE_CHECKING:  # a spec is read without torch
-    from torch import nn
+    from lipscribe.models.decoder import AttentionDecoder
+    from lipscribe.models.transformer_decoder import TransformerDecoder
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class AttentionDecoderSpec:
             return [f"location_frames is {self.location_frames}, wanted 0 or an odd number"]
         return []
 
-    def build(self, features: int, vocab_size: int) -> "nn.Module":
+    def build(self, features: int, vocab_size: int) -> "AttentionDecoder":
         """With fresh weights, for encoder states of size `features`."""
         from lipscribe.models.decoder import AttentionDecoder
 
@@ -59,7 +60,7 @@ class TransformerDecoderSpec:
             return [f"hidden is {self.hidden}, wanted an even number that is a multiple of {self.heads}, the heads"]
         return []
 
-    def build(self, features: int, vocab_size: int) -> "nn.Module":
+    def build(self, features: int, vocab_size: int) -> "TransformerDecoder":
         """With fresh weights, for encoder states of size `features`."""
         from lipscribe.models.transformer_decoder import TransformerDecoder
 

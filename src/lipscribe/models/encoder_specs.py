@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 from lipscribe.schema import within
 
 if TYPE_CHECKING:  # a spec is read without torch
-    from torch import nn
+    from lipscribe.models.conformer import ConformerEncoder
+    from lipscribe.models.encoder import NoEncoder, RecurrentEncoder
+    from lipscribe.models.tcn import TCNEncoder
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class RecurrentEncoderSpec:
     window: ClassVar[WindowSizes] = NEARBY
     """In what lengths a long run is read."""
 
-    def build(self, features: int) -> "nn.Module":
+    def build(self, features: int) -> "RecurrentEncoder":
         """With fresh weights, for vectors of size `features`."""
         from lipscribe.models.encoder import RecurrentEncoder
 
@@ -74,7 +76,7 @@ class TCNEncoderSpec:
         """What is wrong across the fields (see `from_dict`)."""
         return _odd(self.kernel)
 
-    def build(self, features: int) -> "nn.Module":
+    def build(self, features: int) -> "TCNEncoder":
         """With fresh weights, for vectors of size `features`."""
         from lipscribe.models.tcn import TCNEncoder
 
@@ -99,7 +101,7 @@ class ConformerEncoderSpec:
         """What is wrong across the fields (see `from_dict`)."""
         return _odd(self.kernel) + _divisible(self.hidden, self.heads)
 
-    def build(self, features: int) -> "nn.Module":
+    def build(self, features: int) -> "ConformerEncoder":
         """With fresh weights, for vectors of size `features`."""
         from lipscribe.models.conformer import ConformerEncoder
 
@@ -132,7 +134,7 @@ class RelConformerEncoderSpec:
         """What is wrong across the fields (see `from_dict`)."""
         return _odd(self.kernel) + _divisible(self.hidden, self.heads)
 
-    def build(self, features: int) -> "nn.Module":
+    def build(self, features: int) -> "ConformerEncoder":
         """With fresh weights, for vectors of size `features`."""
         from lipscribe.models.conformer import ConformerEncoder
 
@@ -151,7 +153,7 @@ class NoEncoderSpec:
     attends_to_all: ClassVar[bool] = False
     window: ClassVar[WindowSizes] = NEARBY
 
-    def build(self, features: int) -> "nn.Module":
+    def build(self, features: int) -> "NoEncoder":
         """For vectors of size `features`."""
         from lipscribe.models.encoder import NoEncoder
 

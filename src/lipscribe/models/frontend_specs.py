@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 from lipscribe.schema import within
 
 if TYPE_CHECKING:  # a spec is read without torch
-    from torch import nn
+    from lipscribe.models.frontend import ConvFrontend
+    from lipscribe.models.lipnet import LipNetFrontend
+    from lipscribe.models.resnet import ResNetFrontend
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class ConvFrontendSpec:
         """What is wrong across the fields (see `from_dict`)."""
         return _number(self.channels, None, self.kind) + _odd(self.stem_frames)
 
-    def build(self, height: int, width: int) -> "nn.Module":
+    def build(self, height: int, width: int) -> "ConvFrontend":
         """With fresh weights, for pictures of that size in pixels."""
         from lipscribe.models.frontend import ConvFrontend
 
@@ -63,7 +65,7 @@ class ResNetFrontendSpec:
         """What is wrong across the fields (see `from_dict`)."""
         return _number(self.channels, 4, self.kind) + _odd(self.stem_frames)
 
-    def build(self, height: int, width: int) -> "nn.Module":
+    def build(self, height: int, width: int) -> "ResNetFrontend":
         """With fresh weights, for pictures of that size in pixels."""
         from lipscribe.models.resnet import ResNetFrontend
 
@@ -85,7 +87,7 @@ class LipNetFrontendSpec:
         """What is wrong across the fields (see `from_dict`)."""
         return _number(self.channels, 3, self.kind)
 
-    def build(self, height: int, width: int) -> "nn.Module":
+    def build(self, height: int, width: int) -> "LipNetFrontend":
         """With fresh weights, for pictures of that size in pixels."""
         from lipscribe.models.lipnet import LipNetFrontend
 
@@ -115,7 +117,7 @@ class AutoAVSRFrontendSpec:
         """What is wrong across the fields (see `from_dict`)."""
         return _number(self.channels, 4, self.kind) + _odd(self.stem_frames)
 
-    def build(self, height: int, width: int) -> "nn.Module":
+    def build(self, height: int, width: int) -> "ResNetFrontend":
         """With fresh weights; it takes pictures of any size."""
         from lipscribe.models.resnet import ResNetFrontend
 

@@ -71,7 +71,7 @@ class QualityCheck:
         self._tracks, self._kind = tracks, kind
         self._runs = [run for track in tracks for run in track.runs()]
         self._source_width = source_width
-        self._frame_size: tuple[int, int] | None = None
+        self._frame_size = (1, 1)
         self._meters: dict[int, MouthMeter] = {}
         self._num_seen = [0] * len(self._runs)
 
@@ -96,7 +96,7 @@ class QualityCheck:
 
     def _sized(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         for frame in check_frames(frames):
-            self._frame_size = frame.shape[:2]
+            self._frame_size = (frame.shape[0], frame.shape[1])
             yield frame
 
 
@@ -212,7 +212,7 @@ def inside_picture(transform: np.ndarray, height: int, width: int) -> np.ndarray
 
     def inside(points: np.ndarray) -> np.ndarray:
         places = (points - offset) @ back
-        return ((places > -0.5) & (places < [width - 0.5, height - 0.5])).all(-1)
+        return np.asarray(((places > -0.5) & (places < [width - 0.5, height - 0.5])).all(-1))
 
     if inside(_PIXELS[:: CROP_SIZE - 1, :: CROP_SIZE - 1]).all():  # the four corners, and so all between them
         return np.ones(_PIXELS.shape[:2], bool)

@@ -6,7 +6,7 @@ which differ in two names only. Sizes come from the shapes of the weights, and w
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -124,11 +124,12 @@ def our_names(spec: ModelSpec, tensors: Mapping[str, Tensor], source: str) -> di
     """
     with sizes_only():
         wanted = build_reader(spec).state_dict()
+    assert isinstance(spec.encoder, RelConformerEncoderSpec)
     sizes = f"{spec.encoder.layers} layers of {spec.encoder.hidden}, {spec.encoder.heads} heads"
     return under_our_names_or_refuse(tensors, wanted, released_name, source, f"an Auto-AVSR model ({sizes})")
 
 
-def _encoder(tensors: Mapping[str, Tensor], positions: str) -> RelConformerEncoderSpec:
+def _encoder(tensors: Mapping[str, Tensor], positions: Literal["latest", "legacy"]) -> RelConformerEncoderSpec:
     layer = "encoder.encoders.0"
     return RelConformerEncoderSpec(
         hidden=tensors["encoder.embed.0.weight"].shape[0],
@@ -153,7 +154,7 @@ def _decoder(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Transf
     )
 
 
-def _positions(config: Mapping[str, Any], source: str) -> str:
+def _positions(config: Mapping[str, Any], source: str) -> Literal["latest", "legacy"]:
     """ESPnet's first relative positions shift wrongly; models trained with them need them."""
     kind = config.get("transformer_encoder_attn_layer_type", "rel_mha")
     if kind not in ("rel_mha", "legacy_rel_mha"):
@@ -163,7 +164,7 @@ def _positions(config: Mapping[str, Any], source: str) -> str:
     return "legacy"
 
 
-def _activation(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> str:
+def _activation(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Literal["relu", "swish", "prelu"]:
     if "frontend.frontend3D.2.weight" in tensors:
         return "prelu"
     return "relu" if config.get("relu_type") == "relu" else "swish"
