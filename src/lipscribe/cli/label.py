@@ -30,6 +30,7 @@ def label(
     """
     from dataclasses import replace
 
+    from lipscribe.cli.edge import Failures
     from lipscribe.data.journal import reading_journal
     from lipscribe.data.manifest import load_manifest, save_manifest
     from lipscribe.errors import LipscribeError
@@ -40,7 +41,7 @@ def label(
     clips = [replace(clip, path=str(Path(clip.path).absolute())) for clip in load_manifest(manifest)]
     if not any(clip.split == split for clip in clips):
         raise LipscribeError(f"{manifest} has no clip of split {split}: give one of its splits with --split")
-    reader, kept, num_read, failed = load_model(model, device), [], 0, 0
+    reader, kept, num_read, failures = load_model(model, device), [], 0, Failures(to_stdout=False)
     journal_path = output.with_name(output.name + ".read")
     with reading_journal(journal_path, {"model": model, "face": face}) as journal:
         if journal.words:
@@ -49,12 +50,10 @@ def label(
             if clip.split != split:
                 kept.append(clip)
                 continue
-            try:
-                if (words := journal.words.get(clip.path)) is None:
-                    words = journal.add(clip.path, _read(reader, clip.path, face))
-            except LipscribeError as error:
-                failed += 1
-                print(f"error: {clip.id}: {error}", file=sys.stderr)
+            words = journal.words.get(clip.path)
+            if words is None and (read := _read(reader, clip, face, failures)) is not None:
+                words = journal.add(clip.path, read)
+            if words is None:
                 continue
             if why := _left_out(words, sure_above):
                 print(f"note: {clip.id} is left out: {why}", file=sys.stderr)
@@ -65,17 +64,20 @@ def label(
             raise LipscribeError(f"nothing was read in split {split} of {manifest}: see above, or lower --sure-above")
         save_manifest(output, kept)
         journal_path.unlink()
-    total = f"{sum(clip.split == split for clip in clips)} clips of {split}"
-    print(f"{num_read} of {total} have what {reader.spec.name} reads in them", file=sys.stderr)
+    total = sum(clip.split == split for clip in clips)
+    print(f"{num_read} of {total} clips of {split} have what {reader.spec.name} reads in them", file=sys.stderr)
     print(output)
-    return 1 if failed else 0
+    return failures.exit_code(total, "clips")
 
 
-def _read(reader, path: str, face: str):
+def _read(reader, clip, face: str, failures):
+    """The words of a clip; None where it failed."""
     from lipscribe.cli.bars import bars
 
-    with bars() as progress:
-        return reader.transcribe(path, face=face, progress=progress).words
+    words = None
+    with failures.one(clip.id), bars() as progress:
+        words = reader.transcribe(clip.path, face=face, progress=progress).words
+    return words
 
 
 def _left_out(words, sure_above: float) -> str:
