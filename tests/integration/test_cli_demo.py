@@ -24,6 +24,7 @@ def test_it_says_what_was_said_and_read_and_leaves_a_video_and_a_picture(tmp_pat
     assert (tmp_path / "demo" / "words-and-mouths.png").stat().st_size > 20_000
 
 
+@pytest.mark.slow
 def test_what_the_model_does_not_know_is_counted_right(tmp_path: Path):
     result = CliRunner().invoke(app, ["demo", "hello", "--output", str(tmp_path)])
     assert result.exit_code == 0, result.output

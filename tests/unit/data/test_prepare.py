@@ -210,6 +210,7 @@ def redone(clips: list[Clip], output: Path) -> list[str]:
     return sorted(line for clip in {Path(clip.path).parent for clip in clips} for line in worked(clip))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_shards")
 def test_what_was_mended_is_done_again_and_nothing_else(mendable: tuple[Path, list[Clip]], tmp_path: Path):
     output, clips = mendable
@@ -256,6 +257,7 @@ def test_clips_that_come_go_or_change_their_split(mendable: tuple[Path, list[Cli
     assert [clip.id for clip in load_manifest(output / "manifest.jsonl")] == ["c1", "c2", "c3", "d0"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_shards")
 def test_videos_that_are_out_of_reach_leave_what_was_prepared(mendable: tuple[Path, list[Clip]]):
     output, clips = mendable

@@ -133,6 +133,7 @@ def strangers(grid_root: Path) -> dict[str, list[Gallery]]:
     return looks
 
 
+@pytest.mark.slow
 def test_real_people_are_told_apart_and_most_are_known_again(strangers: dict[str, list[Gallery]]) -> None:
     known = [first.likeness_to(second) >= SAME_PERSON for first, second in strangers.values()]
     assert sum(known) >= 5, known

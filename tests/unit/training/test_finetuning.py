@@ -127,6 +127,7 @@ def published(toy_config: MakeConfig, tmp_path: Path) -> Callable[..., TrainConf
     return config
 
 
+@pytest.mark.slow
 def test_a_model_of_the_published_kind_learns_on_is_saved_and_read(
     published: Callable[..., TrainConfig], tmp_path: Path
 ):
