@@ -18,6 +18,7 @@ from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
 from lipscribe.search import Capabilities, Grammar, Hypothesis, ResolvedSearch, SearchOptions, resolve, search
 from lipscribe.search.confidence import calibrated
+from lipscribe.search.familiarity import frame_surprise
 from lipscribe.search.hypothesis import between_sentences
 from lipscribe.transforms import crops_to_video
 from lipscribe.windows import PIECE, Pieces, Windows, encode_in_windows
@@ -142,6 +143,8 @@ class Model:
         lengths = None if log_probs is not None else [len(encoded)]
         batch = None if log_probs is None else log_probs[None]
         found = search(batch, lengths, self.tokenizer, options, scorers)[0]
+        if log_probs is not None and options.method != "attention":  # whose words lie where the decoder attended
+            found[0] = replace(found[0], surprise=frame_surprise(log_probs, found[0]))
         temperature = self.spec.temperatures.get(options.method, 1.0)
         return [calibrated(hypothesis, temperature) for hypothesis in found]
 

@@ -16,6 +16,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,11 @@ from lipscribe.faces.orientation import orientation_warnings
 from lipscribe.faces.track import frames_found
 from lipscribe.model import Model, Piece, RunReader
 from lipscribe.mouth import CROP_SIZE, crop_warnings, stream_all_crops
+from lipscribe.mouth.measures import QualityCheck
+from lipscribe.mouth.quality import reading_warnings
 from lipscribe.progress import Progress
 from lipscribe.search import Hypothesis, ResolvedSearch, SearchOptions
+from lipscribe.search.familiarity import familiarity, spoken_surprise, unfamiliar_warnings
 from lipscribe.transcript import Alternative, NBest, RankedText, Segment, Transcript, Word
 from lipscribe.units import Seconds, frame_to_seconds
 from lipscribe.video import Video
@@ -76,7 +80,7 @@ def transcribe(
         VideoError, NoFaceError, CheckpointError, ConfigError: See there; each message is one line with the remedy.
     """
     model = model if isinstance(model, Model) else load_model(model)
-    found = _Found(model.resolve(options), model.spec.input.fps, on_segment or _ignore)
+    found = _Found(model.resolve(options), model.spec.input.fps, on_segment or _ignore, model.spec.surprise_limit)
     frames = _open(source, model.spec.input.fps, fps)
     if isinstance(frames, np.ndarray) and frames.ndim == 3:
         reader = RunReader(model, found.search)
@@ -93,7 +97,8 @@ def transcribe(
     warnings += crop_warnings(runs, model.spec.input.crop)
     begin = getattr(frames, "first_frame", 0)  # of a `Video` that starts within its file
     warnings += cut_warnings(chosen, passes.num_frames, begin)
-    for run, piece in read_runs(model, passes.read("mouths"), runs, found.search):
+    check = QualityCheck(chosen, model.spec.input.crop, frames.info.width if isinstance(frames, Video) else None)
+    for run, piece in read_runs(model, passes.read("mouths"), runs, found.search, check):
         found.add([piece], begin + run.start, f"face {run.id}" if face == "all" else None)
     coverage = float(frames_found(chosen, passes.num_frames).mean())
     if face == "moving" and (others := _left_out(tracks, chosen)):
@@ -102,7 +107,9 @@ def transcribe(
         warnings.append(
             f"the face was found in {coverage:.0%} of the frames only: words are missing; see lipscribe inspect"
         )
+    warnings += reading_warnings(check.quality(coverage), passes.num_frames)
     transcript = found.transcript(model, frame_to_seconds(begin + passes.num_frames, found.fps))
+    warnings += transcript.warnings
     return replace(transcript, source=_name(source), face_coverage=coverage, warnings=tuple(warnings))
 
 
@@ -130,10 +137,15 @@ def read_runs(
     frames: Iterable[np.ndarray],
     runs: list[FaceTrack],
     options: SearchOptions | ResolvedSearch | None = None,
+    check: QualityCheck | None = None,
 ) -> Iterator[tuple[FaceTrack, Piece]]:
-    """Each run with what was read of each of its pieces, as they end: one pass over the frames, however many runs."""
+    """Each run with what was read of each of its pieces, as they end: one pass over the frames, however many runs.
+
+    Args:
+        check: Measures the mouths on the way; it has to be of the same runs.
+    """
     readers: dict[int, tuple[RunReader, int]] = {}
-    for i, crop in stream_all_crops(frames, runs, model.spec.input.crop):
+    for i, crop in check.watch(frames) if check else stream_all_crops(frames, runs, model.spec.input.crop):
         reader, num_frames = readers.pop(i, None) or (RunReader(model, options), 0)
         for piece in reader.add(crop):
             yield runs[i], piece
@@ -145,13 +157,19 @@ def read_runs(
 
 
 def to_transcript(
-    hypothesis: Hypothesis, fps: float, first_frame: int = 0, sentence_words: int | None = None
+    hypothesis: Hypothesis,
+    fps: float,
+    first_frame: int = 0,
+    sentence_words: int | None = None,
+    surprise_limit: float | None = None,
 ) -> Transcript:
     """Frames become seconds, and words become segments: one a sentence where the number of its words is known, and a
     new one after every long pause.
 
     Args:
         first_frame: Frame of the video in which the hypothesis's frame 0 lies.
+        sentence_words: How many words a sentence has.
+        surprise_limit: The model's, `model.spec.surprise_limit`: segments are told how familiar they look by it.
     """
     words = [
         Word(
@@ -163,15 +181,21 @@ def to_transcript(
         )
         for word in hypothesis.words
     ]
-    groups: list[list[Word]] = []
-    for idx, word in enumerate(words):
-        sentence_begins = sentence_words and idx % sentence_words == 0
-        if not groups or sentence_begins or (not sentence_words and word.start - groups[-1][-1].end > SEGMENT_PAUSE):
-            groups.append([])
-        groups[-1].append(word)
-    return Transcript(
-        tuple(Segment(" ".join(w.text for w in group), group[0].start, group[-1].end, tuple(group)) for group in groups)
-    )
+    starts = [
+        idx
+        for idx, word in enumerate(words)
+        if idx == 0
+        or (idx % sentence_words == 0 if sentence_words else word.start - words[idx - 1].end > SEGMENT_PAUSE)
+    ]
+    segments = []
+    for start, stop in pairwise([*starts, len(words)]):
+        group, familiar = words[start:stop], None
+        if surprise_limit is not None and hypothesis.surprise is not None:
+            surprise = spoken_surprise(hypothesis.surprise, hypothesis.words[start:stop])
+            familiar = round(familiarity(surprise, surprise_limit), 4)
+        text = " ".join(word.text for word in group)
+        segments.append(Segment(text, group[0].start, group[-1].end, tuple(group), familiarity=familiar))
+    return Transcript(tuple(segments))
 
 
 @dataclass
@@ -182,11 +206,13 @@ class _Found:
         search: How.
         fps: The model's rate.
         on_segment: Told each segment.
+        surprise_limit: The model's.
     """
 
     search: ResolvedSearch
     fps: float
     on_segment: Callable[[Segment], None]
+    surprise_limit: float | None
 
     def __post_init__(self) -> None:
         self.segments: list[Segment] = []
@@ -196,7 +222,8 @@ class _Found:
         """Takes pieces of a run that begins in `first_frame` of the video."""
         sentence_words = self.search.grammar.sentence_words if self.search.grammar else None
         for start, stop, hypotheses in pieces:
-            for segment in to_transcript(hypotheses[0], self.fps, first_frame + start, sentence_words).segments:
+            found = to_transcript(hypotheses[0], self.fps, first_frame + start, sentence_words, self.surprise_limit)
+            for segment in found.segments:
                 self.segments.append(replace(segment, speaker=speaker))
                 self.on_segment(self.segments[-1])
             if self.search.nbest > 1:
@@ -209,7 +236,8 @@ class _Found:
         """All of it, in order of time."""
         segments = tuple(sorted(self.segments, key=lambda segment: segment.start))
         nbest = tuple(sorted(self.nbest, key=lambda stretch: stretch.start))
-        return Transcript(segments, model=model.name, duration=duration, nbest=nbest)
+        unfamiliar = unfamiliar_warnings((segment.start, segment.familiarity) for segment in segments)
+        return Transcript(segments, model=model.name, duration=duration, warnings=tuple(unfamiliar), nbest=nbest)
 
 
 def _ignore(segment: Segment) -> None:

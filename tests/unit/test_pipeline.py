@@ -29,6 +29,7 @@ from lipscribe.models.spec import Card, InputSpec, ModelSpec
 from lipscribe.mouth import REFERENCE_FACE, STABLE_POINTS, crop_mouth
 from lipscribe.pipeline import read_runs, to_transcript
 from lipscribe.search import SearchOptions
+from lipscribe.search.familiarity import familiarity, frame_surprise
 from lipscribe.search.hypothesis import Hypothesis, WordSpan
 from lipscribe.tokenizer import WordTokenizer
 from lipscribe.windows import PIECE, encode_in_windows
@@ -272,6 +273,41 @@ def test_sentences_of_a_grammar_are_segments():
     words = [("a", i, i + 1) for i in range(4)]
     transcript = to_transcript(hypothesis(*words), fps=25, sentence_words=2)
     assert [segment.text for segment in transcript.segments] == ["a a", "a a"]
+
+
+def test_segments_are_as_familiar_as_their_own_frames():
+    surprise = np.repeat(np.float32([9, 0.1, 9, 0.4, 9]), 5)  # in silence it does not count
+    read = replace(hypothesis(("a", 5, 8), ("b", 8, 10), ("a", 15, 17), ("b", 18, 20)), surprise=surprise)
+    segments = to_transcript(read, fps=25, sentence_words=2, surprise_limit=0.2).segments
+    assert [segment.familiarity for segment in segments] == [
+        round(familiarity(float(np.float32(each)), 0.2), 4) for each in (0.1, 0.4)
+    ]
+    assert [segment.familiarity for segment in to_transcript(read, fps=25).segments] == [None]
+    assert to_transcript(hypothesis(("a", 5, 8)), fps=25, surprise_limit=0.2).segments[0].familiarity is None
+
+
+@pytest.mark.parametrize("method", ["greedy", "beam", "joint", "attention"])
+def test_a_search_says_how_surprising_its_best_reading_is_where_ctc_took_part(method: str):
+    model = with_decoder()
+    encoded = model.encode(crops(9))
+    best, *others = model.search(encoded, SearchOptions(method))
+    assert others == []
+    if method == "attention":
+        assert best.surprise is None
+    else:
+        np.testing.assert_array_equal(best.surprise, frame_surprise(encoded.log_probs, best))
+
+
+def test_what_does_not_look_familiar_is_warned_of(model, monkeypatch):
+    surprised = replace(hypothesis(("a", 1, 4)), surprise=np.full(9, 0.3, np.float32))
+    monkeypatch.setattr(Model, "search", lambda *args: [surprised])
+    for limit, wanted in ((None, 0), (0.6, 0), (0.2, 1)):
+        known = Model(replace(SPEC, surprise_limit=limit), model.reader)
+        transcript = known.transcribe(crops(9))
+        assert transcript.text == "a"
+        assert len(transcript.warnings) == wanted
+        assert (transcript.familiarity is None) == (limit is None)
+    assert transcript.warnings[0].startswith("this does not look like what the model knows (familiarity 0.16")
 
 
 def test_no_words_no_segments():

@@ -84,9 +84,11 @@ def unfamiliar_warnings(segments: Iterable[tuple[Seconds, float | None]]) -> lis
     odd = [(start, value) for start, value in known if value < FAMILIAR]
     if not odd:
         return []
-    which = "this looks" if len(odd) == len(known) else f"{len(odd)} of {len(known)} segments look"
-    at = "" if len(odd) == len(known) else f", the first at {min(odd)[0]:.1f} s"
+    all_of_it = len(odd) == len(known)
+    which = "this does" if all_of_it else f"{len(odd)} of {len(known)} segments do"
+    first = "" if all_of_it else f", the first at {min(odd)[0]:.1f} s"
+    least = min(value for _, value in odd)
     return [
-        f"{which} like nothing that the model knows (familiarity {min(value for _, value in odd):.2f}, wanted "
-        f"{FAMILIAR:g}{at}): a stranger, other sentences, or nobody speaking; do not trust the words"
+        f"{which} not look like what the model knows (familiarity {least:.2f}, wanted {FAMILIAR:g}{first}): "
+        "a stranger, other sentences, or nobody speaking; do not trust the words"
     ]

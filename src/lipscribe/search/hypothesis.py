@@ -1,7 +1,9 @@
 """What a search gives back. Frames here are rows of `log_probs`; seconds come later, in the transcript."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import numpy as np
 
 from lipscribe.transcript import Alternative
 
@@ -45,6 +47,7 @@ class Hypothesis:
             or all that the grammar allows (grammar).
         spans: frames of each token on its best path.
         words: the words in order, with their frames and probabilities.
+        surprise: (T,) float32 nats of each frame (see `familiarity.py`), where CTC took part in the search.
     """
 
     tokens: tuple[int, ...]
@@ -53,6 +56,7 @@ class Hypothesis:
     posterior: float
     spans: tuple[Span, ...]
     words: tuple[WordSpan, ...]
+    surprise: np.ndarray | None = field(default=None, compare=False, repr=False)
 
 
 def silence(score: float, posterior: float) -> Hypothesis:

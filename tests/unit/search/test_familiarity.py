@@ -71,9 +71,9 @@ def test_the_limit_leaves_nearly_all_of_its_clips_familiar():
 def test_unfamiliar_segments_are_named_once():
     assert unfamiliar_warnings([]) == unfamiliar_warnings([(0.5, 0.9), (3.0, None)]) == []
     (all_of_it,) = unfamiliar_warnings([(0.5, 0.2), (3.0, 0.07)])
-    assert all_of_it.startswith("this looks like nothing that the model knows (familiarity 0.07, wanted 0.5): ")
+    assert all_of_it.startswith("this does not look like what the model knows (familiarity 0.07, wanted 0.5): ")
     (some,) = unfamiliar_warnings([(0.5, 0.9), (3.0, 0.07), (6.0, 0.3)])
-    assert some.startswith("2 of 3 segments look like nothing")
+    assert some.startswith("2 of 3 segments do not look like what the model knows")
     assert "familiarity 0.07, wanted 0.5, the first at 3.0 s" in some
     assert some.endswith("do not trust the words")
 
