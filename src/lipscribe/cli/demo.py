@@ -13,7 +13,7 @@ SENTENCE = "place red at c seven please"
 
 def demo(
     text: Annotated[str, typer.Argument(help="What is said: a GRID command, for the bundled model.")] = SENTENCE,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for what is made.")] = Path("demo"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Another number is another person.", min=0)] = 7,
     model: flags.Model = "talkers",
 ) -> int:

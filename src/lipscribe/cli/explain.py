@@ -15,13 +15,13 @@ def explain(
         str, typer.Argument(help="A video file, an address (https://...), or - for standard input.", show_default=False)
     ],
     model: flags.Model = "grid-s1",
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for what is made.")] = Path("explain"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("explain"),
     face: flags.Face = "moving",
     start: Annotated[float, typer.Option(help="Where in the video to begin, in seconds.", min=0)] = 0.0,
     seconds: Annotated[float, typer.Option(help="How much of a long video to explain, in seconds.", min=0.1)] = 15.0,
     device: flags.Device = "auto",
 ) -> int:
-    """Show where in the face and when the model looked for each word: a picture, a video and the figures as JSON.
+    """Show where in the face and when the model looked for each word: a picture, a video and the numbers as JSON.
 
     Examples:
       lipscribe explain clip.mpg

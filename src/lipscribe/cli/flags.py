@@ -43,7 +43,7 @@ ConfigName = Annotated[
     str,
     typer.Argument(help="One of those that `lipscribe configs` lists.", show_default=False, autocompletion=_configs),
 ]
-Face = Annotated[str, typer.Option(help="Whose mouth: moving, largest, all, or a face's id.")]
+Face = Annotated[str, typer.Option(help="Whom to read: moving (whose mouth moves most), largest, all, or a face's id.")]
 Stream = Annotated[
     int | None,
     typer.Option(
@@ -56,7 +56,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps; auto is a GPU
 Precision = Annotated[searching.Precision, typer.Option(help=searching.PRECISION_HELP)]
 Report = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="Folder for pictures, and the figures as JSON.", show_default=False),
+    typer.Option("--output", "-o", help="Folder for a report: pictures and JSON.", show_default=False),
 ]
 
 Search = Annotated[searching.Search, _search(searching.SEARCH_HELP)]

@@ -9,9 +9,9 @@ import typer
 
 def models(
     ctx: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """List the models at hand and those that can be fetched; fetch, import or remove one.
+    """List the installed models and those that can be downloaded; download, import or remove one.
 
     Examples:
       lipscribe models
@@ -115,8 +115,8 @@ def import_model(
 ) -> None:
     """Convert a published Auto-AVSR model, or its language model, and keep it in the cache.
 
-    Read are auto_avsr's .pth and Lightning .ckpt, and model.pth with its model.json beside it. Nothing in the file is
-    run: a pickle with code in it is refused.
+    It reads .pth and Lightning .ckpt files of auto_avsr, and a model.pth with its model.json beside it. No code in the
+    file is run: a pickle with code in it is refused.
 
     Examples:
       lipscribe models import vsr_trlrs3vox2_base.pth --name my-vsr --units unigram5000_units.txt

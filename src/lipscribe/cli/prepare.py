@@ -27,7 +27,7 @@ def prepare(
     crop: Annotated[Crop, typer.Option(help="Lipscribe's own crops, or those that Auto-AVSR models read.")] = (
         Crop.lipscribe
     ),
-    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core", min=1)] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of processes.", show_default="one a core", min=1)] = None,
 ) -> int:
     """Cut the mouths out of a corpus, for training and evaluation. Called again, it resumes and redoes what was mended.
 

@@ -20,21 +20,19 @@ class Precision(StrEnum):  # noqa: D101
     int8 = "int8"
 
 
-SEARCH_HELP = (
-    "auto is what a file below asks for, else the model's own decoder, grammar or both, if it has them, else beam."
-)
+SEARCH_HELP = "auto suits the file given below, else the model: its decoder, grammar or both if it has them, else beam."
 GRAMMAR_HELP = "A grammar file (see docs/search.md), or grid: only its sentences are read."
 PHRASES_HELP = "A file with a phrase a line: one of them is read, or nothing."
 LM_HELP = (
     "A language model: a file in ARPA format, or one of a Transformer decoder's own tokens, by its name or folder "
     "(see docs/search.md)."
 )
-LM_WEIGHT_HELP = "How much the language model counts beside the picture. \\[default: 0.5, of tokens 0.3]"
-WORD_BONUS_HELP = "Added for each word, against a language model that likes few. \\[default: 0]"
-LENGTH_BONUS_HELP = "Added for each token in a Transformer decoder's search; below 0 it makes for short sentences."
-CTC_WEIGHT_HELP = "Of CTC beside the decoder, in search joint. \\[default: 0.3, with a Transformer 0.1]"
+LM_WEIGHT_HELP = "Weight of the language model. \\[default: 0.5, of tokens 0.3]"
+WORD_BONUS_HELP = "Score added for each word, since a language model prefers few. \\[default: 0]"
+LENGTH_BONUS_HELP = "Score added for each token in a Transformer decoder's search; below 0 favours short sentences."
+CTC_WEIGHT_HELP = "Weight of CTC beside the decoder, in search joint. \\[default: 0.3, with a Transformer 0.1]"
 BEAM_SIZE_HELP = "Hypotheses kept by the beam. \\[default: 16, with a Transformer 10]"
-PRECISION_HELP = "How finely the network computes: bfloat16 and int8 are quicker, and may read a word differently."
+PRECISION_HELP = "Arithmetic of the network: bfloat16 and int8 are faster, and may read a word differently."
 
 _ARPA_SUFFIXES = (".arpa", ".bin", ".gz", ".klm")  # such a name is that of a file, and told so if there is none
 

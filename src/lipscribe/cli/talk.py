@@ -21,7 +21,7 @@ def talk(
     seed: Annotated[int, typer.Option(help="Decides who speaks, and all that is random.", min=0)] = 0,
     take: Annotated[int, typer.Option(help="The same person saying it another time.", min=0)] = 0,
     rate: Annotated[
-        float | None, typer.Option(help="Speed: 2 is twice as fast.", min=0.25, max=4, show_default="1 or so")
+        float | None, typer.Option(help="Speaking rate: 2 is twice as fast.", min=0.25, max=4, show_default="1 or so")
     ] = None,
     srt: Annotated[bool, typer.Option("--srt", help="Write captions beside each video too.")] = False,
     align: Annotated[
@@ -35,19 +35,22 @@ def talk(
         typer.Option(help="Make a corpus in GRID's layout: of grid sentences, or those of a text file, one a line."),
     ] = None,
     clips: Annotated[
-        int | None, typer.Option(help="Clips of the corpus.", show_default="2000, or one a line of the file", min=1)
+        int | None,
+        typer.Option(help="Clips in the corpus.", show_default="2000, or one a line of the file", min=1),
     ] = None,
-    speakers: Annotated[int | None, typer.Option(help="People in the corpus.", show_default="50", min=1)] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core", min=1)] = None,
-    size: Annotated[str | None, typer.Option(help="Pixels, such as 640x480.", show_default="360x288")] = None,
-    fps: Annotated[float | None, typer.Option(help="Pictures a second.", show_default="25")] = None,
-    head_motion: Annotated[float | None, typer.Option(help="0 is a statue.", show_default="1")] = None,
+    speakers: Annotated[int | None, typer.Option(help="Speakers in the corpus.", show_default="50", min=1)] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of processes.", show_default="one a core", min=1)] = None,
+    size: Annotated[str | None, typer.Option(help="Width and height, such as 640x480.", show_default="360x288")] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames per second.", show_default="25")] = None,
+    head_motion: Annotated[
+        float | None, typer.Option(help="Movement of the head; 0 is none.", show_default="1")
+    ] = None,
     roll: Annotated[float | None, typer.Option(help="Tilt of the head in degrees.", show_default=VARIED)] = None,
     background: Annotated[
         str | None, typer.Option(help="plain, gradient or room.", metavar="KIND", show_default=VARIED)
     ] = None,
-    noise: Annotated[float | None, typer.Option(help="The camera's, in grey levels.", show_default=VARIED)] = None,
-    blur: Annotated[float | None, typer.Option(help="The camera's, in pixels.", show_default=VARIED)] = None,
+    noise: Annotated[float | None, typer.Option(help="Camera noise, in grey levels.", show_default=VARIED)] = None,
+    blur: Annotated[float | None, typer.Option(help="Camera blur, in pixels.", show_default=VARIED)] = None,
     crf: Annotated[int | None, typer.Option(help="Compression, from 0 (best) to 51.", show_default=VARIED)] = None,
     scene: Annotated[
         list[str] | None,
