@@ -1,4 +1,4 @@
-"""Cuts in mid-speech, after which, or before which, the speaker is not to be seen."""
+"""Cuts in mid-speech, after which, or before which, the speaker cannot be seen."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -158,9 +158,9 @@ class FollowingDetector:
         """
         face = self._read_twice(frame, region)
         if face is None or face.presence < SURE:
-            turned = self._read_twice(frame, region.rotated(math.pi))
-            if turned is not None and turned.presence > SURE:
-                return turned
+            upside_down = self._read_twice(frame, region.rotated(math.pi))
+            if upside_down is not None and upside_down.presence > SURE:
+                return upside_down
         return face
 
     def _read_twice(self, frame: np.ndarray, region: Region) -> Face | None:

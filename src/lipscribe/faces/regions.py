@@ -1,4 +1,4 @@
-"""Square parts of a picture, turned like the face in them: cut out for a network, and its points put back."""
+"""Square parts of a picture, rotated like the face in them: cut out for a network, and its points put back."""
 
 from dataclasses import dataclass, replace
 

@@ -185,7 +185,7 @@ class _Person:
     def landmarks(self) -> np.ndarray:
         """(T, L, 2) float32 px from the first to the last frame the person was found in, NaN between."""
         landmarks = self._landmarks[: self.last_idx - self.start + 1]
-        return landmarks.copy() if len(landmarks) < _ROOM else landmarks  # a film has a thousand short ones
+        return landmarks.copy() if len(landmarks) < _ROOM else landmarks  # a long video has a thousand short ones
 
     def distance(self, face: np.ndarray, frame_idx: int) -> float | None:
         """How far from the person's last place a face is, in eye distances; None where it cannot be the same face."""

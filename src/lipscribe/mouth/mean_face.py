@@ -9,8 +9,8 @@ The published code has two ways to its crops. The weights were trained on crops 
 of the 68 points. Its MediaPipe way takes BlazeFace's four key points, whose nose is the tip, whose eyes lie lower and
 farther apart, and which come in whole pixels. On 900 frames of GRID (eyes 46 px apart) BlazeFace's points lie beside
 `face_points`, to the face's left and down: right eye (-1.8, 3.3) px, left eye (1.9, 2.3), nose (2.2, -5.2), mouth
-(2.3, -1.6). Against the eight points, taken from the mesh, its crops are 4.7 % larger, turned by 2.7 degrees, and have
-the lips 3 px off the middle; those by `face_points` are 1.1 % larger, turned by 0.3 degrees, the lips in the middle.
+(2.3, -1.6). Against the eight points, taken from the mesh, its crops are 4.7 % larger, rotated by 2.7 degrees, and have
+the lips 3 px off the middle; those by `face_points` are 1.1 % larger, rotated by 0.3 degrees, the lips in the middle.
 """
 
 from collections.abc import Iterable
