@@ -6,6 +6,7 @@ from typing import Any
 import typer
 import typer.core
 
+from lipscribe.cli.align import align
 from lipscribe.cli.calibrate import calibrate
 from lipscribe.cli.configs import configs, copy
 from lipscribe.cli.demo import demo
@@ -60,7 +61,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (transcribe, inspect, explain, demo, talk, prepare, label, train, evaluate, calibrate):
+for _command in (transcribe, inspect, explain, demo, talk, prepare, label, align, train, evaluate, calibrate):
     app.command()(guarded(_command))
 
 _GROUPS = {  # each is a command too, which lists

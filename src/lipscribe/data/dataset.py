@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lipscribe.data.manifest import Clip
+from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.data.shards import PreparedClip, find_shards, read_shard
 from lipscribe.data.splice import splice
 from lipscribe.errors import LipscribeError, ManifestError
@@ -82,6 +82,7 @@ class ShardDataset:
 
     Attributes:
         margin: See `frame_tokens`; 0 if nobody sets it.
+        word_times: Those of clips that have none of their own, by folder and id (see `clips`).
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class ShardDataset:
         self.margin = 0.0
         self._length: int | None = None
         self._kept: set[tuple[Path, str]] = set()  # folder and id of the clips that limits leave, once they are known
+        self.word_times: dict[tuple[str, str], tuple[WordTime, ...]] = {}
 
     def __len__(self) -> int:
         """Clips in an epoch; counting them reads every shard once."""
@@ -149,6 +151,10 @@ class ShardDataset:
     def _keeps(self, folder: Path, clip: Clip) -> bool:
         return folder not in self.limits or (folder, clip.id) in self._kept
 
+    def clips(self) -> Iterator[tuple[tuple[str, str], PreparedClip]]:
+        """The clips of an epoch as they were prepared, in the order of the shards, each with its folder and id."""
+        return self._keyed(self.shards)
+
     def batches(self, batch_size: int, epoch: int = 0, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
         """One epoch. With several processes each gets every `world_size`-th clip.
 
@@ -183,6 +189,11 @@ class ShardDataset:
             yield held[i]
 
     def _chosen(self, shards: list[Path]) -> Iterator[PreparedClip]:
+        for key, prepared in self._keyed(shards):
+            words = self.word_times.get(key)
+            yield PreparedClip(replace(prepared.clip, words=words), prepared.crops) if words else prepared
+
+    def _keyed(self, shards: list[Path]) -> Iterator[tuple[tuple[str, str], PreparedClip]]:
         if self.limits and not self._kept:
             self.scan()
         empty = True
@@ -190,7 +201,7 @@ class ShardDataset:
             for prepared in self._read(shard):
                 empty = False
                 if self._keeps(shard.parent, prepared.clip):
-                    yield prepared
+                    yield (str(shard.parent), prepared.clip.id), prepared
         if empty:
             raise ManifestError(f"{self.shards[0]} and its like hold no clip: status.jsonl beside them says why")
 

@@ -94,11 +94,37 @@ def aligned_hypothesis(
     """
     alignment = align(log_probs, tokens)
     words = tuple(
-        word_span(word, alignment.spans, float(np.prod(alignment.probabilities[word.start : word.stop])))
+        word_span(word, alignment.spans, _together(word, alignment.probabilities))
         for word in tokenizer.split_words(tokens)
     )
     posterior = min(float(np.exp(alignment.log_total)), 1.0) if posterior is None else posterior
     return Hypothesis(tokens, tokenizer.decode(tokens), score, posterior, alignment.spans, words)
+
+
+def align_text(log_probs: np.ndarray, text: str, tokenizer: Tokenizer) -> tuple[WordSpan, ...]:
+    """When each word of a known text is said, and how sure the network is of it.
+
+    Args:
+        log_probs: (T, V) natural-log probabilities of one clip, blank first.
+        text: as it is in a manifest; its words come back as they are written there.
+
+    Raises:
+        LipscribeError: the text is not in the tokenizer's vocabulary or does not fit into the clip (see `align`), or
+            the tokenizer cuts it into other words.
+    """
+    tokens, words = tuple(tokenizer.encode(text)), text.split()
+    cut = tokenizer.split_words(tokens)
+    if len(cut) != len(words):
+        raise LipscribeError(f"{text!r} has {len(words)} words, but {len(cut)} for the model's tokenizer: want as many")
+    alignment = align(log_probs, tokens)
+    return tuple(
+        word_span(part._replace(text=word), alignment.spans, _together(part, alignment.probabilities))
+        for part, word in zip(cut, words, strict=True)
+    )
+
+
+def _together(word: TokenWord, probabilities: Sequence[float]) -> float:
+    return float(np.prod(probabilities[word.start : word.stop]))
 
 
 def word_span(word: TokenWord, spans: Sequence[Span], probability: float) -> WordSpan:

@@ -21,6 +21,7 @@ from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import ModelSpec
 from lipscribe.progress import Progress, tracked
 from lipscribe.tokenizer import END
+from lipscribe.training.alignment import SURE, missing_word_times, realign_epochs
 from lipscribe.training.average import MovingAverage
 from lipscribe.training.card import card_of_run, with_scores
 from lipscribe.training.checks import RunData, load_data
@@ -88,6 +89,7 @@ def _train(
     fabric.launch()
     steps_per_epoch = math.ceil(len(train_set) // fabric.world_size / optim.batch_size)
     epochs = math.ceil(optim.steps / steps_per_epoch) if optim.steps else optim.epochs
+    word_times = missing_word_times(data, config, epochs, say)
 
     fabric.seed_everything(config.seed, verbose=False)
     model = build_reader(spec)
@@ -106,6 +108,10 @@ def _train(
     schedule = LambdaLR(optimizer, _one_cycle(epochs * steps_per_epoch, optim.warmup))
 
     saved = {"model": model.module, "average": average, "optimizer": optimizer, "schedule": schedule}
+    if word_times:
+        saved["word_times"] = word_times
+        if config.start_from and not resume:
+            word_times.realign(average.module, fabric, sure_above=SURE)
     heads = {"ctc": optim.ctc_weight, "attention": 1 - optim.ctc_weight}
     distil_weight = optim.distil_weight if teacher else 0
     weights = {name: weight * (1 - distil_weight) for name, weight in heads.items()}
@@ -114,6 +120,8 @@ def _train(
     first_epoch, best = _load_state(output / RESUME_FILE, saved) if resume else (0, math.inf)
 
     for epoch in range(first_epoch, epochs):
+        if word_times and epoch in realign_epochs(epochs):
+            word_times.realign(average.module, fabric)
         # Dropout draws from torch's global generator: seeding it here makes a resumed epoch equal an uninterrupted one.
         torch.manual_seed(config.seed * 1_000_003 + epoch * 1009 + fabric.global_rank)
         set_training(model.module, config.freeze)
