@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from lipscribe.errors import LipscribeError
-from lipscribe.search.align import align, aligned_hypothesis
+from lipscribe.search.align import PRIOR_FRAMES, align, align_text, aligned_hypothesis, extents, with_extents
+from lipscribe.search.hypothesis import Hypothesis, WordSpan
 from lipscribe.tokenizer import CharacterTokenizer, WordTokenizer
 
 
@@ -53,7 +54,9 @@ def test_words_are_as_probable_as_their_tokens_together(random_log_probs):
     alignment = align(log_probs, tokens)
     hypothesis = aligned_hypothesis(log_probs, tokens, tokenizer, score=-1.0)
     first, second = hypothesis.words
-    assert (first.text, first.start, first.end) == ("ab", alignment.spans[0].start, alignment.spans[1].end)
+    spans = extents(log_probs, tokens)
+    assert (first.text, first.start, first.end) == ("ab", spans[0].start, spans[1].end)
+    assert hypothesis.spans == alignment.spans
     assert first.probability == pytest.approx(alignment.probabilities[0] * alignment.probabilities[1])
     assert second.probability == pytest.approx(alignment.probabilities[3])
     assert hypothesis.text == "ab b"
@@ -93,3 +96,97 @@ def test_what_cannot_be_aligned(random_log_probs):
     log_probs[:, 2] = -np.inf
     with pytest.raises(LipscribeError, match="rules out every alignment"):
         align(log_probs, (2,))
+
+
+SAID = [(1, 12, 22), (2, 22, 30), (1, 40, 52)]  # a token, its first frame, and one past its last
+
+
+def peaky(num_frames: int = 75, vocab_size: int = 4) -> np.ndarray:
+    """What CTC without frame targets gives: one spike a token, and blank above it in all other frames of the token."""
+    probs = np.full((num_frames, vocab_size), 1e-5)
+    for token, start, stop in SAID:
+        probs[start:stop, token] = 0.05
+        probs[(start + stop) // 2, token] = 0.9
+    probs[:, 0] = 1 - probs[:, 1:].sum(axis=1)
+    return np.log(probs)
+
+
+def test_a_spike_becomes_the_word_it_stands_for():
+    tokens = tuple(token for token, _, _ in SAID)
+    assert [span.end - span.start for span in align(peaky(), tokens).spans] == [1, 1, 1]
+    assert extents(peaky(), tokens) == tuple((start, stop) for _, start, stop in SAID)
+
+
+def test_extents_do_not_depend_on_how_long_the_clip_is():
+    tokens = [token for token, _, _ in SAID]
+    clip = peaky()
+    still = np.tile(clip[:1], (1500, 1))
+    alone, long = extents(clip, tokens), extents(np.concatenate([still, clip, still]), tokens)
+    assert [(span.start - 1500, span.end - 1500) for span in long] == [tuple(span) for span in alone]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("tokens", [(1, 2), (2, 2, 1)])
+def test_extents_are_the_best_path_of_probabilities_over_their_means(tokens, seed, random_log_probs, enumerate_paths):
+    log_probs = random_log_probs(7, 3, seed=seed)
+    assert len(log_probs) <= PRIOR_FRAMES  # the mean is of the whole clip
+    divided = log_probs - np.log(np.exp(log_probs).mean(axis=0))
+    best, score = None, -np.inf
+    for path, spelt, _ in enumerate_paths(log_probs):
+        if spelt == tokens and (here := divided[np.arange(7), list(path)].sum()) > score:
+            best, score = path, here
+    found = [0] * 7
+    for token, span in zip(tokens, extents(log_probs, tokens), strict=True):
+        found[span.start : span.end] = [token] * (span.end - span.start)
+    assert found == list(best)
+
+
+@pytest.mark.parametrize("num_frames", [5, 60, 200])
+def test_extents_are_in_order_apart_and_within_the_clip(num_frames, random_log_probs):
+    tokens = (1, 1, 2)
+    spans = extents(random_log_probs(num_frames, 5, seed=num_frames), tokens)
+    bounds = [frame for span in spans for frame in span]
+    assert len(spans) == 3
+    assert bounds == sorted(bounds)
+    assert bounds[0] >= 0
+    assert bounds[-1] <= num_frames
+    assert all(span.end > span.start for span in spans)
+
+
+def test_what_the_clip_rules_out_elsewhere_does_no_harm_to_extents():
+    log_probs = np.full((5, 3), -np.inf)
+    log_probs[np.arange(5), [0, 1, 1, 0, 2]] = 0.0
+    assert extents(log_probs, (1, 2)) == ((1, 3), (4, 5))
+    assert extents(log_probs, ()) == ()
+
+
+def test_a_hypothesis_gets_extents_and_nothing_else_of_it_changes():
+    tokens = tuple(token for token, _, _ in SAID)
+    tokenizer = WordTokenizer(["a", "b", "c"])
+    spans = align(peaky(), tokens).spans
+    words = tuple(WordSpan(text, *span, 0.5) for text, span in zip("aba", spans, strict=True))
+    spiky = Hypothesis(tokens, "a b a", -1.0, 0.5, spans, words)
+    found = with_extents(spiky, peaky(), tokenizer)
+    assert [(word.start, word.end) for word in found.words] == [(start, stop) for _, start, stop in SAID]
+    assert [word.probability for word in found.words] == [0.5] * 3
+    assert (found.tokens, found.text, found.score, found.posterior, found.spans) == (tokens, "a b a", -1.0, 0.5, spans)
+
+
+def test_a_known_text_is_laid_over_its_clip():
+    words = align_text(peaky(), "a b a", WordTokenizer(["a", "b", "c"]))
+    assert [(word.text, word.start, word.end) for word in words] == [("a", 12, 22), ("b", 22, 30), ("a", 40, 52)]
+    assert [word.probability for word in words] == pytest.approx(align(peaky(), (1, 2, 1)).probabilities)
+
+
+def test_words_of_characters_last_from_their_first_to_their_last():
+    tokenizer = CharacterTokenizer("ab ")
+    probs = np.full((40, 4), 1e-5)
+    probs[5:9, 1] = probs[12:16, 2] = probs[18:20, 3] = probs[24:30, 2] = 0.9  # "ab b"
+    probs[:, 0] = 1 - probs[:, 1:].sum(axis=1)
+    words = align_text(np.log(probs), "ab b", tokenizer)
+    assert [(word.text, word.start, word.end) for word in words] == [("ab", 5, 16), ("b", 24, 30)]
+
+
+def test_a_text_outside_the_vocabulary_is_named():
+    with pytest.raises(LipscribeError, match="'z' of 'a z' are not among the 3"):
+        align_text(peaky(), "a z", WordTokenizer(["a", "b", "c"]))
