@@ -5,8 +5,8 @@ from pathlib import Path
 
 from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceDetector, choose_faces, track_faces
+from lipscribe.model import Model
 from lipscribe.mouth import crop_mouth
-from lipscribe.pipeline import Model
 from lipscribe.search.align import align_text
 from lipscribe.transcript import Word
 from lipscribe.units import frame_to_seconds
@@ -50,11 +50,12 @@ def align_video(
             "cut the clip to where its text is said"
         )
     log_probs = model.stream_log_probs(crop_mouth(video, run, model.spec.input.crop))
+    begin = video.first_frame + run.start
     return tuple(
         Word(
             word.text,
-            frame_to_seconds(run.start + word.start, fps),
-            frame_to_seconds(run.start + word.end, fps),
+            frame_to_seconds(begin + word.start, fps),
+            frame_to_seconds(begin + word.end, fps),
             round(word.probability, 4),
         )
         for word in align_text(log_probs, text, model.tokenizer)

@@ -31,8 +31,8 @@ def align(
 
     from lipscribe.alignment import align_video
     from lipscribe.cli.bars import bars
-    from lipscribe.data.journal import ReadingJournal
-    from lipscribe.data.manifest import WordTime, load_manifest, save_manifest
+    from lipscribe.data.journal import reading_journal
+    from lipscribe.data.manifest import load_manifest, save_manifest
     from lipscribe.errors import LipscribeError
     from lipscribe.faces import load_face_detector
     from lipscribe.pipeline import load_model
@@ -41,34 +41,43 @@ def align(
     if face == "all":
         raise typer.BadParameter("one person says a text: want moving, largest, or a face's id", param_hint="--face")
     clips = [replace(clip, path=str(Path(clip.path).absolute())) for clip in load_manifest(manifest)]
-    reader, detector, written, failed = load_model(model, device), load_face_detector(), [], []
-    journal = ReadingJournal(output.with_name(output.name + ".aligned"), {"model": model, "face": face})
-    num_aligned = num_timed = 0
-    with bars() as progress:
+    reader, detector, written, failed = load_model(model, device), load_face_detector(), [], 0
+    journal_path = output.with_name(output.name + ".aligned")
+    with reading_journal(journal_path, {"model": model, "face": face}) as journal, bars() as progress:
         for clip in tracked(clips, progress, "align"):
             written.append(clip)
             if clip.words and not again:
-                num_timed += 1
                 continue
             key = f"{clip.path}\t{clip.text}"
             try:
                 if (words := journal.words.get(key)) is None:
                     words = journal.add(key, align_video(clip.path, clip.text, reader, face, detector))
             except LipscribeError as error:
-                failed.append(clip.id)
+                failed += 1
                 print(f"error: {clip.id}: {error}", file=sys.stderr)
                 continue
-            sure = sum(word.probability for word in words) / len(words)
-            print(f"{clip.id}\t{sure:.2f}")
-            if sure < sure_above:
-                failed.append(clip.id)
-                print(f"note: {clip.id} is left as it was: {sure:.2f} sure", file=sys.stderr)
+            confidence = sum(word.probability for word in words) / len(words)
+            print(f"{clip.id}\t{confidence:.2f}")
+            if confidence < sure_above:
+                failed += 1
+                print(f"note: {clip.id} is left as it was: {confidence:.2f} sure", file=sys.stderr)
                 continue
-            num_aligned += 1
-            times = tuple(WordTime(word.text, word.start, word.end) for word in words)
-            written[-1] = replace(clip, words=times)
-    save_manifest(output, written)
-    journal.path.unlink()
-    there = f"; {num_timed} had word times, which --again replaces" if num_timed else ""
-    print(f"{num_aligned} of {len(clips)} clips aligned, {len(failed)} not{there}: {output}", file=sys.stderr)
+            written[-1] = _with_times(clip, words)
+        save_manifest(output, written)
+        journal_path.unlink()
+    _summarise(output, len(clips), 0 if again else sum(bool(clip.words) for clip in clips), failed)
     return 1 if failed else 0
+
+
+def _summarise(output: Path, total: int, before: int, failed: int) -> None:
+    print(f"{total - before - failed} of {total} clips aligned, {failed} not: {output}", file=sys.stderr)
+    if before:
+        print(f"note: {before} had word times, which --again replaces", file=sys.stderr)
+
+
+def _with_times(clip, words):
+    from dataclasses import replace
+
+    from lipscribe.data.manifest import WordTime
+
+    return replace(clip, words=tuple(WordTime(word.text, word.start, word.end) for word in words))

@@ -36,7 +36,7 @@ WORD_OVERHEAD = 2  # letters: "a" lasts longer than a third of "bin"
 def missing_word_times(
     data: RunData, config: TrainConfig, epochs: int, say: Callable[[str], None]
 ) -> "WordTimes | None":
-    """Word times for the training clips that lack them, where the frame loss needs them; says what to expect of them."""
+    """Word times for training clips without any, where the frame loss needs them; says what to expect of such clips."""
     missing = sum(not found.clip.words for found in data.train_clips)
     if not missing:
         return None

@@ -184,9 +184,9 @@ def test_a_training_says_what_it_does_and_realigns(
     toy_config: MakeConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,
 ):
     calls: list[float] = []
+    lines: list[str] = []
     realign = WordTimes.realign
 
     def counting(self: WordTimes, reader: Any, fabric: Fabric, sure_above: float = 0.0) -> int:
@@ -194,9 +194,9 @@ def test_a_training_says_what_it_does_and_realigns(
         return realign(self, reader, fabric, sure_above)
 
     monkeypatch.setattr(WordTimes, "realign", counting)
-    first = train(toy_config(tmp_path / "first", data={"folder": str(untimed)}, evaluate_every=4))
+    first = train(toy_config(tmp_path / "first", data={"folder": str(untimed)}, evaluate_every=4), say=lines.append)
     assert calls == [0.0, 0.0, 0.0]
-    line = next(line for line in capsys.readouterr().err.splitlines() if "word times" in line)
+    line = next(line for line in lines if "word times" in line)
     assert line == (
         "10 of 11 training clips have no word times: guessed from the movement of the mouth, then found by the model "
         "itself after epochs 1, 2, 3"
@@ -214,15 +214,17 @@ def test_a_training_says_what_it_does_and_realigns(
     ],
 )
 def test_a_training_that_cannot_use_word_times_says_what_to_expect(
-    changes: dict, expected: str, untimed: Path, toy_config: MakeConfig, tmp_path: Path, capsys: pytest.CaptureFixture
+    changes: dict, expected: str, untimed: Path, toy_config: MakeConfig, tmp_path: Path
 ):
-    train(toy_config(tmp_path / "run", data={"folder": str(untimed)}, **changes))
-    assert expected in capsys.readouterr().err
+    lines: list[str] = []
+    train(toy_config(tmp_path / "run", data={"folder": str(untimed)}, **changes), say=lines.append)
+    assert expected in lines[0]
 
 
-def test_with_all_word_times_nothing_is_said(toy_config: MakeConfig, tmp_path: Path, capsys: pytest.CaptureFixture):
-    train(toy_config(tmp_path / "run", optim={"epochs": 1}))
-    assert "word times" not in capsys.readouterr().err
+def test_with_all_word_times_nothing_is_said(toy_config: MakeConfig, tmp_path: Path):
+    lines: list[str] = []
+    train(toy_config(tmp_path / "run", optim={"epochs": 1}), say=lines.append)
+    assert not any("word times" in line for line in lines)
 
 
 def test_resumed_equals_uninterrupted_without_word_times(
