@@ -192,7 +192,7 @@ def to_transcript(
         group, familiar = words[start:stop], None
         if surprise_limit is not None and hypothesis.surprise is not None:
             surprise = spoken_surprise(hypothesis.surprise, hypothesis.words[start:stop])
-            familiar = round(familiarity(surprise, surprise_limit), 4)
+            familiar = None if surprise is None else round(familiarity(surprise, surprise_limit), 4)
         text = " ".join(word.text for word in group)
         segments.append(Segment(text, group[0].start, group[-1].end, tuple(group), familiarity=familiar))
     return Transcript(tuple(segments))

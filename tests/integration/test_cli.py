@@ -472,7 +472,7 @@ def test_a_bundled_model_is_calibrated_in_a_copy_only(prepared, tmp_path, monkey
     from lipscribe.evaluation.temperature import Fit
     from lipscribe.zoo.registry import BUNDLED
 
-    fit = Fit(1.5, 0.2, 0.1, 80)
+    fit = Fit(1.5, 0.2, 0.1, 80, 0.4)
     monkeypatch.setattr("lipscribe.evaluation.calibrate_prepared", lambda *arguments: fit)
     before = (BUNDLED / "talkers" / "spec.json").read_bytes()
     for name in ("talkers", BUNDLED / "talkers"):
@@ -483,6 +483,8 @@ def test_a_bundled_model_is_calibrated_in_a_copy_only(prepared, tmp_path, monkey
     assert "temperature 1.5 for search grammar, from 80 words of dev" in stdout
     assert f"written to {tmp_path / 'mine'}" in stderr
     assert json.loads((tmp_path / "mine" / "spec.json").read_text())["temperatures"]["grammar"] == 1.5
+    assert "surprise limit 0.4" in stdout
+    assert json.loads((tmp_path / "mine" / "spec.json").read_text())["surprise_limit"] == 0.4
     assert (BUNDLED / "talkers" / "spec.json").read_bytes() == before
     assert "exists: give another --output" in error_line(
         "calibrate", prepared, "--model", "talkers", "-o", tmp_path / "mine"

@@ -33,7 +33,8 @@ def calibrate(
 ) -> None:
     """Calibrate a model: fit its word probabilities to how often the words are right, and save that with it.
 
-    Each search has its own temperature: repeat it with --search beam if you use that too. The words stay the same.
+    Each search has its own temperature: repeat it with --search beam if you use that too. The words stay the same. What
+    does not look like these clips is marked from then on.
 
     Examples:
       lipscribe calibrate prepared/ --model runs/mine
@@ -61,9 +62,12 @@ def calibrate(
     with bars() as progress:
         fit = calibrate_prepared(reader, source, split, options, progress)
     temperatures = {**reader.spec.temperatures, options.method: fit.temperature}
-    _save(folder, output, replace(reader.spec, temperatures=temperatures))
+    limit = fit.surprise_limit if fit.surprise_limit is not None else reader.spec.surprise_limit
+    _save(folder, output, replace(reader.spec, temperatures=temperatures, surprise_limit=limit))
     print(f"temperature {fit.temperature} for search {options.method}, from {fit.num_words} words of {split}")
     print(f"expected calibration error {fit.before:.1%} before, {fit.after:.1%} after (fitted and measured on halves)")
+    if fit.surprise_limit is not None:
+        print(f"surprise limit {fit.surprise_limit}: what surprises more is marked as unfamiliar")
     print(f"written to {output or folder}", file=sys.stderr)
 
 

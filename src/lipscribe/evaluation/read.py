@@ -10,6 +10,7 @@ from lipscribe.data.shards import PreparedClip, check_crop, find_shards
 from lipscribe.errors import LipscribeError
 from lipscribe.evaluation.result import Reading
 from lipscribe.search import Hypothesis, ResolvedSearch
+from lipscribe.search.familiarity import spoken_surprise
 from lipscribe.text import normalise
 from lipscribe.transcript import Transcript
 from lipscribe.units import Seconds
@@ -63,7 +64,10 @@ def reading(clip: Clip, found: Hypothesis | Transcript) -> Reading:
     hypothesis = _normalised(found.text)
     has_words = [token for token, _ in pairs] == hypothesis.split()  # a transcript may have text without words
     probabilities = tuple(probability for _, probability in pairs) if has_words else None
-    return Reading(clip.id, _normalised(clip.text), hypothesis, probabilities)
+    surprise = None
+    if isinstance(found, Hypothesis) and found.surprise is not None:
+        surprise = spoken_surprise(found.surprise, found.words)
+    return Reading(clip.id, _normalised(clip.text), hypothesis, probabilities, surprise=surprise)
 
 
 def failed(clip: Clip, error: LipscribeError) -> Reading:

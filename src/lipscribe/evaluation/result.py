@@ -14,6 +14,7 @@ class Reading:
     Attributes:
         probabilities: Of each word of the hypothesis, 0 to 1; None where the model gives none.
         failure: Why the clip could not be read; empty otherwise.
+        surprise: Nats a frame from the first word to the last (see `search/familiarity.py`); None where it is unknown.
     """
 
     id: str
@@ -21,6 +22,7 @@ class Reading:
     hypothesis: str
     probabilities: tuple[float, ...] | None = None
     failure: str = ""
+    surprise: float | None = None
 
 
 @dataclass(frozen=True)

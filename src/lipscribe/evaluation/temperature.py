@@ -1,7 +1,7 @@
 """A temperature for word probabilities, fitted on clips that were not trained on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from lipscribe.evaluation.result import Reading
 from lipscribe.evaluation.scores import measure_calibration, word_outcomes
 from lipscribe.progress import Progress, tracked
 from lipscribe.search import ResolvedSearch, SearchOptions
+from lipscribe.search.familiarity import fit_limit
 
 if TYPE_CHECKING:
     from lipscribe.model import Model
@@ -31,12 +32,15 @@ class Fit:
         before: The error without it, 0 to 1.
         after: With temperatures fitted on one half of the clips and measured on the other, both ways: on the clips that
             it was fitted on, a temperature would flatter itself.
+        surprise_limit: Beyond it a clip does not look like these (see `search/familiarity.py`); None where there were
+            too few clips, or CTC took no part in the search.
     """
 
     temperature: float
     before: float
     after: float
     num_words: int
+    surprise_limit: float | None = None
 
 
 def calibrate_prepared(
@@ -46,7 +50,7 @@ def calibrate_prepared(
     options: SearchOptions | ResolvedSearch | None = None,
     progress: Progress | None = None,
 ) -> Fit:
-    """Fits the temperature of a search's word probabilities on the prepared clips of a split.
+    """Fits the temperature of a search's word probabilities on the prepared clips of a split, and what is familiar.
 
     Args:
         options: The search; None is the model's own.
@@ -66,7 +70,8 @@ def calibrate_prepared(
         for prepared in tracked(clips, progress, f"read {split}")
         for _, reading, _ in read_prepared(uncalibrated, prepared, {search.name: search})
     ]
-    return fit_temperature(readings)
+    limit = fit_limit([reading.surprise for reading in readings if reading.surprise is not None])
+    return replace(fit_temperature(readings), surprise_limit=limit)
 
 
 def fit_temperature(readings: Sequence[Reading]) -> Fit:

@@ -13,6 +13,7 @@ from lipscribe.encoded import Encoded
 from lipscribe.errors import ConfigError, LipscribeError, ManifestError, VideoError
 from lipscribe.evaluation import calibrate_prepared, evaluate_prepared, evaluate_videos, write_evaluation
 from lipscribe.search import Capabilities, Grammar, Hypothesis, SearchOptions, resolve, search
+from lipscribe.search.familiarity import QUANTILE, SLACK
 from lipscribe.search.hypothesis import WordSpan
 from lipscribe.tokenizer import WordTokenizer
 from lipscribe.transcript import Segment, Transcript, Word
@@ -165,6 +166,20 @@ def test_crops_of_another_kind_are_refused(tmp_path, measure):
     (tmp_path / "prepare.json").write_text('{"crop": "auto-avsr"}')
     with pytest.raises(ConfigError, match="holds auto-avsr crops, but the model reads lipscribe crops"):
         measure(ScriptedModel(), tmp_path)
+
+
+def test_calibrating_fits_what_is_familiar_on_the_same_clips(tmp_path, monkeypatch):
+    write_clips(tmp_path, *(prepared(str(i), "red one", "red one" if i % 4 else "red red") for i in range(40)))
+    surprised = {}
+
+    def search(self, encoded, options):
+        (found,) = ScriptedModel.search(self, encoded, options)
+        surprised[len(surprised)] = value = 0.2 + 0.01 * len(surprised)
+        return [dataclasses.replace(found, surprise=np.full(100, value, np.float32))]
+
+    model = type("Surprised", (ScriptedModel,), {"search": search, "uncalibrated": lambda self: self})()
+    wanted = SLACK * np.quantile(list(0.2 + 0.01 * np.arange(40)), QUANTILE)
+    assert calibrate_prepared(model, tmp_path).surprise_limit == pytest.approx(wanted, abs=1e-3)
 
 
 def test_empty_split_is_refused(tmp_path):
