@@ -237,6 +237,15 @@ def test_no_face_is_named_by_the_users_name(tmp_path: Path):
     assert "error: -: no face was found" in stderr
 
 
+def test_a_closed_stdout_is_told_before_anything_is_read(clip: Path):
+    command = ["sh", "-c", f'"{sys.executable}" -m lipscribe transcribe "$0" >&-', str(clip)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: stdout is closed: leave it open, or give a file with --output\n",
+    )
+
+
 def test_the_package_is_a_command():
     done = process("--version")
     assert (done.returncode, done.stdout[:9]) == (0, b"lipscribe")

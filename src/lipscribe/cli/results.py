@@ -1,5 +1,6 @@
 """Where results go: stdout, one file, or a folder."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -62,6 +63,8 @@ def find_results(output: str | None, format: Format | None, sources: Sequence[So
     """
     formats = TEXTS if format is Format.all else (format or Format.txt,)
     if output is None or output == "-":
+        if sys.stdout is None:
+            raise LipscribeError("stdout is closed: leave it open, or give a file with --output")
         if format in (Format.all, Format.mp4):
             raise typer.BadParameter(f"--format {format} needs --output FOLDER", param_hint="--output")
         if len(sources) > 1 and format not in (None, Format.txt, Format.json):
