@@ -254,7 +254,7 @@ class RunReader:
         cuts = [0, len(encoded)]
         if self._sentence_words is not None:
             read = self._model.search(encoded, self._by_ctc)[0]
-            cuts[1:1] = between_sentences(read, self._sentence_words)
+            cuts[1:1] = between_sentences(read, self._sentence_words, self._model.tokenizer)
         for begin, end in pairwise(cuts):
             found = self._model.search(encoded[begin:end], self._options)
             yield Piece(start + begin, start + end, found)

@@ -44,6 +44,19 @@ def test_unseen_people_and_sentences(model: Model):
 
 
 @pytest.mark.slow
+def test_words_last_as_long_as_they_are_said(model: Model):
+    """The model's own spikes of one frame would be off by 0.035 s on average."""
+    clips = [Talker(FIRST_SEED + 40 + i).say(SENTENCE, duration=3.0) for i in range(4)]
+    off = []
+    for clip in clips:
+        read = model.transcribe(clip.frames).words
+        for said, found in zip(clip.words, read, strict=False):
+            if said.text == found.text:
+                off += [abs(said.start - found.start), abs(said.end - found.end)]
+    assert len(off) >= 40
+    assert sum(off) / len(off) < 0.025
+
+
 def test_threads_may_share_a_model(model: Model):
     clips = [Talker(FIRST_SEED + i).say(SENTENCE).frames for i in range(4)]
     alone = [model.transcribe(frames) for frames in clips]

@@ -30,7 +30,7 @@ from lipscribe.mouth import REFERENCE_FACE, STABLE_POINTS, crop_mouth
 from lipscribe.pipeline import read_runs, to_transcript
 from lipscribe.search import SearchOptions
 from lipscribe.search.familiarity import familiarity, frame_surprise
-from lipscribe.search.hypothesis import Hypothesis, WordSpan
+from lipscribe.search.hypothesis import Hypothesis, Span, WordSpan
 from lipscribe.tokenizer import WordTokenizer
 from lipscribe.windows import PIECE, encode_in_windows
 
@@ -223,8 +223,9 @@ def test_a_decoder_of_sentences_gets_one_at_a_time(monkeypatch):
     spec = replace(SPEC, decoder=AttentionDecoderSpec(hidden=4), grammar=(("a",), ("b",)))
     model, searched = Model(spec, build_reader(spec)), []
     assert model.default_search.grammar.sentence_words == 2
-    words = tuple(WordSpan("ab"[i % 2], start, start + 4, 1.0) for i, start in enumerate((5, 12, 40, 50, 80, 85)))
-    read = Hypothesis((1, 2) * 3, "a b a b a b", 0.0, 1.0, (), words)
+    spans = tuple(Span(start, start + 4) for start in (5, 12, 40, 50, 80, 85))
+    words = tuple(WordSpan("ab"[i % 2], *span, 1.0) for i, span in enumerate(spans))
+    read = Hypothesis((1, 2) * 3, "a b a b a b", 0.0, 1.0, spans, words)
 
     def search(encoded, options):
         if options.method == "joint":

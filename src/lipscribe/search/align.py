@@ -86,8 +86,7 @@ def aligned_hypothesis(
 ) -> Hypothesis:
     """A hypothesis with its words' frames and probabilities, from the alignment of its tokens.
 
-    Words are where they are said (see `extents`), tokens where the network emits them. A word is as probable as all of
-    its tokens are together: the product of their probabilities.
+    A word is as probable as all of its tokens are together: the product of their probabilities.
 
     Args:
         log_probs: (T, V) of the one clip.
@@ -96,9 +95,10 @@ def aligned_hypothesis(
         score: what the search ranks by.
         posterior: of the sentence; None stands for its probability among all token sequences.
     """
-    alignment, spans = align(log_probs, tokens), extents(log_probs, tokens)
+    alignment = align(log_probs, tokens)
     words = tuple(
-        word_span(word, spans, _together(word, alignment.probabilities)) for word in tokenizer.split_words(tokens)
+        word_span(word, alignment.spans, _together(word, alignment.probabilities))
+        for word in tokenizer.split_words(tokens)
     )
     posterior = min(float(np.exp(alignment.log_total)), 1.0) if posterior is None else posterior
     return Hypothesis(tokens, tokenizer.decode(tokens), score, posterior, alignment.spans, words)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lipscribe.errors import ConfigError
-from lipscribe.search.align import aligned_hypothesis
+from lipscribe.search.align import aligned_hypothesis, with_extents
 from lipscribe.search.beam import beam_search
 from lipscribe.search.confidence import with_alternatives
 from lipscribe.search.ctc_beam import ctc_beam_search
@@ -59,6 +59,22 @@ def search(
             f"log_probs has {log_probs.shape[2]} tokens but the tokenizer {len(tokenizer.vocab)}: want the model's own"
         )
     clips = [log_probs[clip, :length] for clip, length in enumerate(lengths)]
+    found = _by_ctc(log_probs, lengths, clips, tokenizer, options, scorers)
+    return [
+        [with_extents(hypothesis, clip, tokenizer) for hypothesis in hypotheses]
+        for clip, hypotheses in zip(clips, found, strict=True)
+    ]
+
+
+def _by_ctc(
+    log_probs: np.ndarray,
+    lengths: np.ndarray,
+    clips: list[np.ndarray],
+    tokenizer: Tokenizer,
+    options: ResolvedSearch,
+    scorers: Sequence[DecoderView] | None,
+) -> list[list[Hypothesis]]:
+    """By CTC alone, or by it and a decoder together."""
     if options.method == "joint":
         return [_by_decoder(one, len(clip), options, clip) for one, clip in zip(scorers or (), clips, strict=True)]
     if options.method == "grammar" and options.grammar is not None:

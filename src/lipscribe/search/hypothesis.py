@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lipscribe.tokenizer import Tokenizer
 from lipscribe.transcript import Alternative
 
 
@@ -64,7 +65,11 @@ def silence(score: float, posterior: float) -> Hypothesis:
     return Hypothesis((), "", score, posterior, (), ())
 
 
-def between_sentences(read: Hypothesis, sentence_words: int) -> list[int]:
+def between_sentences(read: Hypothesis, sentence_words: int, tokenizer: Tokenizer) -> list[int]:
     """The frames midway between the sentences, of `sentence_words` words each, that were read of a piece."""
-    lasts, firsts = read.words[sentence_words - 1 :: sentence_words], read.words[sentence_words::sentence_words]
-    return [(last.end + first.start) // 2 for last, first in zip(lasts, firsts, strict=False)]
+    words = tokenizer.split_words(read.tokens)
+    lasts, firsts = words[sentence_words - 1 :: sentence_words], words[sentence_words::sentence_words]
+    return [
+        (read.spans[last.stop - 1].end + read.spans[first.start].start) // 2
+        for last, first in zip(lasts, firsts, strict=False)
+    ]

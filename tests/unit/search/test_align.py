@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from lipscribe.errors import LipscribeError
+from lipscribe.search import Grammar, SearchOptions, search
 from lipscribe.search.align import PRIOR_FRAMES, align, align_text, aligned_hypothesis, extents, with_extents
 from lipscribe.search.hypothesis import Hypothesis, WordSpan
 from lipscribe.tokenizer import CharacterTokenizer, WordTokenizer
@@ -54,9 +55,7 @@ def test_words_are_as_probable_as_their_tokens_together(random_log_probs):
     alignment = align(log_probs, tokens)
     hypothesis = aligned_hypothesis(log_probs, tokens, tokenizer, score=-1.0)
     first, second = hypothesis.words
-    spans = extents(log_probs, tokens)
-    assert (first.text, first.start, first.end) == ("ab", spans[0].start, spans[1].end)
-    assert hypothesis.spans == alignment.spans
+    assert (first.text, first.start, first.end) == ("ab", alignment.spans[0].start, alignment.spans[1].end)
     assert first.probability == pytest.approx(alignment.probabilities[0] * alignment.probabilities[1])
     assert second.probability == pytest.approx(alignment.probabilities[3])
     assert hypothesis.text == "ab b"
@@ -170,6 +169,16 @@ def test_a_hypothesis_gets_extents_and_nothing_else_of_it_changes():
     assert [(word.start, word.end) for word in found.words] == [(start, stop) for _, start, stop in SAID]
     assert [word.probability for word in found.words] == [0.5] * 3
     assert (found.tokens, found.text, found.score, found.posterior, found.spans) == (tokens, "a b a", -1.0, 0.5, spans)
+
+
+@pytest.mark.parametrize("method", ["greedy", "beam", "grammar"])
+def test_every_search_by_ctc_gives_words_their_extents(method):
+    tokenizer = WordTokenizer(["a", "b", "c"])
+    grammar = Grammar([["a", "c"], ["b", "c"], ["a", "c"]]) if method == "grammar" else None
+    (found,) = search(peaky()[None], None, tokenizer, SearchOptions(method, grammar=grammar))[0]
+    assert found.text == "a b a"
+    assert [(word.start, word.end) for word in found.words] == [(start, stop) for _, start, stop in SAID]
+    assert [span.end - span.start for span in found.spans] == [1, 1, 1]
 
 
 def test_a_known_text_is_laid_over_its_clip():

@@ -8,7 +8,7 @@ from lipscribe.search import Grammar, SearchOptions, search
 from lipscribe.search.beam import beam_search
 from lipscribe.search.grammar_file import load_phrases
 from lipscribe.search.grammar_scorer import GrammarScorer
-from lipscribe.search.hypothesis import Hypothesis, WordSpan, between_sentences
+from lipscribe.search.hypothesis import Hypothesis, Span, between_sentences
 from lipscribe.search.scorers import Weighted
 from lipscribe.tokenizer import END, CharacterTokenizer, WordTokenizer
 
@@ -96,6 +96,6 @@ def test_the_search_reads_the_grammar_alone_and_with_ctc(random_log_probs):
 
 
 def test_cuts_lie_between_sentences():
-    words = tuple(WordSpan("a", start, start + 4, 1.0) for start in (2, 10, 30, 36, 60))
-    assert between_sentences(Hypothesis((), "", 0.0, 1.0, (), words), 2) == [22, 50]
-    assert between_sentences(Hypothesis((), "", 0.0, 1.0, (), words[:2]), 2) == []
+    spans = tuple(Span(start, start + 4) for start in (2, 10, 30, 36, 60))
+    assert between_sentences(Hypothesis((1,) * 5, "", 0.0, 1.0, spans, ()), 2, WORDS) == [22, 50]
+    assert between_sentences(Hypothesis((1,) * 2, "", 0.0, 1.0, spans[:2], ()), 2, WORDS) == []
