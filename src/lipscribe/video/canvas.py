@@ -34,7 +34,7 @@ class Turn(NamedTuple):
         """The turn that its display matrix asks for, rounded to a right angle."""
         # Not `picture.side_data`: what that keeps on the picture refers back to it, so that hundreds of pictures, 3 MB
         # each in HD, would wait for the garbage collector.
-        data = SideDataContainer(picture).get("DISPLAYMATRIX")
+        data = SideDataContainer(picture).get("DISPLAYMATRIX")  # pyright: ignore[reportCallIssue]  no stub of its __init__
         if data is None:
             return cls()
         # Rows (a b u) (c d v) (x y w): the stored point (p, q) is shown at (a p + c q, b p + d q), y down.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
+import av.container
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
@@ -58,7 +59,7 @@ def _join(pictures: Path, video: str, begin: Seconds, path: Path) -> None:
                 joined.mux(packet)
         if sound is not None:
             begin += (source.start_time or 0) / av.time_base
-            for frame in _sound(source, begin, begin + shown.duration / av.time_base):
+            for frame in _sound(source, begin, begin + (shown.duration or 0) / av.time_base):
                 joined.mux(sound.encode(frame))
             joined.mux(sound.encode(None))
 
@@ -69,9 +70,9 @@ def _sound(source: av.container.InputContainer, begin: Seconds, end: Seconds) ->
     with suppress(av.FFmpegError):
         for decoded in itertools.chain(source.decode(source.streams.audio[0]), [None]):
             for frame in resampler.resample(decoded):
-                if frame.time is None or frame.time < begin:
+                if frame.pts is None or frame.time_base is None or frame.pts * frame.time_base < begin:
                     continue
-                if frame.time >= end:
+                if frame.pts * frame.time_base >= end:
                     return
                 frame.pts -= round(begin / frame.time_base)
                 yield frame

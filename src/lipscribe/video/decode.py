@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import av
 import av.container
+import av.error
 
 from lipscribe.video.interlacing import Deinterlacer, FieldOrder
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import av
+import av.error
 import av.filter
 import numpy as np
 
@@ -43,7 +44,7 @@ def _build(picture: av.VideoFrame, *filters: tuple[str, dict[str, str]]) -> av.f
 def _pull(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
     with contextlib.suppress(av.error.BlockingIOError, av.error.EOFError):  # wants more; has no more
         while True:
-            yield graph.pull()
+            yield graph.vpull()
 
 
 class WovenDetector:

@@ -17,7 +17,7 @@ def moving_streams(container: av.container.InputContainer, indices: list[int]) -
     pictures are all but equal.
     """
     seen = {index: _Stream() for index in indices}
-    streams = [container.streams[index] for index in indices]
+    streams = tuple(stream for stream in container.streams.video if stream.index in seen)
     for num_packets, packet in enumerate(container.demux(streams)):
         counts = [stream.num_pictures for stream in seen.values()]
         if num_packets >= MAX_PACKETS or min(counts) >= MAX_PICTURES or max(counts) >= 2 * MAX_PICTURES:

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 FRAMES_AHEAD = 4
-_END = object()
 
 
 def read_ahead(frames: Iterator[np.ndarray], num_frames: int = FRAMES_AHEAD) -> Iterator[np.ndarray]:
@@ -18,10 +17,10 @@ def read_ahead(frames: Iterator[np.ndarray], num_frames: int = FRAMES_AHEAD) -> 
     process: begin again there.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
-        waiting = deque(pool.submit(next, frames, _END) for _ in range(num_frames))
+        waiting = deque(pool.submit(next, frames, None) for _ in range(num_frames))
         try:
-            while (frame := waiting.popleft().result()) is not _END:
-                waiting.append(pool.submit(next, frames, _END))
+            while (frame := waiting.popleft().result()) is not None:
+                waiting.append(pool.submit(next, frames, None))
                 yield frame
         finally:
             for future in waiting:

@@ -6,10 +6,12 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import av.container
+import av.error
+import av.format
 from av.stream import Disposition
 
 from lipscribe.errors import ConfigError, VideoError
@@ -21,7 +23,7 @@ CONVERT = "or convert it with `ffmpeg -i IN -c:v libx264 OUT.mp4`"
 TIMEOUT: Seconds = 20.0  # of a server that doesn't answer
 _HEAD = 21  # bytes: enough to tell an animated WebP
 # A title in some old encoding is no reason to stop; from 19 on PyAV sees it so, and knows no such option.
-_OPEN_OPTIONS = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+_OPEN_OPTIONS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 @contextlib.contextmanager
@@ -53,6 +55,7 @@ def open_video(
 
 @contextlib.contextmanager
 def _open(path: str | os.PathLike[str]) -> Iterator[av.container.InputContainer]:
+    head = b""
     try:
         if is_url(path):
             container = av.open(path, timeout=TIMEOUT, **_OPEN_OPTIONS)

@@ -90,7 +90,7 @@ class Timeline:
             return self._first
         if self._origin is None:
             self._origin = stamp - self._first
-        elif not self._believed(stamp, 0.0):
+        elif not self._believed(stamp - self._origin, 0.0):
             self._origin = stamp
         return max(stamp - self._origin, 0.0)
 
@@ -99,7 +99,7 @@ class Timeline:
         if self._origin is None:
             self._origin = stamp - expected
         start = stamp - self._origin
-        if not self._believed(stamp, last):
+        if not self._believed(start, last):
             self._jumps.append((last, start - last))
             self.skipped += start - expected
             self._origin = stamp - expected
@@ -107,9 +107,8 @@ class Timeline:
         self._num_stuck = 0 if start > last else self._num_stuck + 1
         return max(start, last)
 
-    def _believed(self, stamp: Seconds, last: Seconds) -> bool:
+    def _believed(self, start: Seconds, last: Seconds) -> bool:
         """Whether a picture may follow one at `last`."""
-        start = stamp - self._origin
         if start - last <= MAX_GAP:
             return start - last >= -MAX_STEP_BACK
         return self._until is not None and start <= self._until + CONFIRM_SLACK

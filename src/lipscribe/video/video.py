@@ -160,24 +160,25 @@ class Video:
         trusted = self._probe.pace.absurd is None
 
         def stamp_of(picture: av.VideoFrame | None) -> Seconds | None:
-            return float(picture.pts * picture.time_base) if picture and picture.pts is not None and trusted else None
+            return _ticks_to_seconds(picture, picture.pts) if picture and picture.pts is not None and trusted else None
 
         for picture, following in itertools.pairwise(itertools.chain(pictures, [None])):
+            assert picture is not None  # the one None comes last
             # A steady rate is more to be believed than the stated durations, which may count half pictures.
-            duration = float(picture.duration * picture.time_base) if self.info.variable_fps else None
+            duration = _ticks_to_seconds(picture, picture.duration) if self.info.variable_fps else None
             start, end = timeline.place(stamp_of(picture), duration, stamp_of(following))
             yield start, end, _Shown(start, picture)
 
     def _drawn(self, pictures: Iterable[tuple[Seconds, Seconds, _Shown]], canvas: Canvas) -> Iterator[np.ndarray]:
         """A frame a tick: the picture, drawn once, or black where it is over 5 s old or 5 s too early."""
-        last = drawn = None
+        last: tuple[_Shown, np.ndarray] | None = None
         for idx, shown in enumerate(resample(pictures, self.fps, self.first_frame), start=self.first_frame):
             if abs(frame_to_seconds(idx, self.fps) - shown.start) > MAX_HOLD:
                 yield canvas.blank()
                 continue
-            if shown is not last:
-                last, drawn = shown, canvas.draw(shown.picture)
-            yield drawn
+            if last is None or shown is not last[0]:
+                last = shown, canvas.draw(shown.picture)
+            yield last[1]
 
     def _check_rate(self) -> None:
         if self.info.fps >= 0.99 * self.fps:
@@ -197,10 +198,16 @@ class Video:
 
     def _check_length(self, timeline: Timeline) -> None:
         read, clock = timeline.end + timeline.skipped, self._probe.clock
-        if clock.promised and self._probe.pace.absurd is None and clock.end - read > 0.2 + 2 / self.info.fps:
-            # Less is headers' loose rounding.
+        if not clock.promised or clock.end is None or self._probe.pace.absurd is not None:
+            return
+        if clock.end - read > 0.2 + 2 / self.info.fps:  # less is headers' loose rounding
             self._warn(f"cut off or damaged: {read:.2f} s were read of the {clock.end:.2f} s that its header promises")
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:
             self.warnings.append(text)
+
+
+def _ticks_to_seconds(picture: av.VideoFrame, ticks: int) -> Seconds:
+    assert picture.time_base is not None  # `pictures_in` sees to it
+    return float(ticks * picture.time_base)

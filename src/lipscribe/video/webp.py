@@ -37,7 +37,7 @@ def transcode_webp(path: str | os.PathLike[str]) -> io.BytesIO:
             stream.width, stream.height, stream.pix_fmt = *image.size, "bgr0"
             stream.codec_context.time_base = _MS
             at_ms = 0
-            for index in range(image.n_frames):
+            for index in range(getattr(image, "n_frames", 1)):
                 image.seek(index)
                 image.load()
                 picture = av.VideoFrame.from_image(image.convert("RGB"))
