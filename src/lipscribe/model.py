@@ -54,7 +54,8 @@ class Model:
         self.windows = spec.encoder.window
         self.precision = precision
         reader = set_precision(reader.to(self.device), precision)
-        self.reader = reader.to(memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue] torch has it
+        reader.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  missing in its stubs
+        self.reader = reader.eval()
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -134,7 +135,7 @@ class Model:
             options = resolve(replace(self.capabilities, decoder=False), options)
         options = self.resolve(options)
         log_probs, scorers = encoded.log_probs, None
-        if encoded.states is not None and self.spec.decoder is not None:
+        if encoded.states is not None and self.reader.decoder is not None:
             states = torch.from_numpy(encoded.states).float().transpose(0, 1).to(self.device)  # (views, T, D)
             if options.by_decoder:
                 scorers = [DecoderScorer(self.reader.decoder, states)]
@@ -169,8 +170,9 @@ class Model:
         lowered = (0, -shift, shift) if shift else (0,)
         mirrored = (False, True) if self.spec.flip_average else (False,)
         if not len(crops):
-            views = len(lowered) * len(mirrored)
-            return torch.zeros(views, 0, self.reader.encoder.out_features, device=self.device)
+            features = self.reader.encoder.out_features
+            assert isinstance(features, int)  # every encoder has it
+            return torch.zeros(len(lowered) * len(mirrored), 0, features, device=self.device)
         length, states = torch.tensor([len(crops)]), []
         # One after the other: side by side they would need as much more memory, and as much time.
         for lower in lowered:
@@ -183,6 +185,7 @@ class Model:
     @torch.inference_mode()
     def _ctc(self, states: Tensor) -> np.ndarray:
         """Encoder states (views, T, D) -> (T, V) float32, the mean of the views."""
+        assert self.reader.ctc is not None, "a model without a CTC head has no log_probs"
         return self.reader.ctc(states).mean(0).log_softmax(-1).cpu().numpy()
 
     def blanks(self, encoded: Encoded) -> np.ndarray:

@@ -82,6 +82,7 @@ def talk(
             _refuse("is for one person: leave out --beside", align=align or None)
         _refuse("is for a --corpus", clips=clips, speakers=speakers, workers=workers)
         return _clip([text] if beside is None else [text, beside], output, seed, take, rate, filmed, srt, align)
+    assert corpus is not None  # one of both is given
     _refuse("is for a single text", take=take or None, beside=beside)
     return _corpus(
         output, corpus, clips=clips, speakers=speakers, seed=seed, workers=workers, scene=filmed, rate=rate, srt=srt

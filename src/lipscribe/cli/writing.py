@@ -56,6 +56,7 @@ class Writer:
             return
         for format in self.results.formats:
             path = self.results.path(stem, format)
+            assert path is not None  # of stdout `write_stdout` takes care
             if format is Format.mp4:
                 from lipscribe.video.captioned import write_captioned
 

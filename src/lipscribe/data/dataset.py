@@ -103,7 +103,8 @@ class ShardDataset:
         self.shards = [shard for folder in limits for shard in find_shards(folder, split)]
         self.split = split
         self.tokenizer = tokenizer
-        self.height, self.width, self.normalisation = height, width, normalisation
+        self.height, self.width = height, width
+        self.normalisation: Normalisation = normalisation
         self.augment = augment
         self.cache: dict[Path, list[PreparedClip]] | None = {} if cache else None
         self.shuffle_buffer = shuffle_buffer

@@ -120,9 +120,11 @@ def _scores(
     """
     states = _views(model, video, part)
     if model.reader.ctc is None:
+        decoder = model.reader.decoder
+        assert decoder is not None, "a model has a CTC head, a decoder, or both"
         num_views, num_frames = states.shape[:2]
         targets = torch.tensor([list(tokens)] * num_views, device=states.device)
-        expected = model.reader.decoder(states, torch.full((num_views,), num_frames), targets).mean(0).log_softmax(-1)
+        expected = decoder(states, torch.full((num_views,), num_frames), targets).mean(0).log_softmax(-1)
         each = [expected[u, token] for u, token in enumerate(tokens)]
     else:
         log_probs = model.reader.ctc(states).mean(0).log_softmax(-1)

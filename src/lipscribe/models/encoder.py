@@ -53,11 +53,13 @@ class RecurrentEncoder(nn.Module):
         start = packed.data.new_zeros(num_layers * directions, len(features), rnn.hidden_size)
         weights = [weight for group in rnn.all_weights for weight in group]
         dropout = rnn.dropout if self.training else 0.0
-        run, state = (torch.lstm, (start, start)) if isinstance(rnn, nn.LSTM) else (torch.gru, start)
         # has_biases, num_layers, dropout, train, bidirectional
         settings = (True, num_layers, dropout, self._learns(), rnn.bidirectional)
-        out = packed._replace(data=run(packed.data, packed.batch_sizes, state, weights, *settings)[0])
-        return pad_packed_sequence(out, batch_first=True, total_length=features.shape[1])[0]
+        if isinstance(rnn, nn.LSTM):
+            out = torch.lstm(packed.data, packed.batch_sizes, (start, start), weights, *settings)[0]
+        else:
+            out = torch.gru(packed.data, packed.batch_sizes, start, weights, *settings)[0]
+        return pad_packed_sequence(packed._replace(data=out), batch_first=True, total_length=features.shape[1])[0]
 
     def _read_by_direction(self, features: Tensor, lengths: Tensor) -> Tensor:
         """`forward` without its dropout, one layer and direction after the other."""
@@ -76,12 +78,13 @@ class RecurrentEncoder(nn.Module):
 
     def _read(self, sequence: Tensor, layer: int, direction: int) -> Tensor:
         """(B, T, D) through one direction of one layer, from its first frame to its last -> (B, T, hidden)."""
-        rnn, is_lstm = self.rnn, isinstance(self.rnn, nn.LSTM)
+        rnn = self.rnn
         weights = rnn.all_weights[layer * (2 if rnn.bidirectional else 1) + direction]
         start = sequence.new_zeros(1, sequence.shape[0], rnn.hidden_size)
-        run = torch.lstm if is_lstm else torch.gru
         settings = (True, 1, 0.0, self._learns(), False, True)  # as above, and batch_first
-        return run(sequence, (start, start) if is_lstm else start, weights, *settings)[0]
+        if isinstance(rnn, nn.LSTM):
+            return torch.lstm(sequence, (start, start), weights, *settings)[0]
+        return torch.gru(sequence, start, weights, *settings)[0]
 
     def _learns(self) -> bool:
         """Whether a gradient may be asked for, which cuDNN gives after a forward pass of training only."""

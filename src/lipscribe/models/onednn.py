@@ -71,12 +71,12 @@ class Linear(nn.Linear):
 
     pack_rows = ROWS
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """(..., features) -> (..., D)."""
-        if not quick(x, self.weight.dtype):
-            return super().forward(x)
-        few = x.numel() // self.in_features <= self.pack_rows
-        return _linear(x, self._packed() if few else self.weight, self.bias)
+        if not quick(input, self.weight.dtype):
+            return super().forward(input)
+        few = input.numel() // self.in_features <= self.pack_rows
+        return _linear(input, self._packed() if few else self.weight, self.bias)
 
     def _packed(self) -> Tensor:
         version = _version(self.weight)
@@ -138,6 +138,7 @@ def release(weight: Tensor) -> None:
 
 
 def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d, maps: Tensor, geometry: tuple) -> tuple[Tensor, Tensor]:
+    assert norm.running_mean is not None and norm.running_var is not None, "a norm in eval mode knows what it has seen"
     version = _version(conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)
     folded = _KEPT.get(conv)
     if folded is None or folded.version != version:
@@ -147,6 +148,7 @@ def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d, maps: Tensor, geometry: tuple
         folded = _Reordered(version, weight, norm.bias - norm.running_mean * scale)
         _KEPT[conv] = folded
         release(conv.weight)
+    assert folded.bias is not None
     return folded.weight, folded.bias
 
 

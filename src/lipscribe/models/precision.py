@@ -30,9 +30,9 @@ class BFloat16Linear(Linear):
         self.weight = _frozen(weight.bfloat16())
         self.bias = None if bias is None else _frozen(bias.bfloat16())
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """(..., features) float -> (..., D)."""
-        return super().forward(x.bfloat16()).to(x.dtype)
+        return super().forward(input.bfloat16()).to(input.dtype)
 
 
 class Int8Linear(nn.Module):
@@ -40,6 +40,10 @@ class Int8Linear(nn.Module):
 
     A row's result depends on no other row. torch has the product of two such matrices on the CPU, with oneDNN.
     """
+
+    weight: Tensor
+    scales: Tensor
+    zeros: Tensor
 
     def __init__(self, weight: Tensor, bias: Tensor | None):
         super().__init__()
@@ -101,7 +105,7 @@ def set_precision(model: Network, precision: str) -> Network:
     layer_class = {"bfloat16": BFloat16Linear, "int8": Int8Linear}[precision]
     for module in list(model.modules()):
         for name, layer in module.named_children():
-            if type(layer) in (nn.Linear, Linear, FrameLinear) and name not in EXACT:
+            if isinstance(layer, nn.Linear) and type(layer) in (nn.Linear, Linear, FrameLinear) and name not in EXACT:
                 weight = layer.weight.detach()
                 bias = None if layer.bias is None else layer.bias.detach()
                 setattr(module, name, layer_class(weight, bias).train(layer.training))

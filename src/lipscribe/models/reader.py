@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 
 from lipscribe.models.decoder import AttentionDecoder
+from lipscribe.models.transformer_decoder import TransformerDecoder
+from lipscribe.tokenizer import END
 
 
 class LipReader(nn.Module):
@@ -20,13 +22,18 @@ class LipReader(nn.Module):
         frontend: nn.Module,
         encoder: nn.Module,
         ctc: nn.Module | None,
-        decoder: AttentionDecoder | None = None,
+        decoder: AttentionDecoder | TransformerDecoder | None = None,
     ):
         super().__init__()
         self.frontend = frontend
         self.encoder = encoder
         self.ctc = ctc
         self.decoder = decoder
+
+    @property
+    def end(self) -> int:
+        """The decoder's symbol for a sentence's end; without a decoder `END`."""
+        return END if self.decoder is None else self.decoder.end
 
     def encode(self, video: Tensor, video_lengths: Tensor) -> Tensor:
         """Reads a batch of clips as far as words come in; what lies beyond a clip's length changes nothing.

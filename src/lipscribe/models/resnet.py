@@ -65,6 +65,7 @@ class ResNetFrontend(nn.Module):
         """(N, stem_frames, H, W) -> (N, D)."""
         parts = [frames] if self.training else frames.split(FRAMES_AT_ONCE)
         conv, norm, activation, pool = self.stem
+        assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
         return torch.cat([self.tail(self.trunk(pool(convolve(part, conv, norm, activation)))) for part in parts])
 
 
@@ -85,7 +86,11 @@ class _Block(nn.Module):
             self.downsample = nn.Sequential(around, nn.BatchNorm2d(size_out))
 
     def forward(self, maps: Tensor) -> Tensor:
-        around = convolve(maps, *self.downsample) if len(self.downsample) else maps
+        around = maps
+        if len(self.downsample):
+            conv, norm = self.downsample
+            assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+            around = convolve(maps, conv, norm)
         out = convolve(maps, self.conv1, self.bn1, self.activation1)
         return convolve(out, self.conv2, self.bn2, self.activation2, onto=around)
 

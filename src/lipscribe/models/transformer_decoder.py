@@ -4,7 +4,7 @@ Its first symbol and its last is its last id, `end`.
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ class TransformerDecoder(nn.Module):
 
     def remember(self, encoder_out: Tensor, lengths: Tensor) -> Frames:
         """encoder_out (B, T, D) and (B,) int64 lengths -> what `step` attends to: projected once, for every layer."""
-        layers = tuple(layer.source_attention.keys_values(encoder_out) for layer in self.layers)
+        layers = tuple(layer.source_attention.keys_values(encoder_out) for layer in self._layers())
         if bool((lengths == encoder_out.shape[1]).all()):
             return Frames(layers, None)
         return Frames(layers, frame_mask(lengths.to(encoder_out.device), encoder_out.shape[1])[:, None, None])
@@ -83,7 +83,7 @@ class TransformerDecoder(nn.Module):
         # N sentences go through the layers as N tokens of one, each of which sees its own past only.
         x, visible = self._embedded(previous[None], self._positions(state.length, 1)), extended(state)
         layers, pasts = [], past_of_layers(state, len(self.layers))
-        for layer, source, past in zip(self.layers, memory.layers, pasts, strict=True):
+        for layer, source, past in zip(self._layers(), memory.layers, pasts, strict=True):
             x, kept = layer.self_attend(x, visible, past)
             x = layer.attend(x, source, memory.visible)
             layers.append(kept)
@@ -97,7 +97,7 @@ class TransformerDecoder(nn.Module):
         """(U,) int64 -> (U, T), the mean over heads and layers of how much each token attends to each frame."""
         previous = torch.cat([tokens.new_tensor([self.end]), tokens])[None, :-1]
         x, visible, weights = self._embedded_all(previous), causal_mask(previous.shape[1], previous.device), []
-        for layer, source in zip(self.layers, memory.layers, strict=True):
+        for layer, source in zip(self._layers(), memory.layers, strict=True):
             x, _ = layer.self_attend(x, visible, None)
             weights.append(layer.source_attention.weights(layer.norm_source(x), source)[0].mean(0))
             x = layer.attend(x, source, memory.visible)
@@ -128,10 +128,13 @@ class TransformerDecoder(nn.Module):
 
     def _forward(self, previous: Tensor, memory: Frames) -> Tensor:
         x, visible = self._embedded_all(previous), causal_mask(previous.shape[1], previous.device)
-        for layer, source in zip(self.layers, memory.layers, strict=True):
+        for layer, source in zip(self._layers(), memory.layers, strict=True):
             x, _ = layer.self_attend(x, visible, None)
             x = layer.attend(x, source, memory.visible)
         return self._expected(x)
+
+    def _layers(self) -> "list[_Layer]":
+        return cast("list[_Layer]", list(self.layers))
 
     def _embedded_all(self, tokens: Tensor) -> Tensor:
         """(B, U) ids of whole sentences -> (B, U, D)."""

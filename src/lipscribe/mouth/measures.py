@@ -68,7 +68,8 @@ class QualityCheck:
     """
 
     def __init__(self, tracks: Sequence[FaceTrack], kind: CropKind = "lipscribe", source_width: int | None = None):
-        self._tracks, self._kind = tracks, kind
+        self._tracks = tracks
+        self._kind: CropKind = kind
         self._runs = [run for track in tracks for run in track.runs()]
         self._source_width = source_width
         self._frame_size = (1, 1)

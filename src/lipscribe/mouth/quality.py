@@ -151,6 +151,7 @@ def _yaw(quality: FaceQuality) -> Iterator[Finding]:
 def _contrast(quality: FaceQuality) -> Iterator[Finding]:
     severity = _if_below(quality.contrast, CONTRAST_GOOD, CONTRAST_BAD)
     if severity:
+        assert quality.brightness is not None  # measured with the contrast
         light = "more light" if (quality.brightness or 0) < 128 else "less light or a shorter exposure"
         text = (
             f"mouth hardly visible, contrast {quality.contrast:.1f} grey levels (wanted: {CONTRAST_GOOD:.0f}) at a "

@@ -47,7 +47,7 @@ class ArpaModel:
 
     def __init__(self, path: Path | str) -> None:
         try:
-            import kenlm
+            import kenlm  # pyright: ignore[reportMissingImports]  an extra, and without stubs
         except ImportError:
             raise MissingExtraError("a language model needs KenLM: pip install 'lipscribe[lm]'") from None
         self.words = _unigrams(path)

@@ -128,6 +128,7 @@ class WordTimes:
     @torch.inference_mode()
     def _log_probs(self, reader: LipReader, clips: list[PreparedClip], fabric: Fabric) -> list[np.ndarray]:
         data = self._dataset
+        assert reader.ctc is not None, "a reader without a CTC head aligns nothing"
         videos = [crops_to_video(clip.crops, data.height, data.width, data.normalisation) for clip in clips]
         lengths = torch.tensor([len(video) for video in videos])
         with fabric.autocast():

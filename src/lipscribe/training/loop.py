@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.fabric import Fabric
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from lipscribe.atomic import writing
@@ -20,7 +21,6 @@ from lipscribe.models.builders import build_reader
 from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import ModelSpec
 from lipscribe.progress import Progress, tracked
-from lipscribe.tokenizer import END
 from lipscribe.training.alignment import SURE, missing_word_times, realign_epochs
 from lipscribe.training.average import MovingAverage
 from lipscribe.training.card import card_of_run, with_scores
@@ -95,7 +95,8 @@ def _train(
     model = build_reader(spec)
     if config.start_from:
         say(start_from(model, find_model(config.start_from), spec, whole=config.freeze))
-    model = model.to(memory_format=torch.channels_last)  # faster convolutions, on CPU and GPU alike
+    # Faster convolutions, on CPU and GPU alike.
+    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  missing in its stubs
     freeze(model, config.freeze)
     trained = [weights for weights in model.parameters() if weights.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=optim.learning_rate, weight_decay=optim.weight_decay)
@@ -103,8 +104,7 @@ def _train(
     model.mark_forward_method("forward_train")
     average = MovingAverage(model.module, optim.average, config.freeze).to(fabric.device)
     if teacher:
-        teacher = teacher.to(fabric.device, memory_format=torch.channels_last)
-        ends = tuple(reader.decoder.end if reader.decoder else END for reader in (model, teacher))
+        teacher.to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  as above
     schedule = LambdaLR(optimizer, _one_cycle(epochs * steps_per_epoch, optim.warmup))
 
     saved = {"model": model.module, "average": average, "optimizer": optimizer, "schedule": schedule}
@@ -125,7 +125,7 @@ def _train(
         # Dropout draws from torch's global generator: seeding it here makes a resumed epoch equal an uninterrupted one.
         torch.manual_seed(config.seed * 1_000_003 + epoch * 1009 + fabric.global_rank)
         set_training(model.module, config.freeze)
-        started, sums = time.monotonic(), defaultdict(float)
+        started, sums = time.monotonic(), defaultdict(lambda: torch.zeros((), device=fabric.device))
         batches = train_set.batches(optim.batch_size, epoch, fabric.global_rank, fabric.world_size)
         seen = progress if fabric.is_global_zero else None
         for batch in tracked(batches, seen, f"epoch {epoch + 1}/{epochs}", steps_per_epoch):
@@ -134,17 +134,19 @@ def _train(
                 log_probs, expected = model.forward_train(
                     batch.video, batch.video_lengths, batch.targets, optim.sampling
                 )
-            losses = {}
+            losses: dict[str, Tensor] = {}
             if log_probs is not None:  # (B, T, V)
                 losses["ctc"] = ctc_loss(log_probs, batch)
                 losses["frame"] = frame_loss(log_probs, batch, optim.label_smoothing)
             if expected is not None:  # (B, U + 1, V)
-                losses["attention"] = attention_loss(expected, batch, optim.label_smoothing, model.decoder.end)
+                losses["attention"] = attention_loss(expected, batch, optim.label_smoothing, model.module.end)
             if teacher:
                 with torch.no_grad(), fabric.autocast():
                     teacher_outputs = teacher.forward_train(batch.video, batch.video_lengths, batch.targets)
-                losses |= distil_losses((log_probs, expected), teacher_outputs, batch, optim.distil_temperature, ends)
-            losses["loss"] = sum(weights[name] * loss for name, loss in losses.items())
+                ends, outputs = (model.module.end, teacher.end), (log_probs, expected)
+                losses |= distil_losses(outputs, teacher_outputs, batch, optim.distil_temperature, ends)
+            weighted = (weights[name] * loss for name, loss in losses.items())
+            losses["loss"] = sum(weighted, torch.zeros((), device=fabric.device))
             fabric.backward(losses["loss"])
             # Whether all is finite is looked at once an epoch: each look makes the CPU wait for a GPU.
             fabric.clip_gradients(model, optimizer, max_norm=optim.clip_norm, error_if_nonfinite=False)
@@ -161,7 +163,7 @@ def _train(
                 f"the loss is {metrics['train_loss']} in epoch {epoch + 1}: start again in another output, with "
                 "optim.precision 32-true or a lower optim.learning_rate"
             )
-        metrics |= {"learning_rate": schedule.get_last_lr()[0], "epoch_seconds": time.monotonic() - started}
+        metrics |= {"learning_rate": float(schedule.get_last_lr()[0]), "epoch_seconds": time.monotonic() - started}
         if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == epochs:
             metrics |= dev_scores(average.module, data.dev_set.batches(optim.batch_size), spec, fabric)
         fabric.log_dict(metrics, step=epoch + 1)
@@ -178,7 +180,7 @@ def _train(
             _save_state(output / RESUME_FILE, saved, epoch + 1, best)
 
 
-def _best_precision() -> str:
+def _best_precision() -> Literal["32-true", "bf16-mixed"]:
     """bfloat16 where the processor computes in it, rather than imitating it."""
     if torch.cuda.is_available():
         able = torch.cuda.is_bf16_supported(including_emulation=False)

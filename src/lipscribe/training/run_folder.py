@@ -29,7 +29,8 @@ def run_folder(config: TrainConfig, resume: bool) -> Iterator[Path]:
         LipscribeError: Another process is writing to it.
     """
     output = Path(config.output)
-    if rank_zero_only.rank != 0:  # the first of several processes has the folder
+    # The first of several processes has the folder.
+    if rank_zero_only.rank != 0:  # pyright: ignore[reportFunctionMemberAccess]  Lightning sets it on the function
         yield output
         return
     if resume and not (output / RESUME_FILE).exists():

@@ -41,12 +41,12 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
     for batch in batches:
         batch = batch.to(fabric.device)
         with fabric.autocast():
-            log_probs, expected, scorers = _outputs(model, batch, spec)
+            log_probs, expected, scorers = _outputs(model, batch)
         if log_probs is not None:
             losses["dev_ctc"].append(ctc_loss(log_probs, batch))
             log_probs = log_probs.cpu()
         if expected is not None:
-            losses["dev_attention"].append(attention_loss(expected, batch, 0.0, model.decoder.end))
+            losses["dev_attention"].append(attention_loss(expected, batch, 0.0, model.end))
         references += [clip.text for clip in batch.clips]
         for name, options in methods.items():
             found = search(log_probs, batch.video_lengths.cpu(), tokenizer, options, scorers)
@@ -55,7 +55,8 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
                 surprises += _surprises(log_probs, batch.video_lengths, [nbest[0] for nbest in found])
     scores = {name: float(torch.stack(values).mean()) for name, values in losses.items()}
     scores |= {name: wer(references, texts) for name, texts in hypotheses.items()}
-    scores.setdefault("dev_wer", scores.get("dev_greedy_wer"))
+    if "dev_wer" not in scores:
+        scores["dev_wer"] = scores["dev_greedy_wer"]
     limit = fit_limit(surprises)
     return scores | ({"surprise_limit": limit} if limit is not None else {})
 
@@ -67,16 +68,14 @@ def _surprises(log_probs: Tensor, lengths: Tensor, found: list[Hypothesis]) -> l
     return [surprise for surprise in each if surprise is not None]
 
 
-def _outputs(
-    model: LipReader, batch: Batch, spec: ModelSpec
-) -> tuple[Tensor | None, Tensor | None, list[DecoderScorer] | None]:
+def _outputs(model: LipReader, batch: Batch) -> tuple[Tensor | None, Tensor | None, list[DecoderScorer] | None]:
     """log_probs (B, T, V) by CTC, what the decoder expects (B, U + 1, V), and a scorer of each clip."""
-    if spec.decoder is None:
+    if model.decoder is None:
         return model(batch.video, batch.video_lengths), None, None
     encoder_out = model.encode(batch.video, batch.video_lengths)
     scorers = [
         DecoderScorer(model.decoder, states[None, :length].float())
         for states, length in zip(encoder_out, batch.video_lengths, strict=True)
     ]
-    log_probs = model.ctc(encoder_out) if spec.ctc else None
+    log_probs = model.ctc(encoder_out) if model.ctc else None
     return log_probs, model.decoder(encoder_out, batch.video_lengths, batch.targets), scorers
