@@ -190,10 +190,8 @@ def to_transcript(
     segments = []
     for start, stop in pairwise([*starts, len(words)]):
         group, familiar = words[start:stop], None
-        surprise = None
-        if hypothesis.surprise is not None:
+        if surprise_limit is not None and hypothesis.surprise is not None:
             surprise = spoken_surprise(hypothesis.surprise, hypothesis.words[start:stop])
-        if surprise is not None and surprise_limit is not None:
             familiar = None if surprise is None else round(familiarity(surprise, surprise_limit), 4)
         text = " ".join(word.text for word in group)
         segments.append(Segment(text, group[0].start, group[-1].end, tuple(group), familiarity=familiar))
