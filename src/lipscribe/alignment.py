@@ -39,7 +39,7 @@ def align_video(
     numbers = count()
     tracks = track_faces((frame for frame, _ in zip(video, numbers, strict=False)), fps, detector)
     num_frames = next(numbers)  # as many as were read
-    runs = [run for track in choose_faces(tracks, face) for run in track.runs()]
+    runs = [run for track in choose_faces(tracks, face, across_pauses=True) for run in track.runs()]
     if not runs:
         raise NoFaceError("a face is there for a moment only")
     run = max(runs, key=lambda run: run.stop - run.start)

@@ -88,7 +88,7 @@ def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip
             yield frame
 
     tracks = track_faces(counted(), MODEL_FPS, _detector())
-    runs = [(run, track) for track in choose_faces(tracks) for run in track.runs()]
+    runs = [(run, track) for track in choose_faces(tracks, across_pauses=True) for run in track.runs()]
     if not runs:
         raise NoFaceError("a face is there for a moment only")
     run, track = max(runs, key=lambda pair: pair[0].stop - pair[0].start)

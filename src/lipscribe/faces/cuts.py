@@ -1,17 +1,9 @@
 """Cuts in mid-speech, after which, or before which, the speaker cannot be seen."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-
-import numpy as np
 
 from lipscribe.faces.track import MAX_GAP_AT_CUT, FaceTrack
-from lipscribe.units import Seconds, frame_to_seconds, seconds_to_frame
-
-SPAN: Seconds = 0.4  # looked at on this side of a cut
-# `FaceTrack.motion` over so short a time: 90 % of GRID's speech moves more, and 15 % of its silence, since lips part
-# before the first word and close after the last.
-SPEAKS = 0.1
+from lipscribe.units import frame_to_seconds
 
 
 def cut_warnings(tracks: Sequence[FaceTrack], num_frames: int, first_frame: int = 0) -> list[str]:
@@ -39,14 +31,10 @@ def _torn_at(track: FaceTrack, num_frames: int) -> list[int]:
     if track.shot_start is None or track.shot_frames is None:
         return []
     begin, end = track.shot_start, track.shot_start + track.shot_frames
-    nearby, span = MAX_GAP_AT_CUT * track.fps, seconds_to_frame(SPAN, track.fps)
+    nearby = MAX_GAP_AT_CUT * track.fps
     torn = []
-    if begin > 0 and track.start - begin <= nearby and _speaks(track, track.landmarks[:span]):
+    if begin > 0 and track.start - begin <= nearby and track.speaks_at_start:
         torn.append(begin)
-    if end < num_frames and end - track.stop <= nearby and _speaks(track, track.landmarks[-span:]):
+    if end < num_frames and end - track.stop <= nearby and track.speaks_at_end:
         torn.append(end)
     return torn
-
-
-def _speaks(track: FaceTrack, landmarks: np.ndarray) -> bool:
-    return replace(track, landmarks=landmarks).motion > SPEAKS

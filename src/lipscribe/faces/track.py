@@ -15,6 +15,14 @@ MAX_GAP_AT_CUT: Seconds = 0.2  # a face found again this soon after a cut was th
 # mouth narrows a wide gap by more than speech moves a narrow one.
 _OPENING_SCALE = 0.05
 _MOTION_SPAN: Seconds = 0.08  # between the openings that are compared: shorter shows the detector's noise
+CUT_SPAN: Seconds = 0.4  # on one side of a cut: looked at to tell speech from a pause
+# Motion over so short a time: 90 % of GRID's speech moves more, and 15 % of its silence, since lips part before the
+# first word and close after the last.
+SPEAKS = 0.1
+# The mean motion in the half seconds before and after a cut: 98 % of cuts within GRID's sentences show more, and 2 % of
+# those between two clips.
+_JOIN_SPAN: Seconds = 0.52
+_SPEAKS_ON = 0.1
 MOTION_AT_REST = 0.05  # eye distances a second: a closed mouth shows this much; GRID's talkers show 0.13 to 0.25
 
 
@@ -84,6 +92,21 @@ class FaceTrack:
         changes = changes[~np.isnan(changes)]
         return float(changes.mean() * self.fps / span) if len(changes) else 0.0
 
+    @property
+    def speaks_at_start(self) -> bool:
+        """Whether the mouth speaks in the first 0.4 s; less sure than `motion` of the whole track."""
+        return self._motion_in(slice(0, seconds_to_frame(CUT_SPAN, self.fps))) > SPEAKS
+
+    @property
+    def speaks_at_end(self) -> bool:
+        """Whether the mouth speaks in the last 0.4 s."""
+        return self._motion_in(slice(-seconds_to_frame(CUT_SPAN, self.fps), None)) > SPEAKS
+
+    def speaks_on(self, after: "FaceTrack") -> bool:
+        """Whether the mouth speaks at the end of this track and the beginning of the next, without a pause."""
+        span = seconds_to_frame(_JOIN_SPAN, self.fps)
+        return (self._motion_in(slice(-span, None)) + after._motion_in(slice(0, span))) / 2 > _SPEAKS_ON
+
     def covers(self, other: "FaceTrack") -> bool:
         """Whether the other track, or run, is of the same person in a shot that this one was made of."""
         return self.id == other.id and self.shot <= other.shot <= self.shot + len(self.cuts)
@@ -104,6 +127,9 @@ class FaceTrack:
         breaks = np.flatnonzero(np.diff(found) - 1 > max_gap * self.fps) + 1
         return [self._run(part) for part in np.split(found, breaks) if len(part) >= MIN_RUN]
 
+    def _motion_in(self, part: slice) -> float:
+        return replace(self, landmarks=self.landmarks[part]).motion
+
     def _run(self, found: np.ndarray) -> "FaceTrack":
         first, last = int(found[0]), int(found[-1])
         landmarks = self.landmarks[first : last + 1]
@@ -121,17 +147,18 @@ class FaceTrack:
         return FaceTrack(self.id, shot, self.start + first, landmarks, self.fps, cuts=cuts)
 
 
-def choose_faces(tracks: list[FaceTrack], face: str | int = "moving") -> list[FaceTrack]:
+def choose_faces(tracks: list[FaceTrack], face: str | int = "moving", across_pauses: bool = False) -> list[FaceTrack]:
     """Picks whom to read.
 
     Args:
         tracks: All tracks of a video.
         face: "moving", in each shot the face whose mouth moves most in all; "largest", in each shot the largest face;
             "all"; or a person's id, as a number or in digits.
+        across_pauses: Whether a person's shots are joined also where nobody speaks at the cut.
 
     Returns:
-        The chosen tracks in order of time; never empty. Where one person goes on from shot to shot, there is one track
-        through these shots, so that a sentence is not torn apart.
+        The chosen tracks in order of time; never empty. Where one person speaks on across a cut, the shots on either
+        side are one track, so that a sentence is not torn apart.
 
     Raises:
         NoFaceError: There are no tracks, or none has this id.
@@ -141,25 +168,27 @@ def choose_faces(tracks: list[FaceTrack], face: str | int = "moving") -> list[Fa
             "no face was found in the video: want one seen from the front; `lipscribe inspect` shows what is there"
         )
     if face == "all":
-        return _join_at_cuts(tracks)
+        return _join_at_cuts(tracks, across_pauses)
     if face in ("moving", "largest"):
         measure = _movement if face == "moving" else _size
         shots = sorted({track.shot for track in tracks})
-        return _join_at_cuts([max((track for track in tracks if track.shot == shot), key=measure) for shot in shots])
+        return _join_at_cuts(
+            [max((track for track in tracks if track.shot == shot), key=measure) for shot in shots], across_pauses
+        )
     chosen = [track for track in tracks if str(track.id) == str(face)]
     if not chosen:
         ids = ", ".join(str(known) for known in sorted({track.id for track in tracks}))
         raise NoFaceError(f"there is no face {str(face)!r}: want moving, largest, all or one of the ids {ids}")
-    return _join_at_cuts(chosen)
+    return _join_at_cuts(chosen, across_pauses)
 
 
-def _join_at_cuts(tracks: list[FaceTrack]) -> list[FaceTrack]:
-    """Tracks in order of time, those of one person on both sides of a cut made one."""
+def _join_at_cuts(tracks: list[FaceTrack], across_pauses: bool) -> list[FaceTrack]:
+    """Tracks in order of time, those of one person who speaks on across a cut made one."""
     chains: list[list[FaceTrack]] = []
     latest: dict[int, list[FaceTrack]] = {}  # of each person
     for track in sorted(tracks, key=lambda track: (track.start, track.id)):
         chain = latest.get(track.id)
-        if chain and _goes_on(chain[-1], track):
+        if chain and _goes_on(chain[-1], track, across_pauses):
             chain.append(track)
         else:
             latest[track.id] = [track]
@@ -167,11 +196,16 @@ def _join_at_cuts(tracks: list[FaceTrack]) -> list[FaceTrack]:
     return [_joined(chain) if len(chain) > 1 else chain[0] for chain in chains]
 
 
-def _goes_on(before: FaceTrack, after: FaceTrack) -> bool:
-    """Whether a person seen at the end of a shot is there at the beginning of the next."""
+def _goes_on(before: FaceTrack, after: FaceTrack, across_pauses: bool) -> bool:
+    """Whether a person who is seen at the end of a shot is there, or speaks on, at the beginning of the next.
+
+    After a pause the next shot is read by itself: a run of many sentences is read less well than one of a single one.
+    """
     if after.shot != before.shot + 1 or after.shot_start is None:
         return False
-    return after.start - before.stop <= MAX_GAP_AT_CUT * after.fps
+    if after.start - before.stop > MAX_GAP_AT_CUT * after.fps:
+        return False
+    return across_pauses or before.speaks_on(after)
 
 
 def _joined(chain: list[FaceTrack]) -> FaceTrack:

@@ -72,3 +72,10 @@ def test_tracks_of_unknown_shots_tell_nothing(shot: Shot):
     track.shot_start = None
     assert cut_warnings([track], 150) == []
     assert cut_warnings([], 0) == []
+
+
+def test_a_person_who_pauses_at_the_cut_is_read_shot_by_shot(shot: Shot):
+    tracks = [shot(0, 0, slice(0, 30)), shot(1, 0, slice(20, 50))]
+    assert choose_faces(tracks) == tracks
+    assert len(choose_faces(tracks, across_pauses=True)) == 1
+    assert len(choose_faces([shot(0, 0, ALWAYS), shot(1, 0, ALWAYS)])) == 1

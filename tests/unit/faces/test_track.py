@@ -148,7 +148,7 @@ def test_a_face_that_goes_on_after_a_cut_is_one_track(make_face: Faces) -> None:
     whole = np.concatenate([still(make_face, 30), still(make_face, 30, 36.0), still(make_face, 27, 18.0)])
     tracks = [shot(0, 0, whole[:30], 0, 0), shot(1, 0, whole[30:60], 30, 30), shot(2, 0, whole[60:], 63, 60)]
     for face in ("moving", "largest", "all", 0):
-        (joined,) = choose_faces(tracks, face)
+        (joined,) = choose_faces(tracks, face, across_pauses=True)
         assert (joined.id, joined.shot, joined.start, joined.stop, joined.cuts) == (0, 0, 0, 90, (30, 60))
         assert (joined.shot_frames, joined.coverage) == (90, 87 / 90)
         assert all(joined.covers(track) for track in tracks)
@@ -178,4 +178,4 @@ def test_runs_keep_the_cuts_that_lie_in_them(make_face: Faces) -> None:
 def test_other_tracks_are_not_joined(make_face: Faces, after: dict[str, int]) -> None:
     before = shot(0, 0, still(make_face, 30), 0, 0)
     later = shot(landmarks=still(make_face, 30), **after)
-    assert choose_faces([before, later], "all") == [before, later]
+    assert choose_faces([before, later], "all", across_pauses=True) == [before, later]

@@ -144,8 +144,8 @@ def test_a_person_has_one_id_in_all_shots(make_face: Faces, plant: Plant, plante
     frames, detector = cut_together(plant, planted_detector, *shots)
     tracks = track_faces(frames, 25.0, detector)
     assert [(track.shot, track.id) for track in tracks] == [(0, 0), (1, 1), (2, 0), (3, 1), (3, 0), (3, 2)]
-    assert [track.id for track in choose_faces(tracks, "all")] == [0, 1, 0, 1, 2]
-    assert [track.shot for track in choose_faces(tracks, 0)] == [0, 2], "the last two are one"
+    assert [track.id for track in choose_faces(tracks, "all", across_pauses=True)] == [0, 1, 0, 1, 2]
+    assert [track.shot for track in choose_faces(tracks, 0, across_pauses=True)] == [0, 2], "the last two are one"
 
 
 def test_who_was_not_known_at_first_sight_gets_the_track_back(make_face: Faces, plant: Plant) -> None:
