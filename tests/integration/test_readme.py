@@ -37,6 +37,7 @@ def test_every_command_and_flag_exists():
         "talk",
         "demo",
         "explain",
+        "align",
         "label",
         "configs",
     }
