@@ -66,11 +66,11 @@ class Processes:
         if broken:
             self.pool = self._start(self.number)
 
-    def _submit(self, work: Callable[[Task], Outcome], task: Task) -> Future:
+    def _submit(self, work: Callable[[Task], Outcome], task: Task) -> Future[Outcome]:
         try:
             return self.pool.submit(work, task)
         except BrokenProcessPool as error:  # a task submitted a moment ago has crashed already
-            refused: Future = Future()
+            refused: Future[Outcome] = Future()
             refused.set_exception(error)
             return refused
 

@@ -2,9 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:  # what loads torch is imported where it is called
+    from collections.abc import Iterable
+
+    from lipscribe.data.manifest import Clip
+    from lipscribe.transcript import Word
 
 
 def align(
@@ -75,7 +81,7 @@ def _summarise(output: Path, total: int, before: int, failed: int) -> None:
         print(f"note: {before} had word times, which --again replaces", file=sys.stderr)
 
 
-def _with_times(clip, words):
+def _with_times(clip: "Clip", words: "Iterable[Word]") -> "Clip":
     from dataclasses import replace
 
     from lipscribe.data.manifest import WordTime

@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lipscribe.cli import flags
 from lipscribe.cli.searching import Search
+
+if TYPE_CHECKING:  # what loads torch is imported where it is called
+    from lipscribe.models.spec import ModelSpec
 
 
 def calibrate(
@@ -71,7 +74,7 @@ def calibrate(
     print(f"written to {output or folder}", file=sys.stderr)
 
 
-def _save(folder: Path, output: Path | None, spec) -> None:
+def _save(folder: Path, output: Path | None, spec: "ModelSpec") -> None:
     """Writes a model's spec in its place, or with a copy of the model, which is there as a whole or not at all."""
     import shutil
     import tempfile

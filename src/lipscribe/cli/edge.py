@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 
@@ -17,7 +18,7 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
     """A command whose errors are one line each, and whose result is the exit code."""
 
     @functools.wraps(command)
-    def run(*args, **kwargs) -> None:
+    def run(*args: Any, **kwargs: Any) -> None:
         if "ctx" in kwargs and kwargs["ctx"].invoked_subcommand:  # which is what was meant, not the group itself
             return
         show_notes()

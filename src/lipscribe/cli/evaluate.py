@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lipscribe.cli import flags
 from lipscribe.cli.searching import Precision, Search
+
+if TYPE_CHECKING:  # what loads torch is imported where it is called
+    from lipscribe.evaluation import Evaluation
 
 
 def evaluate(
@@ -71,7 +74,7 @@ def evaluate(
     return 1 if failures else 0
 
 
-def _tell(evaluation) -> int:
+def _tell(evaluation: "Evaluation") -> int:
     """Prints the figures and the clips that could not be read; returns how many these are."""
     from lipscribe.evaluation.report import facts, headline
 

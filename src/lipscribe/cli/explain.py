@@ -3,11 +3,14 @@
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lipscribe.cli import flags
+
+if TYPE_CHECKING:  # what loads torch is imported where it is called
+    from lipscribe.explain import Explanation
 
 
 def explain(
@@ -57,7 +60,7 @@ def explain(
     return 0
 
 
-def _summary(explanation) -> str:
+def _summary(explanation: "Explanation") -> str:
     longest = max(len("word"), *(len(word.word.text) for word in explanation.words))
     lines = [
         f"read: {' '.join(word.word.text for word in explanation.words)}",

@@ -2,8 +2,12 @@
 
 import sys
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from lipscribe.cli import flags
+
+if TYPE_CHECKING:  # what loads torch is imported where it is called
+    from lipscribe.inspection import Inspection
 
 
 def inspect(
@@ -52,7 +56,7 @@ def inspect(
         return failures.exit_code(len(sources))
 
 
-def _summary(video: str, inspection) -> str:
+def _summary(video: str, inspection: "Inspection") -> str:
     info, quality = inspection.info, inspection.quality
     rate = f"{info.fps:.4g} fps{' (variable)' if info.variable_fps else ''}"
     lines = [

@@ -2,11 +2,19 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lipscribe.cli import flags
+
+if TYPE_CHECKING:  # what loads torch is imported where it is called
+    from collections.abc import Sequence
+
+    from lipscribe.cli.edge import Failures
+    from lipscribe.data.manifest import Clip
+    from lipscribe.model import Model
+    from lipscribe.transcript import Word
 
 
 def label(
@@ -70,7 +78,7 @@ def label(
     return failures.exit_code(total, "clips")
 
 
-def _read(reader, clip, face: str, failures):
+def _read(reader: "Model", clip: "Clip", face: str, failures: "Failures") -> "tuple[Word, ...] | None":
     """The words of a clip; None where it failed."""
     from lipscribe.cli.bars import bars
 
@@ -80,13 +88,13 @@ def _read(reader, clip, face: str, failures):
     return words
 
 
-def _left_out(words, sure_above: float) -> str:
+def _left_out(words: "Sequence[Word]", sure_above: float) -> str:
     """Why a clip is left out, or nothing."""
     sure = sum(word.probability for word in words) / len(words) if words else 0.0
     return "no words" if not words else f"{sure:.2f} sure" if sure < sure_above else ""
 
 
-def _labelled(clip, words):
+def _labelled(clip: "Clip", words: "Sequence[Word]") -> "Clip":
     from dataclasses import replace
 
     from lipscribe.data.manifest import WordTime

@@ -3,6 +3,11 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what loads torch is imported where it is called
+    from lipscribe.model import Model
+    from lipscribe.search import ResolvedSearch
 
 
 class Search(StrEnum):  # noqa: D101
@@ -38,14 +43,14 @@ _ARPA_SUFFIXES = (".arpa", ".bin", ".gz", ".klm")  # such a name is that of a fi
 
 
 def search_options(
-    model,
+    model: "Model",
     search: str,
     *,
     grammar: str | None = None,
     phrases: str | None = None,
     lm: str | None = None,
-    **chosen,
-):
+    **chosen: Any,
+) -> "ResolvedSearch":
     """The `ResolvedSearch` that the flags ask of a `Model`.
 
     Words that a language model and the model's vocabulary do not share are listed on stderr.
@@ -65,7 +70,7 @@ def search_options(
     files = [name for name, file in (("grammar", grammar), ("phrases", phrases), ("lm", lm)) if file]
     if len(files) > 1:
         raise ConfigError(f"{' and '.join(f'--{name}' for name in files)} are both given: want one of them")
-    given = {name: value for name, value in chosen.items() if value is not None}
+    given, arpa = {name: value for name, value in chosen.items() if value is not None}, None
     if search == "greedy":  # finds one reading and no word beside it, which is no reason to refuse JSON
         given["alternatives"] = 0
     if grammar or phrases:
@@ -75,16 +80,16 @@ def search_options(
     elif lm and _is_arpa(lm):
         from lipscribe.search.language_model import ArpaModel
 
-        given["lm"] = ArpaModel(lm)
+        given["lm"] = arpa = ArpaModel(lm)
     elif lm:
         from lipscribe.zoo.language_model import load_token_lm
 
         given["token_lm"] = load_token_lm(lm, model.device, model.precision)
     options = model.resolve(SearchOptions(str(search), **given))
-    if options.lm is not None:
+    if arpa is not None:
         from lipscribe.search.language_model import compare_vocabularies
 
-        for line in compare_vocabularies(options.lm, model.tokenizer):
+        for line in compare_vocabularies(arpa, model.tokenizer):
             print(f"note: {line}", file=sys.stderr)
     return options
 

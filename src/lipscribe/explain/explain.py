@@ -75,7 +75,7 @@ def explain_video(
         for stretch, crops, frame in collect_crops(islice(video, limit), chosen, model.spec.input.crop)
     ]
     later = any(stretch.words[0].start >= end for stretch in stretches)
-    goes_on = later or (video.info.duration is not None and video.info.duration > end + PIECE / fps)
+    goes_on = later or video.info.duration > end + PIECE / fps
     return Explanation(
         video,
         model.name,

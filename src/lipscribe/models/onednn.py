@@ -5,6 +5,7 @@ beam and for a clip's frames, and a convolution, its norm and its activation as 
 import ctypes
 import mmap
 import sys
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -12,6 +13,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+Geometry = tuple[Sequence[int | str], Sequence[int], Sequence[int], int]  # padding, stride, dilation, groups
 ROWS = 64  # with more, ordering the weight again takes little of the time
 PAGEOUT = 21  # MADV_PAGEOUT of Linux 5.4 and later; an older one refuses, which is no harm
 _DTYPES = ({torch.float32}, {torch.bfloat16})
@@ -137,7 +139,7 @@ def release(weight: Tensor) -> None:
         ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(stop - start), PAGEOUT)
 
 
-def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d, maps: Tensor, geometry: tuple) -> tuple[Tensor, Tensor]:
+def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d, maps: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
     assert norm.running_mean is not None and norm.running_var is not None, "a norm in eval mode knows what it has seen"
     version = _version(conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)
     folded = _KEPT.get(conv)
@@ -164,14 +166,14 @@ def _reordered_linear(weight: Tensor) -> Tensor:
     return torch.ops.mkldnn._reorder_linear_weight(weight, ROWS)
 
 
-def _convolution(maps: Tensor, weight: Tensor, bias: Tensor, geometry: tuple, activation: str) -> Tensor:
+def _convolution(maps: Tensor, weight: Tensor, bias: Tensor, geometry: Geometry, activation: str) -> Tensor:
     return torch.ops.mkldnn._convolution_pointwise(maps, weight, bias, *geometry, activation, [], "")
 
 
-def _convolution_onto(onto: Tensor, maps: Tensor, weight: Tensor, bias: Tensor, geometry: tuple) -> Tensor:
+def _convolution_onto(onto: Tensor, maps: Tensor, weight: Tensor, bias: Tensor, geometry: Geometry) -> Tensor:
     binary = torch.ops.mkldnn._convolution_pointwise_.binary
     return binary(onto, maps, weight, bias, *geometry, "add", 1.0, None, [], None)
 
 
-def _reordered_convolution(weight: Tensor, geometry: tuple, maps: Tensor) -> Tensor:
+def _reordered_convolution(weight: Tensor, geometry: Geometry, maps: Tensor) -> Tensor:
     return torch.ops.mkldnn._reorder_convolution_weight(weight, *geometry, list(maps.shape))

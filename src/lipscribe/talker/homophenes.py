@@ -6,7 +6,7 @@ from dataclasses import replace
 from lipscribe.errors import ConfigError
 from lipscribe.talker.phonemes import pronounce
 from lipscribe.talker.visemes import DIPHTHONGS, VISEME_OF
-from lipscribe.transcript import Alternative, Transcript
+from lipscribe.transcript import Alternative, Transcript, Word
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -34,7 +34,7 @@ def mark_homophenes(transcript: Transcript) -> Transcript:
     def marked(text: str, alternative: Alternative) -> Alternative:
         return replace(alternative, homophene=are_homophenes(text, alternative.text))
 
-    def with_marks(word):
+    def with_marks(word: Word) -> Word:
         return replace(word, alternatives=tuple(marked(word.text, each) for each in word.alternatives))
 
     segments = (

@@ -44,7 +44,7 @@ y$ IY | ys$ IY Z | y IH
 """
 
 
-def _compile(rules: str) -> list[tuple[re.Pattern, tuple[str, ...]]]:
+def _compile(rules: str) -> list[tuple[re.Pattern[str], tuple[str, ...]]]:
     compiled = []
     for rule in re.split(r" \| |\n", rules.strip()):
         pattern, *sound = rule.split()

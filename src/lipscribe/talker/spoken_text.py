@@ -116,7 +116,7 @@ def _fold(char: str) -> str:
     return plain
 
 
-def _pause(match: re.Match, words: list[ReadWord]) -> Seconds:
+def _pause(match: re.Match[str], words: list[ReadWord]) -> Seconds:
     """The silence that a token which is punctuation asks for."""
     if match["sentence"]:
         title = match["sentence"] == "." and words and words[-1].text in TITLES and match.end() < len(match.string)
@@ -124,7 +124,7 @@ def _pause(match: re.Match, words: list[ReadWord]) -> Seconds:
     return PHRASE_PAUSE if match["phrase"] else 0.0
 
 
-def _words(match: re.Match) -> Iterator[ReadWord]:
+def _words(match: re.Match[str]) -> Iterator[ReadWord]:
     if match["number"]:
         yield from map(ReadWord, _number(match))
     elif match["dotted"]:
@@ -137,7 +137,7 @@ def _words(match: re.Match) -> Iterator[ReadWord]:
         yield ReadWord(SYMBOLS[match["symbol"]])
 
 
-def _number(match: re.Match) -> list[str]:
+def _number(match: re.Match[str]) -> list[str]:
     whole, suffix = match["number"].replace(",", ""), match["suffix"] or ""
     by_digits = len(whole) > len(str(LARGEST_NUMBER)) or (len(whole) > 1 and whole[0] == "0")
     words = [ONES[int(digit)] for digit in whole] if by_digits else cardinal(int(whole))

@@ -40,7 +40,9 @@ class MovingAverage(nn.Module):
         pairs = [(own, new) for own, new in zip(_tensors(self.module), _tensors(model), strict=True) if own is not new]
         means = [(own, new) for own, new in pairs if own.is_floating_point() and decay]
         if means:
-            torch._foreach_lerp_([own for own, _ in means], [new for _, new in means], 1 - decay)
+            owned, updated = [own for own, _ in means], [new for _, new in means]
+            # All tensors in one call, for which torch has no public name.
+            torch._foreach_lerp_(owned, updated, 1 - decay)  # pyright: ignore[reportPrivateUsage]
         for own, new in pairs:
             if not (own.is_floating_point() and decay):
                 own.copy_(new)
@@ -49,7 +51,7 @@ class MovingAverage(nn.Module):
 
 
 def _forget_begun(average: MovingAverage, _: object) -> None:
-    average._begun = None
+    average._begun = None  # pyright: ignore[reportPrivateUsage]  its own hook, which torch calls as a function
 
 
 def _tensors(model: nn.Module) -> list[Tensor]:

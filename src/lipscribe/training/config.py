@@ -141,7 +141,7 @@ class TrainConfig:
         return faults
 
 
-def load_config(path: Path | str, **overrides) -> TrainConfig:
+def load_config(path: Path | str, **overrides: Any) -> TrainConfig:
     """Reads a config: a file, or a bundled one by its name.
 
     A file may name another as its `base`, beside it or bundled: what it does not say is as it is there.

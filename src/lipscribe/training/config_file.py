@@ -9,6 +9,7 @@ import yaml
 from lipscribe.errors import ConfigError
 
 BUNDLED = Path(__file__).parent.parent / "assets" / "configs"
+Clean = Callable[[dict[str, Any]], dict[str, Any]]  # see `laid_over`
 _EARLIER = Path("configs")  # where the repository had them: `configs/grid-s1.yaml` still means `grid-s1`
 
 
@@ -36,7 +37,7 @@ def find_config(name: str | Path) -> Path:
     raise ConfigError(f"{path} does not exist: give a YAML file, or one of the bundled configs: {names}")
 
 
-def read_config(name: str | Path, clean: Callable[[dict], dict] = dict) -> dict[str, Any]:
+def read_config(name: str | Path, clean: Clean = dict) -> dict[str, Any]:
     """A config as plain data, laid over that of its `base`, a file beside it or a bundled config.
 
     Args:
@@ -68,7 +69,7 @@ def whole_config(name: str) -> str:
     return f"{comment}# Its base, {base}, is merged into it.\n{settings}"
 
 
-def _read_with_base(path: Path, clean: Callable[[dict], dict], users: tuple[Path, ...]) -> dict[str, Any]:
+def _read_with_base(path: Path, clean: Clean, users: tuple[Path, ...]) -> dict[str, Any]:
     """A config as plain data, laid over that of its base, less its card; `users` are the files that build on it."""
     if path.resolve() in users:
         raise ConfigError(f"{path} is its own base, through {len(users)} files: take one `base` out")
@@ -86,7 +87,7 @@ def _read_with_base(path: Path, clean: Callable[[dict], dict], users: tuple[Path
     return laid_over(below, data, clean)
 
 
-def laid_over(base: dict[str, Any], data: dict[str, Any], clean: Callable[[dict], dict] = dict) -> dict[str, Any]:
+def laid_over(base: dict[str, Any], data: dict[str, Any], clean: Clean = dict) -> dict[str, Any]:
     """Settings over those of a base: sections are merged; values and lists replace what is there.
 
     Args:

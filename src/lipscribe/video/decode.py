@@ -44,7 +44,9 @@ class Damage:
         return found
 
 
-def read_packets(container: av.container.InputContainer, stream: av.VideoStream, damage: Damage) -> Iterator[av.Packet]:
+def read_packets(
+    container: av.container.InputContainer, stream: av.VideoStream, damage: Damage
+) -> "Iterator[av.Packet[av.VideoStream]]":
     """Packets of the stream, past damage for as long as the container can find more."""
     failures = 0
     broken = None
@@ -71,7 +73,9 @@ def read_packets(container: av.container.InputContainer, stream: av.VideoStream,
         damage.add("cut off")
 
 
-def pictures_in(stream: av.VideoStream, packet: av.Packet | None, damage: Damage) -> list[av.VideoFrame]:
+def pictures_in(
+    stream: av.VideoStream, packet: "av.Packet[av.VideoStream] | None", damage: Damage
+) -> list[av.VideoFrame]:
     """Pictures that the decoder gives out after this packet; None asks for those that it still holds."""
     try:
         pictures = stream.decode(packet)
