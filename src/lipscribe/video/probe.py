@@ -24,6 +24,7 @@ from lipscribe.video.timeline import MAX_HOLD, Timeline
 LOOK_PACKETS = 250  # a probe reads so many pictures' packets, 10 s at 25 fps, and decodes the first 2 s of them.
 LOOK_PICTURES = 50
 KEPT_PICTURES = 3
+LOOSE_DTS = 3  # pictures by which guessed times of decoding may differ from a steady rate.
 MAX_REORDER = 16  # pictures by which H.264 and its like may put off one that is shown earlier.
 SLOWEST, FASTEST = 1 / MAX_HOLD, 1000.0  # Hz: a rate beyond these is a damaged header, not a camera's.
 
@@ -193,9 +194,9 @@ class _Look:
             whole_groups: Leave out those at the end before which pictures may yet come.
         """
         known = [dts for dts in self.dts if dts is not None]
-        if any(pts is None for pts in self.pts) and len(known) > 1:  # they rise, so that gaps can be filled
+        if any(pts is None for pts in self.pts) and len(known) > 1:
             places = [idx for idx, dts in enumerate(self.dts) if dts is not None]
-            return np.interp(np.arange(places[0], places[-1] + 1), places, known).tolist()
+            return _straightened(np.interp(np.arange(places[0], places[-1] + 1), places, known))
         stamps = sorted({pts for pts in self.pts if pts is not None})
         if self.whole or not whole_groups:
             return stamps
@@ -226,6 +227,13 @@ class _Look:
             if len(self.pictures) < KEPT_PICTURES:
                 self.pictures.append(picture)
             detector.push(picture)
+
+
+def _straightened(times: np.ndarray) -> list[Seconds]:
+    """Times of decoding, of which libav guesses some, and now and then a picture too early or too late."""
+    usual = float(np.median(np.diff(times)))
+    steady = times[0] + usual * np.arange(len(times))
+    return (steady if np.ptp(times - steady) <= LOOSE_DTS * usual else np.sort(times)).tolist()
 
 
 def _steps(stamps: list[Seconds]) -> list[Seconds]:
@@ -280,8 +288,8 @@ class Pace(NamedTuple):
         steady = not self.variable and not timeline.skipped and max(_steps(starts), default=0.0) <= MAX_HOLD
         return self._replace(start=start, duration=start + look.num_packets / self.fps if steady else timeline.end)
 
-    def timeline(self, clock: Clock) -> Timeline:
-        """A new one for the pictures of this file."""
+    def timeline(self, clock: Clock, since: Seconds = 0.0) -> Timeline:
+        """A new one for the pictures of this file, of which those before `since` are not wanted."""
         if self.absurd is not None:  # its stamps are not looked at
             return Timeline(self.interval)
-        return Timeline(self.interval, None if self.by_dts else clock.origin, clock.first, clock.until)
+        return Timeline(self.interval, None if self.by_dts else clock.origin, clock.first, clock.until, since)

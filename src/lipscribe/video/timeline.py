@@ -24,6 +24,7 @@ class Timeline:
         origin: The stamp that stands for 0 s; None if nobody knows it.
         first: When the first picture is shown, if it has no stamp or there is no `origin`.
         until: When the file ends by its own account, which confirms long gaps; None if it doesn't say.
+        since: What lies before is not read, and no hole.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Timeline:
         origin: Seconds | None = None,
         first: Seconds = 0.0,
         until: Seconds | None = None,
+        since: Seconds = 0.0,
     ):
         self.end: Seconds = 0.0  # when the picture placed last goes off the screen
         self.skipped: Seconds = 0.0  # sum of the jumps in the stamps that were not believed
@@ -39,6 +41,7 @@ class Timeline:
         self._origin = origin
         self._first = first
         self._until = until
+        self._since = since
         self._last: Seconds | None = None
         self._num_placed = 0
         self._num_missing = 0
@@ -70,8 +73,9 @@ class Timeline:
             start = self._last + self._interval
         else:
             start = self._follow(stamp, self._last)
-        if start - (self._last or 0.0) > MAX_HOLD:
-            self._holes.append((self._last or 0.0, start))
+        before = max(self._last or 0.0, self._since)
+        if start - before > MAX_HOLD:
+            self._holes.append((before, start))
         self._last = start
         self.end = start + (min(duration, MAX_GAP) if duration else self._interval)
         return start, self.end

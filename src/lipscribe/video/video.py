@@ -121,7 +121,8 @@ class Video:
             self._kept = kept
 
     def _read(self) -> Iterator[np.ndarray]:
-        damage, timeline = Damage(), self._probe.pace.timeline(self._probe.clock)
+        damage, since = Damage(), frame_to_seconds(self.first_frame, self.fps)
+        timeline = self._probe.pace.timeline(self._probe.clock, since)
         canvas = Canvas(self.info.pixel_aspect, (self.info.width, self.info.height), self._max_side)
         num_frames, path, cut = 0, self.info.path, False
         try:
