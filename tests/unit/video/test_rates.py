@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from numbered_videos import numbered, numbers_in, picture_of, write_source
 
@@ -38,8 +39,10 @@ def test_a_program_stream_names_the_times_of_some_pictures(tmp_path, codec, coun
     assert (video.info.fps, video.info.variable_fps) == (25, False)
     if count < 250:  # else it is libav's estimate
         assert video.info.duration == pytest.approx(count / 25)
-    pairs = list(zip(numbers_in(video), [k % 256 for k in range(count)], strict=True))
-    assert sum(one != other for one, other in pairs) <= count // 100  # libav guesses a few times wrongly
+    out_of_place = np.abs(np.array(numbers_in(video)) - np.arange(count) % 256)
+    assert len(out_of_place) == count
+    assert out_of_place.max() <= 2  # libav guesses some times wrongly, by a picture or two,
+    assert np.count_nonzero(out_of_place) <= 0.06 * count  # and so for one group of pictures
     assert not video.warnings
 
 
