@@ -15,11 +15,12 @@ COLUMNS = 320  # of wider pictures so many are looked at; all lines
 MOVED = 12  # grey levels by which a pixel that moves differs from the picture before or after
 COMB = 100  # grey levels squared: a pixel darker, or lighter, than both neighbours above and below by 10 each
 MIN_COMBED = 50  # pixels, that anything is told from
+REPEATED = 0.2  # of the pixels that move on one side of a picture: with fewer on the other, it is there twice
 # Each picture's odd lines are replaced by those of the picture before and of that after. Of whole pictures both show
 # as many more combed pixels than the picture itself (3.5 to 30 times on GRID and talkers; once, where all is noise).
-# Of woven ones, one of the two is no further away in time than the picture's own odd lines are: 0.9 to 1.5 times, and
+# Of woven ones, one of the two is no further away in time than the picture's own odd lines are: 0.9 to 1.7 times, and
 # the other 2.2 times or more.
-AS_NEAR, FURTHER = 1.6, 1.6
+AS_NEAR, FURTHER = 2.2, 1.6
 
 
 def _build(picture: av.VideoFrame, *filters: tuple[str, dict[str, str]]) -> av.filter.Graph:
@@ -65,7 +66,8 @@ class WovenDetector:
             self._triple.clear()
         self._triple.append(grey)
         if len(self._triple) == 3:
-            self._combed += _combed_pixels(*self._triple)
+            if not _has_repeated(*self._triple):
+                self._combed += _combed_pixels(*self._triple)
             del self._triple[:2]
 
     def field_order(self) -> FieldOrder | None:
@@ -75,6 +77,12 @@ class WovenDetector:
         if own < MIN_COMBED or nearer > AS_NEAR * own or max(before, after) < FURTHER * nearer:
             return None
         return "tff" if before < after else "bff"
+
+
+def _has_repeated(before: np.ndarray, now: np.ndarray, after: np.ndarray) -> bool:
+    """Whether a neighbour is the same picture again, as where 25 a second are in a file of 50: its lines fit always."""
+    moved = [int(np.count_nonzero(np.abs(now - other) > MOVED)) for other in (before, after)]
+    return min(moved) < REPEATED * max(moved)
 
 
 def _combed_pixels(before: np.ndarray, now: np.ndarray, after: np.ndarray) -> list[int]:

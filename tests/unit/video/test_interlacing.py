@@ -66,6 +66,21 @@ def test_stripes_and_what_stands_still_are_no_weaving():
     assert order_of(list(random)) is None
 
 
+@pytest.mark.parametrize("noise", [0, 3])
+@pytest.mark.parametrize("cadence", [(2,), (1, 2), (2, 3), (1, 1, 1, 2)])  # 25 in 50; 24 in 36 (rare), 60, 30
+def test_whole_pictures_that_are_repeated_are_left_alone(cadence, noise):
+    pictures = whole(20, noise)
+    repeated = [
+        picture for picture, times in zip(pictures, itertools.cycle(cadence), strict=False) for _ in range(times)
+    ]
+    assert order_of(repeated) is None
+
+
+def test_repeated_pictures_that_were_compressed_are_left_alone(tmp_path):
+    pictures = [picture for picture in whole(30, noise=2) for _ in range(2)]
+    assert not Video(write_source(tmp_path / "call.mp4", pictures, 50, crf="23")).info.interlaced
+
+
 def test_real_clips_are_whole(grid_root):
     for path in itertools.islice(sorted((grid_root / "video" / "s1").glob("*.mpg")), 8):
         assert not Video(path).info.interlaced

@@ -50,6 +50,15 @@ def large_slide(k: int) -> np.ndarray | None:
     return picture_of(k, 2 * HEIGHT, 2 * WIDTH) if k % 25 == 0 else None
 
 
+def large_pumping(k: int) -> np.ndarray:
+    """A still whose key pictures, one in 12, are compressed otherwise than those between."""
+    return np.clip(picture_of(77, 2 * HEIGHT, 2 * WIDTH), 30, 200) - np.uint8(25 if k % 12 == 0 else 0)
+
+
+def small_repeated(k: int) -> np.ndarray:
+    return picture_of(k // 4)
+
+
 def large(k: int) -> np.ndarray:
     return picture_of(k, 2 * HEIGHT, 2 * WIDTH)
 
@@ -65,6 +74,11 @@ def test_the_stream_that_moves_is_read_and_the_other_named(tmp_path, name, still
         "of several video streams 1 (mpeg4, 96x64) is read, not 0 (mpeg4, 192x128); choose with --stream"
     ]
     assert probe_video(path).width == WIDTH
+
+
+def test_a_still_may_flicker_and_a_speaker_may_be_repeated(tmp_path):
+    video = Video(write_streams(tmp_path / "two.mkv", large_pumping, small_repeated, default=0))
+    assert video.info.stream == 1
 
 
 def test_of_those_that_move_the_default_one_else_the_largest(tmp_path):
