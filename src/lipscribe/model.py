@@ -16,6 +16,7 @@ from lipscribe.models.precision import set_precision
 from lipscribe.models.reader import LipReader
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
+from lipscribe.mouth import check_crops
 from lipscribe.search import Capabilities, Grammar, Hypothesis, ResolvedSearch, SearchOptions, resolve, search
 from lipscribe.search.confidence import calibrated
 from lipscribe.search.familiarity import frame_surprise
@@ -71,8 +72,11 @@ class Model:
 
         Args:
             crops: (T, 96, 96) uint8, of the model's kind and at its rate.
+
+        Raises:
+            ConfigError: They are something else.
         """
-        states = self._states(crops)
+        states = self._states(check_crops(crops))
         log_probs = self._ctc(states) if self.spec.ctc else None
         return Encoded(states.transpose(0, 1).cpu().numpy(), log_probs, self.spec.input.fps)
 
@@ -95,7 +99,7 @@ class Model:
         """
         if not self.spec.ctc:
             raise ConfigError(f"model {self.name} has no CTC head, so there are no log_probs: want encode(crops)")
-        return self._ctc(self._states(crops))
+        return self._ctc(self._states(check_crops(crops)))
 
     def stream_log_probs(self, crops: Iterable[np.ndarray]) -> np.ndarray:
         """Crops one by one, (96, 96) uint8 -> (T, V) float32, reading long runs in overlapping windows."""
@@ -131,6 +135,8 @@ class Model:
         """
         if isinstance(encoded, np.ndarray):
             encoded = Encoded(None, encoded, self.spec.input.fps)
+        if not isinstance(encoded, Encoded):
+            raise ConfigError(f"encoded is a {type(encoded).__name__}, wanted what encode(crops) gives")
         if encoded.states is None and self.spec.decoder is not None and not isinstance(options, ResolvedSearch):
             options = resolve(replace(self.capabilities, decoder=False), options)
         options = self.resolve(options)

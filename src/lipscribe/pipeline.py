@@ -27,7 +27,7 @@ from lipscribe.faces.cuts import cut_warnings
 from lipscribe.faces.orientation import orientation_warnings
 from lipscribe.faces.track import frames_found
 from lipscribe.model import Model, Piece, RunReader
-from lipscribe.mouth import CROP_SIZE, crop_warnings, stream_all_crops
+from lipscribe.mouth import check_crops, crop_warnings, stream_all_crops
 from lipscribe.mouth.measures import QualityCheck
 from lipscribe.mouth.quality import reading_warnings
 from lipscribe.progress import Progress
@@ -79,6 +79,7 @@ def transcribe(
     Raises:
         VideoError, NoFaceError, CheckpointError, ConfigError: See there; each message is one line with the remedy.
     """
+    _check_callbacks(progress=progress, on_segment=on_segment)
     model = model if isinstance(model, Model) else load_model(model)
     found = _Found(model.resolve(options), model.spec.input.fps, on_segment or _ignore, model.spec.surprise_limit)
     frames = _open(source, model.spec.input.fps, fps)
@@ -100,6 +101,7 @@ def transcribe(
     check = QualityCheck(chosen, model.spec.input.crop, frames.info.width if isinstance(frames, Video) else None)
     for run, piece in read_runs(model, passes.read("mouths"), runs, found.search, check):
         found.add([piece], begin + run.start, f"face {run.id}" if face == "all" else None)
+    passes.finish("mouths")
     coverage = float(frames_found(chosen, passes.num_frames).mean())
     if face == "moving" and (others := _left_out(tracks, chosen)):
         warnings.append(f"not read: {others} other face{'s' * (others > 1)}; --face all reads everybody")
@@ -240,6 +242,12 @@ class _Found:
         return Transcript(segments, model=model.name, duration=duration, warnings=tuple(unfamiliar), nbest=nbest)
 
 
+def _check_callbacks(**callbacks: object) -> None:
+    for name, callback in callbacks.items():
+        if callback is not None and not callable(callback):
+            raise ConfigError(f"{name} is {callback!r}, wanted a function to call, or None")
+
+
 def _ignore(segment: Segment) -> None:
     pass
 
@@ -248,10 +256,11 @@ def _open(source: Source, model_fps: float, fps: float | None) -> Iterable[np.nd
     """Frames that can be read twice, or crops, at the model's rate."""
     if isinstance(source, str | Path | Video):
         if fps is not None:
-            raise ConfigError(f"fps is {fps:g}, but a video file has its own rate: leave it out")
+            raise ConfigError(f"fps is {fps}, but a video file has its own rate: leave it out")
         return source if isinstance(source, Video) else Video(source, model_fps)
-    if isinstance(source, np.ndarray) and source.ndim == 3:
-        frames: Iterable[np.ndarray] = _check_crops(source)
+    shape = getattr(source, "shape", ())  # of an array or a tensor
+    if len(shape) == 3 and shape[-1] not in (3, 4):  # the others are one picture
+        frames: Iterable[np.ndarray] = check_crops(source)
     else:
         frames = check_frames(source)
         if isinstance(frames, Iterator):  # a generator: it is read twice, for faces and for mouths
@@ -289,12 +298,3 @@ def _left_out(tracks: list[FaceTrack], chosen: list[FaceTrack]) -> int:
     """How many other faces are there for long beside those chosen."""
     others = (track for track in tracks if not any(read.covers(track) for read in chosen))
     return len({track.id for track in others if track.coverage >= LONG_PRESENT})
-
-
-def _check_crops(crops: np.ndarray) -> np.ndarray:
-    if crops.shape[1:] != (CROP_SIZE, CROP_SIZE) or crops.dtype != np.uint8:
-        raise ConfigError(
-            f"crops are {crops.shape} {crops.dtype}, wanted (T, {CROP_SIZE}, {CROP_SIZE}) uint8 as crop_mouth gives; "
-            "whole frames are (T, H, W, 3)"
-        )
-    return crops

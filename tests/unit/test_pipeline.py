@@ -480,3 +480,12 @@ def test_a_long_run_is_searched_before_it_ends(model, monkeypatch):
     assert len(searched) == 1
     list(reader.finish())
     assert sum(searched) == PIECE + 300
+
+
+def test_progress_ends_with_all_frames_though_the_face_leaves_earlier(model, monkeypatch):
+    monkeypatch.setattr(
+        pipeline, "track_faces", lambda frames, fps, detector: [face_at(100, 100, 20, 0, 0, len(list(frames)))]
+    )
+    told = []
+    model.transcribe(np.zeros((60, 240, 400, 3), np.uint8), progress=lambda *each: told.append(each))
+    assert told[-1] == ("mouths", 60, 60)

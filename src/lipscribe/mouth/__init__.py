@@ -5,6 +5,7 @@
 
 from lipscribe.mouth.cropping import (
     CropKind,
+    check_crops,
     crop_mouth,
     crop_transforms,
     crop_warnings,
@@ -21,6 +22,7 @@ __all__ = [
     "STABLE_POINTS",
     "CropKind",
     "alignment",
+    "check_crops",
     "crop_mouth",
     "crop_transforms",
     "crop_warnings",

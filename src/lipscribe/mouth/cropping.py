@@ -2,10 +2,11 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from lipscribe.errors import ConfigError
 from lipscribe.faces import FaceTrack
 from lipscribe.mouth.mean_face import MeanFaceCutter, face_points
 from lipscribe.mouth.sampling import CROP_SIZE
@@ -31,10 +32,37 @@ def crop_mouth(frames: Iterable[np.ndarray], track: FaceTrack, kind: CropKind = 
         "lipscribe" crops; "auto-avsr" crops are black there, as that model learned it.
 
     Raises:
-        ConfigError: The frames are none, of another type or of several sizes.
+        ConfigError: The frames are none, of another type or of several sizes, or end before the track does; or the
+            track is none.
     """
+    if not isinstance(track, FaceTrack):
+        raise ConfigError(
+            f"track is a {type(track).__name__}, wanted one run, such as choose_faces(tracks)[0].runs()[0]"
+        )
+    if kind not in get_args(CropKind):
+        raise ConfigError(f"kind is {kind!r}, wanted one of {', '.join(get_args(CropKind))}: see model.spec.input.crop")
     crops = list(stream_crops(frames, track, kind))
+    if len(crops) < track.stop - track.start:
+        raise ConfigError(
+            f"the frames end at frame {track.start + len(crops)}, but the track at frame {track.stop}: want the frames "
+            "that it was found in"
+        )
     return np.stack(crops) if crops else np.zeros((0, CROP_SIZE, CROP_SIZE), np.uint8)
+
+
+def check_crops(crops: Any) -> np.ndarray:
+    """Checks crops that a caller hands over, an array or a torch tensor.
+
+    Raises:
+        ConfigError: They are not (T, 96, 96) uint8.
+    """
+    shape, dtype = tuple(getattr(crops, "shape", ())), str(getattr(crops, "dtype", "")).removeprefix("torch.")
+    if len(shape) != 3 or shape[1:] != (CROP_SIZE, CROP_SIZE) or dtype != "uint8":
+        raise ConfigError(
+            f"crops are {f'{shape} {dtype}' if dtype else f'a {type(crops).__name__}'}, wanted (T, {CROP_SIZE}, "
+            f"{CROP_SIZE}) uint8 as crop_mouth gives; whole frames are (T, H, W, 3)"
+        )
+    return np.asarray(crops.detach().cpu() if hasattr(crops, "detach") else crops)
 
 
 def stream_crops(frames: Iterable[np.ndarray], track: FaceTrack, kind: CropKind = "lipscribe") -> Iterator[np.ndarray]:

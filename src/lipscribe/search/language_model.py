@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from lipscribe.errors import ConfigError, MissingExtraError
 from lipscribe.search.inputs import spell
@@ -15,6 +15,7 @@ _REMEDY = "want an n-gram model of at least pairs in ARPA format, as text, such 
 _LN_10 = math.log(10)
 
 
+@runtime_checkable
 class LanguageModel(Protocol):
     """What a search needs; a state stands for the words before and is never changed."""
 

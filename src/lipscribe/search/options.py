@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 from lipscribe.errors import ConfigError
 from lipscribe.search.beam import EXACT, PUBLISHED, BeamRules
@@ -12,7 +13,7 @@ from lipscribe.tokenizer import Tokenizer
 
 METHODS = ("greedy", "beam", "grammar", "attention", "joint")
 BY_DECODER = ("attention", "joint")
-LIMIT = 10_000  # of weights and bonuses: more is an oversight, and would end in infinities
+LIMIT = 10_000  # of all numbers: more is an oversight, and would end in infinities or fill the memory
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,9 @@ def resolve(model: Capabilities, options: SearchOptions | None = None) -> Resolv
     Raises:
         ConfigError: The options contradict each other, or the model lacks what they need; all faults are listed.
     """
-    options = options or SearchOptions()
+    options = SearchOptions() if options is None else options
+    if not isinstance(options, SearchOptions):
+        raise ConfigError(f"search options are {options!r}, want SearchOptions, such as SearchOptions(beam_size=20)")
     method = _method(model, options)
     faults = [*_value_faults(options), *(_method_faults(model, options, method) or _contradictions(options, method))]
     by_decoder = method in BY_DECODER
@@ -184,22 +187,29 @@ def _value_faults(options: SearchOptions) -> list[str]:
     for name, lowest in (("beam_size", 1), ("nbest", 1), ("alternatives", 0)):
         value = getattr(options, name)
         given = not (value is None and name == "beam_size")
-        if given and (not isinstance(value, int) or isinstance(value, bool) or value < lowest):
-            faults.append(f"{name} is {value!r}, want a whole number of at least {lowest}")
-    weight = options.ctc_weight
-    if weight is not None and (not isinstance(weight, int | float) or not 0 < weight <= 1):
-        faults.append(f"ctc_weight is {weight!r}, want a number above 0 and up to 1")
-    if options.lm_weight is not None and not 0 <= options.lm_weight <= LIMIT:
+        if given and (not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= LIMIT):
+            faults.append(f"{name} is {value!r}, want a whole number of at least {lowest} and at most {LIMIT}")
+    if options.ctc_weight is not None and not (_is_number(options.ctc_weight) and 0 < options.ctc_weight <= 1):
+        faults.append(f"ctc_weight is {options.ctc_weight!r}, want a number above 0 and up to 1")
+    if options.lm_weight is not None and not (_is_number(options.lm_weight) and 0 <= options.lm_weight <= LIMIT):
         faults.append(f"lm_weight is {options.lm_weight!r}, want a number of at least 0 and at most {LIMIT}")
-    bonuses = {"word_bonus": options.word_bonus, "length_bonus": options.length_bonus}
-    faults += [
-        f"{name} is {value!r}, want a number from -{LIMIT} to {LIMIT}"
-        for name, value in bonuses.items()
-        if not abs(value) <= LIMIT
-    ]
+    for name in ("word_bonus", "length_bonus"):
+        value = getattr(options, name)
+        if not (_is_number(value) and abs(value) <= LIMIT):
+            faults.append(f"{name} is {value!r}, want a number from -{LIMIT} to {LIMIT}")
+    if not isinstance(options.exact, bool | None):
+        faults.append(f"exact is {options.exact!r}, want True, False or None")
     if not isinstance(options.grammar, Grammar | None):
-        faults.append(f"grammar is {options.grammar!r}, want a Grammar")
+        faults.append(f"grammar is {options.grammar!r}, want a Grammar, such as load_phrases gives")
+    if options.lm is not None and not isinstance(options.lm, LanguageModel):
+        faults.append(f"lm is {options.lm!r}, want a language model of words, such as ArpaModel(path)")
+    if options.token_lm is not None and not hasattr(options.token_lm, "vocab_size"):
+        faults.append(f"token_lm is {options.token_lm!r}, want a language model of tokens, such as load_token_lm gives")
     return faults
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _method_faults(model: Capabilities, options: SearchOptions, method: str) -> list[str]:
@@ -261,9 +271,10 @@ def _decoder_faults(model: Capabilities, options: SearchOptions) -> list[str]:
             if given
         ]
     vocab_size = len(model.tokenizer.vocab)
-    if model.own_end and options.token_lm is not None and options.token_lm.vocab_size != vocab_size:
+    known = getattr(options.token_lm, "vocab_size", vocab_size)
+    if model.own_end and known != vocab_size:
         faults.append(
-            f"the language model has {options.token_lm.vocab_size} tokens but the lip reader {vocab_size}: want one "
+            f"the language model has {known} tokens but the lip reader {vocab_size}: want one "
             "that was trained with the reader's own units"
         )
     return faults

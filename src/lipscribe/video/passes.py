@@ -27,3 +27,8 @@ class Passes:
         for num_frames, frame in enumerate(tracked(self.frames, self._progress, task, total), start=1):
             self.num_frames = max(self.num_frames, num_frames)
             yield frame
+
+    def finish(self, task: str) -> None:
+        """Reports a task as done: a pass may end before the frames do, if what it looks for does."""
+        if self._progress:
+            self._progress(task, self.num_frames, self.num_frames)

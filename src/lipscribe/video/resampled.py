@@ -1,10 +1,13 @@
 """Frames of one steady rate as frames of another."""
 
 from collections.abc import Iterable, Iterator
+from numbers import Real
 
 import numpy as np
 
 from lipscribe.errors import ConfigError
+
+MAX_FPS = 1000  # as of a `Video`
 
 
 class Resampled:
@@ -16,12 +19,12 @@ class Resampled:
         new_fps: The rate that is wanted.
 
     Raises:
-        ConfigError: `fps` is not a number above 0.
+        ConfigError: `fps` is not a number above 0 and up to 1000.
     """
 
     def __init__(self, frames: Iterable[np.ndarray], fps: float, new_fps: float):
-        if not fps > 0 or fps == float("inf"):
-            raise ConfigError(f"fps is {fps!r}, want the frames' rate, a number above 0")
+        if not isinstance(fps, Real) or isinstance(fps, bool) or not 0 < fps <= MAX_FPS:
+            raise ConfigError(f"fps is {fps!r}, want the frames' rate, a number above 0 and up to {MAX_FPS}")
         self.frames, self.fps, self.new_fps = frames, fps, new_fps
 
     def __iter__(self) -> Iterator[np.ndarray]:

@@ -5,7 +5,8 @@ import itertools
 import math
 import os
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from numbers import Real
+from typing import Any, NamedTuple
 
 import av
 import av.container
@@ -73,6 +74,7 @@ class Video:
         start: Seconds | None = None,
         end: Seconds | None = None,
     ):
+        _check_types(path, {"fps": fps, "max_side": max_side, "stream": stream, "start": start, "end": end})
         if not 0 < fps <= 1000:
             raise ConfigError(f"fps is {fps}; give a rate over 0 and up to 1000")
         if max_side < 1:
@@ -212,3 +214,11 @@ class Video:
 def _ticks_to_seconds(picture: av.VideoFrame, ticks: int) -> Seconds:
     assert picture.time_base is not None  # `pictures_in` sees to it
     return float(ticks * picture.time_base)
+
+
+def _check_types(path: Any, numbers: dict[str, Any]) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise ConfigError(f"path is a {type(path).__name__}: give the name of a video file, or its address")
+    for name, value in numbers.items():
+        if value is not None and not isinstance(value, Real):
+            raise ConfigError(f"{name} is {value!r}; give a number")

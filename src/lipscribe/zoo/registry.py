@@ -26,6 +26,8 @@ def find_model(name: str | Path) -> Path:
     Raises:
         CheckpointError: There is none; the models at hand are named.
     """
+    if not isinstance(name, str | Path):
+        raise CheckpointError(f"a model's name is wanted, or its folder, not a {type(name).__name__}")
     own = [folder / str(name) for folder in (BUNDLED, models_folder()) if _is_name(name)]
     for folder in (*own, Path(name), Path(name) / "best", Path(name) / "last"):
         if (folder / SPEC_FILE).is_file():
