@@ -1,5 +1,6 @@
 """A loaded model: mouth crops -> `Encoded` -> hypotheses."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -237,9 +238,12 @@ class RunReader:
         free = search.by_decoder and not words
         self._pieces = Pieces(model.blanks, model.windows.decoder_piece if free else PIECE)
         self._by_ctc = model.resolve(SearchOptions("grammar", grammar=search.grammar)) if words else None
+        self._crops: deque[np.ndarray] = deque()  # of the pieces that are not searched yet
 
     def add(self, crop: np.ndarray) -> Iterator[Piece]:
         """Takes one crop (96, 96) uint8; gives the pieces that are complete by now."""
+        if self._sentence_words is not None:
+            self._crops.append(crop)
         if (encoded := self._windows.add(crop)) is not None:
             yield from self.add_encoded(encoded)
 
@@ -264,6 +268,9 @@ class RunReader:
         if self._sentence_words is not None:
             read = self._model.search(encoded, self._by_ctc)[0]
             cuts[1:1] = between_sentences(read, self._sentence_words, self._model.tokenizer)
+        crops = [self._crops.popleft() for _ in range(min(len(encoded), len(self._crops)))]
         for begin, end in pairwise(cuts):
-            found = self._model.search(encoded[begin:end], self._options)
-            yield Piece(start + begin, start + end, found)
+            part = encoded[begin:end]
+            if crops and len(cuts) > 2 and end > begin:  # the network has learned single sentences too
+                part = self._model.encode_lean(np.stack(crops[begin:end]))
+            yield Piece(start + begin, start + end, self._model.search(part, self._options))

@@ -489,3 +489,18 @@ def test_progress_ends_with_all_frames_though_the_face_leaves_earlier(model, mon
     told = []
     model.transcribe(np.zeros((60, 240, 400, 3), np.uint8), progress=lambda *each: told.append(each))
     assert told[-1] == ("mouths", 60, 60)
+
+
+def test_sentences_of_one_run_are_encoded_one_by_one(monkeypatch):
+    spec = replace(SPEC, decoder=AttentionDecoderSpec(hidden=4), grammar=(("a",), ("b",)))
+    model = Model(spec, build_reader(spec))
+    words = tuple(WordSpan("ab"[i % 2], start, start + 4, 1.0) for i, start in enumerate((5, 12, 40, 50)))
+    spans = tuple(Span(word.start, word.end) for word in words)
+    read = Hypothesis((1, 2) * 2, "a b a b", 0.0, 1.0, spans, words)
+    encoded = []
+    encode = model.encode_lean
+    monkeypatch.setattr(model, "encode_lean", lambda crops: encoded.append(crops[:, 0, 0].tolist()) or encode(crops))
+    monkeypatch.setattr(model, "search", lambda some, options=None: [read])
+    transcript = model.transcribe(crops(70))
+    assert encoded == [list(range(70)), list(range(28)), list(range(28, 70))]
+    assert len(transcript.words) == 8
