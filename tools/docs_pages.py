@@ -9,6 +9,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
+ASSETS = ROOT / "src/lipscribe/assets"
+OF_ASSETS = {  # what the guides link to in there -> its page
+    "cmudict/LICENSE": "from/cmudict.md",
+    "faces/README.md": "from/faces.md",
+    "models/grid-s1/README.md": "from/grid-s1.md",
+}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -19,9 +25,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         "cli.md": command_line(),
     }
+    pages |= {page: (ASSETS / source).read_text(encoding="utf-8") for source, page in OF_ASSETS.items()}
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
     return files
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """MkDocs calls this with each page: a link into the package's assets goes to the page made of them."""
+    for source, page in OF_ASSETS.items():
+        markdown = re.sub(rf"\]\((?:\.\./)?src/lipscribe/assets/{re.escape(source)}\)", f"]({page})", markdown)
+    return markdown
 
 
 def command_line() -> str:

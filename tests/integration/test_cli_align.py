@@ -127,3 +127,11 @@ def test_a_face_that_is_there_for_half_of_the_clip_is_refused(
 def test_a_text_too_long_for_its_clip_is_refused(spoken: tuple[Path, tuple[WordTime, ...]]):
     with pytest.raises(LipscribeError, match="do not fit into 75 frames"):
         align_video(spoken[0], " ".join(["red blue"] * 50), load_model("talkers"))
+
+
+def test_where_nothing_can_be_aligned_the_exit_code_says_so(tmp_path: Path):
+    line = {"id": "me/1", "path": "none.mp4", "text": TEXT, "speaker": "me", "split": "train"}
+    (tmp_path / "clips.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    code, _, stderr = run(tmp_path / "clips.jsonl", "--model", "talkers", "-o", tmp_path / "out.jsonl")
+    assert code == 2
+    assert "0 of 1 clips aligned, 1 not" in stderr

@@ -1,5 +1,6 @@
 """Every bundled config makes a model that reads, and is listed and copied as a user does it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,12 @@ def test_a_config_is_copied_and_nothing_is_overwritten(tmp_path: Path, monkeypat
         "",
         "error: few-clips.yaml exists: give another file with --output, or delete it first\n",
     )
+    assert run("configs", "copy", "few-clips", "-o", "mine.yaml")[0] == 0
+    mine, original = load_config("mine.yaml"), load_config("few-clips")
+    assert (mine.output, mine.model.name) == ("runs/mine", "mine")  # as README says
+    model = replace(mine.model, name=original.model.name)
+    assert replace(mine, output=original.output, model=model) == original
+    assert "#   lipscribe train mine.yaml\n" in Path("mine.yaml").read_text(encoding="utf-8")
     code, _, stderr = run("configs", "copy", "few-clip")
     assert code == 2
     assert "no bundled config 'few-clip': give one of ablation, characters" in stderr

@@ -71,8 +71,9 @@ def align(
             written[-1] = _with_times(clip, words)
         save_manifest(output, written)
         journal_path.unlink()
-    _summarise(output, len(clips), 0 if again else sum(bool(clip.words) for clip in clips), failed)
-    return 1 if failed else 0
+    before = 0 if again else sum(bool(clip.words) for clip in clips)
+    _summarise(output, len(clips), before, failed)
+    return (1 if failed < len(clips) else 2) if failed else 0
 
 
 def _summarise(output: Path, total: int, before: int, failed: int) -> None:

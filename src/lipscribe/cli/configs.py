@@ -33,7 +33,7 @@ def copy(
         Path | None, typer.Option("--output", "-o", help="The file to write.", show_default="NAME.yaml")
     ] = None,
 ) -> None:
-    """Write a config to a file of your own, with the settings of its base in it.
+    """Write a config to a file of your own, with the settings of its base in it; its run is called after the file.
 
     Examples:
       lipscribe configs copy characters
@@ -44,8 +44,8 @@ def copy(
     from lipscribe.errors import LipscribeError
     from lipscribe.training.config_file import whole_config
 
-    text = whole_config(name)
     path = Path(f"{name}.yaml") if output is None else output
+    text = whole_config(name, path)
     if path.exists():
         raise LipscribeError(f"{path} exists: give another file with --output, or delete it first")
     try:

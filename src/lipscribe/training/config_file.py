@@ -1,5 +1,6 @@
 """Config files: the bundled ones by name, a file with its bases merged, and one written whole, to edit."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import yaml
 
 from lipscribe.errors import ConfigError
+from lipscribe.zoo.registry import RUNS
 
 BUNDLED = Path(__file__).parent.parent / "assets" / "configs"
 Clean = Callable[[dict[str, Any]], dict[str, Any]]  # see `laid_over`
@@ -49,8 +51,11 @@ def read_config(name: str | Path, clean: Clean = dict) -> dict[str, Any]:
     return _read_with_base(find_config(name), clean, ())
 
 
-def whole_config(name: str) -> str:
+def whole_config(name: str, copy: Path | None = None) -> str:
     """The text of a bundled config that needs no other file: as it is, or with its base merged under its own comment.
+
+    Args:
+        copy: The file that it is for. Its run, its model and the command in its comment are called after it then.
 
     Raises:
         ConfigError: No bundled config has this name.
@@ -60,13 +65,21 @@ def whole_config(name: str) -> str:
         raise ConfigError(f"no bundled config {name!r}: give one of {', '.join(names)}")
     text = (BUNDLED / f"{name}.yaml").read_text(encoding="utf-8")
     base = yaml.safe_load(text).get("base")
-    if base is None:
-        return text
-    comment = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
-    settings = yaml.safe_dump(
-        read_config(name), sort_keys=False, default_flow_style=None, width=120, allow_unicode=True
-    )
-    return f"{comment}# Its base, {base}, is merged into it.\n{settings}"
+    if base is not None:
+        comment = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
+        settings = yaml.safe_dump(
+            read_config(name), sort_keys=False, default_flow_style=None, width=120, allow_unicode=True
+        )
+        text = f"{comment}# Its base, {base}, is merged into it.\n{settings}"
+    return text if copy is None or copy.stem == name else _called(text, name, copy)
+
+
+def _called(text: str, name: str, copy: Path) -> str:
+    for pattern, value in ((r"^output: .*", (RUNS / copy.stem).as_posix()), (r"^  name: .*", copy.stem)):
+        key = pattern.removeprefix("^").removesuffix(".*")
+        line = key + yaml.safe_dump(value, allow_unicode=True).splitlines()[0]
+        text = re.sub(pattern, lambda _, line=line: line, text, count=1, flags=re.MULTILINE)
+    return text.replace(f"lipscribe train {name}", f"lipscribe train {copy}")
 
 
 def _read_with_base(path: Path, clean: Clean, users: tuple[Path, ...]) -> dict[str, Any]:

@@ -89,12 +89,13 @@ def _train(
     fabric.launch()
     steps_per_epoch = math.ceil(len(train_set) // fabric.world_size / optim.batch_size)
     epochs = math.ceil(optim.steps / steps_per_epoch) if optim.steps else optim.epochs
-    word_times = missing_word_times(data, config, epochs, say)
+    begin = _LOG.debug if resume else say  # how a run began was said when it did
+    word_times = missing_word_times(data, config, epochs, begin)
 
     fabric.seed_everything(config.seed, verbose=False)
     model = build_reader(spec)
     if config.start_from:
-        say(start_from(model, find_model(config.start_from), spec, whole=config.freeze))
+        begin(start_from(model, find_model(config.start_from), spec, whole=config.freeze))
     # Faster convolutions, on CPU and GPU alike.
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  missing in its stubs
     freeze(model, config.freeze)
@@ -118,6 +119,9 @@ def _train(
     weights["frame"] = weights["ctc"] * optim.frame_weight
     weights |= {f"distil_{name}": weight * distil_weight for name, weight in heads.items()}
     first_epoch, best = _load_state(output / RESUME_FILE, saved) if resume else (0, math.inf)
+    if resume:
+        done = "" if first_epoch < epochs else ", which are all: for more, give larger --epochs or optim.steps"
+        say(f"{output} has {first_epoch} of {epochs} epochs{done}")
 
     for epoch in range(first_epoch, epochs):
         if word_times and epoch in realign_epochs(epochs):

@@ -83,7 +83,8 @@ def _read(frames: Iterable[Any], convert: bool = True) -> Iterator[np.ndarray]:
 
 
 def _is_array(value: Any) -> bool:
-    return hasattr(value, "__array__") and not isinstance(value, np.generic)
+    offers = hasattr(value, "__array__") or hasattr(value, "__array_interface__")  # Pillow's images the second alone
+    return offers and not isinstance(value, np.generic)
 
 
 def _to_numpy(value: Any, name: str) -> np.ndarray:

@@ -144,8 +144,12 @@ def test_a_finished_run_resumed_stays_as_it_is(toy_config: MakeConfig, tmp_path:
     config = toy_config(tmp_path / "run", optim={"epochs": 1})
     train(config)
     before = weights(tmp_path / "run")
-    assert train(config, resume=True) == tmp_path / "run" / "last"
+    said: list[str] = []
+    assert train(config, resume=True, say=said.append) == tmp_path / "run" / "last"
     assert weights(tmp_path / "run") == before
+    assert said == [
+        f"{tmp_path / 'run'} has 1 of 1 epochs, which are all: for more, give larger --epochs or optim.steps"
+    ]
 
 
 def test_a_finished_run_is_resumed_with_more_epochs_and_in_another_place(toy_config: MakeConfig, tmp_path: Path):

@@ -29,6 +29,13 @@ class Image:
         return self.pixels
 
 
+class Pillow:
+    """As Pillow's images since 11.3, which no longer have `__array__`."""
+
+    def __init__(self, pixels: np.ndarray):
+        self.__array_interface__ = pixels.__array_interface__
+
+
 class Reader:
     """Frames that can be read again, as `Video`."""
 
@@ -55,12 +62,13 @@ def object_array(pictures: list[np.ndarray]) -> np.ndarray:
         (list(GREY), GREY_AS_RGB),
         (tuple(RGBA), RGB),
         ([Image(picture) for picture in RGB], RGB),
+        ([Pillow(picture) for picture in RGB], RGB),
         (object_array(list(RGB)), RGB),
         (Reader(), RGB),
     ],
     ids=[
         *("rgb", "rgba", "grey", "one-channel", "tensor", "rgba-tensor", "tensors", "greys"),
-        *("tuple", "images", "objects", "reader"),
+        *("tuple", "images", "pillow", "objects", "reader"),
     ],
 )
 def test_what_can_mean_one_thing_is_converted_each_time_it_is_read(frames: object, right: np.ndarray):
