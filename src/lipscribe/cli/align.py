@@ -71,15 +71,15 @@ def align(
             written[-1] = _with_times(clip, words)
         save_manifest(output, written)
         journal_path.unlink()
-    before = 0 if again else sum(bool(clip.words) for clip in clips)
-    _summarise(output, len(clips), before, failed)
-    return (1 if failed < len(clips) else 2) if failed else 0
+    return _summarise(output, len(clips), 0 if again else sum(bool(clip.words) for clip in clips), failed)
 
 
-def _summarise(output: Path, total: int, before: int, failed: int) -> None:
+def _summarise(output: Path, total: int, before: int, failed: int) -> int:
+    """Says what came of it, and gives the exit code."""
     print(f"{total - before - failed} of {total} clips aligned, {failed} not: {output}", file=sys.stderr)
     if before:
         print(f"note: {before} had word times, which --again replaces", file=sys.stderr)
+    return (1 if failed < total else 2) if failed else 0
 
 
 def _with_times(clip: "Clip", words: "Iterable[Word]") -> "Clip":
