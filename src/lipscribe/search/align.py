@@ -1,4 +1,4 @@
-"""When each token of a known sentence was said, and how sure the network was of it."""
+"""Forced alignment: the times of the tokens of a known sentence, and a confidence for each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,13 +11,13 @@ from lipscribe.search.hypothesis import Hypothesis, Span, WordSpan
 from lipscribe.search.lattice import Lattice, linear_lattice
 from lipscribe.tokenizer import BLANK, Tokenizer, TokenWord
 
-PRIOR_FRAMES = 75  # 3 s: over less a word is its own mean, over more a rare word is taken for said in silence
-LEAST_PRIOR = 1e-300  # what the clip hardly ever shows is divided by no less
+PRIOR_FRAMES = 75  # 3 s: a shorter window is mostly the word itself, a longer one makes rare words reach into silence
+LEAST_PRIOR = 1e-300  # lower bound of a prior, for tokens that the clip hardly has
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """A token sequence laid over the frames of a clip.
+    """The alignment of a token sequence with the frames of a clip.
 
     Attributes:
         spans: frames of each token on the best path.
@@ -44,8 +44,9 @@ def align(log_probs: np.ndarray, tokens: Sequence[int]) -> Alignment:
         sum_t occupancy[t, u] * exp(log_probs[t, tokens[u]]) / sum_t occupancy[t, u]
 
     It lies between 0 and 1, is 1 only where the network is certain, and is 0.4 where the network gives the token 0.4 in
-    every frame, whether the token lasts one frame or ten. (The sum over paths of the whole sentence does not do: where
-    every frame is unsure it shrinks by the same factor in each, so that long words would always look doubtful.)
+    every frame, whether the token lasts one frame or ten. (The sum over the paths of the
+    whole sentence is no measure: it shrinks by a factor in each uncertain frame, so long words would always be
+        unlikely.)
 
     Args:
         log_probs: (T, V) natural-log probabilities, blank first.
@@ -86,14 +87,14 @@ def aligned_hypothesis(
 ) -> Hypothesis:
     """A hypothesis with its words' frames and probabilities, from the alignment of its tokens.
 
-    A word is as probable as all of its tokens are together: the product of their probabilities.
+    The probability of a word is the product of those of its tokens.
 
     Args:
         log_probs: (T, V) of the one clip.
-        tokens: ids without blanks, which some path through the clip spells.
-        tokenizer: to make words of them.
-        score: what the search ranks by.
-        posterior: of the sentence; None stands for its probability among all token sequences.
+        tokens: ids without blanks, for which the clip has a path.
+        tokenizer: splits them into words.
+        score: that of the search.
+        posterior: of the sentence; None computes its probability among all token sequences.
     """
     alignment = align(log_probs, tokens)
     words = tuple(
@@ -105,19 +106,20 @@ def aligned_hypothesis(
 
 
 def extents(log_probs: np.ndarray, tokens: Sequence[int]) -> tuple[Span, ...]:
-    """From where to where each token of a known sentence is said, rather than where the network emits it.
+    """The start and end of each token of a known sentence, rather than the frames in which CTC emits it.
 
-    CTC may emit a token in a single frame and blanks in the others that show it. So each probability is divided by its
-    prior before the best path is found, here its mean over 3 s around it, as hybrid acoustic models do (Bourlard and
-    Morgan, 1994) and Huang et al. do for alignment (Less peaky and more accurate CTC forced alignment by label priors,
-    2024): a frame belongs to a token where the token is likelier than elsewhere, though blank may be likelier still.
+    CTC may emit a token in a single frame and blanks in the rest of its duration. So each probability is divided by a
+    prior before the best path is found, here its mean over the 3 s around it, as hybrid acoustic models do (Bourlard
+    and Morgan, 1994) and Huang et al. do for alignment (Less peaky and more accurate CTC forced alignment by label
+    priors, 2024): a frame belongs to a token where the token is likelier than elsewhere, though blank may be likelier
+    still.
 
     Args:
         log_probs: (T, V) natural-log probabilities, blank first.
-        tokens: ids without blanks, of which `align` finds some path.
+        tokens: ids without blanks that `align` accepts.
 
     Returns:
-        For each token its frames, in order and apart.
+        The frames of each token, in order and without overlap.
     """
     if not tokens:
         return ()
@@ -132,22 +134,22 @@ def _log_priors(lattice: Lattice, emissions: np.ndarray, path: np.ndarray) -> np
     """(S,): the log of the mean probability of each state's token, in the frames around its states on a path."""
     num_frames, num_states = emissions.shape
     states = np.arange(num_states)
-    # Along a sentence states rise; one that the path passes by is where the next one begins.
+    # State indices rise along a sentence; a skipped state is placed where the next one begins.
     firsts, stops = (np.searchsorted(path, states, side=side) for side in ("left", "right"))
     begin = np.clip((firsts + stops - PRIOR_FRAMES) // 2, 0, max(0, num_frames - PRIOR_FRAMES))
     end = np.minimum(begin + PRIOR_FRAMES, num_frames)
     sums = np.concatenate([np.zeros((1, num_states)), np.cumsum(np.exp(emissions), axis=0)])  # (T + 1, S)
     means = (sums[end, states] - sums[begin, states]) / (end - begin)
-    # One prior a token: were blank's another in each state, the path would choose among blanks by it.
+    # One prior per token: if blank had another in each state, the path would choose among blanks by it.
     by_token = np.bincount(lattice.tokens, means) / np.maximum(np.bincount(lattice.tokens), 1)
     return np.log(np.maximum(by_token[lattice.tokens], LEAST_PRIOR))
 
 
 def with_extents(hypothesis: Hypothesis, log_probs: np.ndarray, tokenizer: Tokenizer) -> Hypothesis:
-    """The hypothesis with its words from where to where they are said (see `extents`); all else as it is.
+    """The hypothesis with the start and end of each word from `extents`, otherwise unchanged.
 
     Args:
-        log_probs: (T, V) by CTC, of the clip that was read.
+        log_probs: (T, V) CTC log-probabilities of the clip.
     """
     spans = extents(log_probs, hypothesis.tokens)
     parts = tokenizer.split_words(hypothesis.tokens)
@@ -159,15 +161,15 @@ def with_extents(hypothesis: Hypothesis, log_probs: np.ndarray, tokenizer: Token
 
 
 def align_text(log_probs: np.ndarray, text: str, tokenizer: Tokenizer) -> tuple[WordSpan, ...]:
-    """When each word of a known text is said, and how sure the network is of it.
+    """The frames and probability of each word of a known text (forced alignment).
 
     Args:
         log_probs: (T, V) natural-log probabilities of one clip, blank first.
-        text: as it is in a manifest; its words come back as they are written there.
+        text: as in a manifest; its words are returned as spelt there.
 
     Raises:
         LipscribeError: the text is not in the tokenizer's vocabulary or does not fit into the clip (see `align`), or
-            the tokenizer cuts it into other words.
+            the tokenizer splits it into other words.
     """
     tokens, words = tuple(tokenizer.encode(text)), text.split()
     cut = tokenizer.split_words(tokens)

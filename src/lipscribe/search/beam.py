@@ -1,9 +1,9 @@
 """Label-synchronous beam search over scorers: an attention decoder's, CTC's, a grammar's, a language model's.
 
 Watanabe, Hori, Kim, Hershey and Hayashi, "Hybrid CTC/attention architecture for end-to-end speech recognition", 2017.
-One loop serves two sets of rules. `EXACT` leaves nothing out, so that a huge beam is exact. `PUBLISHED` repeats the
-search that the Auto-AVSR models were released with, which ESPnet's `BatchBeamSearch` is: it pre-selects candidates and
-stops early, which makes vocabularies of thousands of pieces affordable.
+One loop has two sets of rules. With `EXACT` nothing is pruned before scores are summed, so a huge beam is exact.
+`PUBLISHED` repeats the search of the Auto-AVSR models, which is ESPnet's `BatchBeamSearch`: a pre-beam and end
+detection make vocabularies of thousands of pieces affordable.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ import numpy as np
 from lipscribe.search.scorers import PartScorer, Scorer, Weighted
 from lipscribe.tokenizer import BLANK, END
 
-DETECTED_LENGTHS = 3  # end detection: the search ends once sentences ended at so many lengths in a row
-HOPELESS = -10.0  # and each was worse than the best by more than this
+DETECTED_LENGTHS = 3  # end detection: the search ends if the ended sentences of this many lengths in a row
+HOPELESS = -10.0  # are all worse than the best by more than this (natural log)
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class BeamRules:
     """How a beam is pruned and when it stops.
 
     Attributes:
-        pre_beam: Candidates that a part scorer is asked about, for each sentence kept: those that the decoder likes
-            best. None asks about all tokens.
-        ends_compete: Whether a sentence that ends takes a place of the beam, and one that reaches the maximum length
-            ends there at no cost. Otherwise every sentence of the beam may end in every step, beside those that go on.
-        end_detection: Whether the search stops once three lengths in a row brought only sentences far worse than the
-            best. Otherwise it stops once no sentence that goes on can enter the result: scores only fall, but for
+        pre_beam: Part scorers score only the decoder's best tokens, this many times the beam size. None scores all
+            tokens.
+        ends_compete: Whether ended sentences take up beam slots, and sentences of the maximum length end there at no
+            cost. Otherwise every sentence of the beam may end at every step without taking up a slot.
+        end_detection: Whether the search stops once the ended sentences of three lengths in a row are far worse than
+            the best. Otherwise it stops once no open sentence can enter the result, since scores only fall except by
             bonuses.
     """
 
@@ -43,13 +43,13 @@ PUBLISHED = BeamRules(pre_beam=1.5, ends_compete=True, end_detection=True)
 
 
 class Finished(NamedTuple):
-    """A sentence that ended.
+    """A complete sentence.
 
     Attributes:
-        tokens: Ids, without the end.
-        token_scores: Of each token by the scorers that count in a probability.
-        score: Of the whole, its end included.
-        complete: False where it was cut off at the maximum length.
+        tokens: Ids, without the end symbol.
+        token_scores: Score of each token by the scorers with `in_probability`.
+        score: Score of the sentence, including its end.
+        complete: False if it was cut off at the maximum length.
     """
 
     tokens: tuple[int, ...]
@@ -60,12 +60,12 @@ class Finished(NamedTuple):
 
 @dataclass
 class _Beam:
-    """N sentences of the same length U that go on."""
+    """N open sentences of the same length U."""
 
     tokens: np.ndarray  # (N, U)
     token_scores: np.ndarray  # (N, U)
     scores: np.ndarray  # (N,)
-    states: list[Any]  # of each scorer, before the last token
+    states: list[Any]  # one per scorer, before the last token
 
     def finished(self, i: int, score: float, complete: bool = True) -> Finished:
         return Finished(tuple(self.tokens[i].tolist()), tuple(self.token_scores[i].tolist()), score, complete)
@@ -83,19 +83,19 @@ def beam_search(
     grammar: Scorer | None = None,
     length_bonus: float = 0.0,
 ) -> list[Finished]:
-    """The sentences found, best first; none where the scorers allow none. A score is not divided by the length.
+    """Search the best sentences, best first; empty if the scorers allow none. Scores are not normalised by length.
 
     Args:
         scorers: Full scorers, the decoder's first; a sentence's score is the weighted sum of all.
-        beam_size: Sentences kept in each step, at least 1. With `EXACT` rules also the most that are returned.
-        max_tokens: How long a sentence may be.
-        end: The id that every sentence begins and ends with. Where it is not the blank's, no sentence has blanks but
-            those that `PUBLISHED` rules let a decoder say.
+        beam_size: Sentences kept at each step, at least 1. With `EXACT` rules also the maximum number of results.
+        max_tokens: Maximum length of a sentence.
+        end: Id of the start and end symbol. If it is not the blank, sentences have no blanks except those that a
+            decoder outputs under `PUBLISHED` rules.
         rules: See `BeamRules`.
-        ctc: The part scorer, with its weight.
-        grammar: A scorer whose scores are added as they are. A token's own score is then its share of what is allowed
-            in its place.
-        length_bonus: Added for each token, the end among them; in no token's own score.
+        ctc: A part scorer.
+        ctc_weight: Its weight.
+        grammar: A scorer that is added with weight 1. Token scores are then normalised over the allowed tokens.
+        length_bonus: Added for each token including the end, but not to `token_scores`.
     """
     asked = _Asked(scorers, (ctc, ctc_weight), grammar, length_bonus, end, int((rules.pre_beam or 0) * beam_size))
     beam = _Beam(np.zeros((1, 0), np.int64), np.zeros((1, 0)), np.zeros(1), asked.start())
@@ -113,7 +113,7 @@ def beam_search(
         else:
             ends = (beam.finished(i, float(score)) for i, score in enumerate(total[:, end]) if score > -np.inf)
             finished = sorted([*finished, *ends], key=lambda one: -one.score)[:beam_size]
-            total[:, [BLANK, end]] = -np.inf  # what is left goes on
+            total[:, [BLANK, end]] = -np.inf  # the rest stays open
             rows, columns = _best(total, beam_size)
             hope = asked.rise * (max_tokens - length) + (total[rows[0], columns[0]] if len(rows) else -np.inf)
             if length == max_tokens or (len(finished) == beam_size and hope <= finished[-1].score):
@@ -130,9 +130,9 @@ def beam_search(
 
 
 def _end_detected(finished: Sequence[Finished], length: int) -> bool:
-    """Whether longer sentences only get worse, as ESPnet's `end_detect` asks.
+    """Whether longer sentences only get worse, as in ESPnet's `end_detect`.
 
-    There a length counts two symbols more than tokens: the first and the end.
+    ESPnet's lengths include the start and end symbols.
     """
     best: dict[int, float] = {}
     for one in finished:
@@ -151,13 +151,13 @@ def _best(scores: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shares(scores: np.ndarray) -> np.ndarray:
-    """(N, V) natural-log scores -> each one's share of its row, natural log; rows of -inf alone as they are."""
+    """(N, V) natural-log scores -> log-softmax over each row; rows of only -inf stay as they are."""
     sums = np.logaddexp.reduce(scores, axis=1, keepdims=True)
     return scores - np.where(sums > -np.inf, sums, 0.0)
 
 
 class _Asked:
-    """All scorers, asked together."""
+    """All scorers combined."""
 
     def __init__(
         self,
@@ -180,11 +180,11 @@ class _Asked:
         return [scorer.start() for scorer in self._all()]
 
     def step(self, beam: _Beam) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Any]]:
-        """How each sentence may go on.
+        """Score the next tokens of each sentence.
 
         Returns:
-            Ids (N, K) of what may come next, each one's own score (N, K), the sentence's score with it (N, K), -inf
-            where impossible, and the new states.
+            Candidate ids (N, K), their token scores (N, K), the scores of the extended sentences (N, K), -inf where
+            impossible, and the new states.
         """
         previous = beam.tokens[:, -1] if beam.tokens.shape[1] else np.full(len(beam.tokens), self._end)
         full = [*(one.scorer for one in self._scorers), *([self._grammar] if self._grammar else [])]
@@ -221,7 +221,7 @@ class _Asked:
         return [*full, *([self._grammar] if self._grammar else []), *([self._ctc] if self._ctc else [])]
 
     def _candidates(self, scores: Sequence[np.ndarray]) -> np.ndarray | None:
-        """(N, K): the allowed tokens that the first scorer likes best, and the end; None asks about all tokens."""
+        """(N, K): the first scorer's best allowed tokens and the end (the pre-beam); None means all tokens."""
         if not self._pre_beam or self._ctc is None or not self._scorers or not self._scorers[0].in_probability:
             return None
         liked = scores[0] if self._grammar is None else scores[0] + scores[-1]

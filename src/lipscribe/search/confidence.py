@@ -1,4 +1,4 @@
-"""How sure each word is, made honest, and what else it might have been."""
+"""Calibrated word probabilities, and alternatives of words."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,9 +11,8 @@ from lipscribe.transcript import Alternative
 def calibrated(hypothesis: Hypothesis, temperature: float) -> Hypothesis:
     """The hypothesis with its words' probabilities softened (above 1) or sharpened (below 1) by a temperature.
 
-    Of a word and its contrary, p and 1 - p, the one-over-temperature powers are taken and made to add up to 1 again
-    (Guo et al., "On calibration of modern neural networks", 2017, for two classes); what is left beside the word is
-    shared by its alternatives as before. 0.5 stays 0.5, and no order is changed.
+    p and 1 - p are raised to the power 1 / temperature and normalised (Guo et al., "On calibration of modern neural
+    networks", 2017, for two classes); the alternatives keep their shares of 1 - p. 0.5 stays 0.5, and order is kept.
 
     Args:
         temperature: above 0, from `fit_temperature`.
@@ -27,19 +26,19 @@ def _calibrated(word: WordSpan, temperature: float) -> WordSpan:
     yes, no = word.probability ** (1 / temperature), (1 - word.probability) ** (1 / temperature)
     probability = yes / (yes + no)
     left = max(1 - word.probability, sum(other.probability for other in word.alternatives))
-    share = (1 - probability) / left if left else 0.0  # of a sure word nothing is left to share
+    share = (1 - probability) / left if left else 0.0  # a word with p = 1 leaves nothing to share
     others = tuple(Alternative(other.text, other.probability * share) for other in word.alternatives)
     return replace(word, probability=probability, alternatives=others)
 
 
 def with_alternatives(best: Hypothesis, others: Sequence[Hypothesis], number: int) -> Hypothesis:
-    """A hypothesis whose words know which others stand in their place in other hypotheses of the same clip.
+    """Add to each word its alternatives from other hypotheses of the same clip.
 
-    A word stands in another's place where the two sentences are the same around it. (Frames do not tell: an alignment
-    leaves an unlikely word hardly one.) Its probability is the one that it has there.
+    An alternative is a word with the same neighbours, with its probability in that hypothesis. (Frames are no
+    criterion: an alignment gives an unlikely word hardly any.)
 
     Args:
-        number: alternatives of each word, at most.
+        number: maximum number of alternatives of each word.
     """
     found: list[dict[str, float]] = [{} for _ in best.words]
     spoken = [word.text for word in best.words]

@@ -1,9 +1,9 @@
-"""CTC prefix beam search, for a batch of clips at once, with or without a language model of words.
+"""CTC prefix beam search for a batch of clips, with or without a word language model.
 
 Hannun et al., "First-pass large vocabulary continuous speech recognition using bi-directional recurrent DNNs", 2014:
 the beam holds different token sequences (prefixes), each with the mass of its paths that end in a blank and of those
-that do not, so that a sequence is scored by all of its alignments together. A language model adds to a prefix's rank
-what it gives for the complete words (`shallow_fusion.py`).
+that do not, so a sequence is scored by all of its alignments. A language model adds the scores of complete words to the
+prefix (`shallow_fusion.py`).
 """
 
 import math
@@ -16,18 +16,20 @@ from lipscribe.search.prefix_hash import EMPTY_HASH, NO_HASH, extend_hash
 from lipscribe.search.shallow_fusion import Context, ShallowFusion
 from lipscribe.tokenizer import BLANK
 
-TOKEN_FLOOR = math.log(1e-6)  # with a language model, tokens so much less likely than the best of a frame are not tried
+TOKEN_FLOOR = math.log(
+    1e-6
+)  # with a language model, tokens less likely than this, relative to a frame's best, are skipped
 
 
 @dataclass
 class _Beam:
-    """K prefixes of each clip, all arrays (B, K). A slot of mass -inf in both is empty, whatever else it holds."""
+    """K prefixes of each clip, all arrays (B, K). A slot with -inf in both masses is empty."""
 
     blank: np.ndarray  # log mass of the paths that end in a blank
     token: np.ndarray  # log mass of the paths that end in the last token
     last: np.ndarray  # the last token, BLANK for the empty prefix
-    hash: np.ndarray  # name of the prefix
-    parent: np.ndarray  # name of the prefix without its last token
+    hash: np.ndarray  # of the prefix
+    parent: np.ndarray  # hash of the prefix without its last token
 
     @classmethod
     def of_empty_prefixes(cls, num_clips: int, beam_size: int) -> "_Beam":
@@ -51,11 +53,11 @@ class _Beam:
 
 @dataclass(eq=False)
 class _Fused:
-    """A prefix as the language model knows it; always the same object for the same prefix."""
+    """Language model state of a prefix; the same object for the same prefix."""
 
     lm: ShallowFusion
     context: Context
-    bonus: float = 0.0  # of its complete words
+    bonus: float = 0.0  # score of its complete words
     children: dict[int, "_Fused"] = field(default_factory=dict)
 
     def child(self, token: int) -> "_Fused":
@@ -73,17 +75,17 @@ class _Fused:
 def ctc_beam_search(
     log_probs: np.ndarray, lengths: np.ndarray, beam_size: int, lm: ShallowFusion | None = None
 ) -> list[list[Candidate]]:
-    """The final beam of each clip, best first; the score is what the search ranks by.
+    """The final beam of each clip, best first.
 
-    Without a language model it is the log mass of all of a sequence's paths in the beam, and no token is left out that
-    could matter: of the extensions of one prefix by different tokens only the best `beam_size` can survive a frame. It
-    is exact where `beam_size` is at least the number of different prefixes.
+    Without a language model the score is the log mass of all of a sequence's paths in the beam, and tokens are skipped
+    only if they cannot matter: of the extensions of a prefix only the best `beam_size` can survive a frame. The search
+    is exact if `beam_size` is at least the number of different prefixes.
 
     Args:
         log_probs: (B, T, V) float64, checked by `check_inputs`.
         lengths: (B,) int64 valid frames.
         beam_size: prefixes kept after each frame, at least 1.
-        lm: A language model of words and its weight.
+        lm: A word language model and its weight.
     """
     if lm is None:
         return _search(log_probs, lengths, beam_size)
@@ -94,7 +96,7 @@ def ctc_beam_search(
 def _search(
     log_probs: np.ndarray, lengths: np.ndarray, beam_size: int, root: _Fused | None = None
 ) -> list[list[Candidate]]:
-    """`ctc_beam_search`; with a language model, whose view of the empty prefix `root` is, of one clip."""
+    """See `ctc_beam_search`; with a language model for one clip, `root` being its state of the empty prefix."""
     num_clips, num_frames, _ = log_probs.shape
     beam = _Beam.of_empty_prefixes(num_clips, beam_size)
     fused = None if root is None else [root] * beam_size
@@ -146,7 +148,7 @@ def _step(
 
     Args:
         tokens: (B, C) tokens to try.
-        fused: The K prefixes as a language model knows them.
+        fused: Language model states of the K prefixes.
     """
     num_clips, beam_size = beam.last.shape
     num_tokens = tokens.shape[1]
@@ -180,7 +182,7 @@ def _step(
 
 
 def _bonuses(fused: list[_Fused], possible: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-    """What the language model adds to each offer, in the order of `_step`'s: (1, K + K * C)."""
+    """Language model scores of the candidates, in the order of `_step`: (1, K + K * C)."""
     stays, extends = possible[0, : len(fused)], possible[0, len(fused) :].reshape(len(fused), len(tokens))
     stay = [one.bonus if wanted else 0.0 for one, wanted in zip(fused, stays, strict=True)]
     extend = [
@@ -194,7 +196,7 @@ def _bonuses(fused: list[_Fused], possible: np.ndarray, tokens: np.ndarray) -> n
 def _merge(
     beam: _Beam, log_probs: np.ndarray, tokens: np.ndarray, stay_token: np.ndarray, extended: np.ndarray
 ) -> None:
-    """Where a prefix extended is another prefix of the beam, move the mass there (in place) instead of doubling it."""
+    """If an extended prefix is already in the beam, move its mass there (in place) instead of adding a duplicate."""
     total = beam.total
     alive = total > -np.inf
     related = (beam.parent[:, :, None] == beam.hash[:, None, :]) & alive[:, :, None] & alive[:, None, :]

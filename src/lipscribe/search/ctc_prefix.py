@@ -1,4 +1,4 @@
-"""CTC's score of the next token of a sentence, so that it can be asked beside a decoder."""
+"""CTC prefix scores, for joint decoding with an attention decoder."""
 
 from typing import NamedTuple
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from lipscribe.tokenizer import BLANK, END
 
-# Stands for the log of 0 in running sums of logs, out of which -inf would come as no number: far below what any path
-# through a clip comes to, and near enough to 0 that float64 keeps the digits of what is added to it.
+# Stands for log(0) in running sums of logs, where -inf would give NaN: far below the score of any path, and small
+# enough that float64 keeps the digits of what is added to it.
 _NEVER = -1e7
 _RULED_OUT = _NEVER / 10  # a sum of logs below this went through `_NEVER`
 
 
 class Prefixes(NamedTuple):
-    """CTC's view of N prefixes: log mass (N, T + 1) of the paths that spell a prefix in so many frames."""
+    """CTC state of N prefixes: log mass (N, T + 1) of the paths that spell a prefix in the first t frames."""
 
     token: np.ndarray  # and end in its last token
     blank: np.ndarray  # and end in a blank
@@ -22,20 +22,20 @@ class Prefixes(NamedTuple):
 
     @property
     def total(self) -> np.ndarray:
-        """(N, T + 1): however they end."""
+        """(N, T + 1): the sum of both."""
         return np.logaddexp(self.token, self.blank)
 
 
 class CTCPrefixScorer:
     """Scores a prefix by the mass of all CTC paths whose text begins with it (Graves, 2008; Watanabe et al., 2017).
 
-    It is a `Scorer` and a `PartScorer`. No step loops over sentences, tokens or frames in Python: where a sentence
-    enters its next token is one matrix product with the frames' probabilities, and the two recursions over frames,
-    being linear, are running sums.
+    It is a `Scorer` and a `PartScorer`. No step loops over sentences, tokens or frames in Python: entering the next
+    token is one matrix product with the frames' probabilities, and the two recursions over frames are linear, so they
+    are running sums.
 
     Args:
         log_probs: (T, V) float64 natural-log probabilities, blank first, T at least 1.
-        end: The id that stands for a sentence's end. Where it is not the blank's, no sentence goes on with a blank.
+        end: Id of the end symbol. If it is not the blank, the blank is never a next token.
     """
 
     def __init__(self, log_probs: np.ndarray, end: int = END):
@@ -45,10 +45,10 @@ class CTCPrefixScorer:
         self._blanks = np.cumsum(np.maximum(log_probs[:, BLANK], _NEVER))  # (T,)
 
     def start(self) -> None:
-        """Nothing: the first step makes the state."""
+        """None: the first step creates the state."""
 
     def step(self, previous: np.ndarray, state: Prefixes | None) -> tuple[np.ndarray, Prefixes]:
-        """See `Scorer.step`: log of the share of each prefix's mass that goes on with a token, or ends."""
+        """See `Scorer.step`: log of the share of each prefix's mass that continues with a token, or ends."""
         state = self.extend(previous, state)
         return self.scores(state), state
 
@@ -57,7 +57,7 @@ class CTCPrefixScorer:
         return Prefixes(*(part[indices] for part in state))
 
     def extend(self, previous: np.ndarray, state: Prefixes | None) -> Prefixes:
-        """Each prefix with one more token; None is before the end symbol that every sentence begins with.
+        """Append a token to each prefix; the state None is before the start symbol.
 
         Args:
             previous: (N,) int64, the last token of each.
@@ -77,7 +77,7 @@ class CTCPrefixScorer:
         return Prefixes(token, blank, tokens, mass)
 
     def scores(self, state: Prefixes, candidates: np.ndarray | None = None) -> np.ndarray:
-        """Log of the share of each prefix's mass that goes on with a candidate, or ends, where the end is one.
+        """Log of the share of each prefix's mass that continues with a candidate, or ends if that is one.
 
         Args:
             state: Of N prefixes.

@@ -1,4 +1,4 @@
-"""A network's output in, hypotheses out. Knows no model: only arrays, scorers and a tokenizer."""
+"""Network outputs -> hypotheses. Independent of models: takes arrays, scorers and a tokenizer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,22 +29,22 @@ def search(
     options: SearchOptions | ResolvedSearch | None = None,
     scorers: Sequence[DecoderView] | None = None,
 ) -> list[list[Hypothesis]]:
-    """Read a batch of clips.
+    """Search a batch of clips.
 
     Args:
-        log_probs: (B, T, V) natural-log probabilities, numpy or torch, blank first; see `check_inputs`. None will do
-            for method "attention", with `lengths`.
+        log_probs: (B, T, V) natural-log probabilities, numpy or torch, blank first; see `check_inputs`. None is
+            enough for method "attention", with `lengths`.
         lengths: (B,) valid frames of each clip; None means that all are valid.
         tokenizer: of V tokens.
-        options: How; None is "auto". What `resolve` gave is taken as it is.
-        scorers: a decoder's view of each clip, for methods "attention" and "joint".
+        options: None is "auto". A `ResolvedSearch` is used unchanged.
+        scorers: the decoder's scorer for each clip, for methods "attention" and "joint".
 
     Returns:
         For each clip 1 to `nbest` hypotheses, best first.
 
     Raises:
-        LipscribeError: the arrays are not what they should be, or the vocabulary is not the tokenizer's.
-        ConfigError: the options contradict each other, or ask for what is not given.
+        LipscribeError: the arrays are invalid, or their vocabulary is not the tokenizer's.
+        ConfigError: the options contradict each other, or need inputs that are missing.
     """
     if not isinstance(options, ResolvedSearch):
         own_end = scorers is not None and len(scorers) > 0 and scorers[0].end != END
@@ -74,7 +74,7 @@ def _by_ctc(
     options: ResolvedSearch,
     scorers: Sequence[DecoderView] | None,
 ) -> list[list[Hypothesis]]:
-    """By CTC alone, or by it and a decoder together."""
+    """Search with CTC alone, or jointly with a decoder."""
     if options.method == "joint":
         return [_by_decoder(one, len(clip), options, clip) for one, clip in zip(scorers or (), clips, strict=True)]
     if options.method == "grammar" and options.grammar is not None:
@@ -113,7 +113,7 @@ def _from_beam(log_probs: np.ndarray, beam: list[Candidate], options: ResolvedSe
 def _by_decoder(
     scorer: DecoderView, num_frames: int, options: ResolvedSearch, log_probs: np.ndarray | None = None
 ) -> list[Hypothesis]:
-    """The best of a decoder's beam, or with `log_probs` of its and CTC's together."""
+    """Search with the decoder alone, or with `log_probs` jointly with CTC."""
     if num_frames == 0:
         return [silence(score=0.0, posterior=1.0)]
     ctc_weight = 0.0 if log_probs is None else options.ctc_weight
@@ -139,7 +139,7 @@ def _by_decoder(
 
 
 def _ranked(hypotheses: list[Hypothesis], options: ResolvedSearch) -> list[Hypothesis]:
-    """As many of a beam as are wanted; the others tell what the words of the best might have been."""
+    """The `nbest` first of a beam; the others give alternatives for the words of the best."""
     if options.alternatives:
         hypotheses[0] = with_alternatives(hypotheses[0], hypotheses[1:], options.alternatives)
     return hypotheses[: options.nbest]

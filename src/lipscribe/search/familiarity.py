@@ -1,10 +1,10 @@
-"""Whether what was read looks like what the model knows, or like a stranger, other sentences, or nobody speaking.
+"""Out-of-domain detection: whether the input resembles what the model was trained on.
 
-A closed vocabulary answers with its words whatever it is shown. What gives a wrong guess away is the network's own
-output: faced with what it knows, it is sure of nearly every frame; elsewhere it wavers between tokens, and a grammar
-has to take tokens that it did not see. Both are measured in nats a frame, as surprise: the entropy of the frame's
-distribution (as Hendrycks and Gimpel, ICLR 2017, take the largest probability), and how much less likely the token that
-was read is than the frame's best. Each model has its own limit, fitted on clips that it was not trained on.
+A closed-vocabulary model outputs its words for any input. Its distributions reveal such guesses: in domain nearly every
+frame has low entropy; elsewhere several tokens are likely, and a grammar forces tokens that the network rates low. Both
+are measured in nats a frame, as surprise: the entropy of the frame's distribution (Hendrycks and Gimpel, ICLR 2017, use
+the largest probability), and how much less likely the hypothesis' token is than the frame's best. Each model has its
+own limit, fitted on clips that it was not trained on.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,20 +15,20 @@ from lipscribe.search.hypothesis import Hypothesis, WordSpan
 from lipscribe.tokenizer import BLANK
 from lipscribe.units import Seconds
 
-FAMILIAR = 0.5  # from here on, what was read looks like what the model knows
-QUANTILE = 0.98  # of the clips that a limit is fitted on, this share lies below it, even without the slack
-SLACK = 1.3  # those clips are few, and of one day; strangers begin at 1.9 times the quantile (docs/results.md)
+FAMILIAR = 0.5  # at or above: in domain
+QUANTILE = 0.98  # share of the fitted clips below the limit, before the slack
+SLACK = 1.3  # those clips are few and alike; strangers begin at 1.9 times the quantile (docs/results.md)
 STEEPNESS = 4.0  # of the familiarity over the logarithm of the surprise: half the limit is 0.94, twice is 0.06
 MIN_CLIPS = 10  # with fewer, chance decides
-MOST = 20.0  # nats that one frame counts at most: a token of probability 0 would outweigh all others
+MOST = 20.0  # nats, upper bound per frame: a token of probability 0 would outweigh all others
 
 
 def frame_surprise(log_probs: np.ndarray, hypothesis: Hypothesis) -> np.ndarray:
-    """How far each frame is from what the network says where it is sure, and from what was read.
+    """The surprise of each frame: its entropy plus the log-probability gap between the best token and the hypothesis.
 
     Args:
         log_probs: (T, V) float, log-softmaxed, blank = 0.
-        hypothesis: What was read: outside the frames of its tokens, nothing (blank).
+        hypothesis: Blank is assumed outside the frames of its tokens.
 
     Returns:
         (T,) float32, at least 0.
@@ -43,14 +43,14 @@ def frame_surprise(log_probs: np.ndarray, hypothesis: Hypothesis) -> np.ndarray:
 
 
 def spoken_surprise(surprise: np.ndarray, words: Sequence[WordSpan]) -> float | None:
-    """The mean of (T,) `frame_surprise` from the first word of some to the last; None without a word."""
+    """The mean of (T,) `frame_surprise` from the first word to the last; None without words."""
     if not words:
         return None
     return float(surprise[words[0].start : max(words[-1].end, words[0].start + 1)].mean())
 
 
 def familiarity(surprise: float, limit: float) -> float:
-    """0 (like nothing that the model knows) to 1; `FAMILIAR`, a half, at the limit.
+    """0 (out of domain) to 1 (in domain); `FAMILIAR` at the limit.
 
     Args:
         surprise: See `spoken_surprise`.
@@ -60,14 +60,13 @@ def familiarity(surprise: float, limit: float) -> float:
 
 
 def fit_limit(surprises: Sequence[float]) -> float | None:
-    """The surprise beyond which a clip is not familiar.
+    """Fit the surprise above which a clip is out of domain.
 
     Args:
-        surprises: The `spoken_surprise` of each of some clips that are like what the model should know, and that it was
-            not trained on.
+        surprises: The `spoken_surprise` of held-out in-domain clips.
 
     Returns:
-        None where there are fewer than `MIN_CLIPS`.
+        None for fewer than `MIN_CLIPS`.
     """
     if len(surprises) < MIN_CLIPS:
         return None
@@ -75,10 +74,10 @@ def fit_limit(surprises: Sequence[float]) -> float | None:
 
 
 def unfamiliar_warnings(segments: Iterable[tuple[Seconds, float | None]]) -> list[str]:
-    """What a user should know of segments that do not look familiar: a line, or none.
+    """One warning line about segments of low familiarity, or none.
 
     Args:
-        segments: Of each that was read its start and its familiarity, None where the model has no limit.
+        segments: Start and familiarity of each segment; None where the model has no limit.
     """
     known = [(start, value) for start, value in segments if value is not None]
     odd = [(start, value) for start, value in known if value < FAMILIAR]

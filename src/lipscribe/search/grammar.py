@@ -1,4 +1,4 @@
-"""Search over the texts of a closed language."""
+"""Grammars, and exact CTC search over their texts."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from lipscribe.search.word_graph import Arc, InOrder, OneOf, WordGraph, graph_of
 from lipscribe.tokenizer import END, Tokenizer
 from lipscribe.transcript import Alternative
 
-FLOOR = 1e-4  # a word that is expected in fewer frames of a place is no alternative there
+FLOOR = 1e-4  # alternatives need at least this many expected frames
 
 
 class _Compiled(NamedTuple):
@@ -31,18 +31,17 @@ class _Compiled(NamedTuple):
 
 @dataclass(frozen=True)
 class Grammar:
-    """A language of which a clip says something, or nothing; there may be silence around each word.
+    """The texts that a clip may have, including none, with optional silence around each word.
 
-    Made for closed vocabularies of up to some hundred words: a lattice has an arc from each word to each that may
-    follow it.
+    Meant for closed vocabularies of up to some hundred words: the lattice has an arc from each word to each possible
+    next word.
 
     Attributes:
-        graph: The texts. May be given as slots, as a model's spec has them: a sentence is one item from each slot, in
-            order, an item is a word or a short phrase, and a text is any number of sentences. See `grammar_file.py` for
-            those from files.
+        graph: The texts. May be given as slots, as in a model's spec: a sentence is one item from each slot, in order,
+            an item is a word or a short phrase, and a text is any number of sentences. `grammar_file.py` loads files.
 
     Raises:
-        ConfigError: no slots, an empty slot, or items that are no text or stand twice in a slot; all are listed.
+        ConfigError: no slots, an empty slot, items that are not text or that are repeated in a slot; all are listed.
     """
 
     graph: WordGraph
@@ -59,13 +58,13 @@ class Grammar:
 
     @property
     def sentence_words(self) -> int | None:
-        """How many words each sentence has; None where they differ."""
+        """The number of words in each sentence; None if it varies."""
         return self.graph.sentence_words
 
     def compile(self, tokenizer: Tokenizer) -> Lattice:
         """The lattice of all paths that spell a text of the language; arc number i of the graph is unit i.
 
-        The lattice of the latest tokenizer is kept: a search asks for it again with every piece.
+        The lattice of the latest tokenizer is cached.
 
         Raises:
             ConfigError: words cannot be spelt in the tokenizer's vocabulary; all are listed.
@@ -76,7 +75,7 @@ class Grammar:
         """The language as a scorer of the next token; see `compile`.
 
         Args:
-            end: The id that every text begins and ends with.
+            end: Id of the start and end symbol.
         """
         scorers = self._kept_for(tokenizer).scorers
         if end not in scorers:
@@ -149,25 +148,25 @@ def grammar_search(
     arcs: Sequence[Arc] = (),
     alternatives: int = 0,
 ) -> list[Hypothesis]:
-    """The best readings of one clip that the grammar allows, by their best paths (exact).
+    """The best hypotheses of one clip under the grammar, by their best paths (exact).
 
-    The probability of a word is its posterior in its place: the share of all paths through the grammar, each weighed by
-    its probability, that read this word of this state in at least one frame between the word before and the word after.
-    The words that may follow a state compete, so that their probabilities in a place add up to about 1, less where
-    silence or a word of another state may stand there. CTC takes frames for independent, so a doubt that lasts n frames
-    shrinks as the n-th power, and a long word looks surer than any of its frames.
+    The probability of a word is its posterior: the share of all paths through the grammar, weighted by probability,
+    that have this arc in at least one frame between the previous and the next word. Words on arcs from the same state
+    compete, so their probabilities sum to about 1, or less if silence or arcs of other states are possible there. CTC
+    assumes independent frames, so uncertainty over n frames shrinks as the n-th power, and long words are
+    overconfident.
 
     Args:
         log_probs: (T, V) float64, checked by `check_inputs`.
         lattice: a compiled `Grammar`.
         tokenizer: the one it was compiled for.
-        nbest: how many readings at most.
-        arcs: those of the grammar's graph, where alternatives are wanted.
-        alternatives: how many others of each word of the best reading at most: words that may follow the same state, by
-            their posterior in the word's place.
+        nbest: maximum number of hypotheses.
+        arcs: of the grammar's graph, for alternatives.
+        alternatives: maximum number for each word of the best hypothesis: words on arcs from the same state, by their
+            posterior there.
 
     Returns:
-        At least one; where the grammar allows nothing (all its paths have probability 0), silence scored -inf.
+        At least one; if all paths of the grammar have probability 0, silence scored -inf.
     """
     if len(log_probs) == 0:
         return [silence(score=0.0, posterior=1.0)]
@@ -193,7 +192,7 @@ class _Place(NamedTuple):
 
 
 class _Posteriors:
-    """Forward-backward over a lattice, once, and the questions that it answers."""
+    """Posteriors of a lattice by one forward-backward pass."""
 
     def __init__(self, lattice: Lattice, emissions: np.ndarray) -> None:
         self._lattice, self._emissions = lattice, emissions
@@ -201,18 +200,18 @@ class _Posteriors:
         self.log_total = float(np.logaddexp.reduce(self._alpha[-1] + lattice.ends))
 
     def occupancy(self, start: int, end: int) -> np.ndarray:
-        """For each unit the frames from `start` to `end - 1` that a path is expected to be in it: at least `visit`."""
+        """(units,): expected number of frames in each unit from `start` to `end - 1`; an upper bound of `visit`."""
         lattice = self._lattice
         frames = np.exp(self._alpha[start:end] + self._beta[start:end] - self.log_total).sum(axis=0)  # (S,)
         inside = lattice.units != NO_UNIT
         return np.bincount(lattice.units[inside], weights=frames[inside])
 
     def visit(self, unit: int, start: int, end: int) -> float:
-        """Share of the paths that are in a unit in any of the frames `start` to `end - 1`."""
+        """Share of the paths with a unit in any of the frames `start` to `end - 1`."""
         lattice = self._lattice
         begin = lattice.advance(self._alpha[start - 1]) if start else None
         closed = self._emissions[start:end].copy()
-        closed[:, lattice.units == unit] = -np.inf  # what is left are the paths that avoid it
+        closed[:, lattice.units == unit] = -np.inf  # leaves the paths that avoid it
         avoiding = np.logaddexp.reduce(lattice.forward(closed, begin)[-1] + self._beta[end - 1])
         return float(np.clip(-np.expm1(avoiding - self.log_total), 0.0, 1.0))
 
@@ -258,12 +257,12 @@ def _with_alternatives(
 
 
 def _places(lattice: Lattice, runs: Sequence[tuple[int, Span]], num_frames: int) -> dict[int, _Place]:
-    """Where the word of each token is, by the token's place in `runs`."""
+    """The position of each token's word, by the token's index in `runs`."""
     items: list[list[int]] = []
     for idx, (state, _) in enumerate(runs):
         if lattice.units[state] == NO_UNIT:  # between words
             continue
-        # Along an item the states' indices rise, so the same or a lower one begins the item again.
+        # State indices rise along an item, so the same or a lower one starts the item again.
         previous = runs[idx - 1][0] if idx else None
         continues = previous is not None and lattice.units[previous] == lattice.units[state] and previous < state
         if continues:

@@ -1,4 +1,4 @@
-"""Grammars and phrase lists from small text files. How they are written is told in docs/search.md."""
+"""Loads grammars and phrase lists from text files; docs/search.md describes the syntax."""
 
 import math
 import re
@@ -10,7 +10,7 @@ from lipscribe.search.word_graph import InOrder, Maybe, OneOf, Repeated, Rule, g
 from lipscribe.text import normalise
 
 BUNDLED = Path(__file__).parent.parent / "assets" / "grammars"
-MAX_DEPTH = 50  # of groups in groups: deeper ones are a slip of the keyboard
+MAX_DEPTH = 50  # nesting depth of groups
 
 _DEFINITION = re.compile(r"\s*<([^<>]*)>\s*=(.*)", re.DOTALL)
 _TOKEN = re.compile(r"\s*(<[^<>]*>|[()\[\]|*+]|[^\s()\[\]|*+<>=]+|\S)")
@@ -33,9 +33,9 @@ def load_grammar(source: Path | str) -> Grammar:
 
 
 def load_phrases(path: Path | str) -> Grammar:
-    """Reads a phrase list: a phrase a line, after which `: 3` may say that it is 3 times as likely as one without.
+    """Reads a phrase list: one phrase per line, with an optional weight after a colon (`stop : 3`; default 1).
 
-    A clip says one of the phrases, or nothing, which has weight 1 as well. A colon between two digits belongs to the
+    A clip has one of the phrases, or nothing, which also has weight 1. A colon between two digits belongs to the
     phrase: "meet at 10:30" is a time, `meet at 10 : 30` has a weight.
 
     Raises:
@@ -43,7 +43,7 @@ def load_phrases(path: Path | str) -> Grammar:
     """
     phrases: dict[str, float] = {}
     faults = []
-    for number, line in _read(path, "give a file with a phrase a line"):
+    for number, line in _read(path, "give a file with one phrase per line"):
         text, colon, weight = line.rpartition(":")
         if not colon or (text[-1:].isdigit() and weight[:1].isdigit()):  # "meet at 10:30" is all phrase
             text, weight = line, "1"
@@ -57,7 +57,7 @@ def load_phrases(path: Path | str) -> Grammar:
         elif not 0 < value < math.inf:
             faults.append(f"line {number}: weight {weight.strip()!r} after the colon is not a number above 0")
         elif phrase in phrases:
-            faults.append(f"line {number}: {phrase!r} stands there twice")
+            faults.append(f"line {number}: {phrase!r} is there twice")
         else:
             phrases[phrase] = math.log(value)
     if not phrases and not faults:
@@ -84,7 +84,7 @@ def _refuse(path: Path | str, faults: list[str]) -> None:
 
 
 class _Fault(Exception):
-    """What is wrong with a line, and which."""
+    """A fault in a line."""
 
     def __init__(self, line: int, reason: str):
         super().__init__(f"line {line}: {reason}")
@@ -100,7 +100,7 @@ class _Rules:
         self._path = path
         self._tokens: dict[str, Tokens] = {}
         self._done: dict[str, Rule] = {}
-        self._open: list[str] = []  # names whose rules are being read, to find those that hold themselves
+        self._open: list[str] = []  # names whose rules are being parsed, to detect recursion
         faults, name = [], None
         for number, line in lines:
             begins = _DEFINITION.match(line)
@@ -139,11 +139,11 @@ class _Rules:
         return self._done[name]
 
     def named(self, name: str, line: int) -> Rule:
-        """What `<name>` stands for in a line."""
+        """The rule of `<name>`."""
         if name not in self._tokens:
             raise _Fault(line, f"<{name}> is not defined")
         if name in self._open:
-            raise _Fault(line, f"<{name}> holds itself; want * or + for what is said again and again")
+            raise _Fault(line, f"<{name}> contains itself; want * or + for repetition")
         return self._rule(name)
 
 
@@ -159,7 +159,7 @@ class _Parser:
     def whole(self) -> Rule:
         rule = self._choice()
         if self._left:
-            raise _Fault(self._left[-1][0], f"{self._left[-1][1]!r} closes nothing")
+            raise _Fault(self._left[-1][0], f"{self._left[-1][1]!r} has no opening bracket")
         return rule
 
     def _choice(self) -> Rule:
@@ -186,11 +186,11 @@ class _Parser:
         elif token[0] == "<" and len(token) > 2:
             rule = self._rules.named(token[1:-1].strip(), self._line)
         elif token in ("*", "+"):
-            raise _Fault(self._line, f"{token!r} follows nothing that could be repeated")
+            raise _Fault(self._line, f"{token!r} has nothing before it to repeat")
         else:
             words = normalise(token).split()
             if not words or token[0] in "<>=":
-                raise _Fault(self._line, f"{token!r} is no word")
+                raise _Fault(self._line, f"{token!r} is not a word")
             rule = words[0] if len(words) == 1 else InOrder(tuple(words))
         while self._next() in ("*", "+"):
             rule = Repeated(rule) if self._take() == "+" else Maybe(Repeated(rule))

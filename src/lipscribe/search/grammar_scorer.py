@@ -1,4 +1,4 @@
-"""A grammar as a scorer: which token may come next."""
+"""A grammar as a scorer of the next token."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from lipscribe.tokenizer import BLANK, END
 
 
 class _Next(NamedTuple):
-    """How a text may go on: (V,) scores of each token, and the lattice's states that each token leads to."""
+    """Next tokens of a text: (V,) scores, and the lattice states that each token leads to."""
 
     scores: np.ndarray
     states: dict[int, frozenset[int]]
@@ -19,15 +19,15 @@ Beginnings = list[frozenset[int] | None]  # of each text, the states it may be i
 
 
 class GrammarScorer:
-    """Scores a token 0 where a grammar lets it follow, and -inf where not.
+    """Scores a token 0 if the grammar allows it next, -inf otherwise.
 
-    Where texts have weights, a token's score is by how much the best that can still be said weighs less than before, so
-    that a beam does not lose what is likely before it ends. A text's scores add up to its weight.
+    If texts have weights, a token's score is the change of the best weight that is still reachable, so a beam keeps
+    likely texts before they end. The scores of a text sum to its weight.
 
     Args:
-        lattice: A compiled `Grammar`, whose CTC blanks are passed over.
+        lattice: A compiled `Grammar`; its CTC blanks are skipped.
         vocab_size: V.
-        end: The id that every text begins and ends with.
+        end: Id of the start and end symbol.
     """
 
     def __init__(self, lattice: Lattice, vocab_size: int, end: int = END):
@@ -42,7 +42,7 @@ class GrammarScorer:
         return [None]
 
     def step(self, previous: np.ndarray, state: Beginnings) -> tuple[np.ndarray, Beginnings]:
-        """(N,) int64 last tokens -> (N, V) float64 scores of what is next, and the new state."""
+        """(N,) int64 last tokens -> (N, V) float64 scores of the next tokens, and the new state."""
         new = [
             None if token == self._end else self._next(before).states[int(token)]
             for token, before in zip(previous, state, strict=True)
@@ -81,7 +81,7 @@ class GrammarScorer:
 
 
 def _best_ends(lattice: Lattice) -> np.ndarray:
-    """(S,) float64: the greatest weight with which a text may end that has come to a state, -inf where none can."""
+    """(S,) float64: the greatest weight of a text that passes through a state, -inf if none ends."""
     best = lattice.ends
     while True:
         better = np.maximum(best, np.maximum.reduceat(best[lattice.targets], lattice.out_of[:-1]))

@@ -1,4 +1,4 @@
-"""Best path: the most likely token of each frame, repeats and blanks taken out."""
+"""Best path decoding: the most likely token of each frame, with repeats and blanks removed."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a search gives back. Frames here are rows of `log_probs`; seconds come later, in the transcript."""
+"""Results of a search. Frames are rows of `log_probs`; the transcript converts them to seconds."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -40,15 +40,14 @@ class Hypothesis:
 
     Attributes:
         tokens: ids, no blanks.
-        text: what they spell.
-        score: natural log of what the search ranks by: the probability of the best path (greedy, grammar) or of all
-            paths together (beam), with the language model's share where there is one. -inf where nothing in the
-            grammar can be read.
+        text: the decoded tokens.
+        score: the search's natural-log score: of the best path (greedy, grammar) or of all paths (beam), with the
+            language model's score if there is one. -inf if no text of the grammar is possible.
         posterior: probability of the whole sentence, 0 to 1: among all token sequences (greedy), the final beam (beam)
             or all that the grammar allows (grammar).
         spans: frames of each token on its best path.
         words: the words in order, with their frames and probabilities.
-        surprise: (T,) float32 nats of each frame (see `familiarity.py`), where CTC took part in the search.
+        surprise: (T,) float32 nats of each frame (see `familiarity.py`), if the search used CTC.
     """
 
     tokens: tuple[int, ...]
@@ -66,7 +65,7 @@ def silence(score: float, posterior: float) -> Hypothesis:
 
 
 def between_sentences(read: Hypothesis, sentence_words: int, tokenizer: Tokenizer) -> list[int]:
-    """The frames midway between the sentences, of `sentence_words` words each, that were read of a piece."""
+    """The frames midway between the sentences of a piece, which have `sentence_words` words each."""
     words = tokenizer.split_words(read.tokens)
     lasts, firsts = words[sentence_words - 1 :: sentence_words], words[sentence_words::sentence_words]
     return [

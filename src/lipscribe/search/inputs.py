@@ -1,4 +1,4 @@
-"""The door of every search: whatever array comes in, checked numpy goes on; words go on as tokens."""
+"""Validates the inputs of every search and converts them to numpy; spells words as tokens."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ import numpy as np
 from lipscribe.errors import ConfigError, LipscribeError
 from lipscribe.tokenizer import Tokenizer
 
-_ROUNDING = 1e-3  # how far above 0 the logarithm of a probability may come out in half precision
+_ROUNDING = 1e-3  # a log-probability may exceed 0 by this in half precision
 
 
 def check_inputs(log_probs: Any, lengths: Any = None) -> tuple[np.ndarray, np.ndarray]:
-    """Arrays of numpy, whatever came in, or one line saying what is wrong with them.
+    """Validate log-probabilities and lengths, and convert them to numpy.
 
     Args:
         log_probs: (B, T, V) natural-log probabilities, numpy or torch (any device or precision), blank first.
@@ -41,7 +41,7 @@ def check_inputs(log_probs: Any, lengths: Any = None) -> tuple[np.ndarray, np.nd
 
 
 def _check_clip(clip_idx: int, log_probs: np.ndarray) -> None:
-    best = log_probs.max(axis=1, initial=-np.inf)  # NaN and +inf spread to the maximum, and -inf is it only if all are
+    best = log_probs.max(axis=1, initial=-np.inf)  # NaN and +inf propagate to the maximum; it is -inf only if all are
     bad = ~np.isfinite(best)
     if bad.any():
         raise LipscribeError(
@@ -55,16 +55,16 @@ def _check_clip(clip_idx: int, log_probs: np.ndarray) -> None:
 
 
 def _to_numpy(array: Any, dtype: type) -> np.ndarray:
-    if hasattr(array, "detach"):  # a torch tensor: numpy knows neither its devices nor bfloat16
+    if hasattr(array, "detach"):  # a torch tensor: numpy supports neither its devices nor bfloat16
         array = array.detach().cpu().double().numpy()
     return np.asarray(array).astype(dtype)
 
 
 def spell(tokenizer: Tokenizer, word: str) -> list[int] | None:
-    """The tokens of a word; None where they do not spell it, by a unit for what is unknown say.
+    """The tokens of a word; None if the vocabulary cannot spell it (an unknown token).
 
     Raises:
-        ConfigError: The tokenizer can spell nothing, as a piece of it is missing.
+        ConfigError: The tokenizer cannot encode at all, since its SentencePiece model is missing.
     """
     try:
         tokens = tokenizer.encode(word)

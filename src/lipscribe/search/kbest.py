@@ -1,4 +1,4 @@
-"""The k best sentences of a lattice: list Viterbi, with k different token histories kept in every state."""
+"""The k best sentences of a lattice: list Viterbi, which keeps k different token histories in every state."""
 
 import numpy as np
 
@@ -8,12 +8,12 @@ from lipscribe.tokenizer import BLANK
 
 
 def best_paths(lattice: Lattice, emissions: np.ndarray, k: int) -> list[tuple[np.ndarray, float]]:
-    """The best path of each of the k best token sequences: exact, in falling order.
+    """The best path of each of the k best token sequences: exact, best first.
 
     Args:
         lattice: of S states.
         emissions: (T, S) log-probabilities, T at least 1.
-        k: how many; fewer come back where the lattice or the frames hold fewer.
+        k: maximum number; fewer if the lattice or the frames allow fewer.
 
     Returns:
         (T,) int64 states and log mass of each; no path of mass 0.
@@ -27,7 +27,7 @@ def best_paths(lattice: Lattice, emissions: np.ndarray, k: int) -> list[tuple[np
     hashes = np.full((num_states, k), EMPTY_HASH)
     speaks = lattice.tokens != BLANK
     hashes[speaks] = extend_hash(hashes[speaks], lattice.tokens[speaks, None])
-    back = np.zeros((num_frames, num_states, k), dtype=np.int64)  # place in the flattened (S, k) of the frame before
+    back = np.zeros((num_frames, num_states, k), dtype=np.int64)  # index into the flattened (S, k) of the frame before
     for frame_idx in range(1, num_frames):
         scores, hashes, back[frame_idx] = _step(lattice, scores, hashes)
         scores += emissions[frame_idx][:, None]
@@ -38,7 +38,7 @@ def best_paths(lattice: Lattice, emissions: np.ndarray, k: int) -> list[tuple[np
 
 
 def _step(lattice: Lattice, scores: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(S, k) scores and hashes after a frame -> those that enter the next, and where each came from."""
+    """(S, k) scores and hashes after a frame -> those that enter the next, with back pointers."""
     num_states, k = scores.shape
     targets = np.repeat(np.arange(num_states), np.diff(lattice.into))
     enters = (targets != lattice.sources) & (lattice.tokens[targets] != BLANK)

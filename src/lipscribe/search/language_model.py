@@ -1,4 +1,4 @@
-"""Which word is likely after which: n-gram models of words, in the ARPA format that KenLM and SRILM write."""
+"""Word n-gram language models in ARPA format, as KenLM and SRILM write it."""
 
 import math
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _LN_10 = math.log(10)
 
 @runtime_checkable
 class LanguageModel(Protocol):
-    """What a search needs; a state stands for the words before and is never changed."""
+    """Interface of a word language model; a state represents the previous words and is immutable."""
 
     def start(self) -> Any:
         """The state at the beginning of a sentence."""
@@ -39,11 +39,11 @@ class ArpaModel:
         path: The file, as text.
 
     Attributes:
-        words: Its vocabulary, without the marks of a sentence's ends and of unknown words.
+        words: Its vocabulary, without the symbols for sentence boundaries and unknown words.
 
     Raises:
         MissingExtraError: KenLM is not installed.
-        ConfigError: There is no such file, or it is no ARPA file.
+        ConfigError: The file does not exist or is not in ARPA format.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -79,14 +79,14 @@ class ArpaModel:
 
 
 def compare_vocabularies(model: ArpaModel, tokenizer: Tokenizer) -> list[str]:
-    """What a language model and a reader do not share: a line for each side, none where all is well.
+    """The words that only the language model or only the lip reader knows: at most a line for each.
 
     Raises:
         ConfigError: they share no word.
     """
     try:
         outside = [word for word in model.words if spell(tokenizer, word) is None]
-    except ConfigError:  # it cannot spell at all, which nobody asks of it here
+    except ConfigError:  # it cannot spell at all, which is not needed here
         return []
     if len(outside) == len(model.words):
         raise ConfigError(

@@ -1,6 +1,6 @@
-"""The paths that CTC may take, as a graph of states: its best path, and sums over all of its paths.
+"""CTC paths as a graph of states: the best path, and sums over all paths.
 
-One piece of code serves a fixed sentence (`linear_lattice`, for alignment) and a whole grammar (`grammar.py`). The
+It is used for a fixed sentence (`linear_lattice`, for alignment) and for a whole grammar (`grammar.py`). The
 rules are those of Graves et al., "Connectionist temporal classification", ICML 2006: a token may last several frames,
 blanks may stand between tokens and must stand between two equal ones.
 """
@@ -20,15 +20,15 @@ NO_UNIT = -1
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """S states joined by A arcs; a path is in one state in each frame and stays or takes an arc between frames.
+    """S states connected by A arcs; a path has one state per frame, and between frames stays or takes an arc.
 
     Attributes:
         tokens: (S,) int64, the token that a state emits, 0 for blank.
-        units: (S,) int64, the piece (a word of a slot, say) that a state belongs to, -1 for none. Along a piece the
-            states' indices rise.
-        starts, ends: (S,) float64, natural-log weight of beginning or ending there, -inf where a path may not.
-        sources: (A,) int64, origin of each arc, those into state s being `sources[into[s]:into[s + 1]]`.
-        targets: (A,) int64, goal of each arc, those out of state s being `targets[out_of[s]:out_of[s + 1]]`.
+        units: (S,) int64, the unit (such as a word of a slot) of each state, -1 for none. State indices rise along a
+            unit.
+        starts, ends: (S,) float64, natural-log weight of starting or ending in each state, -inf if not allowed.
+        sources: (A,) int64, source of each arc; arcs into state s are `sources[into[s]:into[s + 1]]`.
+        targets: (A,) int64, target of each arc; arcs out of state s are `targets[out_of[s]:out_of[s + 1]]`.
         into, out_of: (S + 1,) int64. Every state has at least the arc to itself.
     """
 
@@ -42,17 +42,17 @@ class Lattice:
     out_of: np.ndarray
 
     def emissions(self, log_probs: np.ndarray) -> np.ndarray:
-        """(T, V) log_probs -> (T, S): what each state emits in each frame."""
+        """(T, V) log_probs -> (T, S): the emission log-probability of each state in each frame."""
         return log_probs[:, self.tokens]
 
     def forward(
         self, emissions: np.ndarray, begin: np.ndarray | None = None, add: np.ufunc = np.logaddexp
     ) -> np.ndarray:
-        """Log mass of the paths that are in each state after each frame, that frame's emission included.
+        """Log mass of the paths in each state after each frame, including its emission (the forward variables).
 
         Args:
             emissions: (T, S).
-            begin: (S,) log mass that enters the first frame; None for the lattice's own beginning.
+            begin: (S,) log mass that enters the first frame; None for `starts`.
             add: `np.logaddexp` sums over paths, `np.maximum` takes the best (Viterbi).
 
         Returns:
@@ -70,7 +70,7 @@ class Lattice:
         return add.reduceat(alpha[self.sources], self.into[:-1])
 
     def backward(self, emissions: np.ndarray) -> np.ndarray:
-        """(T, S) log mass of all that may follow when a path is in a state, that frame's emission excluded."""
+        """(T, S) log mass of all continuations from a state, excluding its emission (the backward variables)."""
         beta = np.empty_like(emissions)
         after = self.ends
         for frame_idx in range(len(emissions) - 1, -1, -1):
@@ -95,7 +95,7 @@ class Lattice:
 
     def runs(self, path: np.ndarray) -> list[tuple[int, Span]]:
         """The token-emitting states that a path visits, in order, each with its frames."""
-        # A path that leaves a token's state comes back to it only over another state, so each visit is one run.
+        # A path returns to a token's state only through another state, so each visit is one run.
         turns = np.flatnonzero(np.diff(path)) + 1
         bounds = [0, *turns.tolist(), len(path)]
         runs = ((int(path[start]), Span(start, end)) for start, end in pairwise(bounds))
@@ -103,14 +103,14 @@ class Lattice:
 
 
 class Junction(NamedTuple):
-    """A place between tokens: the states of the tokens that end there, and the optional blank that follows them."""
+    """A position between tokens: the states of the tokens that end there, and the optional blank after them."""
 
     ends: tuple[int, ...]
     blank: int
 
 
 class LatticeBuilder:
-    """Lays out states and arcs by the rules of CTC, from junction to junction."""
+    """Builds states and arcs by the rules of CTC, from junction to junction."""
 
     def __init__(self) -> None:
         self._tokens: list[int] = []
@@ -118,7 +118,7 @@ class LatticeBuilder:
         self._arcs: list[tuple[int, int]] = []
 
     def junction(self, ends: Iterable[int] = (), unit: int = NO_UNIT) -> Junction:
-        """A place that tokens end at; without any, the beginning of everything."""
+        """Add a junction where tokens end; without any, the start."""
         blank = self._state(BLANK, unit)
         place = Junction(tuple(ends), blank)
         self._arcs += [(end, blank) for end in place.ends]
@@ -131,19 +131,19 @@ class LatticeBuilder:
         return state
 
     def chain(self, tokens: Sequence[int], unit: int) -> tuple[int, int]:
-        """A row of tokens (at least one) that form one unit, not yet connected: its first and its last state."""
+        """Add a chain of tokens (at least one) as one unit, not yet connected; returns its first and last state."""
         first = last = self._state(tokens[0], unit)
         for token in tokens[1:]:
             last = self.token(token, self.junction([last], unit), unit)
         return first, last
 
     def connect(self, after: Junction, state: int) -> None:
-        """Let a path go from a junction to a token's state: directly only from a different token."""
+        """Connect a junction to a token's state: directly only from a different token."""
         self._arcs.append((after.blank, state))
         self._arcs += [(end, state) for end in after.ends if self._tokens[end] != self._tokens[state]]
 
     def build(self, starts: Iterable[int], ends: Iterable[int] | Mapping[int, float]) -> Lattice:
-        """The finished lattice, whose paths begin in `starts` and end in `ends`, which may have log weights."""
+        """The finished lattice, whose paths start in `starts` and end in `ends`, with optional log weights."""
         num_states = len(self._tokens)
         origins, goals = np.array(self._arcs, dtype=np.int64).T
         by_goal, by_origin = np.argsort(goals, kind="stable"), np.argsort(origins, kind="stable")

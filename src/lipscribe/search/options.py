@@ -1,4 +1,4 @@
-"""How to search: what a caller asks for, what a model is able to, and what comes of both."""
+"""Search options, the capabilities of a model, and the resolved search."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,30 +13,30 @@ from lipscribe.tokenizer import Tokenizer
 
 METHODS = ("greedy", "beam", "grammar", "attention", "joint")
 BY_DECODER = ("attention", "joint")
-LIMIT = 10_000  # of all numbers: more is an oversight, and would end in infinities or fill the memory
+LIMIT = 10_000  # of all numbers: more is a mistake, which would overflow or exhaust memory
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What a caller asks for; None is what goes with the model and the method (see `resolve`).
+    """Options of a search; None selects the default of the model and the method (see `resolve`).
 
     Attributes:
-        method: "greedy" (the best path), "beam" (CTC prefix beam search), "grammar" (only the grammar's sentences, by
-            CTC), "attention" (a beam over the decoder's scores), "joint" (over those of decoder and CTC together);
-            "auto" is the model's own.
-        beam_size: Hypotheses kept by the beams; the other methods need none.
-        nbest: Hypotheses wanted of each clip, at most.
-        alternatives: Others wanted of each word of the best hypothesis, at most; a grammar weighs all words that it
-            allows in that place, the beams those that they kept.
-        grammar: Only its sentences are read; for methods "grammar", "attention", "joint" and "auto".
-        lm: A language model of words for methods "beam", "attention" and "joint" (shallow fusion): a reading is ranked
-            by the picture's log-probability, plus `lm_weight` times that of its words, plus `word_bonus` a word.
-        token_lm: A language model of the model's own tokens, for the search of a decoder with an end of its own.
-        lm_weight: Of the language model that is given.
-        word_bonus: Added for each word, beside `lm`.
-        ctc_weight: Of CTC in method "joint", above 0 to 1; the decoder's is the rest.
-        length_bonus: Added for each token, in the search of a decoder with an end of its own; a penalty below 0.
-        exact: Whether a decoder's beam leaves nothing out (see `beam.BeamRules`).
+        method: "greedy" (the best path), "beam" (CTC prefix beam search), "grammar" (CTC, restricted to the grammar's
+            sentences), "attention" (beam search with the decoder), "joint" (with decoder and CTC); "auto" is the
+            model's default.
+        beam_size: Hypotheses kept by a beam search.
+        nbest: Maximum number of hypotheses of each clip.
+        alternatives: Maximum number of alternatives of each word of the best hypothesis: of the words that a grammar
+            allows there, or those of a beam's other hypotheses.
+        grammar: Restricts the search to its sentences; for methods "grammar", "attention", "joint" and "auto".
+        lm: A word language model for methods "beam", "attention" and "joint" (shallow fusion): the score is the
+            network's log-probability, plus `lm_weight` times that of the words, plus `word_bonus` per word.
+        token_lm: A language model of the model's tokens, for a decoder with its own end symbol.
+        lm_weight: Weight of `lm` or `token_lm`.
+        word_bonus: Added per word, with `lm`.
+        ctc_weight: Weight of CTC in method "joint", above 0 and at most 1; the decoder has the rest.
+        length_bonus: Added per token, for a decoder with its own end symbol; negative values are a penalty.
+        exact: Whether a decoder's beam search prunes nothing before scores are summed (see `beam.BeamRules`).
     """
 
     method: str = "auto"
@@ -55,15 +55,15 @@ class SearchOptions:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a model's output can be searched by.
+    """What a model offers to a search.
 
     Attributes:
-        tokenizer: Of its V tokens.
+        tokenizer: The model's, of V tokens.
         ctc: Whether there are CTC log-probabilities.
         decoder: Whether there is an attention decoder.
-        own_end: Whether the decoder ends a sentence with a symbol of its vocabulary, as released Transformers do.
-        grammar: That of a closed-vocabulary model.
-        name: For messages.
+        own_end: Whether the decoder has its own end symbol in the vocabulary, as published Transformers do.
+        grammar: The grammar of a closed-vocabulary model.
+        name: The model's name in messages.
     """
 
     tokenizer: Tokenizer
@@ -75,18 +75,18 @@ class Capabilities:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The searches that are possible."""
+        """The methods that the model supports."""
         able = {"attention": self.decoder, "joint": self.decoder and self.ctc}
         return tuple(method for method in METHODS if able.get(method, self.ctc))
 
 
 @dataclass(frozen=True)
 class ResolvedSearch:
-    """A search that can be run: every field of `SearchOptions` with its value.
+    """A search with all options set: every field of `SearchOptions` has its value.
 
     Attributes:
         tokenizer: The model's.
-        rules: Those of a decoder's beam.
+        rules: The beam rules of a decoder's search.
     """
 
     method: str
@@ -105,24 +105,23 @@ class ResolvedSearch:
 
     @property
     def by_decoder(self) -> bool:
-        """Whether the attention decoder is asked."""
+        """Whether the search uses the attention decoder."""
         return self.method in BY_DECODER
 
     @property
     def name(self) -> str:
-        """What it is called in a report: a decoder's search may have a grammar or not."""
+        """The name in reports, with "+ grammar" for a decoder's search with one."""
         return f"{self.method} + grammar" if self.by_decoder and self.grammar else self.method
 
 
 def resolve(model: Capabilities, options: SearchOptions | None = None) -> ResolvedSearch:
-    """The search that a model does when it is asked for `options`.
+    """Resolve options to the search that a model runs.
 
-    "auto" is a decoder's search where there is a decoder (jointly with CTC where there are both), else the grammar
-    where there is one, else CTC's beam. The model's own grammar holds for "auto" and "grammar" only, and not beside a
-    language model of words: a method that is named reads freely. A decoder with an end of its own is searched by the
-    rules and with the weights that the Auto-AVSR models were published with, but a beam of 10 instead of 40, which
-    takes a third of the time. With a grammar or a language model of words little may follow each token, so that nothing
-    is pruned then: `exact` rules.
+    "auto" is the decoder's search if there is a decoder (joint if there is CTC too), else the grammar's if there is
+    one, else CTC's beam. The model's own grammar applies to "auto" and "grammar" only, and not with a
+    word language model; other methods are unrestricted. A decoder with its own end symbol is searched by the published
+    rules and weights of the Auto-AVSR models, but with a beam of 10 instead of 40, which takes a third of the time.
+    With a grammar or a word language model few tokens may follow, so nothing is pruned (`exact` rules).
 
     Raises:
         ConfigError: The options contradict each other, or the model lacks what they need; all faults are listed.
@@ -258,7 +257,7 @@ def _contradictions(options: SearchOptions, method: str) -> list[str]:
 
 
 def _decoder_faults(model: Capabilities, options: SearchOptions) -> list[str]:
-    """What is asked of a decoder that it cannot do."""
+    """Options that the decoder does not support."""
     faults = []
     if not model.own_end:
         faults += [

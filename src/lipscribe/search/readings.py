@@ -11,7 +11,7 @@ from lipscribe.search.hypothesis import Hypothesis, Span, silence
 from lipscribe.search.scorers import DecoderView
 from lipscribe.tokenizer import BLANK, Tokenizer
 
-HALF = 0.5  # of its greatest weight: as far as a token's attention is taken to show it
+HALF = 0.5  # a token extends as far as its attention is above this share of its maximum
 
 
 def readings(
@@ -21,22 +21,22 @@ def readings(
     nbest: int,
     log_probs: np.ndarray | None,
 ) -> list[Hypothesis]:
-    """The first of the sentences that a beam found, as hypotheses; see `Hypothesis`.
+    """Convert the best sentences of a beam search to hypotheses; see `Hypothesis`.
 
-    The probability of a token is what the search gives it after those before: the decoder's, or with CTC the weighted
-    geometric mean of both, or with a grammar its share among what may follow; that of a word is the product over its
-    tokens. The posterior of a sentence is its share of the sentences that were found. Words are where CTC's alignment
-    has them, without CTC where the decoder attended.
+    The probability of a token is conditional on the previous ones: the decoder's, or with CTC the weighted geometric
+    mean of both, normalised over the allowed tokens with a grammar; that of a word is the product over its tokens. The
+    posterior of a sentence is its share among the sentences found. Word times come from the CTC alignment, without CTC
+    from the decoder's attention.
 
     Args:
         found: Best first.
-        scorer: The decoder's view of the clip.
+        scorer: The decoder's scorer for the clip.
         tokenizer: Of V tokens.
-        nbest: How many readings at most.
-        log_probs: (T, V) float64 of the CTC head; None is the decoder alone.
+        nbest: Maximum number of hypotheses.
+        log_probs: (T, V) float64 of the CTC head; None for the decoder alone.
 
     Returns:
-        At least one; where nothing was found, silence scored -inf.
+        At least one; if nothing was found, silence scored -inf.
     """
     if not found:
         return [silence(score=-np.inf, posterior=0.0)]
@@ -61,7 +61,7 @@ def readings(
 
 
 def _without_blanks(found: Finished) -> Finished:
-    """Without blanks, which no text holds: a decoder that CTC does not hold back might emit one."""
+    """Remove blanks, which a decoder without CTC may emit."""
     if BLANK not in found.tokens:
         return found
     kept = [(token, score) for token, score in zip(found.tokens, found.token_scores, strict=True) if token != BLANK]
@@ -69,10 +69,10 @@ def _without_blanks(found: Finished) -> Finished:
 
 
 def align_attention(attention: np.ndarray) -> tuple[Span, ...]:
-    """Frames of each token, in order and apart, from where the decoder attended when it emitted them.
+    """Frames of each token, in order and without overlap, from the decoder's attention.
 
-    A token is placed on one frame, each later than that of the token before, so that the weights there are the greatest
-    in all; it reaches as far around as the weights stay above half of that, and not beyond the middle between two.
+    The centre frames of the tokens rise and have the greatest sum of weights. A token extends around its centre as far
+    as its weights are above half of that maximum, at most to the middle between two centres.
 
     Args:
         attention: (U, T) weights, U at most T.
@@ -80,7 +80,7 @@ def align_attention(attention: np.ndarray) -> tuple[Span, ...]:
     num_tokens, num_frames = attention.shape
     if num_tokens == 0:
         return ()
-    best = np.full((num_tokens, num_frames), -np.inf)  # sum of the weights up to a token that is placed on a frame
+    best = np.full((num_tokens, num_frames), -np.inf)  # sum of the weights up to a token centred on a frame
     for u in range(num_tokens):
         before = np.maximum.accumulate(best[u - 1])[u - 1 : num_frames - 1] if u else 0.0
         best[u, u:] = attention[u, u:] + before

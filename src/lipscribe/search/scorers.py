@@ -1,7 +1,7 @@
-"""What a label-synchronous beam asks: how likely each token is next, in the view of a decoder, CTC, a grammar, an LM.
+"""Scorer interfaces of the label-synchronous beam search: decoder, CTC, grammar and language model implement them.
 
 The terms are ESPnet's (Watanabe et al., "ESPnet: end-to-end speech processing toolkit", 2018): a full scorer scores all
-tokens at once; a part scorer, which costs more a token, can be asked about a few candidates only.
+tokens at once; a part scorer, which costs more per token, scores only a few candidates.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Scorer(Protocol):
-    """A full scorer: how each of N sentences about one clip goes on."""
+    """A full scorer: scores all next tokens of N sentences of one clip."""
 
     def start(self) -> Any:
         """The state of one empty sentence."""
@@ -21,11 +21,11 @@ class Scorer(Protocol):
         """Scores of the next token.
 
         Args:
-            previous: (N,) int64, the last token of each sentence, the end's id where there is none yet.
+            previous: (N,) int64, the last token of each sentence, at the start the end symbol.
             state: Of the N sentences, before that token.
 
         Returns:
-            (N, V) float64 natural-log scores, one column being that the sentence ends; and the new state.
+            (N, V) float64 natural-log scores, including the end symbol's column; and the new state.
         """
         ...
 
@@ -35,7 +35,7 @@ class Scorer(Protocol):
 
 
 class PartScorer(Protocol):
-    """A scorer that can be asked about some candidates only."""
+    """A scorer that can score some candidates only."""
 
     def start(self) -> Any:
         """The state of one empty sentence."""
@@ -55,16 +55,16 @@ class PartScorer(Protocol):
 
 
 class TokenModel(Scorer, Protocol):
-    """A language model of `vocab_size` tokens; it scores how a text goes on, whatever the clip."""
+    """A language model of `vocab_size` tokens; independent of the clip."""
 
     vocab_size: int
 
 
 class DecoderView(Scorer, Protocol):
-    """A decoder's view of one clip.
+    """An attention decoder as a scorer for one clip.
 
     Attributes:
-        end: The id that every sentence begins and ends with: `END`, or a symbol of the vocabulary.
+        end: Id of the start and end symbol: `END`, or a symbol of the vocabulary.
     """
 
     end: int
@@ -76,13 +76,13 @@ class DecoderView(Scorer, Protocol):
 
 @dataclass(frozen=True)
 class Weighted:
-    """A full scorer and its weight in a sentence's score.
+    """A full scorer and its weight.
 
     Attributes:
-        scorer: Asked only where the weight is not 0: nothing times "impossible" would be no number.
-        weight: What its scores are multiplied by.
-        in_probability: Whether its scores count in a token's own probability; those of a language model do not.
-        highest: The most that one of its scores may be: above 0 for the bonus of a word.
+        scorer: Skipped if the weight is 0, since 0 * -inf is NaN.
+        weight: Factor of its scores.
+        in_probability: Whether its scores are part of token probabilities; those of a language model are not.
+        highest: Upper bound of a single score: above 0 for a word bonus.
     """
 
     scorer: Scorer

@@ -1,11 +1,11 @@
-"""A language model of words beside the picture ("shallow fusion"): what each further token of a text adds to its score.
+"""Shallow fusion: the score that a word language model adds with each token of a text.
 
 Hannun et al., "First-pass large vocabulary continuous speech recognition using bi-directional recurrent DNNs", 2014:
 
     lm_weight * ln P(the words) + word_bonus * number of the words
 
-A word counts as soon as it is complete; at the end the last word counts, and so does the end of the sentence. An
-empty text is a sentence too: were it free, a decoder alone, never quite sure that somebody speaks, would prefer it.
+A word is scored once it is complete; the last word and the end of the sentence are scored at the end. The empty text is
+scored as a sentence too: otherwise a decoder alone would prefer it.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from lipscribe.tokenizer import END, WORD_START, Tokenizer, WordTokenizer
 
 
 class Context(NamedTuple):
-    """The beginning of a text, as a language model of words knows it.
+    """State of a partial text.
 
     Attributes:
-        state: The model's, after the words that are complete.
-        tail: The tokens of the word that is not.
+        state: The language model's, after the complete words.
+        tail: The tokens of the incomplete word.
     """
 
     state: Any
@@ -33,13 +33,13 @@ class Context(NamedTuple):
 
 @dataclass(frozen=True)
 class ShallowFusion:
-    """A language model of words and its weight in a search.
+    """A word language model with its weights.
 
     Attributes:
-        lm: Of words.
-        weight: Of its natural-log probabilities, `lm_weight` above.
-        word_bonus: Added for each word.
-        tokenizer: Between tokens and words.
+        lm: The language model.
+        weight: `lm_weight` above.
+        word_bonus: Added per word.
+        tokenizer: Converts tokens to words.
     """
 
     lm: LanguageModel
@@ -48,11 +48,11 @@ class ShallowFusion:
     tokenizer: Tokenizer
 
     def start(self) -> Context:
-        """Of the empty text."""
+        """The context of the empty text."""
         return Context(self.lm.start())
 
     def advance(self, context: Context, token: int) -> tuple[Context, float]:
-        """The text with one token more, and what the token adds."""
+        """The context after one more token, and the score that it adds."""
         if isinstance(self.tokenizer, WordTokenizer):
             state, gain = self._complete(context.state, (token,))
             return Context(state), gain
@@ -62,12 +62,12 @@ class ShallowFusion:
         return Context(state, (token,)), gain
 
     def end(self, context: Context) -> float:
-        """What is added where the text ends: its last word, and its end."""
+        """The score added at the end of the text: of its last word and the end."""
         state, gain = self._complete(context.state, context.tail)
         return gain + self.weight * self.lm.end(state)
 
     def gains(self, context: Context) -> np.ndarray:
-        """(V,) float64: what `advance` adds for each token; 0 for the blank."""
+        """(V,) float64: the score that `advance` adds for each token; 0 for the blank."""
         if isinstance(self.tokenizer, WordTokenizer):
             words = range(1, len(self.tokenizer.vocab))
             return np.array([0.0, *(self._complete(context.state, (word,))[1] for word in words)])
@@ -75,13 +75,13 @@ class ShallowFusion:
 
     @cached_property
     def _closing(self) -> np.ndarray:
-        """(V,) bool: the tokens that complete the word before them: separators, and those that begin another."""
+        """(V,) bool: tokens that complete the previous word: separators, and tokens that start a word."""
         separator, vocab = self.tokenizer.separator, self.tokenizer.vocab
         closes = [name.startswith(WORD_START) if separator is None else i == separator for i, name in enumerate(vocab)]
         return np.array(closes)
 
     def _complete(self, state: Any, tokens: Sequence[int]) -> tuple[Any, float]:
-        """The state after the words that tokens spell, and what they add."""
+        """The state after the words of some tokens, and the score that they add."""
         gain = 0.0
         for word in self.tokenizer.split_words(tokens):
             state, log_prob = self.lm.step(state, word.text)
@@ -90,11 +90,11 @@ class ShallowFusion:
 
 
 class WordScorer:
-    """The same as a full scorer (`scorers.Scorer`), for the label-synchronous beam. A score may be above 0: the bonus.
+    """Shallow fusion as a full scorer (`scorers.Scorer`). Scores may be above 0 by the bonus.
 
     Args:
         fusion: The language model and its weight.
-        end: The id that every sentence begins and ends with.
+        end: Id of the start and end symbol.
     """
 
     def __init__(self, fusion: ShallowFusion, end: int = END):
@@ -105,7 +105,7 @@ class WordScorer:
         return [None]
 
     def step(self, previous: np.ndarray, state: list[Context | None]) -> tuple[np.ndarray, list[Context | None]]:
-        """(N,) int64 last tokens -> (N, V) float64, what each next token adds, and the new state."""
+        """(N,) int64 last tokens -> (N, V) float64 scores of the next tokens, and the new state."""
         new = [
             self._fusion.start() if before is None else self._fusion.advance(before, int(token))[0]
             for token, before in zip(previous, state, strict=True)

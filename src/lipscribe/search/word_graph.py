@@ -1,4 +1,4 @@
-"""Which word may follow which: the rules of a language, and the graph that says the same to a search."""
+"""Rules of a grammar, and the deterministic word graph compiled from them."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ Rule = str | OneOf | InOrder | Maybe | Repeated  # a str is one word
 
 
 class Arc(NamedTuple):
-    """The state `source` may say `word` and is `target` then."""
+    """An arc from state `source` to state `target`, labelled `word`."""
 
     source: int
     word: str
@@ -51,12 +51,12 @@ class Arc(NamedTuple):
 
 @dataclass(frozen=True)
 class WordGraph:
-    """States and the words that lead from one to another. No word leaves a state twice: a text has one path.
+    """A deterministic finite-state acceptor of words: each text has one path.
 
     Attributes:
-        arcs: All of them; state 0 is where a text begins.
-        ends: The states where a text may end, each with the natural-log weight of ending there.
-        sentence_words: How many words a sentence has, where that is the same for all.
+        arcs: All arcs; state 0 is the start.
+        ends: The final states with their natural-log weights.
+        sentence_words: Number of words in a sentence, if all have the same.
     """
 
     arcs: tuple[Arc, ...]
@@ -70,14 +70,14 @@ class WordGraph:
 
 
 def graph_of_rule(rule: Rule) -> WordGraph:
-    """The graph of all texts of zero, one or many sentences, each of which the rule allows.
+    """The graph of all texts of any number of sentences of a rule.
 
     Raises:
-        ConfigError: It would have more than `MAX_ARCS` arcs.
+        ConfigError: The graph would have more than `MAX_ARCS` arcs.
     """
     sketch = _Sketch()
     start = sketch.state()
-    sketch.add(rule, start, start)  # the end of a sentence is the beginning of the next
+    sketch.add(rule, start, start)  # a sentence ends where the next one starts
     sets = [sketch.closure([start])]
     numbers, arcs = {sets[0]: 0}, []
     for source, states in enumerate(sets):  # grows while it is walked: the subset construction
@@ -98,9 +98,9 @@ def graph_of_rule(rule: Rule) -> WordGraph:
 
 
 def graph_of_texts(texts: Iterable[tuple[str, float]]) -> WordGraph:
-    """The graph of some texts that are all different, each with its natural-log weight; one of them is said, or none.
+    """The graph of different texts with natural-log weights; a clip has one of them, or none.
 
-    What several of them begin with is shared, their ends are not, so that each ends with its own weight.
+    Common prefixes are shared, ends are not, so each text keeps its weight.
     """
     arcs: dict[tuple[int, str], int] = {}
     ends: dict[int, float] = {}
@@ -113,7 +113,7 @@ def graph_of_texts(texts: Iterable[tuple[str, float]]) -> WordGraph:
 
 
 class _Sketch:
-    """Thompson's graph of a rule, in which a state may lead to another silently."""
+    """The nondeterministic graph of a rule, with epsilon arcs (Thompson's construction)."""
 
     def __init__(self) -> None:
         self.spoken: list[list[tuple[str, int]]] = []
@@ -125,7 +125,7 @@ class _Sketch:
         return len(self.spoken) - 1
 
     def add(self, rule: Rule, start: int, end: int) -> None:
-        """Let the rule lead from one state to another."""
+        """Add the rule between two states."""
         match rule:
             case str():
                 self.spoken[start].append((rule, end))
@@ -148,7 +148,7 @@ class _Sketch:
                 self._silent[last] += [first, end]
 
     def closure(self, states: Iterable[int]) -> frozenset[int]:
-        """The states and all that they lead to silently."""
+        """The epsilon closure of some states."""
         found, open_states = set(), list(states)
         while open_states:
             state = open_states.pop()
@@ -159,7 +159,7 @@ class _Sketch:
 
 
 def _num_words(rule: Rule) -> int | None:
-    """How many words all texts of a rule have; None where they differ."""
+    """The number of words in all texts of a rule; None if it varies."""
     match rule:
         case str():
             return 1
