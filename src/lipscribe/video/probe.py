@@ -27,6 +27,7 @@ KEPT_PICTURES = 3
 LOOSE_DTS = 3  # pictures by which guessed times of decoding may differ from a steady rate.
 MAX_REORDER = 16  # pictures by which H.264 and its like may put off one that is shown earlier.
 SLOWEST, FASTEST = 1 / MAX_HOLD, 1000.0  # Hz: a rate beyond these is a damaged header, not a camera's.
+HASTY = 250.0  # Hz: phones film slow motion at 240; what claims more may be a damaged header.
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,11 @@ def _warnings(stream: av.VideoStream, others: list[str], pace: "Pace", woven: Fi
         yield (
             f"{pace.absurd:.4g} pictures a second by its time stamps, which no camera films: {pace.fps:g} were "
             "assumed, so times may be wrong; re-encode the file at its true rate"
+        )
+    elif pace.fps > HASTY:
+        yield (
+            f"{pace.fps:.4g} pictures a second by its time stamps, so that it lasts {pace.duration:.2f} s: if it plays "
+            "too fast, nothing can be read; re-encode the file at its true rate"
         )
     if woven is not None:
         yield "its pictures are interlaced and not marked as such: they were deinterlaced; film in progressive mode"

@@ -82,6 +82,14 @@ def test_an_absurd_rate_is_named_and_25_assumed(tmp_path, scale, rate, count, sa
     assert video.warnings[0].startswith(f"{said} pictures a second by its time stamps, which no camera films: 25 were")
 
 
+@pytest.mark.parametrize(("rate", "told"), [(240, False), (900, True)])
+def test_a_rate_of_hundreds_is_believed_and_told(tmp_path, rate, told):
+    path = write_source(tmp_path / "fast.avi", numbered(200), codec="mpeg4")
+    video = Video(claim_rate(path, 1, rate))
+    assert video.info.fps == rate
+    assert (f"{rate} pictures a second by its time stamps, so that it lasts" in " ".join(video.warnings)) == told
+
+
 def test_a_slow_camera_is_believed(tmp_path):
     video = Video(write_source(tmp_path / "slow.mp4", numbered(4), fps=Fraction(1, 2)))
     assert numbers_in(video) == [k for k in range(4) for _ in range(50)]
