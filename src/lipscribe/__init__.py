@@ -5,7 +5,7 @@
     result = lipscribe.transcribe("clip.mpg")
     print(result.text, result.words[0].start, result.words[0].probability)
 
-The stations on the way are public too; `lipscribe.pipeline` shows how they follow each other.
+The stages are public too; `lipscribe.pipeline` shows their order.
 """
 
 from importlib import import_module
@@ -44,7 +44,7 @@ __all__ = [
     "write_transcript",
 ]
 
-# Public name -> the module it lives in. They are imported when first used, so that `import lipscribe` costs nothing.
+# Public name -> its module. Names are imported on first use, so `import lipscribe` is fast.
 _HOMES = {
     "Encoded": "encoded",
     "Model": "model",

@@ -1,4 +1,4 @@
-"""A video and what is said in it -> when each word is said (forced alignment)."""
+"""Forced alignment of a video with its text."""
 
 from itertools import count
 from pathlib import Path
@@ -12,25 +12,25 @@ from lipscribe.transcript import Word
 from lipscribe.units import frame_to_seconds
 from lipscribe.video import Video
 
-MIN_COVERAGE = 0.9  # share of the clip in which one face has to be there for the whole text to be its own
+MIN_COVERAGE = 0.9  # share of the clip's frames that need the same face
 
 
 def align_video(
     path: Path | str, text: str, model: Model, face: str | int = "moving", detector: FaceDetector | None = None
 ) -> tuple[Word, ...]:
-    """When each word of a known text is said, by a model with a CTC head.
+    """Times of the words of a known text, by a model with a CTC head.
 
     Args:
-        path: The video, in which the text is said once, by one person.
+        path: The video, in which one person says the text once.
         text: In the model's vocabulary.
         face: Who says it; see `choose_faces`.
-        detector: Saves loading one for each video.
+        detector: Reused for several videos; None loads one.
 
     Returns:
-        The words of the text in order. A word's probability is the model's own of it, where it is said.
+        The words of the text in order, each with the model's probability of it there.
 
     Raises:
-        LipscribeError: The video cannot be read, the face is not there throughout, or the text cannot be aligned.
+        LipscribeError: The video cannot be read, the face is not in view throughout, or the text cannot be aligned.
     """
     if not model.spec.ctc:
         raise ConfigError(f"model {model.name} has no CTC head to align with: want one with optim.ctc_weight above 0")

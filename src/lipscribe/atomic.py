@@ -1,7 +1,7 @@
-"""Files that are complete or absent, whenever the program ends.
+"""Atomic file writing: a file is complete or absent, even if the program is killed.
 
-A file is written under a hidden name of its own in the same folder, and takes its real name when it is whole. What a
-killed process leaves behind ends in `.partial`.
+A file is written under a hidden temporary name in the same folder and renamed when it is complete. Files left by killed
+processes end in `.partial`.
 """
 
 import contextlib
@@ -17,11 +17,10 @@ PARTIAL = ".partial"
 
 @contextlib.contextmanager
 def writing_path(path: Path | str) -> Iterator[Path]:
-    """A path to write a file under, for libraries that write by name; the file is renamed to `path` at the end.
+    """Yields a temporary path, for libraries that write by name; the file is renamed to `path` at the end.
 
-    Two processes may write the same file: the last one to finish wins. An error in the block leaves an older file as it
-    was. A device or a pipe (/dev/stdout) cannot be replaced, so its own path is given; behind a link, the file that it
-    leads to is written.
+    If two processes write the same file, the last one wins. An error in the block keeps the old file. For a device or a
+    pipe (/dev/stdout), which cannot be replaced, it yields its own path; for a link it replaces the target.
 
     Raises:
         OSError: The file is write-protected, or cannot be renamed, for example to the name of a folder.
@@ -32,7 +31,7 @@ def writing_path(path: Path | str) -> Iterator[Path]:
     if path.exists() and not path.is_file() and not path.is_dir():
         yield path
         return
-    if path.is_file() and not os.access(path, os.W_OK):  # renaming would not ask
+    if path.is_file() and not os.access(path, os.W_OK):  # renaming would succeed anyway
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     # Names are at most 255 bytes long, and a character takes up to 4.
     partial = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex[:8]}{PARTIAL}")
@@ -40,34 +39,34 @@ def writing_path(path: Path | str) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     finally:
-        with contextlib.suppress(OSError):  # renamed, or never made
+        with contextlib.suppress(OSError):  # renamed, or never created
             partial.unlink()
 
 
 @contextlib.contextmanager
 def writing(path: Path | str) -> Iterator[BinaryIO]:
-    """A binary file to write to, which is at `path` when the block ends without an error (see `writing_path`).
+    """Yields a binary file that becomes `path` if the block ends without an error (see `writing_path`).
 
     Raises:
         OSError: The file cannot be written.
     """
     with writing_path(path) as partial, partial.open("wb") as file:
         yield file
-        file.close()  # before it is renamed: Windows renames no open file
+        file.close()  # before the rename: Windows cannot rename open files
 
 
 def write_bytes(path: Path | str, content: bytes) -> None:
-    """Writes a file whole or not at all (see `writing_path`)."""
+    """Writes a file atomically (see `writing_path`)."""
     with writing(path) as file:
         file.write(content)
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Writes a text file in UTF-8 with line ends as they are in `text`, whole or not at all (see `writing_path`)."""
+    """Writes a UTF-8 text file atomically, with the line ends of `text` (see `writing_path`)."""
     write_bytes(path, text.encode())
 
 
 def remove_partial(folder: Path) -> None:
-    """Removes what killed processes left behind in a folder that no other process writes to now (see `resumable`)."""
+    """Removes partial files of killed processes; no other process may be writing to the folder (see `resumable`)."""
     for partial in folder.rglob(f"*{PARTIAL}"):
         partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a network makes of a run of mouth crops: what every search reads, whatever the model."""
+"""The network's output for a run of mouth crops, which all searches take."""
 
 from dataclasses import dataclass, replace
 
@@ -9,14 +9,14 @@ from lipscribe.units import MODEL_FPS
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """A row for each frame. `encoded[start:stop]` are some of the frames.
+    """Encoder states and CTC log-probabilities, one row per frame; `encoded[start:stop]` slices frames.
 
     Attributes:
-        states: (T, views, D) float32, the encoder's output for the crops as they are and for each further view that the
-            model averages (mirrored, moved); float16 of a run longer than a minute. None where no decoder reads them.
-        log_probs: (T, V) float32 of the CTC head, log-softmaxed, blank = 0. None where there is no head, or where they
-            are made of the states when these are searched (a vocabulary of thousands would take gigabytes).
-        fps: Frames a second.
+        states: (T, views, D) float32, the encoder output for the crops and for each further view of test-time
+            augmentation (mirrored, shifted); float16 for a run longer than a minute. None if no decoder needs them.
+        log_probs: (T, V) float32 of the CTC head, log-softmaxed, blank = 0. None without a CTC head, or if they are
+            computed from the states during the search (a vocabulary of thousands would take gigabytes).
+        fps: Frames per second.
     """
 
     states: np.ndarray | None
@@ -34,7 +34,7 @@ class Encoded:
 
 
 def joined(first: Encoded, second: Encoded) -> Encoded:
-    """The frames of both, one after the other."""
+    """Concatenates the frames of both."""
     pairs = ((first.states, second.states), (first.log_probs, second.log_probs))
     states, log_probs = (None if a is None or b is None else np.concatenate([a, b]) for a, b in pairs)
     return replace(first, states=states, log_probs=log_probs)

@@ -1,24 +1,24 @@
-"""What can go wrong, by kind. Every message gives the value got, the value wanted and the remedy."""
+"""Exceptions. Every message gives the value got, the value wanted and the remedy."""
 
 
 class LipscribeError(Exception):
-    """Base of every error that Lipscribe raises on purpose: one clear line, meant for the user."""
+    """Base class of all errors that a caller can cause; the message is one line for the user."""
 
 
 class VideoError(LipscribeError):
-    """The file is missing, is no video, or holds no picture that can be decoded."""
+    """The file is missing, is not a video, or has no decodable picture."""
 
 
 class NoFaceError(LipscribeError):
-    """No face was found, or the face that was asked for is not there."""
+    """No face was found, or not the requested one."""
 
 
 class ManifestError(LipscribeError):
-    """A manifest, a corpus folder or a shard is not what it should be."""
+    """A manifest, a corpus folder or a shard is invalid."""
 
 
 class CheckpointError(LipscribeError):
-    """A model is unknown, damaged, or made for something else."""
+    """A model is unknown, damaged or incompatible."""
 
 
 class ConfigError(LipscribeError):
@@ -26,4 +26,4 @@ class ConfigError(LipscribeError):
 
 
 class MissingExtraError(LipscribeError):
-    """An optional dependency is absent; the message is the command that installs it."""
+    """An optional dependency is missing; the message gives the command that installs it."""

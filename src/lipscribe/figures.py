@@ -1,4 +1,4 @@
-"""The look of every picture that Lipscribe writes: one page, measured in inches, with one set of colours.
+"""Layout and colours of all figures: a page with coordinates in inches.
 
 Matplotlib's objects are used directly, without pyplot, whose global state belongs to the user.
 """
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 INK, MUTED, FAINT, PAPER = "#1f2933", "#6b7785", "#dde3ea", "#ffffff"
 ACCENT = "#2563a8"
 GOOD, DOUBTFUL, BAD = "#2e8b57", "#c27c0e", "#c0392b"
-WARM = "#e4572e"  # what matters, over what is there in blue
-# What tells several things apart; the first is the one that matters. Okabe and Ito's colours, safe for colour-blind
-# eyes, in an order in which neighbours differ in lightness too.
+WARM = "#e4572e"  # highlights, on blue
+# Colours of several series, the most important first. Okabe and Ito's colour-blind safe palette, in an order in which
+# neighbours also differ in lightness.
 SERIES = (ACCENT, "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-SURE, UNSURE = 0.8, 0.5  # probabilities from which a word is shown as good, and below which as bad
+SURE, UNSURE = 0.8, 0.5  # words are shown as good from here on, as bad below that
 DPI = 120
 
 
 class Page:
-    """A white page whose places are given in inches from its top left corner.
+    """A white page with coordinates in inches from the top left corner.
 
     Args:
         width, height: Inches.
@@ -51,7 +51,7 @@ class Page:
         return axes
 
     def text(self, left: float, top: float, text: str, size: float = 10, color: str = INK, **style: Any) -> None:
-        """Text whose top left corner (or what `ha` and `va` say) is there; no character of it is a command."""
+        """Text, aligned at its top left corner unless `ha` and `va` say otherwise; markup is not interpreted."""
         style = {"ha": "left", "va": "top", "parse_math": False, **style}
         self._figure.text(left / self.width, 1 - top / self.height, text, fontsize=size, color=color, **style)
 
@@ -65,9 +65,13 @@ class Page:
         axes.add_patch(FancyBboxPatch((0, 0), width, height, boxstyle=style, facecolor=color, edgecolor="none"))
 
     def save(self, path: Path) -> None:
-        """Writes the page as PNG. OSError where that can't be done."""
+        """Writes the page as PNG.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
         with warnings.catch_warnings():
-            # A script that the font lacks is drawn as boxes; the same text stands in the JSON beside the picture.
+            # Characters missing in the font are drawn as boxes; the JSON next to the picture has the same text.
             warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
             with writing(path) as file:
                 self._figure.savefig(file, format="png")
@@ -89,7 +93,7 @@ def wrapped(text: str, max_chars: int, indent: str = "") -> list[str]:
 
 
 def shortened(text: str, max_chars: int) -> str:
-    """`text`, its middle left out where it is too long: of a path, the beginning and the name matter."""
+    """`text` with its middle elided if it is too long: of a path, the start and the name matter."""
     if len(text) <= max_chars:
         return text
     tail = (max_chars - 3) * 2 // 3

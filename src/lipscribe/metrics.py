@@ -1,7 +1,7 @@
 """Word and character error rates, with their counts and confidence intervals.
 
-The edit distance is our own thirty lines because training scores the dev split on machines that have only torch and
-numpy; the tests hold it against jiwer.
+The edit distance is our own thirty lines because training scores the dev split on machines with only torch and numpy;
+tests compare it with jiwer.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ HIT, SUBSTITUTION, DELETION, INSERTION = "hit", "substitution", "deletion", "ins
 
 @dataclass(frozen=True)
 class ErrorCounts:
-    """What it takes to turn the reference into the hypothesis, of one clip or, by `+` or `total`, of many."""
+    """Edit counts between reference and hypothesis, of one clip or, by `+` or `total`, of several."""
 
     hits: int = 0
     substitutions: int = 0
@@ -37,7 +37,7 @@ class ErrorCounts:
     def rate(self) -> float:
         """Errors per unit of the reference; may exceed 1.
 
-        Against an empty reference it is the number of insertions (as in jiwer), so silence read as silence is 0.
+        For an empty reference it is the number of insertions (as in jiwer), so an empty hypothesis scores 0.
         """
         return self.errors / max(self.reference_length, 1)
 
@@ -73,7 +73,7 @@ class Edit:
 
 
 def align_words(reference: str, hypothesis: str) -> list[Edit]:
-    """The fewest edits that turn the reference's words into the hypothesis's, in order."""
+    """The shortest edit script from the reference's words to the hypothesis's, in order."""
     return _edits(reference.split(), hypothesis.split())
 
 
@@ -82,7 +82,7 @@ def word_errors(references: str | Sequence[str], hypotheses: str | Sequence[str]
 
     Args:
         references: the true text of each clip, normalised; a single string is one clip.
-        hypotheses: what a model read, in the same order.
+        hypotheses: a model's outputs, in the same order.
 
     Raises:
         LipscribeError: the two differ in length.
@@ -113,9 +113,9 @@ def bootstrap_interval(
 
     Args:
         counts: one per clip.
-        seed: of the resampling: the same seed gives the same interval.
-        level: share of the resampled rates that lie inside.
-        num_samples: how often to resample.
+        seed: of the resampling.
+        level: confidence level.
+        num_samples: number of resamples.
 
     Raises:
         LipscribeError: there are no clips.
@@ -145,7 +145,7 @@ def _count(edits: list[Edit]) -> ErrorCounts:
 
 
 def _edits(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Edit]:
-    """Walk back through the table of distances, by a hit or substitution wherever one is among the cheapest."""
+    """Trace back through the table of distances, preferring hits and substitutions on ties."""
     distance = _distances(reference, hypothesis)
     edits, i, j = [], len(reference), len(hypothesis)
     while i or j:

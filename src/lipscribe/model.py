@@ -33,13 +33,13 @@ class Model:
     """A loaded lip reader.
 
     Attributes:
-        spec: What it is made of, what it takes and what it gives.
+        spec: Its architecture, input and output.
         name: The spec's name.
-        tokenizer: Between its output and text.
-        capabilities: The searches that it can do.
-        windows: In what lengths it reads long runs.
-        default_search: What `resolve` makes of no options: see there.
-        precision: In which its network computes; `reader` is brought to it in place.
+        tokenizer: Converts token ids to text.
+        capabilities: The searches that it supports.
+        windows: Window lengths for long runs.
+        default_search: The search without options, see `resolve`.
+        precision: Of the network's computation; `reader` is converted in place.
     """
 
     def __init__(self, spec: ModelSpec, reader: LipReader, device: str = "cpu", precision: str = "float32"):
@@ -61,7 +61,7 @@ class Model:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The searches that it can do."""
+        """The searches that it supports."""
         return self.capabilities.methods
 
     def uncalibrated(self) -> "Model":
@@ -69,24 +69,24 @@ class Model:
         return Model(replace(self.spec, temperatures={}), self.reader, self.device.type, self.precision)
 
     def encode(self, crops: np.ndarray) -> Encoded:
-        """Runs the network on a run of crops, all at once.
+        """Encodes a run of crops at once.
 
         Args:
             crops: (T, 96, 96) uint8, of the model's kind and at its rate.
 
         Raises:
-            ConfigError: They are something else.
+            ConfigError: The crops have another shape or dtype.
         """
         states = self._states(check_crops(crops))
         log_probs = self._ctc(states) if self.spec.ctc else None
         return Encoded(states.transpose(0, 1).cpu().numpy(), log_probs, self.spec.input.fps)
 
     def encode_stream(self, crops: Iterable[np.ndarray]) -> Encoded:
-        """Runs the network on crops that come one by one, (96, 96) uint8: a long run in overlapping windows."""
+        """Encodes an iterable of crops, (96, 96) uint8 each; long runs in overlapping windows."""
         return encode_in_windows(self.encode_lean, crops, self.windows)
 
     def encode_lean(self, crops: np.ndarray) -> Encoded:
-        """`encode`, but only what the model's searches read: states for a decoder, else log-probabilities."""
+        """`encode`, but only what the model's searches use: states for a decoder, else log-probabilities."""
         states = self._states(crops)
         if self.spec.decoder is None:
             return Encoded(None, self._ctc(states), self.spec.input.fps)
@@ -110,7 +110,7 @@ class Model:
         return by_ctc.log_probs
 
     def resolve(self, options: SearchOptions | ResolvedSearch | None = None) -> ResolvedSearch:
-        """The search that the model does when it is asked for `options`.
+        """Resolves options to the search that the model runs.
 
         Raises:
             ConfigError: The options contradict each other, or the model lacks what they need; all faults are listed.
@@ -125,8 +125,8 @@ class Model:
         """Searches a clip of at most some seconds as a whole; see `search_pieces` for a long run.
 
         Args:
-            encoded: What `encode` gave; or (T, V) log-probabilities, which are searched by CTC alone.
-            options: None is `default_search`, or CTC's where there are log-probabilities alone.
+            encoded: The result of `encode`; or (T, V) log-probabilities, which are searched with CTC alone.
+            options: None is `default_search`, or CTC's default for log-probabilities alone.
 
         Returns:
             The hypotheses found, best first.
@@ -137,7 +137,7 @@ class Model:
         if isinstance(encoded, np.ndarray):
             encoded = Encoded(None, encoded, self.spec.input.fps)
         if not isinstance(encoded, Encoded):
-            raise ConfigError(f"encoded is a {type(encoded).__name__}, wanted what encode(crops) gives")
+            raise ConfigError(f"encoded is a {type(encoded).__name__}, wanted the result of encode(crops)")
         if encoded.states is None and self.spec.decoder is not None and not isinstance(options, ResolvedSearch):
             options = resolve(replace(self.capabilities, decoder=False), options)
         options = self.resolve(options)
@@ -172,7 +172,7 @@ class Model:
 
     @torch.inference_mode()
     def _states(self, crops: np.ndarray) -> Tensor:
-        """Encoder states (views, T, D) float32: of the crops as they are, moved and mirrored as the spec has it."""
+        """Encoder states (views, T, D) float32 of the crops, and of the shifted and mirrored views of the spec."""
         size, shift = self.spec.input, self.spec.shift_average
         lowered = (0, -shift, shift) if shift else (0,)
         mirrored = (False, True) if self.spec.flip_average else (False,)
@@ -181,7 +181,7 @@ class Model:
             assert isinstance(features, int)  # every encoder has it
             return torch.zeros(len(lowered) * len(mirrored), 0, features, device=self.device)
         length, states = torch.tensor([len(crops)]), []
-        # One after the other: side by side they would need as much more memory, and as much time.
+        # One after the other: a batch would take more memory and as much time.
         for lower in lowered:
             video = crops_to_video(crops, size.height, size.width, size.normalisation, lower).to(self.device)
             for mirror in mirrored:
@@ -196,12 +196,12 @@ class Model:
         return self.reader.ctc(states).mean(0).log_softmax(-1).cpu().numpy()
 
     def blanks(self, encoded: Encoded) -> np.ndarray:
-        """(T,) the blank's log-probability in each frame; zeros where no CTC tells pauses."""
+        """(T,) the blank's log-probability in each frame; zeros without CTC."""
         if encoded.log_probs is not None:
             return encoded.log_probs[:, 0]
         if not self.spec.ctc:
             return np.zeros(len(encoded))
-        # By the piece: a vocabulary of thousands for each frame of an hour would take gigabytes.
+        # In pieces: a vocabulary of thousands for each frame of an hour would take gigabytes.
         parts = torch.from_numpy(encoded.states).transpose(0, 1).split(PIECE, dim=1)  # (views, T, D) each
         return np.concatenate([self._ctc(part.float().to(self.device))[:, 0] for part in parts])
 
@@ -211,7 +211,7 @@ class Piece(NamedTuple):
 
     Attributes:
         start, stop: Its first frame and the frame after its last, counted from the run's first.
-        hypotheses: What was found, best first.
+        hypotheses: Best first.
     """
 
     start: int
@@ -234,36 +234,36 @@ class RunReader:
         self._windows = Windows(model.encode_lean, model.windows)
         words = search.grammar.sentence_words if search.grammar and search.by_decoder and model.spec.ctc else None
         self._sentence_words = words
-        # A decoder has learned sentences by the piece.
+        # A decoder is trained on single sentences.
         free = search.by_decoder and not words
         self._pieces = Pieces(model.blanks, model.windows.decoder_piece if free else PIECE)
         self._by_ctc = model.resolve(SearchOptions("grammar", grammar=search.grammar)) if words else None
         self._crops: deque[np.ndarray] = deque()  # of the pieces that are not searched yet
 
     def add(self, crop: np.ndarray) -> Iterator[Piece]:
-        """Takes one crop (96, 96) uint8; gives the pieces that are complete by now."""
+        """Adds one crop (96, 96) uint8; yields the pieces that it completes."""
         if self._sentence_words is not None:
             self._crops.append(crop)
         if (encoded := self._windows.add(crop)) is not None:
             yield from self.add_encoded(encoded)
 
     def finish(self) -> Iterator[Piece]:
-        """The pieces that are left."""
+        """Yields the remaining pieces."""
         yield from self.add_encoded(self._windows.finish())
         yield from self.finish_encoded()
 
     def add_encoded(self, encoded: Encoded) -> Iterator[Piece]:
-        """As `add`, for frames that are encoded already."""
+        """As `add`, for encoded frames."""
         for start, piece in self._pieces.add(encoded):
             yield from self._search(start, piece)
 
     def finish_encoded(self) -> Iterator[Piece]:
-        """As `finish`, for frames that are encoded already."""
+        """As `finish`, for encoded frames."""
         for start, piece in self._pieces.finish():
             yield from self._search(start, piece)
 
     def _search(self, start: int, encoded: Encoded) -> Iterator[Piece]:
-        """What is found in a piece; sentence by sentence, as CTC reads them, for a decoder that learned single ones."""
+        """Searches a piece; for a decoder trained on single sentences, each sentence that CTC finds separately."""
         cuts = [0, len(encoded)]
         if self._sentence_words is not None:
             read = self._model.search(encoded, self._by_ctc)[0]
@@ -271,6 +271,6 @@ class RunReader:
         crops = [self._crops.popleft() for _ in range(min(len(encoded), len(self._crops)))]
         for begin, end in pairwise(cuts):
             part = encoded[begin:end]
-            if crops and len(cuts) > 2 and end > begin:  # the network has learned single sentences too
+            if crops and len(cuts) > 2 and end > begin:  # the network is trained on single sentences too
                 part = self._model.encode_lean(np.stack(crops[begin:end]))
             yield Piece(start + begin, start + end, self._model.search(part, self._options))

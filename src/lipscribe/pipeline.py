@@ -1,11 +1,11 @@
 """The whole way: video -> face tracks -> mouth crops -> encoder states -> hypotheses -> transcript.
 
-Each station can be used alone, and takes what the one before gives:
+Each stage can be used alone, and takes the output of the one before:
 
     model = load_model()
     frames = Video("clip.mpg")                                # frames at the model's rate
-    tracks = track_faces(frames)                              # one track a face
-    run = choose_faces(tracks)[0].runs()[0]                   # a stretch in which the face is there
+    tracks = track_faces(frames)                              # one track per face
+    run = choose_faces(tracks)[0].runs()[0]                   # consecutive frames with the face in view
     crops = crop_mouth(frames, run, model.spec.input.crop)    # (T, 96, 96)
     encoded = model.encode(crops)                             # encoder states, CTC log-probabilities
     hypothesis = model.search(encoded)[0]                     # text, words, probabilities
@@ -43,7 +43,7 @@ from lipscribe.zoo.checkpoint import load_checkpoint
 from lipscribe.zoo.registry import DEFAULT_MODEL, find_model
 
 SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment
-LONG_PRESENT = 0.3  # share of a shot's frames for which somebody has to be there to be worth a word
+LONG_PRESENT = 0.3  # unread faces in at least this share of a shot's frames are reported
 LOW_COVERAGE = 0.8  # below this share of frames with a face, the user is warned
 
 Source = str | Path | Video | np.ndarray | Iterable[np.ndarray]
@@ -66,15 +66,15 @@ def transcribe(
     """Reads the words from a video, by the picture alone.
 
     Args:
-        source: A video file, its address (`https://...`), or a `Video`, of which a stream or a range of time may be
-            chosen; frames (T, H, W, 3) uint8 RGB, also one by one; or mouth crops (T, 96, 96) uint8 of the model's kind
-            (`crop_mouth`). Times count from the file's start, or from the first frame.
+        source: A video file, a URL, or a `Video`, which can select a stream or a range of time; frames (T, H, W, 3)
+            uint8 RGB, as an array or an iterable; or mouth crops (T, 96, 96) uint8 of the model's kind (`crop_mouth`).
+            Times count from the file's start, or from the first frame.
         model: A model's name or folder, or a loaded model, which saves loading it again.
         face: Whom to read: "moving" (in each shot the mouth that moves most), "largest", a track's id, or "all".
-        options: How to search; None is the model's own search.
-        progress: Told how many frames have been read, for faces and then for mouths.
-        fps: The rate of frames or crops that are given; None is the model's.
-        on_segment: Called with each segment as soon as it is read: those of a long video come minute by minute.
+        options: Search options; None selects the model's default.
+        progress: Called with the number of frames done, for faces and then for mouths.
+        fps: Rate of the given frames or crops in Hz; None is the model's.
+        on_segment: Called with each segment as soon as it is final; for a long video about once a minute.
 
     Raises:
         VideoError, NoFaceError, CheckpointError, ConfigError: See there; each message is one line with the remedy.
@@ -104,10 +104,10 @@ def transcribe(
     passes.finish("mouths")
     coverage = float(frames_found(chosen, passes.num_frames).mean())
     if face == "moving" and (others := _left_out(tracks, chosen)):
-        warnings.append(f"not read: {others} other face{'s' * (others > 1)}; --face all reads everybody")
+        warnings.append(f"not read: {others} other face{'s' * (others > 1)}; --face all reads all faces")
     if coverage < LOW_COVERAGE and face in ("moving", "largest", "all"):
         warnings.append(
-            f"the face was found in {coverage:.0%} of the frames only: words are missing; see lipscribe inspect"
+            f"the face was found in only {coverage:.0%} of the frames: words are missing; see lipscribe inspect"
         )
     warnings += reading_warnings(check.quality(coverage), passes.num_frames)
     transcript = found.transcript(model, frame_to_seconds(begin + passes.num_frames, found.fps))
@@ -120,12 +120,12 @@ def load_model(name: str | Path = DEFAULT_MODEL, device: str = "auto", precision
 
     Args:
         name: A bundled model, the folder of a model, or of a training run (see `find_model`).
-        device: "cpu", "cuda", "mps"; "auto" takes a GPU where there is one.
-        precision: "float32", or what is quicker and less exact: "bfloat16" or, on the CPU, "int8"; see `set_precision`.
+        device: "cpu", "cuda", "mps"; "auto" selects a GPU if there is one.
+        precision: "float32", or faster and less exact "bfloat16" or, on the CPU, "int8"; see `set_precision`.
 
     Raises:
-        CheckpointError: There is no such model, or it is damaged.
-        ConfigError: The device is unavailable, or it does not compute in that precision.
+        CheckpointError: The model does not exist or is damaged.
+        ConfigError: The device is unavailable or does not support the precision.
     """
     spec, reader = load_checkpoint(find_model(name))
     if spec.card.notice and spec.name not in _noticed:
@@ -141,10 +141,10 @@ def read_runs(
     options: SearchOptions | ResolvedSearch | None = None,
     check: QualityCheck | None = None,
 ) -> Iterator[tuple[FaceTrack, Piece]]:
-    """Each run with what was read of each of its pieces, as they end: one pass over the frames, however many runs.
+    """Yields each run with each of its searched pieces as it ends, in one pass over the frames.
 
     Args:
-        check: Measures the mouths on the way; it has to be of the same runs.
+        check: Measures the mouths in the same pass; must have the same runs.
     """
     readers: dict[int, tuple[RunReader, int]] = {}
     for i, crop in check.watch(frames) if check else stream_all_crops(frames, runs, model.spec.input.crop):
@@ -169,9 +169,9 @@ def to_transcript(
     new one after every long pause.
 
     Args:
-        first_frame: Frame of the video in which the hypothesis's frame 0 lies.
-        sentence_words: How many words a sentence has.
-        surprise_limit: The model's, `model.spec.surprise_limit`: segments are told how familiar they look by it.
+        first_frame: Index in the video of the hypothesis's frame 0.
+        sentence_words: Number of words in a sentence, if all have the same.
+        surprise_limit: `model.spec.surprise_limit`, for the familiarity of segments.
     """
     words = [
         Word(
@@ -202,12 +202,12 @@ def to_transcript(
 
 @dataclass
 class _Found:
-    """What has been read so far.
+    """Collects segments.
 
     Attributes:
-        search: How.
+        search: The resolved search.
         fps: The model's rate.
-        on_segment: Told each segment.
+        on_segment: Called with each segment.
         surprise_limit: The model's.
     """
 
@@ -221,7 +221,7 @@ class _Found:
         self.nbest: list[NBest] = []
 
     def add(self, pieces: Iterable[Piece], first_frame: int = 0, speaker: str | None = None) -> None:
-        """Takes pieces of a run that begins in `first_frame` of the video."""
+        """Adds pieces of a run that starts at `first_frame` of the video."""
         sentence_words = self.search.grammar.sentence_words if self.search.grammar else None
         for start, stop, hypotheses in pieces:
             found = to_transcript(hypotheses[0], self.fps, first_frame + start, sentence_words, self.surprise_limit)
@@ -235,7 +235,7 @@ class _Found:
                 self.nbest.append(NBest(begin, end, texts, speaker))
 
     def transcript(self, model: Model, duration: Seconds) -> Transcript:
-        """All of it, in order of time."""
+        """The transcript, in order of time."""
         segments = tuple(sorted(self.segments, key=lambda segment: segment.start))
         nbest = tuple(sorted(self.nbest, key=lambda stretch: stretch.start))
         unfamiliar = unfamiliar_warnings((segment.start, segment.familiarity) for segment in segments)
@@ -245,7 +245,7 @@ class _Found:
 def _check_callbacks(**callbacks: object) -> None:
     for name, callback in callbacks.items():
         if callback is not None and not callable(callback):
-            raise ConfigError(f"{name} is {callback!r}, wanted a function to call, or None")
+            raise ConfigError(f"{name} is {callback!r}, wanted a function or None")
 
 
 def _ignore(segment: Segment) -> None:
@@ -259,7 +259,7 @@ def _open(source: Source, model_fps: float, fps: float | None) -> Iterable[np.nd
             raise ConfigError(f"fps is {fps}, but a video file has its own rate: leave it out")
         return source if isinstance(source, Video) else Video(source, model_fps)
     shape = getattr(source, "shape", ())  # of an array or a tensor
-    if len(shape) == 3 and shape[-1] not in (3, 4):  # the others are one picture
+    if len(shape) == 3 and shape[-1] not in (3, 4):  # otherwise it is a single picture
         frames: Iterable[np.ndarray] = check_crops(source)
     else:
         frames = check_frames(source)
@@ -295,6 +295,6 @@ def _choose(source: Source, frames: Iterable[np.ndarray], tracks: list[FaceTrack
 
 
 def _left_out(tracks: list[FaceTrack], chosen: list[FaceTrack]) -> int:
-    """How many other faces are there for long beside those chosen."""
+    """The number of unselected faces that are in view for long."""
     others = (track for track in tracks if not any(read.covers(track) for read in chosen))
     return len({track.id for track in others if track.coverage >= LONG_PRESENT})

@@ -1,4 +1,4 @@
-"""Tasks in several processes: a crash costs one task, and neither Ctrl-C nor a kill leaves a process behind."""
+"""Process pools: a crash loses one task, and neither Ctrl-C nor a kill leaves worker processes behind."""
 
 import contextlib
 import multiprocessing
@@ -15,7 +15,7 @@ Outcome = TypeVar("Outcome")
 
 
 def available_cpus() -> int:
-    """Processors that this process may use: a scheduler or a container may leave it fewer than the machine has."""
+    """The number of processors that this process may use (its CPU affinity)."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -24,11 +24,11 @@ def available_cpus() -> int:
 class Processes:
     """A pool of processes that survives crashes.
 
-    A task that crashes ends the pool and with it the tasks that were running: those are run again, each in a process of
-    its own, so that only the task that crashes is lost.
+    A task that crashes ends the pool and its running tasks. These run again, each in its own process, so only the
+    crashing task is lost.
 
     Args:
-        number: Of processes; None is one for each processor that may be used.
+        number: Number of processes; None is one per available processor.
     """
 
     def __init__(self, number: int | None = None):
@@ -47,9 +47,9 @@ class Processes:
         """The outcome of each task, in order.
 
         Args:
-            work: Does one task; it is a function of a module, which the processes import.
-            tasks: All are submitted at once, so give a long list in parts.
-            crashed: Gives the outcome of a task that crashes its process.
+            work: Runs one task; a module-level function.
+            tasks: All are submitted at once, so split long lists.
+            crashed: Returns the outcome of a task that crashes its process.
 
         Raises:
             Exception: Whatever `work` raises.
@@ -91,7 +91,7 @@ class Processes:
 
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits until the block ends, and never reaches the processes started in it: the parent ends those."""
+    """Delays Ctrl-C until the block ends; processes started in it ignore it, since the parent ends them."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

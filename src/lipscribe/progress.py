@@ -1,11 +1,11 @@
-"""How far long work has come: the library reports it to a callback, and draws and prints nothing itself.
+"""Progress callbacks: the library calls them, and never draws or prints itself.
 
     def report(task: str, done: int, total: int | None) -> None:
         print(task, done, total)
 
     lipscribe.transcribe("talk.mp4", progress=report)
 
-The command line draws bars with it (`lipscribe.cli.bars`).
+The command line draws progress bars (`lipscribe.cli.bars`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -20,12 +20,12 @@ Item = TypeVar("Item")
 def tracked(
     items: Iterable[Item], progress: Progress | None, task: str, total: int | None = None, done: int = 0
 ) -> Iterator[Item]:
-    """The items, each reported once it has been worked on.
+    """Yields the items and reports each after it is processed.
 
     Args:
         progress: None reports nothing.
-        total: None takes the length of the items, where they have one.
-        done: Items of the task that were done before these.
+        total: None uses the length of the items, if known.
+        done: Number of items already done.
     """
     if progress is None:
         yield from items

@@ -1,6 +1,6 @@
-"""Folders that are filled step by step: each says how it was made, and one process at a time writes to it.
+"""Output folders filled step by step: each records its options, and one process at a time writes to it.
 
-A call with the same options resumes what an earlier one began; a call with others is refused.
+A call with the same options resumes an earlier one; a call with others is refused.
 """
 
 import contextlib
@@ -21,15 +21,15 @@ LOCK_FILE = ".lock"
 def resumable(
     folder: Path, record_file: str, made_of: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
 ) -> Iterator[None]:
-    """Claims a folder for what is written to it within the block.
+    """Locks a folder while the block writes to it.
 
-    The folder is made where it is missing, its record is written or compared, and what killed processes left behind is
-    removed.
+    Creates the folder if it is missing, writes its record or compares it, and removes partial files of killed
+    processes.
 
     Args:
         record_file: The name of the record in the folder, a JSON file.
-        made_of: The options that what is in the folder depends on, as plain data.
-        defaults: What an older record means that lacks some of them.
+        made_of: The options that the contents depend on, as plain data.
+        defaults: Values of options that an older record lacks.
 
     Raises:
         ManifestError: The folder was made with other options, is damaged or cannot be written.
@@ -45,7 +45,7 @@ def resumable(
                 write_text(path, json.dumps(wanted))
             found = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(found, dict):
-                raise ValueError(f"{record_file} is no record")
+                raise ValueError(f"{record_file} is not a valid record")
             remove_partial(folder)
         except (OSError, ValueError) as error:
             raise ManifestError(f"{folder} cannot be used ({error}): give another --output") from None
@@ -59,16 +59,16 @@ def resumable(
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keeps other processes from a folder, or a file that may not be there yet, within the block.
+    """Locks a folder, or a file that need not exist yet, against other processes within the block.
 
-    The lock of a process that is killed ends with it. A folder's is a file in it, a file's is one beside it.
+    The lock of a killed process ends with it. The lock file of a folder is in it, that of a file is next to it.
 
     Raises:
         LipscribeError: Another process has it.
         OSError: The folder cannot be written.
     """
     lock_path = path / LOCK_FILE if path.is_dir() else path.with_name(f".{path.name[:40]}{LOCK_FILE}")
-    lock_path.touch()  # filelock waits for what it cannot write, as for what another process holds
+    lock_path.touch()  # filelock waits for an unwritable file as for a locked one
     lock = filelock.FileLock(lock_path, timeout=0)
     try:
         lock.acquire()
@@ -83,19 +83,19 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         if not path.is_dir():
-            lock_path.unlink(missing_ok=True)  # nothing is left beside somebody's files
+            lock_path.unlink(missing_ok=True)  # leaves no lock file next to the user's files
         lock.release()
 
 
 def holds_other_files(folder: Path, record_file: str) -> bool:
-    """Whether a folder without a record has something in it that no earlier call has written."""
+    """Whether a folder without a record has foreign files."""
     if not folder.is_dir() or (folder / record_file).exists():
         return False
     return any(entry.name != LOCK_FILE and entry.suffix != PARTIAL for entry in folder.iterdir())
 
 
 def differences(found: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """What a record says otherwise, such as "optim.seed 1, now 2"; entries that are not wanted are left out."""
+    """Differences to a record, such as "optim.seed 1, now 2"; further entries of the record are ignored."""
     other: list[str] = []
     for key, value in wanted.items():
         before = found.get(key)

@@ -1,7 +1,7 @@
-"""Plain data (YAML, JSON) -> frozen dataclasses, with every fault found and named at once.
+"""Plain data (YAML, JSON) -> frozen dataclasses, with all faults reported at once.
 
-A user who wrote three mistakes into a config learns of all three in one run. Only the standard library is used, since
-this runs on the bare GPU box too.
+A config with three mistakes gets one error that lists all three. It uses only the standard library, since it also runs
+on minimal GPU machines.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def within(default: Any, low: float | None = None, high: float | None = None) -> Any:
-    """A dataclass field with a default whose numbers must lie in [low, high]."""
+    """A dataclass field with a default, whose numbers must be in [low, high]."""
     return dataclasses.field(default=default, metadata={"low": low, "high": high})
 
 
@@ -25,15 +25,15 @@ def from_dict(cls: type[T], data: Any, source: str, error: type[Exception] = Con
     """Builds a dataclass from nested dicts.
 
     Fields may be int, float, str, bool, Literal, tuple[X, ...], dict, dict[str, X], other dataclasses, and unions of
-    these with None. A dataclass may add checks across its fields in a method `faults(self) -> list[str]`; a ConfigError
-    that its constructor raises is a fault too.
+    these with None. A dataclass may check several fields in a method `faults(self) -> list[str]`; a ConfigError from
+    its constructor is a fault too.
 
-    A field may also be one of several dataclasses, a tagged union: each has a field of the same name, the tag, whose
-    Literal is its own. Data without the tag is of the first of them. What another of them would have is left out where
-    it stands at its default, or at what the class says in `implied`, and is a fault otherwise.
+    A field may also be a tagged union of dataclasses: each has a field of the same name, the tag, with its own Literal.
+    Data without the tag is of the first class. Fields of another class are dropped if they have its default value, or
+    the value in the class's `implied`, and are a fault otherwise.
 
     Args:
-        source: What to call the data in messages: a file's name.
+        source: Name of the data in messages, such as the file's.
         error: The exception to raise; its message lists all faults, each with the path of its field.
     """
     faults: list[str] = []
@@ -56,7 +56,7 @@ def to_dict(value: Any) -> Any:
 
 
 def without_unused(cls: type, data: Any) -> Any:
-    """The same data without the fields that belong to another class of a tagged union than the data chose."""
+    """The data without fields of other classes of a tagged union than the selected one."""
     if not isinstance(data, dict) or not dataclasses.is_dataclass(cls):
         return data
     hints, kept = typing.get_type_hints(cls), dict(data)
@@ -78,7 +78,7 @@ def _choices(hint: Any) -> list[Any]:
 
 
 def _tag(choices: list[type]) -> str:
-    """The field that tells the dataclasses of a union apart."""
+    """The tag field of a union."""
     hints = [typing.get_type_hints(choice) for choice in choices]
     shared = _field_names(choices[0]).intersection(*(_field_names(choice) for choice in choices))
     for name in shared:
@@ -94,7 +94,7 @@ def _tag_values(choice: type, tag: str) -> tuple[Any, ...]:
 
 
 def _choose(choices: list[type], data: dict[str, Any]) -> type | None:
-    """The dataclass that the data is of, None where there is none of its tag."""
+    """The dataclass selected by the data's tag; None if no class has it."""
     tag = _tag(choices)
     if tag not in data:
         return choices[0]

@@ -1,4 +1,4 @@
-"""A transcript to look at: a video with the words as they come, and a picture of the mouth under each word."""
+"""Transcripts as pictures: a captioned video, and the mouth at each word."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,28 +11,28 @@ from lipscribe.figures import ACCENT, FAINT, INK, MUTED, Page, rated_color, rgb,
 from lipscribe.transcript import Transcript, Word
 from lipscribe.units import seconds_to_frame
 
-MAX_WORDS = 40  # more have no room on a page
+MAX_WORDS = 40  # that fit on a page
 ROW_WORDS = 8
 CROPS_PER_WORD = 3
 
 _CELL, _GAP, _MARGIN = 1.62, 0.14, 0.4  # inches
 _BAND = 0.14  # of the picture's height, under it, for the words
-_LINE_WORDS = 100  # more have no room in the band
+_LINE_WORDS = 100  # that fit in the band
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
 def draw_storyboard(
     crops: np.ndarray, transcript: Transcript, fps: float, path: Path, first_frame: int = 0, said: str | None = None
 ) -> None:
-    """Writes a PNG: every word with its time, its probability, and the mouth at its beginning, middle and end.
+    """Writes a PNG: each word with its time, its probability, and the mouth at its start, middle and end.
 
     Args:
         crops: (T, 96, 96) uint8.
         transcript: The first 40 words are shown.
         fps: Rate of the crops in Hz.
-        path: Where to.
-        first_frame: Frame of the video that the first crop belongs to.
-        said: What was really said, where that is known.
+        path: Output file.
+        first_frame: Index in the video of the first crop.
+        said: The reference text, if known.
 
     Raises:
         OSError: `path` cannot be written.
@@ -94,7 +94,7 @@ def _write_words(band: np.ndarray, words: Sequence[Word], now: float) -> None:
     scale = height / 60
     gap = round(14 * scale)
     sizes = [cv2.getTextSize(word.text, _FONT, scale, 1)[0][0] for word in words]
-    first = len(words)  # as many of the last words as fit on the line
+    first = len(words)  # the last words that fit on the line
     while first > 0 and sum(sizes[first - 1 :]) + gap * (len(words) - first) <= width - 2 * gap:
         first -= 1
     x = gap

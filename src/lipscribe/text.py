@@ -1,4 +1,4 @@
-"""Named text normalisations: a corpus, a tokenizer and a score each say by name which one they use."""
+"""Text normalisations, which corpora, tokenizers and scores select by name."""
 
 import unicodedata
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from lipscribe.errors import ConfigError
 
 
 def read_text(path: Path | str) -> str:
-    """The text of a file in UTF-8, with or without the mark (BOM) that Windows programs begin it with.
+    """The text of a UTF-8 file, with or without a byte order mark.
 
     Raises:
         OSError: It cannot be read.
@@ -23,12 +23,12 @@ def count_of(number: int, thing: str) -> str:
 
 
 def collapse_spaces(text: str) -> str:
-    """`text` with every run of white space made one space, and none at the ends."""
+    """`text` with white space collapsed to single spaces and stripped."""
     return " ".join(text.split())
 
 
 def strip_punctuation(text: str) -> str:
-    """`text` with punctuation and symbols made spaces; apostrophes that touch a letter stay ("don't")."""
+    """`text` with punctuation and symbols replaced by spaces; apostrophes next to a letter stay ("don't")."""
     text = unicodedata.normalize("NFC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     # Combining marks (category M) belong to the letters of many scripts, so `\w` would not do.
     kept = "".join(char if char == "'" or unicodedata.category(char)[0] in "LMN" else " " for char in text)
@@ -46,7 +46,7 @@ def _plain(text: str) -> str:
 NORMALISERS: dict[str, Callable[[str], str]] = {
     "none": str,  # as it is
     "lower": _lower,  # lower case, single spaces
-    "plain": _plain,  # lower case, single spaces, no punctuation but apostrophes: what most corpora are scored by
+    "plain": _plain,  # lower case, single spaces, no punctuation but apostrophes: the usual form for scoring
 }
 
 

@@ -1,4 +1,4 @@
-"""Text to token ids and back. Id 0 is CTC's blank in every vocabulary and never stands in a text."""
+"""Text to token ids and back. Id 0 is CTC's blank in every vocabulary and never occurs in a text."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from lipscribe.errors import ConfigError, LipscribeError, MissingExtraError
 from lipscribe.text import read_text
 
 BLANK = 0
-# A decoder, whose output has no blanks, uses their id as the symbol before the first token and after the last.
+# A decoder's output has no blanks, so it uses their id as start and end symbol.
 END = 0
 BLANK_NAME = "<blank>"
 END_NAME = "<eos>"  # the last token of a `UnitsTokenizer`
-SPACE_NAME = "<space>"  # what published vocabularies of characters call the space
+SPACE_NAME = "<space>"  # name of the space in published character vocabularies
 WORD_START = "\u2581"  # "▁", with which SentencePiece writes the space before a word
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz '"
 
@@ -31,7 +31,7 @@ class TokenWord(NamedTuple):
 
 
 class Tokenizer(Protocol):
-    """What training and search need of a vocabulary."""
+    """Interface of tokenizers."""
 
     @property
     def vocab(self) -> list[str]:
@@ -40,7 +40,7 @@ class Tokenizer(Protocol):
 
     @property
     def separator(self) -> int | None:
-        """The token that stands between two words, None where words follow each other directly."""
+        """The token between two words, None if there is none."""
         ...
 
     def encode(self, text: str) -> list[int]:
@@ -102,7 +102,7 @@ class CharacterTokenizer:
         return " ".join(word.text for word in self.split_words(tokens))
 
     def split_words(self, tokens: Sequence[int]) -> list[TokenWord]:
-        """What stands between spaces."""
+        """The tokens between spaces."""
         chars = _names(tokens, self.vocab)
         words, start = [], 0
         for idx, char in enumerate([*chars, " "]):
@@ -123,7 +123,7 @@ class WordTokenizer:
     def __post_init__(self) -> None:
         if isinstance(self.words, str):
             raise ConfigError(f"words is {self.words!r}: give a list of words, not one string")
-        object.__setattr__(self, "words", tuple(self.words))  # any iterable will do
+        object.__setattr__(self, "words", tuple(self.words))  # from any iterable
         bad = [word for word in self.words if not isinstance(word, str) or word.split() != [word] or word == BLANK_NAME]
         if bad or not self.words:
             got = _quoted(bad) if bad else "nothing"
@@ -170,7 +170,7 @@ class WordTokenizer:
 
 @dataclass(frozen=True)
 class SentencePieceTokenizer:
-    """Pieces of words, learned from texts (Kudo and Richardson, 2018): frequent words whole, rare ones in parts.
+    """SentencePiece subwords (Kudo and Richardson, 2018): frequent words whole, rare ones in parts.
 
     Args:
         model: Path of a SentencePiece model such as `train_sentencepiece` writes: id 0 is its unknown piece, which is
@@ -202,7 +202,7 @@ class SentencePieceTokenizer:
 
     @property
     def separator(self) -> int | None:
-        """None: words follow each other directly, the first piece of each says so."""
+        """None: the first piece of each word marks its start."""
         return None
 
     def encode(self, text: str) -> list[int]:
@@ -229,11 +229,11 @@ class SentencePieceTokenizer:
 class UnitsTokenizer:
     """The units of a published model: pieces or characters with the ids it was trained with, and `<eos>` as the last.
 
-    Its texts are upper case, ours lower. A unit with "▁" in front begins a word, and so does what follows "<space>".
+    Its texts are upper case, ours lower. A unit with a leading "▁" starts a word, and so does the unit after "<space>".
 
     Args:
         units: Path of a text file, each line a unit and its id: 1, 2, 3 ... Unit 1 is `<unk>` in the published ones.
-        model: Path of the SentencePiece model that cuts a text into these units, which only `encode` needs, or None.
+        model: Path of the SentencePiece model for these units, or None; only `encode` needs it.
     """
 
     units: str
@@ -264,7 +264,7 @@ class UnitsTokenizer:
 
     @property
     def end(self) -> int:
-        """The id of `<eos>`, the symbol before the first token and after the last."""
+        """The id of `<eos>`, the start and end symbol."""
         return len(self.vocab) - 1
 
     @cached_property
@@ -278,22 +278,24 @@ class UnitsTokenizer:
 
     @property
     def separator(self) -> int | None:
-        """The token of "<space>", None where units themselves say that a word begins."""
+        """The token of "<space>", None if units mark word starts."""
         return self._ids.get(SPACE_NAME)
 
     def encode(self, text: str) -> list[int]:
-        """The likeliest units of `text` in upper case; `<unk>` for what is none of them."""
+        """The likeliest units of `text` in upper case; `<unk>` for everything else."""
         text = " ".join(text.upper().split())
         if self.model is not None:
             pieces = self._processor.encode(text, out_type=str)
         elif self.separator is not None:
             pieces = [SPACE_NAME if char == " " else char for char in text]
         else:
-            raise ConfigError(f"{self.units} came without its SentencePiece model, which cuts words into units")
+            raise ConfigError(
+                f"{self.units} has no SentencePiece model, to split words into units: import the model again with it"
+            )
         return [self._ids.get(piece, 1) for piece in pieces]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The words in lower case, joined by single spaces; `<eos>` is no text."""
+        """The words in lower case, joined by single spaces; `<eos>` is dropped."""
         return " ".join(word.text for word in self.split_words(tokens))
 
     def split_words(self, tokens: Sequence[int]) -> list[TokenWord]:
@@ -308,13 +310,13 @@ AnyTokenizer: TypeAlias = CharacterTokenizer | WordTokenizer | SentencePieceToke
 
 
 def train_sentencepiece(texts: Iterable[str], vocab_size: int, path: Path | str) -> SentencePieceTokenizer:
-    """Learns pieces from normalised texts, the training transcripts say, and writes the model to `path`.
+    """Trains subwords on normalised texts, such as the training transcripts, and writes the model to `path`.
 
     Args:
-        vocab_size: Pieces at most, the blank among them; few texts yield fewer.
+        vocab_size: Maximum number of pieces, including the blank; few texts yield fewer.
 
     Raises:
-        ConfigError: There is nothing to learn from, or `vocab_size` is less than the characters of the texts.
+        ConfigError: There are no texts, or `vocab_size` is less than the number of characters in them.
     """
     content = BytesIO()
     try:
@@ -352,7 +354,7 @@ def _load_sentencepiece(model: str) -> Any:
     except OSError as error:
         raise ConfigError(f"{model} cannot be read ({error.strerror}): give a SentencePiece model") from None
     except RuntimeError:
-        raise ConfigError(f"{model} is no SentencePiece model: give one, or train it again") from None
+        raise ConfigError(f"{model} is not a SentencePiece model: give one, or train it again") from None
     return processor
 
 
@@ -370,7 +372,7 @@ def _join_pieces(pieces: Sequence[str]) -> list[TokenWord]:
 def _names(tokens: Sequence[int], vocab: list[str]) -> list[str]:
     bad = [int(token) for token in tokens if not BLANK < token < len(vocab)]
     if bad:
-        raise LipscribeError(f"token ids {bad[:5]} stand for no text: want 1 to {len(vocab) - 1}")
+        raise LipscribeError(f"token ids {bad[:5]} are not tokens of a text: want 1 to {len(vocab) - 1}")
     return [vocab[token] for token in tokens]
 
 

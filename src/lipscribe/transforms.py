@@ -1,6 +1,6 @@
-"""Mouth crops -> model input, and the augmentation that makes few clips many.
+"""Mouth crops -> model input, and data augmentation.
 
-Needs torch and numpy only: training from prepared crops runs where nothing else is installed.
+Needs only torch and numpy, as training from prepared crops does.
 """
 
 import math
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lipscribe.schema import within
 
-FIXED_MEAN, FIXED_DEVIATION = 0.421, 0.165  # of the greys 0 to 1 that the Auto-AVSR models were trained on
+FIXED_MEAN, FIXED_DEVIATION = 0.421, 0.165  # of grey values 0 to 1 in Auto-AVSR's training data
 
 Normalisation = Literal["frame", "fixed"]
 
@@ -22,17 +22,16 @@ Normalisation = Literal["frame", "fixed"]
 def crops_to_video(
     crops: np.ndarray, height: int, width: int, normalisation: Normalisation = "frame", lower: int = 0
 ) -> Tensor:
-    """Cuts the middle of the crops and normalises it.
+    """Centre-crops and normalises mouth crops.
 
     Args:
         crops: (T, 96, 96) uint8.
-        normalisation: "frame" gives each frame mean 0 and deviation 1, and so takes out flicker; "fixed" does the same
-            to all greys, with the mean and deviation of Auto-AVSR's training clips.
-        lower: Pixels below the middle, where there is room for them; negative is above.
+        normalisation: "frame" gives each frame mean 0 and standard deviation 1, which removes flicker; "fixed" uses the
+            mean and standard deviation of Auto-AVSR's training clips.
+        lower: Shift of the crop downwards in pixels, limited by the margin; negative is upwards.
 
     Returns:
-        (T, 1, height, width) float32. Each frame by itself, so that a frame's input depends on no other: a long video
-        read in windows gets the same numbers.
+        (T, 1, height, width) float32. Frames are independent, so windows of a long video get the same values.
     """
     top, left = (crops.shape[1] - height) // 2 + lower, (crops.shape[2] - width) // 2
     middle = crops[:, top : top + height, left : left + width]
@@ -56,24 +55,22 @@ NORMALISE: dict[Normalisation, Callable[[Tensor], Tensor]] = {"frame": normalise
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How much training clips are varied; every amount is drawn again for each clip and epoch.
+    """Strengths of the augmentation; amounts are drawn for each clip and epoch.
 
     Attributes:
-        rotation: Largest turn, degrees.
-        scale: Largest change of size, as a share.
-        shift: Largest move, pixels of the crop.
-        flip: Chance of mirroring left and right.
-        trim: Largest share of the silence before the first and after the last word that is cut off: sentences then
-            begin anywhere, and an epoch takes less time.
-        time_warp: Largest change of speed, as a share; it varies along the clip.
-        time_masks, time_mask_frames: How many stretches are blanked out at most, and how long each is at most.
-        cutout: Chance of covering a rectangle of up to half the height and width throughout the clip.
-        brightness: Largest gamma change, as a share; contrast changes with it.
-        noise: Largest deviation of added noise, in units of the normalised picture.
-        splice: Chance of each word to be exchanged for one of another clip (see `data.splice`); needs word times.
-        splice_from, splice_until: The first and the last epoch in which they are, counted from 1; None is to the end.
-            Before a model reads, splicing slows it down, and the last epochs settle the bounds on words as they were
-            said.
+        rotation: Maximum rotation, degrees.
+        scale: Maximum relative change of size.
+        shift: Maximum translation, pixels of the crop.
+        flip: Probability of horizontal mirroring.
+        trim: Maximum share of the silence before the first and after the last word that is cut off.
+        time_warp: Maximum relative change of speed; it varies along the clip.
+        time_masks, time_mask_frames: Maximum number of masked stretches, and maximum frames of each.
+        cutout: Probability of masking a rectangle of up to half the height and width throughout the clip.
+        brightness: Maximum relative change of gamma; contrast changes with it.
+        noise: Maximum standard deviation of added noise, in units of the normalised picture.
+        splice: Probability of exchanging each word with one of another clip (see `data.splice`); needs word times.
+        splice_from, splice_until: First and last epoch of splicing, from 1; None is the last. Splicing slows training
+            before a model reads, and the last epochs need natural word boundaries.
     """
 
     rotation: float = within(7.0, 0, 180)
@@ -92,13 +89,13 @@ class AugmentConfig:
     splice_until: int | None = within(None, 1)
 
     def splice_chance(self, epoch: int) -> float:
-        """The chance of a word to be exchanged in an epoch, counted from 0."""
+        """Probability of exchanging a word in an epoch (from 0)."""
         last = math.inf if self.splice_until is None else self.splice_until
         return self.splice if self.splice_from <= epoch + 1 <= last else 0.0
 
 
 class Augment:
-    """Crops -> varied model input, with the times of the frames that came out."""
+    """Crops -> augmented model input, with the positions of its frames."""
 
     def __init__(self, config: AugmentConfig, height: int, width: int, normalisation: Normalisation = "frame"):
         self.config = config
@@ -109,12 +106,12 @@ class Augment:
     def __call__(
         self, crops: np.ndarray, speech: tuple[float, float], rng: np.random.Generator
     ) -> tuple[Tensor, np.ndarray]:
-        """Varies one clip.
+        """Augments one clip.
 
         Args:
             crops: (T, 96, 96) uint8.
-            speech: First and last frame of the words; what lies outside may be cut off.
-            rng: Every choice is drawn from it, so the same state gives the same result.
+            speech: First and last frame of the words; frames outside may be cut off.
+            rng: Source of all randomness.
 
         Returns:
             (T', 1, height, width) float32, and for each of its frames the position in the clip, (T',) float64 frames.
@@ -137,7 +134,7 @@ class Augment:
         return video, times
 
     def _warped_times(self, start: float, stop: float, rng: np.random.Generator) -> np.ndarray:
-        """Where in the clip each frame that comes out is taken: the speed is drawn again every 5 to 20 frames."""
+        """Position in the clip of each output frame; the speed changes every 5 to 20 frames."""
         limit = np.log1p(self.config.time_warp)
         times, now = [], start
         while now < stop - 0.5 or not times:
@@ -149,12 +146,12 @@ class Augment:
         return np.array(times)
 
     def _light(self, rng: np.random.Generator) -> np.ndarray:
-        """What each grey value becomes under a random gamma, (256,) float32."""
+        """Lookup table of grey values for a random gamma, (256,) float32."""
         limit = np.log1p(self.config.brightness)
         return ((np.arange(256, dtype=np.float32) / 255) ** np.float32(np.exp(rng.uniform(-limit, limit)))) * 255
 
     def _view(self, size: tuple[int, int], rng: np.random.Generator) -> Tensor:
-        """The points of the crop that the picture is made of: turned, scaled, moved, perhaps mirrored. (1, h, w, 2)."""
+        """Sampling grid (1, h, w, 2): rotated, scaled, shifted and possibly mirrored."""
         config = self.config
         angle = np.deg2rad(rng.uniform(-config.rotation, config.rotation))
         zoom = np.exp(rng.uniform(-1, 1, size=2) * np.log1p(config.scale) * [1, 0.4])  # size, and a little aspect
@@ -169,7 +166,7 @@ class Augment:
         return torch.stack([turned_x / (size[1] / 2), turned_y / (size[0] / 2)], -1)[None].float()
 
     def _cover(self, video: Tensor, rng: np.random.Generator) -> None:
-        """Blanks out stretches of time and a rectangle of the picture, in place; 0 is the mean grey."""
+        """Masks stretches of time and a rectangle of the picture, in place; 0 is the mean grey."""
         config = self.config
         for _ in range(rng.integers(0, config.time_masks + 1)):
             length = int(rng.integers(1, config.time_mask_frames + 1))

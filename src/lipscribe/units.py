@@ -1,15 +1,15 @@
-"""Seconds and frames: the only place where one becomes the other."""
+"""Conversions between seconds and frames, in one place."""
 
 Seconds = float
 
-MODEL_FPS = 25.0  # Hz: the rate of GRID and of every published lip-reading model, and so of ours.
+MODEL_FPS = 25.0  # Hz: the rate of GRID, of published lip-reading models and of ours
 
 
 def frame_to_seconds(frame_idx: float, fps: float) -> Seconds:
-    """Time at which frame `frame_idx` (a count from 0; a fraction is allowed) begins."""
+    """Start time of frame `frame_idx` (from 0, fractions allowed)."""
     return frame_idx / fps
 
 
 def seconds_to_frame(seconds: Seconds, fps: float) -> int:
-    """Index of the frame whose beginning is nearest to `seconds`; halves go to the later frame."""
+    """Index of the frame whose start is nearest to `seconds`; halves round up."""
     return int(seconds * fps + 0.5)

@@ -1,4 +1,4 @@
-"""A long run of crops in bounded memory: the network encodes it in windows, the search reads it in pieces."""
+"""Long runs of crops in bounded memory: the network encodes windows, the search takes pieces."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -9,15 +9,15 @@ from lipscribe.encoded import Encoded, joined
 from lipscribe.models.encoder_specs import NEARBY, WindowSizes
 from lipscribe.mouth import CROP_SIZE
 
-STILL = 13  # frames, half a second, over which the stillest place is looked for
+STILL = 13  # frames, half a second: length of the still stretch at which a piece is cut
 PIECE = 1500  # frames searched at once: 60 s; longer runs are cut where nobody speaks
 
 
 class Windows:
-    """Encodes a run in windows as its crops come in; each window sees some context more on either side.
+    """Encodes a run in windows as its crops arrive; each window has context on both sides.
 
     Args:
-        encode: Crops (T, 96, 96) uint8 -> what the network makes of them.
+        encode: Crops (T, 96, 96) uint8 -> `Encoded`.
     """
 
     def __init__(self, encode: Callable[[np.ndarray], Encoded], sizes: WindowSizes = NEARBY):
@@ -25,10 +25,10 @@ class Windows:
         self._sizes = sizes
         self._crops = np.empty((sizes.window + 2 * sizes.context, CROP_SIZE, CROP_SIZE), np.uint8)
         self._num_held = 0  # of the crops
-        self._before = 0  # frames of context at the beginning of what is held
+        self._before = 0  # frames of context at the start of the buffer
 
     def add(self, crop: np.ndarray) -> Encoded | None:
-        """Takes one crop (96, 96) uint8; gives the frames of a window that is complete by now."""
+        """Adds one crop (96, 96) uint8; yields the frames of a window that it completes."""
         full = self._num_held == self._before + self._sizes.window + self._sizes.context
         encoded = self._read(self._sizes.window) if full else None
         self._crops[self._num_held] = crop
@@ -50,22 +50,22 @@ class Windows:
 
 
 class Pieces:
-    """Cuts a run into pieces as its frames are encoded, each cut at the stillest half second there is.
+    """Cuts a run into pieces as its frames are encoded, at the stillest half second of each.
 
     Args:
-        blanks: Gives the (T,) log-probabilities of the blank for some encoded frames.
-        length: The most frames of a piece.
+        blanks: Returns the (T,) log-probabilities of the blank for encoded frames.
+        length: Maximum number of frames of a piece.
     """
 
     def __init__(self, blanks: Callable[[Encoded], np.ndarray], length: int = PIECE):
         self._find_blanks = blanks
         self._length = length
-        self._start = 0  # the frame of the run in which what is held begins
+        self._start = 0  # index in the run of the first buffered frame
         self._held: Encoded | None = None
         self._blanks = np.zeros(0)
 
     def add(self, encoded: Encoded) -> Iterator[tuple[int, Encoded]]:
-        """Takes the next frames; gives the pieces that are complete by now: the first frame, and what is encoded."""
+        """Adds the next frames; yields the pieces that they complete: index of the first frame, and the frames."""
         self._held = encoded if self._held is None else joined(self._held, encoded)
         self._blanks = np.concatenate([self._blanks, self._find_blanks(encoded)])
         while len(self._held) > self._length:
@@ -74,7 +74,7 @@ class Pieces:
             yield self._take(self._length // 2 + int(stillest))
 
     def finish(self) -> Iterator[tuple[int, Encoded]]:
-        """The last piece, where there is one."""
+        """Yields the last piece, if any."""
         if self._held is not None:
             yield self._take(len(self._held))
 
@@ -88,16 +88,15 @@ class Pieces:
 class _Rows:
     """An array that grows by rows.
 
-    As many small arrays, each allocated beside the network's own memory, they would keep the allocator from using that
-    again: a quarter of a GB in half an hour of video.
+    Many small arrays between the network's buffers would fragment memory: a quarter of a GB in half an hour of video.
 
     Args:
-        halve: Keep long ones in float16: a decoder's states are 230 MB an hour in float32, and no word better.
+        halve: Store long arrays as float16: a decoder's states take 230 MB an hour in float32, without a gain in WER.
     """
 
     def __init__(self, halve: bool = False):
         self._halve = halve
-        self._array: np.ndarray | None = None  # the rows, and room for more
+        self._array: np.ndarray | None = None  # the rows, and spare capacity
         self._length = 0
 
     @property
@@ -116,7 +115,7 @@ class _Rows:
             self._array[: len(kept)] = kept
         if stop > len(self._array):
             room = np.empty((len(self._array) + len(rows), *rows.shape[1:]), self._array.dtype)
-            self._array = np.concatenate([self._array, room])  # twice the room, and more
+            self._array = np.concatenate([self._array, room])  # at least doubled
         self._array[self._length : stop] = rows
         self._length = stop
 
@@ -124,7 +123,7 @@ class _Rows:
 def encode_in_windows(
     encode: Callable[[np.ndarray], Encoded], crops: Iterable[np.ndarray], sizes: WindowSizes = NEARBY
 ) -> Encoded:
-    """Crops one by one, (96, 96) uint8 -> what `encode` makes of them all."""
+    """An iterable of crops, (96, 96) uint8 each -> the `Encoded` of all."""
     windows, states, log_probs = Windows(encode, sizes), _Rows(halve=True), _Rows()
     for crop in crops:
         if (encoded := windows.add(crop)) is not None:

@@ -36,7 +36,7 @@ def test_blank_is_id_0_of_no_text(tokenizer):
     assert tokenizer.vocab[0] == "<blank>"
     assert 0 not in tokenizer.encode("set white in a two")
     for token in (0, len(tokenizer.vocab), -1):
-        with pytest.raises(LipscribeError, match=rf"token ids \[{token}\] stand for no text: want 1 to"):
+        with pytest.raises(LipscribeError, match=rf"token ids \[{token}\] are not tokens of a text: want 1 to"):
             tokenizer.decode([token])
 
 
@@ -127,7 +127,7 @@ def test_units_are_read_with_their_ids_and_words_begin_where_they_say(tmp_path: 
     assert tokenizer.decode(tokens) == "it's now"
     assert tokenizer.decode([4, 8]) == tokenizer.decode([]) == ""
     assert from_record(json.loads(json.dumps(to_dict(tokenizer)))) == tokenizer
-    with pytest.raises(ConfigError, match=r"units.txt came without its SentencePiece model, which cuts words"):
+    with pytest.raises(ConfigError, match=r"units.txt has no SentencePiece model, to split words"):
         tokenizer.encode("it's")
 
 

@@ -46,7 +46,7 @@ def test_words_begin_at_the_pieces_that_say_so(tokenizer: SentencePieceTokenizer
 def test_text_outside_the_pieces_is_named(tokenizer: SentencePieceTokenizer):
     with pytest.raises(LipscribeError, match=r"characters '!', 'z' of 'zoo now!' are in no piece of .*some.model"):
         tokenizer.encode("zoo now!")
-    with pytest.raises(LipscribeError, match=r"token ids \[0\] stand for no text"):
+    with pytest.raises(LipscribeError, match=r"token ids \[0\] are not tokens of a text"):
         tokenizer.decode([0])
 
 
@@ -68,7 +68,7 @@ def test_what_is_no_model_of_ours(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"none.model cannot be read \(No such file"):
         SentencePieceTokenizer(str(tmp_path / "none.model"))
     (tmp_path / "junk.model").write_bytes(b"junk")
-    with pytest.raises(ConfigError, match=r"junk.model is no SentencePiece model"):
+    with pytest.raises(ConfigError, match=r"junk.model is not a SentencePiece model"):
         SentencePieceTokenizer(str(tmp_path / "junk.model"))
     with (tmp_path / "foreign.model").open("wb") as file:
         sentencepiece.SentencePieceTrainer.train(

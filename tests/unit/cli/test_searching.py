@@ -185,9 +185,7 @@ def test_contradictions_are_told_in_a_line(model: Model, lm_folder: Path, tmp_pa
         ConfigError, match="word_bonus is given, but no language model of words: want one with it, or l"
     ):
         search_options(model, "auto", lm=str(lm_folder), word_bonus=0.1)
-    with pytest.raises(
-        ConfigError, match=r"units\.txt came without its SentencePiece model, which cuts words into units"
-    ):
+    with pytest.raises(ConfigError, match=r"units\.txt has no SentencePiece model, to split words into units"):
         search_options(model, "auto", grammar="grid")
     with pytest.raises(CheckpointError, match="no language model 'elsewhere'"):
         search_options(model, "auto", lm="elsewhere")
