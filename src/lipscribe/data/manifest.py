@@ -33,7 +33,7 @@ class WordTime:
     end: Seconds = within(0.0, 0)
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         faults = [] if self.text.strip() else ["the word is empty"]
         if self.end < self.start:
             faults.append(f"{self.text!r} ends at {self.end} s, before its start at {self.start} s")
@@ -60,7 +60,7 @@ class Clip:
     split: str = "train"
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         faults = [] if self.id.strip() else ["the id is empty"]
         if self.id.strip() and not _is_file_name(self.id):
             faults.append(

@@ -1,4 +1,4 @@
-"""Numbers -> a network: what a spec's parts build, put together."""
+"""Builds the network of a spec from its parts."""
 
 from lipscribe.models.heads import CTCHead
 from lipscribe.models.reader import LipReader
@@ -6,7 +6,7 @@ from lipscribe.models.spec import ModelSpec
 
 
 def build_reader(spec: ModelSpec) -> LipReader:
-    """A `LipReader` with fresh weights; every frontend goes with every encoder."""
+    """Builds a `LipReader` with random weights; any frontend works with any encoder."""
     vocab_size = len(spec.tokenizer.vocab)
     frontend = spec.frontend.build(spec.input.height, spec.input.width)
     encoder = spec.encoder.build(frontend.out_features)

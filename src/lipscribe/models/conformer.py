@@ -1,4 +1,4 @@
-"""Feature vectors -> encoder states by self-attention and convolution together.
+"""Conformer encoder: feature vectors -> encoder states by self-attention and convolution.
 
 Gulati et al., "Conformer: convolution-augmented transformer for speech recognition", Interspeech 2020. One network, in
 two styles: the one that we train, and ESPnet's, in which the published Auto-AVSR models were trained.
@@ -20,21 +20,20 @@ LEGACY_PLACES = 5000  # of the table that ESPnet's first relative positions coun
 class ConformerEncoder(nn.Module):
     """Conformer blocks: half a feed-forward, self-attention by relative position, convolution, half a feed-forward.
 
-    Neither padding nor other clips change what comes out of a clip. (The published network sees the padding of a
-    batch, since it is run on single clips.)
+    A clip's output depends on neither padding nor other clips. (The published network does not mask padding, as it is
+    run on single clips.)
 
     Args:
-        features: Size D of the vectors that come in.
+        features: Size D of the input vectors.
         hidden: Size of every block, a multiple of `2 * heads`.
         ff: Units of each feed-forward.
         layers: Blocks.
-        heads: Of the self-attention.
+        heads: Number of attention heads.
         kernel: Frames of the convolution, odd.
-        dropout: Share dropped at the end of each of a block's parts, and of the attention, in training.
-        espnet: ESPnet's choices: ReLU in the feed-forwards, BatchNorm in the convolution, what comes in multiplied by
-            the root of `hidden`, a last LayerNorm. Without them, SiLU, and LayerNorm in the convolution too: each frame
-            is normalised by itself.
-        legacy: Positions as in ESPnet's first models, which pair them wrongly: weights learned with them need them.
+        dropout: Dropout probability at the end of each part of a block, and of attention weights.
+        espnet: ESPnet's settings: ReLU in the feed-forwards, BatchNorm in the convolution, input scaled by the root of
+            `hidden`, a final LayerNorm. Otherwise SiLU and LayerNorm, so each frame is normalised separately.
+        legacy: The relative positions of early ESPnet models, which contain a bug; weights trained with it need it.
     """
 
     def __init__(
@@ -73,11 +72,11 @@ class ConformerEncoder(nn.Module):
 
 
 class Clips(NamedTuple):
-    """What all blocks know of a batch.
+    """Inputs shared by all blocks.
 
     Attributes:
-        padding: (B, T) bool, true where there is no frame.
-        lengths: Of the clips, for legacy positions.
+        padding: (B, T) bool, true in padding.
+        lengths: (B,) valid frames, for legacy positions.
         positions: `distance_encoding`, or `legacy_encoding`.
     """
 
@@ -110,12 +109,12 @@ class _Block(nn.Module):
 
 
 class RelativeSelfAttention(nn.Module):
-    """Self-attention that weighs frames by what they hold and how far away they are (Dai et al., Transformer-XL, 2019).
+    """Self-attention by content and relative position (Dai et al., Transformer-XL, 2019).
 
     Args:
         hidden: Size of the vectors, a multiple of `heads`.
-        heads: Attentions computed side by side.
-        dropout: Share of the weights that is dropped in training.
+        heads: Number of attention heads.
+        dropout: Dropout probability of attention weights.
         legacy: See `ConformerEncoder`.
     """
 
@@ -125,7 +124,7 @@ class RelativeSelfAttention(nn.Module):
         self.legacy = legacy
         self.query, self.key, self.value, self.out = (FrameLinear(hidden, hidden) for _ in range(4))
         self.position = FrameLinear(hidden, hidden, bias=False)
-        # What every frame asks for, whatever it holds itself: of contents and of distances.
+        # Query biases shared by all frames: for content and for distance.
         self.content_bias = nn.Parameter(torch.zeros(heads, 1, hidden // heads))
         self.distance_bias = nn.Parameter(torch.zeros(heads, 1, hidden // heads))
         self.dropout = nn.Dropout(dropout)
@@ -145,9 +144,9 @@ class RelativeSelfAttention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def _project(self, positions: Tensor) -> Tensor:
-        """(1, heads, P, d); in inference that of the last length is kept, since long videos are read in equal windows.
+        """(1, heads, P, d); cached in inference for the last length, since windows of long videos have equal length.
 
-        The key says of which weights it is: their place in memory, and how often they were changed there.
+        The key identifies the weights by data pointer and version.
         """
         weight = self.position.weight
         if torch.is_grad_enabled() or weight.is_inference():
@@ -168,7 +167,7 @@ class _Convolution(nn.Module):
 
     def forward(self, x: Tensor, padding: Tensor) -> Tensor:
         x = nn.functional.glu(self.gate(x), dim=-1)  # (B, T, D)
-        x = x.masked_fill(padding[:, :, None], 0)  # the convolution reaches over the end, and has to find nothing there
+        x = x.masked_fill(padding[:, :, None], 0)  # the convolution reaches beyond the end, where it needs zeros
         x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
         return self.out(nn.functional.silu(self._normed(x, padding)))
 
@@ -177,7 +176,7 @@ class _Convolution(nn.Module):
             return self.norm(x)
         if not self.training:
             return self.norm(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-        normed = torch.zeros_like(x)  # padding takes no part in batch statistics
+        normed = torch.zeros_like(x)  # excludes padding from batch statistics
         normed[~padding] = self.norm(x[~padding])
         return normed
 
@@ -192,18 +191,18 @@ def distance_encoding(num_frames: int, size: int) -> Tensor:
 def by_key(by_distance: Tensor) -> Tensor:
     """Scores (..., T, 2T - 1) of the distances T - 1 to 1 - T -> (..., T, T): query i, key j, distance i - j."""
     num_frames = by_distance.shape[-2]
-    # Row i wants the columns from T - 1 - i on. With one column more, each flattened row begins one column later.
+    # Row i needs the columns from T - 1 - i. With one column more, each flattened row starts one column later.
     rows = nn.functional.pad(by_distance, (0, 1)).flatten(-2)[..., num_frames - 1 : -1]
     return rows.unflatten(-1, (num_frames, 2 * num_frames - 1))[..., :num_frames]
 
 
 def legacy_encoding(num_frames: int, size: int) -> Tensor:
-    """(T, size) float32: sines and cosines of the positions that the legacy style counts, from 4999 down."""
+    """(T, size) float32: sines and cosines of the legacy positions, from 4999 down."""
     return distance_encoding(max(LEGACY_PLACES, num_frames), size)[:num_frames]
 
 
 def by_place(scores: Tensor, lengths: list[int]) -> Tensor:
-    """Scores (B, heads, T, T) of query i and position k -> those of query i and key j, as the legacy style pairs them.
+    """Scores (B, heads, T, T) of query i and position k -> those of query i and key j, as legacy models pair them.
 
     A clip of T frames: with a zero before each row, all rows one after the other, the first T numbers left out, and cut
     into rows of T again. Up to the diagonal the positions are in order (k = T - 1 - i + j); beyond it a row continues

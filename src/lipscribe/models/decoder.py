@@ -1,7 +1,7 @@
-"""Encoder states -> the sentence, token by token: an LSTM that spells while it attends to the frames.
+"""LSTM decoder with attention: encoder states -> tokens.
 
 Chung, Senior, Vinyals and Zisserman, "Lip reading sentences in the wild", CVPR 2017, arXiv 1611.05358 ("Watch, Attend
-and Spell"). The symbol before the first token and after the last is `END`, which is no token of any text.
+and Spell"). The start and end symbol is `END`, which is not a token of any text.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from lipscribe.tokenizer import END
 
 
 class Memory(NamedTuple):
-    """What is attended to: values (B, T, D), keys (B, T, H), and padding (B, T) bool, true beyond each length."""
+    """Attention memory: values (B, T, D), keys (B, T, H), and padding (B, T) bool, true beyond each length."""
 
     values: Tensor
     keys: Tensor
@@ -22,12 +22,12 @@ class Memory(NamedTuple):
 
 
 class DecoderState(NamedTuple):
-    """What the decoder knows of N sentences so far.
+    """Decoder state of N sentences.
 
     Attributes:
         hidden, cell: (layers, N, H), of the LSTM.
-        context: (N, D), the mean of the values that was attended to last.
-        attended: (N, T), the weights of that mean: they sum to 1.
+        context: (N, D), the last context vector (weighted mean of the values).
+        attended: (N, T), the last attention weights; they sum to 1.
     """
 
     hidden: Tensor
@@ -37,16 +37,16 @@ class DecoderState(NamedTuple):
 
 
 class AttentionDecoder(nn.Module):
-    """Predicts the next token, given the frames and the tokens before it.
+    """Predicts the next token from the frames and the previous tokens.
 
     Args:
-        features: Size D of the encoder's states.
-        vocab_size: V of the tokenizer; id `END` (0, CTC's blank, which no text holds) is the sentence's end here.
+        features: Size D of the encoder states.
+        vocab_size: V of the tokenizer; id `END` (0, CTC's blank, which no text has) is the end of the sentence here.
         hidden: Units H of each LSTM layer, of the attention and of a token's embedding.
         layers: LSTM layers.
-        location_frames: Odd; how many frames of the last step's attention are seen around a frame when it is weighed
-            (Chorowski et al., 2015), which helps to go on from there. 0 is attention by content alone, as published.
-        dropout: Share dropped of embeddings, between LSTM layers, and before the last layer, in training.
+        location_frames: Odd; kernel size over the previous attention weights (location-aware attention, Chorowski et
+            al., 2015). 0 is attention by content alone, as published.
+        dropout: Dropout probability of embeddings, between LSTM layers, and before the last layer.
     """
 
     def __init__(self, features: int, vocab_size: int, hidden: int, layers: int, location_frames: int, dropout: float):
@@ -65,7 +65,7 @@ class AttentionDecoder(nn.Module):
         self.project = nn.Linear(hidden, vocab_size)
 
     def remember(self, encoder_out: Tensor, lengths: Tensor) -> Memory:
-        """encoder_out (B, T, D), zeros beyond each length, and (B,) int64 lengths -> what `step` attends to."""
+        """encoder_out (B, T, D), zeros beyond each length, and (B,) int64 lengths -> the memory for `step`."""
         padding = ~frame_mask(lengths.to(encoder_out.device), encoder_out.shape[1])
         return Memory(encoder_out, self.key(encoder_out), padding)
 
@@ -76,15 +76,15 @@ class AttentionDecoder(nn.Module):
         return DecoderState(nothing, nothing, nothing.new_zeros(batch, features), nothing.new_zeros(batch, num_frames))
 
     def step(self, previous: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, DecoderState]:
-        """Takes one token further.
+        """Advances by one token.
 
         Args:
-            previous: (N,) int64, the last token of each sentence, `END` where there is none yet.
+            previous: (N,) int64, the last token of each sentence, at the start `END`.
             state: Of the N sentences before that token.
-            memory: Of N clips, or of one clip that all sentences are about.
+            memory: Of N clips, or of one clip for all sentences.
 
         Returns:
-            (N, V) float32 log-probabilities of the next token, `END` among them, and the new state.
+            (N, V) float32 log-probabilities of the next token, including `END`, and the new state.
         """
         embedded = self.dropout(self.embedding(previous))
         incoming = torch.cat([embedded, state.context.to(embedded)], dim=-1)
@@ -97,7 +97,7 @@ class AttentionDecoder(nn.Module):
         return log_probs, DecoderState(hidden.float(), cell.float(), context.float(), attended)
 
     def select(self, state: DecoderState, indices: Tensor) -> DecoderState:
-        """The state of the sentences at (M,) int64 indices."""
+        """Select the state of the sentences at (M,) int64 indices."""
         return DecoderState(
             state.hidden[:, indices], state.cell[:, indices], state.context[indices], state.attended[indices]
         )
@@ -119,14 +119,14 @@ class AttentionDecoder(nn.Module):
         return scores.masked_fill(memory.padding, -torch.inf).softmax(-1)
 
     def forward(self, encoder_out: Tensor, lengths: Tensor, targets: Tensor, sampling: float = 0.0) -> Tensor:
-        """What the decoder expects at every token of known sentences (teacher forcing).
+        """The decoder's predictions at every token of known sentences (teacher forcing).
 
         Args:
             encoder_out: (B, T, D), zeros beyond each length.
             lengths: (B,) int64 valid frames, each at least 1.
-            targets: (B, U) int64 token ids, whatever beyond each sentence's end.
-            sampling: Chance that in training the decoder is given a draw of its own instead of the true token
-                (scheduled sampling, Bengio et al., 2015).
+            targets: (B, U) int64 token ids, any value beyond each sentence's end.
+            sampling: Probability that in training the decoder's own sample replaces the true token (scheduled
+                sampling, Bengio et al., 2015).
 
         Returns:
             (B, U + 1, V) float32 log-probabilities; row u is of token u, given the tokens before it.

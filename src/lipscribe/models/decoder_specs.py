@@ -1,4 +1,4 @@
-"""The kinds of decoder: for each a record, which checks its numbers and builds its network."""
+"""The kinds of decoder: for each a dataclass that validates its fields and builds the network."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # a spec is read without torch
 
 @dataclass(frozen=True)
 class AttentionDecoderSpec:
-    """An `AttentionDecoder`, whose numbers are described there."""
+    """An `AttentionDecoder`; see there for the fields."""
 
     hidden: int = within(256, 1)
     layers: int = within(1, 1, 16)
@@ -24,13 +24,13 @@ class AttentionDecoderSpec:
     """Whether sentences end with a symbol of their own, the tokenizer's last token, instead of CTC's blank."""
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         if self.location_frames and self.location_frames % 2 == 0:
             return [f"location_frames is {self.location_frames}, wanted 0 or an odd number"]
         return []
 
     def build(self, features: int, vocab_size: int) -> "AttentionDecoder":
-        """With fresh weights, for encoder states of size `features`."""
+        """Builds the network with random weights, for encoder states of size `features`."""
         from lipscribe.models.decoder import AttentionDecoder
 
         sizes = (features, vocab_size, self.hidden, self.layers, self.location_frames)
@@ -39,7 +39,7 @@ class AttentionDecoderSpec:
 
 @dataclass(frozen=True)
 class TransformerDecoderSpec:
-    """A `TransformerDecoder`, whose numbers are described there.
+    """A `TransformerDecoder`; see there for the fields.
 
     Attributes:
         ff: Units of each feed-forward, 0 is four times `hidden`.
@@ -55,13 +55,13 @@ class TransformerDecoderSpec:
     own_end: ClassVar[bool] = True
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         if self.hidden % 2 or self.hidden % self.heads:
             return [f"hidden is {self.hidden}, wanted an even number that is a multiple of {self.heads}, the heads"]
         return []
 
     def build(self, features: int, vocab_size: int) -> "TransformerDecoder":
-        """With fresh weights, for encoder states of size `features`."""
+        """Builds the network with random weights, for encoder states of size `features`."""
         from lipscribe.models.transformer_decoder import TransformerDecoder
 
         ff = self.ff or 4 * self.hidden

@@ -1,4 +1,4 @@
-"""Where networks compute: a GPU where there is one."""
+"""Selects the device of networks."""
 
 import torch
 
@@ -6,18 +6,18 @@ from lipscribe.errors import ConfigError
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device of a name, once it is known to work.
+    """The device of a name, after checking that it works.
 
     Args:
-        name: "cpu", "cuda", "cuda:1", "mps"; "auto" is the first of cuda, mps and cpu that is there.
+        name: "cpu", "cuda", "cuda:1", "mps"; "auto" is the first available of cuda, mps and cpu.
 
     Raises:
-        ConfigError: torch does not know the device, or it is unavailable here.
+        ConfigError: torch does not know the device, or it is unavailable.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:
-        reason = "torch knows none of this name" if "Expected one of" in str(error) else str(error).splitlines()[0]
+        reason = "torch has no device of this name" if "Expected one of" in str(error) else str(error).splitlines()[0]
         raise ConfigError(f"device {name!r} is unavailable ({reason}): give cpu, cuda or mps") from None

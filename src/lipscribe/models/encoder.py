@@ -1,4 +1,4 @@
-"""Feature vectors -> encoder states: the network that reads the sequence."""
+"""Recurrent encoders: feature vectors -> encoder states."""
 
 import torch
 from torch import Tensor, nn
@@ -10,15 +10,15 @@ CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class RecurrentEncoder(nn.Module):
-    """An LSTM or GRU over the frames, in one direction or both.
+    """An LSTM or GRU over the frames, unidirectional or bidirectional.
 
     Args:
         cell: "lstm" or "gru".
-        features: Size D of the vectors that come in.
+        features: Size D of the input vectors.
         hidden: Units in each direction.
-        layers: How many are stacked.
-        bidirectional: Whether a second network reads backwards; `out_features` is then twice `hidden`.
-        dropout: Share of each layer's output that is dropped in training.
+        layers: Number of stacked layers.
+        bidirectional: Adds the backward direction; `out_features` is then twice `hidden`.
+        dropout: Dropout probability of each layer's output.
     """
 
     def __init__(self, cell: str, features: int, hidden: int, layers: int, bidirectional: bool, dropout: float):
@@ -39,14 +39,14 @@ class RecurrentEncoder(nn.Module):
 
         The backward direction starts at each clip's own last frame, so padding changes nothing.
         """
-        # One call for all layers is what cuDNN is quick at, and it is the call whose weights `nn.LSTM` keeps in one
-        # piece of a GPU's memory: given those of one direction, cuDNN would copy them together with every call. On a
-        # CPU the gradient of packed sequences costs the square of the frames, five times as much for clips of 3 s.
+        # cuDNN is fast with one call for all layers, for which `nn.LSTM` keeps the weights contiguous: single
+        # directions would make it copy them in every call. On a CPU the gradient of packed sequences is quadratic in
+        # the frames, five times slower for clips of 3 s.
         read = self._read_packed if features.is_cuda else self._read_by_direction
         return self.dropout(read(features, lengths))
 
     def _read_packed(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """`forward` without its dropout, all layers and directions at once."""
+        """`forward` before dropout, all layers and directions at once."""
         rnn, num_layers = self.rnn, self.rnn.num_layers
         packed = pack_padded_sequence(features, lengths.cpu(), batch_first=True, enforce_sorted=False)
         directions = 2 if rnn.bidirectional else 1
@@ -62,7 +62,7 @@ class RecurrentEncoder(nn.Module):
         return pad_packed_sequence(packed._replace(data=out), batch_first=True, total_length=features.shape[1])[0]
 
     def _read_by_direction(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """`forward` without its dropout, one layer and direction after the other."""
+        """`forward` before dropout, one layer and direction after the other."""
         num_frames, lengths = features.shape[1], lengths.to(features.device)[:, None]
         frames = torch.arange(num_frames, device=features.device)
         turned = torch.where(frames < lengths, lengths - 1 - frames, frames)  # (B, T): each clip's own frames reversed
@@ -87,7 +87,7 @@ class RecurrentEncoder(nn.Module):
         return torch.gru(sequence, start, weights, *settings)[0]
 
     def _learns(self) -> bool:
-        """Whether a gradient may be asked for, which cuDNN gives after a forward pass of training only."""
+        """Whether gradients may be needed, which cuDNN computes only after a forward pass in training mode."""
         return self.training or torch.is_grad_enabled()
 
 
@@ -97,11 +97,11 @@ def _reorder(sequence: Tensor, indices: Tensor) -> Tensor:
 
 
 class NoEncoder(nn.Module):
-    """Hands the frames' features on as they are: what a reader is without a network that reads the sequence.
+    """No sequence model: passes the features of each frame on (an ablation).
 
     Args:
-        features: Size D of the vectors that come in, and go out.
-        dropout: Share of them that is dropped in training.
+        features: Size D of input and output vectors.
+        dropout: Dropout probability.
     """
 
     def __init__(self, features: int, dropout: float):

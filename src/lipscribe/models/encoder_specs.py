@@ -15,14 +15,13 @@ if TYPE_CHECKING:  # a spec is read without torch
 
 @dataclass(frozen=True)
 class WindowSizes:
-    """How much of a long run a network and its decoder read at once, in frames.
+    """Window lengths for long runs, in frames.
 
     Attributes:
-        window: Frames read at once, whose output is kept.
-        context: Frames beyond each side of a window that the network reads and whose output is thrown away. A run of up
-            to `window + context` frames is read whole.
-        decoder_piece: Frames that a decoder searches at once: what it attends to has to be about as long as what it
-            learned from.
+        window: Frames of a window whose output is kept.
+        context: Further frames on each side of a window, whose output is discarded. A run of up to `window + context`
+            frames is read whole.
+        decoder_piece: Frames that a decoder searches at once: about as many as in its training clips.
     """
 
     window: int
@@ -31,15 +30,15 @@ class WindowSizes:
 
 
 NEARBY = WindowSizes(150, 50, 150)  # 6 s, as long as two sentences of GRID
-# For a network that attends to all frames, and learned from long utterances: up to 13 s are read whole and searched in
-# one piece, as the published code does; at most 16 s are read at once. What such a network makes of a frame depends on
-# all the others, so that windows come near to the whole and are not equal to it, least so at their seams.
+# For a network that attends to all frames and was trained on long utterances: up to 13 s are read whole and searched in
+# one piece, as in the published code; windows have at most 16 s. Each output frame depends on all input frames, so
+# windows only approximate the whole, worst at their seams.
 ATTENDS_TO_ALL = WindowSizes(250, 75, 325)
 
 
 @dataclass(frozen=True)
 class RecurrentEncoderSpec:
-    """A `RecurrentEncoder`, whose numbers are described there."""
+    """A `RecurrentEncoder`; see there for the fields."""
 
     cell: Literal["lstm", "gru"] = "lstm"
     hidden: int = within(256, 1)
@@ -53,7 +52,7 @@ class RecurrentEncoderSpec:
     """In what lengths a long run is read."""
 
     def build(self, features: int) -> "RecurrentEncoder":
-        """With fresh weights, for vectors of size `features`."""
+        """Builds the network with random weights, for input vectors of size `features`."""
         from lipscribe.models.encoder import RecurrentEncoder
 
         return RecurrentEncoder(self.cell, features, self.hidden, self.layers, self.bidirectional, self.dropout)
@@ -61,7 +60,7 @@ class RecurrentEncoderSpec:
 
 @dataclass(frozen=True)
 class TCNEncoderSpec:
-    """A `TCNEncoder`, whose numbers are described there."""
+    """A `TCNEncoder`; see there for the fields."""
 
     hidden: int = within(256, 1)
     layers: int = within(2, 1, 16)
@@ -73,11 +72,11 @@ class TCNEncoderSpec:
     window: ClassVar[WindowSizes] = NEARBY
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         return _odd(self.kernel)
 
     def build(self, features: int) -> "TCNEncoder":
-        """With fresh weights, for vectors of size `features`."""
+        """Builds the network with random weights, for input vectors of size `features`."""
         from lipscribe.models.tcn import TCNEncoder
 
         return TCNEncoder(features, self.hidden, self.layers, self.kernel, self.dropout)
@@ -85,7 +84,7 @@ class TCNEncoderSpec:
 
 @dataclass(frozen=True)
 class ConformerEncoderSpec:
-    """A `ConformerEncoder`, whose numbers are described there; its feed-forwards have four times `hidden` units."""
+    """A `ConformerEncoder`; see there for the fields. Its feed-forward layers have four times `hidden` units."""
 
     hidden: int = within(256, 1)
     layers: int = within(2, 1, 16)
@@ -98,11 +97,11 @@ class ConformerEncoderSpec:
     window: ClassVar[WindowSizes] = ATTENDS_TO_ALL
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         return _odd(self.kernel) + _divisible(self.hidden, self.heads)
 
     def build(self, features: int) -> "ConformerEncoder":
-        """With fresh weights, for vectors of size `features`."""
+        """Builds the network with random weights, for input vectors of size `features`."""
         from lipscribe.models.conformer import ConformerEncoder
 
         sizes = (features, self.hidden, 4 * self.hidden, self.layers, self.heads, self.kernel, self.dropout)
@@ -111,7 +110,7 @@ class ConformerEncoderSpec:
 
 @dataclass(frozen=True)
 class RelConformerEncoderSpec:
-    """A `ConformerEncoder` with ESPnet's choices, as that of the published Auto-AVSR models.
+    """A `ConformerEncoder` with ESPnet's settings, as in the published Auto-AVSR models.
 
     Attributes:
         ff: Units of each feed-forward, 0 is four times `hidden`.
@@ -131,11 +130,11 @@ class RelConformerEncoderSpec:
     window: ClassVar[WindowSizes] = ATTENDS_TO_ALL
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         return _odd(self.kernel) + _divisible(self.hidden, self.heads)
 
     def build(self, features: int) -> "ConformerEncoder":
-        """With fresh weights, for vectors of size `features`."""
+        """Builds the network with random weights, for input vectors of size `features`."""
         from lipscribe.models.conformer import ConformerEncoder
 
         ff = self.ff or 4 * self.hidden
@@ -145,7 +144,7 @@ class RelConformerEncoderSpec:
 
 @dataclass(frozen=True)
 class NoEncoderSpec:
-    """A `NoEncoder`: each frame is read by itself, with what the frontend sees of its neighbours."""
+    """A `NoEncoder`: frames are independent, except for the frontend's temporal kernel."""
 
     dropout: float = within(0.0, 0, 0.95)
     cell: Literal["none"] = "none"

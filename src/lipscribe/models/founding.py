@@ -1,4 +1,4 @@
-"""The program this project grew from, on one screen: convolutions on each frame, flattened, into an LSTM.
+"""The founding program on one screen: convolutions on each frame, flattened, into an LSTM.
 
     frames            [batch, frames, height, width, channels]
     fold              [batch * frames, height, width, channels]      the frames become part of the batch
@@ -6,7 +6,7 @@
     unfold, flatten   [batch, frames, height' * width' * filters]    each feature map becomes one vector
     LSTM              [batch, frames, units]                         reads the sequence
 
-`docs/architecture.md` says how the lip readers extend it.
+`docs/architecture.md` describes how the lip readers extend it.
 """
 
 from torch import Tensor, nn
@@ -29,9 +29,9 @@ class ConvLSTM(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Frames (B, T, H, W, C) float -> (B, T, units) float: the output of the LSTM at each frame."""
         batch, num_frames = frames.shape[:2]
-        images = frames.flatten(0, 1).permute(0, 3, 1, 2)  # (B*T, C, H, W): torch wants channels first
+        images = frames.flatten(0, 1).permute(0, 3, 1, 2)  # (B*T, C, H, W): torch is channels-first
         maps = self.conv(images)  # (B*T, filters, H-2, W-2)
-        # Height, width, filters in this order, so that the flattened vector is the one a channels-last framework makes.
+        # Height, width, filters in this order, so the flattened vector equals that of a channels-last framework.
         vectors = maps.permute(0, 2, 3, 1).flatten(1)  # (B*T, (H-2)*(W-2)*filters)
         out, _ = self.lstm(vectors.unflatten(0, (batch, num_frames)))  # (B, T, units)
         return out

@@ -1,4 +1,4 @@
-"""Frames -> one feature vector a frame.
+"""Convolutional frontends: frames -> one feature vector per frame.
 
 Shapes: B batch, T frames, C channels, H W pixels, D features.
 """
@@ -14,13 +14,13 @@ class PerFrame(nn.Module):
 
     (B, T, C, H, W) -> fold -> (B*T, C, H, W) -> net -> (B*T, ...) -> unfold -> (B, T, ...)
 
-    With lengths given, only the frames that exist are folded, so padding costs nothing, takes no part in batch
-    statistics, and comes out as zeros.
+    With lengths, only valid frames are folded, so padding costs nothing, is excluded from batch statistics, and gives
+    zeros.
 
     Args:
         net: Takes (N, C, H, W).
-        neighbours: Odd; above 1, `net` gets each frame with its neighbours in time as channels, C times as many (see
-            `stack_neighbours`). If its first layer is a convolution, that is a 3D one so deep in time.
+        neighbours: Odd; above 1, `net` gets each frame stacked with its temporal neighbours as channels (see
+            `stack_neighbours`), which makes a first 2D convolution a 3D one of this depth.
     """
 
     def __init__(self, net: nn.Module, neighbours: int = 1):
@@ -29,14 +29,14 @@ class PerFrame(nn.Module):
         self.neighbours = neighbours
 
     def forward(self, video: Tensor, video_lengths: Tensor | None = None) -> Tensor:
-        """(B, T, C, H, W) and optionally (B,) int64 valid frames -> (B, T, ...): what `net` makes of each frame."""
+        """(B, T, C, H, W) and optionally (B,) int64 valid frames -> (B, T, ...): the output of `net` for each frame."""
         return per_frame(self.net, video, video_lengths, self.neighbours)
 
 
 def per_frame(
     net: Callable[[Tensor], Tensor], video: Tensor, video_lengths: Tensor | None = None, neighbours: int = 1
 ) -> Tensor:
-    """(B, T, C, H, W) -> (B, T, ...): see `PerFrame`, which is this as a module."""
+    """(B, T, C, H, W) -> (B, T, ...): the functional form of `PerFrame`."""
     batch, num_frames = video.shape[:2]
     if neighbours > 1:
         every = torch.full((batch,), num_frames) if video_lengths is None else video_lengths
@@ -52,17 +52,16 @@ def per_frame(
 
 
 class ConvFrontend(nn.Module):
-    """Convolutions on each frame, then each feature map as one vector.
+    """Convolutions on each frame, with each feature map flattened to one vector.
 
     Args:
         channels: Output channels of each convolution; each halves the height and the width.
-        stem_frames: How many frames the first convolution sees: 1 is a 2D network, an odd number n a 3D first layer of
-            depth n. A 3D convolution over grey video is a 2D one over n neighbouring frames stacked as channels, and
-            that is how it is computed.
-        pooling: "flatten" lays height, width and channels into one axis; "average" keeps one mean per channel.
-        features: Size of the vector that is handed to the encoder.
-        height, width: Input size in pixels; flattening has to know it.
-        dropout: Share of the flattened map that is dropped in training.
+        stem_frames: Temporal depth of the first convolution: 1 is a 2D network, an odd number n a 3D first layer. A 3D
+            convolution over grey video is computed as a 2D one over n neighbouring frames stacked as channels.
+        pooling: "flatten" flattens height, width and channels; "average" takes one mean per channel.
+        features: Size of the output vector.
+        height, width: Input size in pixels, needed to flatten.
+        dropout: Dropout probability of the flattened map.
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class ConvFrontend(nn.Module):
         self.frames = PerFrame(nn.Sequential(*layers), stem_frames)
 
     def forward(self, video: Tensor, video_lengths: Tensor) -> Tensor:
-        """(B, T, 1, H, W) float and (B,) int64 valid frames -> features (B, T, D); zeros where there is no frame."""
+        """(B, T, 1, H, W) float and (B,) int64 valid frames -> features (B, T, D); zeros in padding."""
         return self.frames(video, video_lengths)
 
 
@@ -115,7 +114,7 @@ def feature_layers(
 
 
 def stack_neighbours(video: Tensor, video_lengths: Tensor, num_frames: int) -> Tensor:
-    """Gives every frame its neighbours in time as extra channels, zeros beyond either end of the clip.
+    """Stacks each frame with its temporal neighbours as channels, with zeros beyond the ends of the clip.
 
     (B, T, C, H, W) -> (B, T, num_frames * C, H, W), earliest first, the frame itself in the middle.
     """
@@ -126,5 +125,5 @@ def stack_neighbours(video: Tensor, video_lengths: Tensor, num_frames: int) -> T
 
 
 def frame_mask(lengths: Tensor, num_frames: int) -> Tensor:
-    """(B,) valid frames -> (B, num_frames) bool, true where a frame exists."""
+    """(B,) valid frames -> (B, num_frames) bool, true for valid frames."""
     return torch.arange(num_frames, device=lengths.device) < lengths[:, None]

@@ -1,4 +1,4 @@
-"""The kinds of frontend: for each a record, which checks its numbers and builds its network."""
+"""The kinds of frontend: for each a dataclass that validates its fields and builds the network."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
@@ -17,7 +17,7 @@ class ConvFrontendSpec:
 
     Attributes:
         channels: Of each convolution.
-        stem_frames: Frames that the first convolution sees; 1 is the 2D network of the founding program.
+        stem_frames: Temporal depth of the first convolution; 1 is the 2D network of the founding program.
         pooling, features, dropout: See there.
     """
 
@@ -32,11 +32,11 @@ class ConvFrontendSpec:
     """Pixels that a picture needs each way."""
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         return _number(self.channels, None, self.kind) + _odd(self.stem_frames)
 
     def build(self, height: int, width: int) -> "ConvFrontend":
-        """With fresh weights, for pictures of that size in pixels."""
+        """Builds the network with random weights, for input of that size in pixels."""
         from lipscribe.models.frontend import ConvFrontend
 
         sizes = (self.channels, self.stem_frames, self.pooling, self.features)
@@ -62,11 +62,11 @@ class ResNetFrontendSpec:
     min_size: ClassVar[int] = 1
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         return _number(self.channels, 4, self.kind) + _odd(self.stem_frames)
 
     def build(self, height: int, width: int) -> "ResNetFrontend":
-        """With fresh weights, for pictures of that size in pixels."""
+        """Builds the network with random weights, for input of that size in pixels."""
         from lipscribe.models.resnet import ResNetFrontend
 
         sizes = (self.channels, self.stem_frames, self.pooling, self.features)
@@ -75,7 +75,7 @@ class ResNetFrontendSpec:
 
 @dataclass(frozen=True)
 class LipNetFrontendSpec:
-    """A `LipNetFrontend`: each of its three layers sees 3 frames, and what they give is flattened."""
+    """A `LipNetFrontend`: three layers of temporal depth 3, flattened."""
 
     channels: tuple[int, ...] = within((32, 64, 96), 1)
     dropout: float = within(0.0, 0, 0.95)
@@ -84,11 +84,11 @@ class LipNetFrontendSpec:
     min_size: ClassVar[int] = 16
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         return _number(self.channels, 3, self.kind)
 
     def build(self, height: int, width: int) -> "LipNetFrontend":
-        """With fresh weights, for pictures of that size in pixels."""
+        """Builds the network with random weights, for input of that size in pixels."""
         from lipscribe.models.lipnet import LipNetFrontend
 
         return LipNetFrontend(self.channels, height, width, self.dropout)
@@ -96,7 +96,7 @@ class LipNetFrontendSpec:
 
 @dataclass(frozen=True)
 class AutoAVSRFrontendSpec:
-    """A `ResNetFrontend` whose averages are handed on as they are, as that of the published Auto-AVSR models.
+    """A `ResNetFrontend` without its last layer, as in the published Auto-AVSR models.
 
     Attributes:
         channels: Of each of the four stages.
@@ -114,11 +114,11 @@ class AutoAVSRFrontendSpec:
     """What earlier versions wrote beside its fields, and which is so."""
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         return _number(self.channels, 4, self.kind) + _odd(self.stem_frames)
 
     def build(self, height: int, width: int) -> "ResNetFrontend":
-        """With fresh weights; it takes pictures of any size."""
+        """Builds the network with random weights, for input of any size."""
         from lipscribe.models.resnet import ResNetFrontend
 
         sizes = (self.channels, self.stem_frames, "average", None, height, width, self.dropout)

@@ -1,4 +1,4 @@
-"""Encoder states -> log-probabilities."""
+"""CTC head: encoder states -> log-probabilities."""
 
 from torch import Tensor, nn
 

@@ -1,7 +1,7 @@
-"""Frames -> features by LipNet's three 3D convolutions: the published baseline, on the same footing as ours.
+"""LipNet's frontend of three 3D convolutions: the published baseline.
 
 Assael, Shillingford, Whiteson and de Freitas, "LipNet: end-to-end sentence-level lipreading", 2016, arXiv 1611.01599.
-The config `lipnet` is the whole of it: this, two bidirectional GRUs of 256, and CTC over characters.
+The config `lipnet` is the whole network: this, two bidirectional GRUs of 256, and CTC over characters.
 """
 
 from torch import Tensor, nn
@@ -14,14 +14,14 @@ KERNELS = ((5, 2), (5, 1), (3, 1))  # (kernel, stride) in space of each convolut
 class LipNetFrontend(nn.Module):
     """Three 3D convolutions, each with ReLU, 2x2 max-pooling and channel-wise dropout, then flattened.
 
-    Each is computed as a 2D convolution over three neighbouring frames stacked as channels: the same numbers, and the
-    padding of a batch is left out of every layer.
+    Each is computed as a 2D convolution over three neighbouring frames stacked as channels: the same numbers, without
+    the padding of a batch.
 
     Args:
         channels: Of the three convolutions; LipNet's are (32, 64, 96).
         height, width: Input size in pixels, at least 16 each. LipNet's is 50 x 100 in colour; at 50 x 96, the widest
             that our crops have, its maps are flattened to the published 96 * 3 * 6 values.
-        dropout: Chance that a channel is dropped for a whole clip in training; LipNet's is 0.5.
+        dropout: Probability of dropping a channel for a whole clip; LipNet's is 0.5.
     """
 
     def __init__(self, channels: tuple[int, ...], height: int, width: int, dropout: float):
@@ -37,7 +37,7 @@ class LipNetFrontend(nn.Module):
         self.out_features = size_in * height * width
 
     def forward(self, video: Tensor, video_lengths: Tensor) -> Tensor:
-        """(B, T, 1, H, W) float and (B,) int64 valid frames -> features (B, T, D); zeros where there is no frame."""
+        """(B, T, 1, H, W) float and (B,) int64 valid frames -> features (B, T, D); zeros in padding."""
         maps = video
         for layer in self.layers:
             maps = layer(maps, video_lengths)  # (B, T, C, H', W')

@@ -1,5 +1,5 @@
-"""Layers by oneDNN's own operations, where nothing is being learned: linear layers that are quick for the few rows of a
-beam and for a clip's frames, and a convolution, its norm and its activation as one operation.
+"""oneDNN operations for inference: linear layers that are fast for the few rows of a beam and for a clip's frames, and
+fused convolution, norm and activation.
 """
 
 import ctypes
@@ -14,25 +14,25 @@ import torch
 from torch import Tensor, nn
 
 Geometry = tuple[Sequence[int | str], Sequence[int], Sequence[int], int]  # padding, stride, dilation, groups
-ROWS = 64  # with more, ordering the weight again takes little of the time
-PAGEOUT = 21  # MADV_PAGEOUT of Linux 5.4 and later; an older one refuses, which is no harm
+ROWS = 64  # with more, reordering the weight takes little of the time
+PAGEOUT = 21  # MADV_PAGEOUT of Linux 5.4 and later; an older one ignores it
 _DTYPES = ({torch.float32}, {torch.bfloat16})
-_ACTIVATIONS = {nn.SiLU: "swish", nn.ReLU: "relu"}  # what oneDNN calls them
+_ACTIVATIONS = {nn.SiLU: "swish", nn.ReLU: "relu"}  # oneDNN's names
 
 
 class _Reordered(NamedTuple):
-    version: tuple[tuple[int, int], ...]  # where what it was made of lay, and how often that had been changed
+    version: tuple[tuple[int, int], ...]  # data pointer and version of each source tensor
     weight: Tensor
     bias: Tensor | None = None
 
 
-# Beside the layers and not in them: copies, state dicts and files of a model know nothing of it.
+# Kept outside the layers, so that copies, state dicts and saved models do not include it.
 _KEPT: WeakKeyDictionary[nn.Module, _Reordered] = WeakKeyDictionary()
 
 
 @cache
 def has_onednn() -> bool:
-    """Whether this build of torch has the operations that are called here, and takes them as they are called."""
+    """Whether this build of torch has the operations used here, with the same signatures."""
     if not torch.backends.mkldnn.is_available():
         return False
     try:
@@ -48,27 +48,27 @@ def has_onednn() -> bool:
 
 @cache
 def has_int8() -> bool:
-    """Whether this build of torch multiplies whole numbers on the CPU, by oneDNN."""
+    """Whether this build of torch has int8 matrix products on the CPU, by oneDNN."""
     return hasattr(torch.ops.onednn, "qlinear_pointwise") and hasattr(torch.ops.onednn, "qlinear_prepack")
 
 
 def quick(x: Tensor, dtype: torch.dtype) -> bool:
-    """Whether oneDNN's own operations can be called for `x` and weights of a dtype: in inference, on the CPU."""
+    """Whether oneDNN operations apply to `x` and weights of a dtype: in inference, on the CPU."""
     if not torch.is_inference_mode_enabled() or x.device.type != "cpu" or not x.numel():
         return False
     return {x.dtype, dtype} in _DTYPES and not torch.is_autocast_enabled("cpu") and has_onednn()
 
 
 class Linear(nn.Linear):
-    """`nn.Linear` by oneDNN, whose weight is put in the processor's order once instead of with every call.
+    """`nn.Linear` by oneDNN, whose weight is packed once instead of in every call.
 
-    A beam of 10 goes through a released decoder in half the time, one of 40 in two thirds. It costs the memory of the
-    weight again, from the first call with 1 to `pack_rows` rows on, unless the weight lies in a file: then it is left
-    there. It is done in inference mode, on the CPU, in float32 or bfloat16, and where this build of torch has oneDNN;
-    otherwise this is `nn.Linear`.
+    A published decoder takes half the time with a beam of 10, two thirds with 40. From the first call with 1 to
+    `pack_rows` rows the packed weight takes the memory of the weight again, unless that is memory-mapped and can be
+    paged out. This applies in inference mode, on the CPU, in float32 or bfloat16, if this build of torch has oneDNN;
+    otherwise it is `nn.Linear`.
 
-    Attributes:
-        pack_rows: With more rows than these the weight is taken as it lies.
+    Args:
+        pack_rows: With more rows the weight is used unpacked.
     """
 
     pack_rows = ROWS
@@ -91,8 +91,8 @@ class Linear(nn.Linear):
 
 
 class FrameLinear(Linear):
-    """`Linear` for the frames of clips, never packed: a fifth quicker than torch's own at 75 rows and at 250 of 768
-    (AMD EPYC), and no memory more."""
+    """`Linear` for the frames of clips, never packed: a fifth faster than torch's at 75 and 250 rows of 768 (AMD EPYC),
+    without extra memory."""
 
     pack_rows = 0
 
@@ -102,14 +102,13 @@ def convolve(
 ) -> Tensor:
     """activation(norm(conv(maps))), plus `onto` before the activation.
 
-    In inference mode, on the CPU and in float32 the norm is folded into the convolution's weight, and the maps go
-    through memory once instead of three or four times. The folded weight is kept until a tensor that it was made of
-    changes.
+    In inference mode, on the CPU and in float32 the norm is folded into the convolution's weight, and the maps pass
+    through memory once instead of three or four times. The folded weight is cached until one of its sources changes.
 
     Args:
         maps: (N, C, H, W).
         conv: Without a bias.
-        onto: Of the result's shape; it may be written over.
+        onto: A residual of the result's shape; may be overwritten.
     """
     if norm.training or not quick(maps, conv.weight.dtype) or maps.dtype != torch.float32:
         out = norm(conv(maps))
@@ -126,10 +125,10 @@ def convolve(
 
 
 def release(weight: Tensor) -> None:
-    """Tells Linux that a weight is not needed for now: one that lies in a file is read again from there when it is.
+    """Asks Linux to page out a weight: a memory-mapped one is read from its file when it is needed again.
 
-    Nothing is lost whatever the tensor is, and elsewhere nothing happens. A decoder of 250 MB that is packed, or made
-    less precise, is then in memory once.
+    No data is lost, and other systems ignore it. A decoder of 250 MB that is packed or converted is then in memory
+    once.
     """
     if not sys.platform.startswith("linux") or weight.device.type != "cpu":
         return

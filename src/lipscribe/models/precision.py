@@ -1,7 +1,6 @@
-"""Networks that compute less exactly and more quickly: linear layers in bfloat16 or int8, frontends in bfloat16.
+"""Reduced precision for inference: linear layers in bfloat16 or int8, frontends in bfloat16.
 
-Norms, softmaxes and sums stay exact, and so do the layers that give the probabilities of tokens: they cost little, and
-what is lost there is lost in the scores themselves.
+Norms, softmaxes, sums and the output layers stay in float32: they cost little and affect the scores directly.
 """
 
 from typing import TypeVar
@@ -22,7 +21,7 @@ STEPS = 127  # of int8 on either side of 0
 
 
 class BFloat16Linear(Linear):
-    """A linear layer whose weight is in bfloat16; what goes in and comes out has its own dtype."""
+    """A linear layer with a bfloat16 weight; input and output keep their dtype."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None):
         with torch.device("meta"):
@@ -36,9 +35,9 @@ class BFloat16Linear(Linear):
 
 
 class Int8Linear(nn.Module):
-    """A linear layer in whole numbers from -127 to 127, with a scale for each output and for each row that comes in.
+    """A linear layer in int8, with a scale for each output and for each input row (dynamic quantisation).
 
-    A row's result depends on no other row. torch has the product of two such matrices on the CPU, with oneDNN.
+    Rows are independent. torch has the matrix product on the CPU, with oneDNN.
     """
 
     weight: Tensor
@@ -60,7 +59,7 @@ class Int8Linear(nn.Module):
         if not len(rows):
             return x.new_zeros(*x.shape[:-1], len(self.scales))
         scales = _scales(rows)  # (N, 1)
-        numbers = (rows / scales).round_().add_(STEPS + 1).to(torch.uint8)  # what oneDNN takes, 0 being 128
+        numbers = (rows / scales).round_().add_(STEPS + 1).to(torch.uint8)  # oneDNN needs uint8, with 128 for 0
         out = torch.ops.onednn.qlinear_pointwise(
             numbers, 1.0, STEPS + 1, self.weight, self.scales, self.zeros, None, 1.0, 0, torch.float32, "none", [], ""
         )
@@ -69,7 +68,7 @@ class Int8Linear(nn.Module):
 
 
 class BFloat16Frontend(nn.Module):
-    """A frontend whose convolutions are in bfloat16; what comes out is float32."""
+    """A frontend with bfloat16 convolutions and float32 output."""
 
     def __init__(self, frontend: nn.Module):
         super().__init__()
@@ -84,15 +83,15 @@ class BFloat16Frontend(nn.Module):
 
 
 def set_precision(model: Network, precision: str) -> Network:
-    """Brings a network for inference to a precision, in place; what is in that precision already stays.
+    """Converts a network to a precision for inference, in place.
 
     Args:
         model: A `LipReader` or `TransformerLM`, on its device.
-        precision: "float32" changes nothing. "bfloat16" is for linear layers and all of the frontend, "int8" for linear
-            layers; what else there is keeps float32.
+        precision: "float32" changes nothing. "bfloat16" applies to linear layers and the frontend, "int8" to linear
+            layers; the rest stays float32.
 
     Raises:
-        ConfigError: There is no such precision, or the device has none.
+        ConfigError: The precision is unknown, or the device does not support it.
     """
     if precision not in PRECISIONS:
         raise ConfigError(f"precision is {precision!r}, want one of {', '.join(PRECISIONS)}")
@@ -117,7 +116,7 @@ def set_precision(model: Network, precision: str) -> Network:
 
 
 def _scales(rows: Tensor) -> Tensor:
-    """(N, 1) float32, what 1 stands for in each row."""
+    """(N, 1) float32 quantisation step of each row."""
     return rows.abs().amax(-1, keepdim=True).clamp(min=1e-12) / STEPS
 
 

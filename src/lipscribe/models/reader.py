@@ -10,11 +10,11 @@ from lipscribe.tokenizer import END
 class LipReader(nn.Module):
     """video -> per-frame log-probabilities, encoder states for a decoder, or both.
 
-    It is made of built parts (`build_reader` makes them from a spec), so that any frontend goes with any encoder.
+    It takes built modules (`build_reader` builds them from a spec), so any frontend works with any encoder.
 
     Args:
-        ctc: None for a reader that its decoder alone makes words of.
-        decoder: None for a reader by CTC alone.
+        ctc: None for a model with a decoder alone.
+        decoder: None for a model with CTC alone.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class LipReader(nn.Module):
 
     @property
     def end(self) -> int:
-        """The decoder's symbol for a sentence's end; without a decoder `END`."""
+        """The decoder's end symbol; without a decoder `END`."""
         return END if self.decoder is None else self.decoder.end
 
     def encode(self, video: Tensor, video_lengths: Tensor) -> Tensor:
-        """Reads a batch of clips as far as words come in; what lies beyond a clip's length changes nothing.
+        """Encodes a batch of clips; padding does not change the output.
 
         Args:
             video: (B, T, 1, H, W) float32.
@@ -56,13 +56,13 @@ class LipReader(nn.Module):
     def forward_train(
         self, video: Tensor, video_lengths: Tensor, targets: Tensor, sampling: float = 0.0
     ) -> tuple[Tensor | None, Tensor | None]:
-        """What training compares with the truth.
+        """Outputs for the training losses.
 
         Args:
             targets, sampling: See `AttentionDecoder.forward`.
 
         Returns:
-            log_probs (B, T, V) of the CTC head and (B, U + 1, V) of the decoder, both float32; None for what it lacks.
+            log_probs (B, T, V) of the CTC head and (B, U + 1, V) of the decoder, both float32; None for a missing part.
         """
         encoder_out = self.encode(video, video_lengths)
         log_probs = self.ctc(encoder_out) if self.ctc else None

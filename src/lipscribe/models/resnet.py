@@ -1,4 +1,4 @@
-"""Frames -> features by a residual network, as most lip readers since Stafylakis and Tzimiropoulos (2017) have it."""
+"""ResNet-18 frontend with a 3D stem, as in most lip readers since Stafylakis and Tzimiropoulos (2017)."""
 
 from itertools import pairwise
 
@@ -13,16 +13,16 @@ _ACTIVATIONS = {"swish": nn.SiLU, "relu": nn.ReLU}
 
 
 class ResNetFrontend(nn.Module):
-    """A 3D stem that halves the picture twice, then the trunk of ResNet-18 (He et al., 2016) on each frame.
+    """A 3D stem that halves the image twice, then the trunk of ResNet-18 (He et al., 2016) on each frame.
 
     Args:
         channels: Of the trunk's four stages of two blocks each; the published ones are (64, 128, 256, 512).
-        stem_frames: How many frames the stem sees; it is computed as that of `ConvFrontend`. Published: 5.
-        pooling, height, width: As those of `ConvFrontend`; the published network averages.
-        features: As those of `ConvFrontend`, None for averages that are handed on as they are. So does the frontend of
-            the published Auto-AVSR models (Ma et al., ICASSP 2023, arXiv 2303.14307).
-        dropout: Share of the pooled map that is dropped in training.
-        activation: "relu", "swish", or "prelu" with a slope a channel.
+        stem_frames: Temporal depth of the stem, computed as in `ConvFrontend`. Published: 5.
+        pooling, height, width: As in `ConvFrontend`; the published network averages.
+        features: As in `ConvFrontend`; None leaves out the last layer, as in the published Auto-AVSR models (Ma et al.,
+            ICASSP 2023, arXiv 2303.14307).
+        dropout: Dropout probability of the pooled map.
+        activation: "relu", "swish", or "prelu" with a slope per channel.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ResNetFrontend(nn.Module):
             stride = 1 if stage == 1 else 2
             blocks = (_Block(size_in, size_out, stride, activation), _Block(size_out, size_out, 1, activation))
             self.trunk.add_module(f"layer{stage}", nn.Sequential(*blocks))
-        for _ in range(2 + len(channels) - 1):  # what halves the picture: the stem twice, all stages but the first
+        for _ in range(2 + len(channels) - 1):  # layers that halve the image: the stem twice, all stages but the first
             height, width = (height + 1) // 2, (width + 1) // 2
         if features is None:
             self.tail = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout))
@@ -58,7 +58,7 @@ class ResNetFrontend(nn.Module):
             self.tail = nn.Sequential(*feature_layers(channels[-1], height, width, pooling, features, dropout))
 
     def forward(self, video: Tensor, video_lengths: Tensor) -> Tensor:
-        """(B, T, 1, H, W) float and (B,) int64 valid frames -> features (B, T, D); zeros where there is no frame."""
+        """(B, T, 1, H, W) float and (B,) int64 valid frames -> features (B, T, D); zeros in padding."""
         return per_frame(self._read, video, video_lengths, self.stem_frames)
 
     def _read(self, frames: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class ResNetFrontend(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two convolutions, and a way around them; the parts have the names of torchvision's ResNets."""
+    """Two convolutions with a residual connection; submodules are named as in torchvision's ResNets."""
 
     def __init__(self, size_in: int, size_out: int, stride: int, activation: str):
         super().__init__()

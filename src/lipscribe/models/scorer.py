@@ -1,4 +1,4 @@
-"""Decoders and token models as the searches see them: numbers in, numbers out (`lipscribe.search.scorers`)."""
+"""Decoders and token language models as scorers of the search (`lipscribe.search.scorers`)."""
 
 from typing import Any, Protocol
 
@@ -11,12 +11,12 @@ from lipscribe.models.transformer_lm import TransformerLM
 
 
 class Decoder(Protocol):
-    """What `AttentionDecoder` and `TransformerDecoder` have in common."""
+    """Interface of `AttentionDecoder` and `TransformerDecoder`."""
 
     end: int
 
     def remember(self, encoder_out: Tensor, lengths: Tensor) -> Any:
-        """What `step` attends to."""
+        """The memory for `step`."""
         ...
 
     def start(self, memory: Any) -> Any:
@@ -37,14 +37,14 @@ class Decoder(Protocol):
 
 
 class DecoderScorer:
-    """Scores sentences about one clip, by one view of it or the mean of several.
+    """Scores sentences of one clip, averaged over its views.
 
     Args:
         decoder: In eval mode.
-        encoder_out: (views, T, D) float32, T at least 1: the clip as it is, and mirrored where the model wants that.
+        encoder_out: (views, T, D) float32, T at least 1: the clip, and its further views for test-time augmentation.
 
     Attributes:
-        end: The id before every sentence's first token and after its last.
+        end: Id of the start and end symbol.
     """
 
     def __init__(self, decoder: Decoder, encoder_out: Tensor):
@@ -62,7 +62,7 @@ class DecoderScorer:
 
     @torch.inference_mode()
     def step(self, previous: np.ndarray, state: list[Any]) -> tuple[np.ndarray, list[Any]]:
-        """(N,) int64 last tokens -> (N, V) float64 log-probabilities of what is next, and the new state."""
+        """(N,) int64 last tokens -> (N, V) float64 log-probabilities of the next token, and the new state."""
         tokens = torch.from_numpy(previous).to(self.device)
         steps = [self.decoder.step(tokens, one, memory) for one, memory in zip(state, self.memories, strict=True)]
         log_probs = torch.stack([log_probs for log_probs, _ in steps]).cpu().double()  # MPS has no float64
@@ -71,7 +71,7 @@ class DecoderScorer:
 
     @torch.inference_mode()
     def select(self, state: list[Any], indices: np.ndarray) -> list[Any]:
-        """The states of the sentences at the (M,) int64 `indices`."""
+        """Select the states of the sentences at the (M,) int64 `indices`."""
         chosen = torch.from_numpy(indices).to(self.device)
         return [self.decoder.select(one, chosen) for one in state]
 
@@ -84,7 +84,7 @@ class DecoderScorer:
 
 
 class LMScorer:
-    """Scores texts by a model of tokens.
+    """Scores texts by a token language model.
 
     Args:
         lm: In eval mode.
@@ -104,7 +104,7 @@ class LMScorer:
 
     @torch.inference_mode()
     def step(self, previous: np.ndarray, state: History) -> tuple[np.ndarray, History]:
-        """(N,) int64 last tokens -> (N, V) float64 log-probabilities of what is next, and the new state."""
+        """(N,) int64 last tokens -> (N, V) float64 log-probabilities of the next token, and the new state."""
         log_probs, state = self.lm.step(torch.from_numpy(previous).to(state.visible.device), state)
         return log_probs.cpu().double().numpy(), state
 

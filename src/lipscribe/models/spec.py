@@ -1,4 +1,4 @@
-"""What a model is made of, its input and its output: one record, saved beside the weights."""
+"""The spec of a model: architecture, input and output, saved next to the weights."""
 
 import dataclasses
 import json
@@ -16,19 +16,20 @@ from lipscribe.tokenizer import AnyTokenizer, UnitsTokenizer
 from lipscribe.units import MODEL_FPS
 
 SPEC_FILE = "spec.json"
-FORMAT_VERSION = 2  # of what is written; see `load_spec` for what was there before
+FORMAT_VERSION = 2  # of written specs; `load_spec` reads older ones
 WEIGHTS_FILE = "model.safetensors"
-# The files that a tokenizer's record names, by its field, and what they are called beside the spec.
+# Files of a tokenizer, by field, and their names next to the spec.
 TOKENIZER_FILES = {"model": "tokenizer.model", "units": "units.txt"}
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The model's input: the middle of each mouth crop, (height, width) pixels, at `fps` frames a second.
+    """The model's input: the middle of each mouth crop, (height, width) pixels, at `fps` frames per second.
 
     Attributes:
-        crop: How the mouth is cut out: as `crop_mouth` does, or as the Auto-AVSR models learned it.
-        normalisation: "frame" brings each frame to mean 0 and deviation 1; "fixed" is (grey / 255 - 0.421) / 0.165.
+        crop: The kind of mouth crops: ours, or those of the Auto-AVSR models.
+        normalisation: "frame" gives each frame mean 0 and standard deviation 1; "fixed" is (grey / 255 - 0.421) /
+            0.165.
     """
 
     height: int = within(48, 8, 96)
@@ -38,7 +39,7 @@ class InputSpec:
     normalisation: Literal["frame", "fixed"] = "frame"
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         if self.fps == MODEL_FPS:
             return []
         return [
@@ -49,7 +50,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class Card:
-    """What a user must know before trusting the model."""
+    """The model card."""
 
     reads: str = "unknown"
     data: str = "unknown"
@@ -61,20 +62,20 @@ class Card:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything needed to rebuild a model and to feed it.
+    """Everything needed to rebuild a model and to prepare its input.
 
     Attributes:
-        tokenizer: Between the model's output and text.
-        grammar: The words of each slot of a sentence, where the model knows one kind of sentence only; None is open.
-        slot_names: What the grammar's slots are called, such as "command"; reports name places in the sentence by them.
+        tokenizer: Converts token ids to text.
+        grammar: The words of each slot of a sentence, if the model is limited to one kind of sentence; None otherwise.
+        slot_names: Names of the grammar's slots in reports, such as "command".
         ctc: Whether there is a CTC head.
-        decoder: The attention decoder, None where there is none.
+        decoder: The attention decoder, or None.
         temperatures: Of word probabilities, by search method, 1 where missing; `lipscribe calibrate` fits them.
-        surprise_limit: Nats a frame, beyond which what was read does not look like what the model knows (see
-            `search/familiarity.py`); None where it was never fitted. Training fits it on dev, as `calibrate` does.
-        format_version: Of the folder it was read from.
-        flip_average: Read each clip mirrored as well and average: a face is nearly symmetric, and two views err less.
-        shift_average: Read each clip so many pixels higher and lower as well, and average; 0 is off.
+        surprise_limit: Nats per frame above which a clip is out of domain (see `search/familiarity.py`); None if it was
+            never fitted. Training fits it on dev, and so does `calibrate`.
+        format_version: Of the folder it was loaded from.
+        flip_average: Test-time augmentation: average with the mirrored view.
+        shift_average: Test-time augmentation: average with views shifted up and down by so many pixels; 0 is off.
     """
 
     name: str
@@ -94,7 +95,7 @@ class ModelSpec:
     format_version: int = within(FORMAT_VERSION, 1, FORMAT_VERSION)
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         faults = [
             f"temperatures.{method} is {value}, wanted a number above 0"
             for method, value in self.temperatures.items()
@@ -119,13 +120,13 @@ class ModelSpec:
 
 
 def load_spec(folder: Path | str) -> ModelSpec:
-    """Reads a model's spec alone.
+    """Loads only the spec of a model.
 
-    Before version 2 a record had the fields of every kind of frontend, encoder and decoder at once; those that are not
-    of its kind, and never had a meaning, are left out.
+    Before version 2 a spec had the fields of every kind of frontend, encoder and decoder; fields of other kinds are
+    ignored.
 
     Raises:
-        CheckpointError: There is none, or it is damaged.
+        CheckpointError: The spec is missing or damaged.
     """
     path = Path(folder) / SPEC_FILE
     data = read_record(path, "a model is a folder that `lipscribe train` wrote", "copy or train the model again")
@@ -139,13 +140,13 @@ def load_spec(folder: Path | str) -> ModelSpec:
 
 
 def read_record(path: Path, absent: str, again: str) -> Any:
-    """The JSON beside a model's weights, as it is.
+    """Loads the JSON file next to a model's weights.
 
     Args:
-        absent, again: What to do where it is not there, and where it is damaged.
+        absent, again: The remedy in the message if it is missing, and if it is damaged.
 
     Raises:
-        CheckpointError: One of both.
+        CheckpointError: The file is missing or damaged.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))

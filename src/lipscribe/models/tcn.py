@@ -1,4 +1,4 @@
-"""Feature vectors -> encoder states by dilated convolutions over time."""
+"""TCN encoder: feature vectors -> encoder states by dilated convolutions over time."""
 
 from torch import Tensor, nn
 
@@ -6,18 +6,18 @@ from lipscribe.models.frontend import frame_mask
 
 
 class TCNEncoder(nn.Module):
-    """A temporal convolutional network: residual blocks that see ever further (Bai, Kolter and Koltun, 2018).
+    """A temporal convolutional network: residual blocks of growing dilation (Bai, Kolter and Koltun, 2018).
 
-    Unlike there, a block sees both ways in time, and each frame is normalised by itself (LayerNorm), so that neither
-    padding nor other clips change anything.
+    Unlike there, convolutions are not causal, and each frame is normalised separately (LayerNorm), so the output does
+    not depend on padding or other clips.
 
     Args:
-        features: Size D of the vectors that come in.
+        features: Size D of the input vectors.
         hidden: Channels of every block.
-        layers: Blocks; block i has dilation 2**i, so that an output sees `2 * (kernel - 1) * (2**layers - 1) + 1`
-            frames.
+        layers: Blocks; block i has dilation 2**i, so the receptive field is
+            `2 * (kernel - 1) * (2**layers - 1) + 1` frames.
         kernel: Frames of each convolution, odd.
-        dropout: Share of the channels' values that is dropped after each convolution in training.
+        dropout: Dropout probability after each convolution.
     """
 
     def __init__(self, features: int, hidden: int, layers: int, kernel: int, dropout: float):
@@ -48,7 +48,7 @@ class _Block(nn.Module):
     def forward(self, features: Tensor, padding: Tensor) -> Tensor:
         out = features
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            out = out.masked_fill(padding, 0)  # a convolution reaches over the end, and has to find nothing there
-            out = conv(out.transpose(1, 2)).transpose(1, 2)  # (B, T, hidden): torch wants channels before time
+            out = out.masked_fill(padding, 0)  # the convolution reaches beyond the end, where it needs zeros
+            out = conv(out.transpose(1, 2)).transpose(1, 2)  # (B, T, hidden): torch is channels-first
             out = self.dropout(norm(out).relu())
         return features + out

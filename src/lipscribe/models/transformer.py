@@ -1,6 +1,6 @@
-"""What the Transformer decoder and the Transformer language model are made of.
+"""Layers of the Transformer decoder and language model.
 
-Vaswani et al., "Attention is all you need", 2017, with the norms before each part.
+Vaswani et al., "Attention is all you need", 2017, in the pre-norm form.
 """
 
 import math
@@ -16,21 +16,21 @@ NORM_EPS = 1e-12
 
 
 class KeysValues(NamedTuple):
-    """What an attention attends to: keys and values, each (B, heads, M, d)."""
+    """Keys and values of an attention, each (B, heads, M, d)."""
 
     keys: Tensor
     values: Tensor
 
 
 class History(NamedTuple):
-    """The tokens of N sentences of the same length, kept once where the sentences began alike.
+    """Key-value cache of N sentences of the same length, with common prefixes stored once.
 
-    A node is a token that was the last of one of them at some time; those that continue it share it.
+    A node is a token at the end of some prefix; all sentences with that prefix share it.
 
     Attributes:
         layers: Keys and values (1, heads, M, d) of M nodes, of each layer; () before the first token.
-        visible: (N, M) bool, the nodes that each sentence is made of.
-        length: Tokens so far, the first symbol among them.
+        visible: (N, M) bool, the nodes of each sentence.
+        length: Number of tokens, including the start symbol.
     """
 
     layers: tuple[KeysValues, ...]
@@ -39,13 +39,13 @@ class History(NamedTuple):
 
 
 class Attention(nn.Module):
-    """Scaled dot-product attention in several heads, side by side.
+    """Multi-head scaled dot-product attention.
 
     Args:
         hidden: Size of the vectors, a multiple of `heads`.
-        heads: Attentions computed side by side.
-        dropout: Share of the weights that is dropped in training.
-        attended: Size of what is attended to, None for the same.
+        heads: Number of attention heads.
+        dropout: Dropout probability of attention weights.
+        attended: Size of the key and value input, None for `hidden`.
     """
 
     def __init__(self, hidden: int, heads: int, dropout: float, attended: int | None = None):
@@ -66,7 +66,7 @@ class Attention(nn.Module):
         return self.out(means.transpose(1, 2).flatten(2))
 
     def weights(self, x: Tensor, attended: KeysValues) -> Tensor:
-        """(B, U, D) -> (B, heads, U, M): how much each attends to what; a row sums to 1."""
+        """(B, U, D) -> (B, heads, U, M): the attention weights; a row sums to 1."""
         query = self._split(self.query(x))
         return (query @ attended.keys.transpose(-1, -2) / math.sqrt(query.shape[-1])).softmax(-1)
 
@@ -104,17 +104,17 @@ def positions(first: int, number: int, like: Tensor) -> Tensor:
 
 
 def causal_mask(number: int, device: torch.device) -> Tensor:
-    """(number, number) bool: what each token of one sentence may attend to, itself and those before."""
+    """(number, number) bool: the causal mask: each token may attend to itself and previous ones."""
     return torch.ones(number, number, dtype=torch.bool, device=device).tril()
 
 
 def self_attend(
     norm: nn.Module, attention: Attention, x: Tensor, visible: Tensor, past: KeysValues | None
 ) -> tuple[Tensor, KeysValues]:
-    """Self-attention, without the sum: each of (B, U, D) attends to the past and to its like.
+    """Self-attention without the residual sum: each of (B, U, D) attends to the cache and to these tokens.
 
     Returns:
-        (B, U, D), and the past with these tokens.
+        (B, U, D), and the cache with these tokens.
     """
     normed = norm(x)
     attended = attention.keys_values(normed)
@@ -124,7 +124,7 @@ def self_attend(
 
 
 def empty_history(number: int, device: torch.device) -> History:
-    """The history of so many empty sentences."""
+    """The cache of so many empty sentences."""
     return History((), torch.zeros(number, 0, dtype=torch.bool, device=device), 0)
 
 
@@ -134,13 +134,13 @@ def past_of_layers(history: History, layers: int) -> tuple[KeysValues | None, ..
 
 
 def extended(history: History) -> Tensor:
-    """(N, M + N) bool: what each of N sentences sees once each is a token longer."""
+    """(N, M + N) bool: the nodes visible to each of N sentences after one more token."""
     number = len(history.visible)
     return torch.cat([history.visible, torch.eye(number, dtype=torch.bool, device=history.visible.device)], dim=1)
 
 
 def selected(history: History, indices: Tensor) -> History:
-    """The history of the sentences at (M,) int64 indices; nodes that no sentence sees go, once they are the most."""
+    """The cache of the sentences at (M,) int64 indices; unused nodes are dropped once they are the majority."""
     visible = history.visible[indices]
     seen = visible.any(0).nonzero()[:, 0]
     if 2 * len(seen) >= visible.shape[1]:
@@ -150,5 +150,5 @@ def selected(history: History, indices: Tensor) -> History:
 
 
 def log_softmax(logits: Tensor) -> Tensor:
-    """Over the last axis, float32, or float64 where the logits are."""
+    """Log-softmax over the last axis, in float32, or float64 for float64 logits."""
     return logits.log_softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))

@@ -1,6 +1,6 @@
-"""Encoder states -> the sentence, token by token: a Transformer that attends to the tokens so far and to the frames.
+"""Transformer decoder: encoder states -> tokens.
 
-Its first symbol and its last is its last id, `end`.
+Its start and end symbol is its last id, `end`.
 """
 
 import math
@@ -29,23 +29,23 @@ from lipscribe.models.transformer import (
 
 
 class Frames(NamedTuple):
-    """What is attended to: each layer's keys and values of the frames, which frames exist, (B, 1, 1, T) or None."""
+    """Attention memory: each layer's keys and values of the frames, and the valid frames, (B, 1, 1, T) or None."""
 
     layers: tuple[KeysValues, ...]
     visible: Tensor | None
 
 
 class TransformerDecoder(nn.Module):
-    """Predicts the next token, given the frames and the tokens before it.
+    """Predicts the next token from the frames and the previous tokens.
 
     Args:
-        features: Size D of the encoder's states.
-        vocab_size: V of the tokenizer; its last id, `end`, is the symbol before the first token and after the last.
+        features: Size D of the encoder states.
+        vocab_size: V of the tokenizer; its last id, `end`, is the start and end symbol.
         hidden: Size of every layer, even and a multiple of `heads`.
-        heads: Attentions computed side by side.
+        heads: Number of attention heads.
         ff: Units of the feed-forward parts.
-        layers: How many.
-        dropout: Share dropped of embeddings, of attention weights and at the end of each part, in training.
+        layers: Number of layers.
+        dropout: Dropout probability of embeddings, of attention weights and at the end of each part.
     """
 
     def __init__(self, features: int, vocab_size: int, hidden: int, heads: int, ff: int, layers: int, dropout: float):
@@ -58,7 +58,7 @@ class TransformerDecoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def remember(self, encoder_out: Tensor, lengths: Tensor) -> Frames:
-        """encoder_out (B, T, D) and (B,) int64 lengths -> what `step` attends to: projected once, for every layer."""
+        """encoder_out (B, T, D) and (B,) int64 lengths -> the memory for `step`, projected once for every layer."""
         layers = tuple(layer.source_attention.keys_values(encoder_out) for layer in self._layers())
         if bool((lengths == encoder_out.shape[1]).all()):
             return Frames(layers, None)
@@ -70,17 +70,17 @@ class TransformerDecoder(nn.Module):
         return empty_history(len(keys), keys.device)
 
     def step(self, previous: Tensor, state: History, memory: Frames) -> tuple[Tensor, History]:
-        """Takes one token further.
+        """Advances by one token.
 
         Args:
-            previous: (N,) int64, the last token of each sentence, `end` where there is none yet.
+            previous: (N,) int64, the last token of each sentence, at the start `end`.
             state: Of the N sentences before that token.
-            memory: Of the one clip that all sentences are about.
+            memory: Of the one clip of all sentences.
 
         Returns:
-            (N, V) float32 log-probabilities of the next token, `end` among them, and the new state.
+            (N, V) float32 log-probabilities of the next token, including `end`, and the new state.
         """
-        # N sentences go through the layers as N tokens of one, each of which sees its own past only.
+        # N sentences are processed as N tokens of one, each of which attends to its own prefix only.
         x, visible = self._embedded(previous[None], self._positions(state.length, 1)), extended(state)
         layers, pasts = [], past_of_layers(state, len(self.layers))
         for layer, source, past in zip(self._layers(), memory.layers, pasts, strict=True):
@@ -90,11 +90,11 @@ class TransformerDecoder(nn.Module):
         return self._expected(x)[0], History(tuple(layers), visible, state.length + 1)
 
     def select(self, state: History, indices: Tensor) -> History:
-        """The state of the sentences at (M,) int64 indices."""
+        """Select the state of the sentences at (M,) int64 indices."""
         return selected(state, indices)
 
     def attention(self, tokens: Tensor, memory: Frames) -> Tensor:
-        """(U,) int64 -> (U, T), the mean over heads and layers of how much each token attends to each frame."""
+        """(U,) int64 -> (U, T), the attention weights, averaged over heads and layers."""
         previous = torch.cat([tokens.new_tensor([self.end]), tokens])[None, :-1]
         x, visible, weights = self._embedded_all(previous), causal_mask(previous.shape[1], previous.device), []
         for layer, source in zip(self._layers(), memory.layers, strict=True):
@@ -104,15 +104,15 @@ class TransformerDecoder(nn.Module):
         return torch.stack(weights).mean(0)
 
     def forward(self, encoder_out: Tensor, lengths: Tensor, targets: Tensor, sampling: float = 0.0) -> Tensor:
-        """What the decoder expects at every token of known sentences (teacher forcing).
+        """The decoder's predictions at every token of known sentences (teacher forcing).
 
         Args:
             encoder_out: (B, T, D).
             lengths: (B,) int64 valid frames, each at least 1.
-            targets: (B, U) int64 token ids, whatever beyond each sentence's end.
-            sampling: Chance that in training the decoder is given a draw of its own instead of the true token. All
-                tokens are drawn at once, after the true ones (Mihaylova and Martins, "Scheduled sampling for
-                Transformers", 2019), which takes two passes.
+            targets: (B, U) int64 token ids, any value beyond each sentence's end.
+            sampling: Probability that in training the decoder's own sample replaces the true token. All tokens are
+                sampled at once given the true ones (Mihaylova and Martins, "Scheduled sampling for Transformers",
+                2019), which takes two passes.
 
         Returns:
             (B, U + 1, V) float32 log-probabilities; row u is of token u, given the tokens before it.

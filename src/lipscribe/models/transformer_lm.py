@@ -1,6 +1,6 @@
-"""A language model of tokens, which the search may ask beside a decoder: ESPnet's `TransformerLM`.
+"""Token language model for shallow fusion with a decoder: ESPnet's `TransformerLM`.
 
-Its symbols are those of `TransformerDecoder`: its first and last is the vocabulary's last id, `end`.
+Its symbols are those of `TransformerDecoder`: the start and end symbol is the vocabulary's last id, `end`.
 """
 
 import math
@@ -29,14 +29,14 @@ class TransformerLM(nn.Module):
     """Predicts the next token of a text.
 
     Args:
-        vocab_size: V; its last id, `end`, is the symbol before the first token and after the last.
+        vocab_size: V; its last id, `end`, is the start and end symbol.
         embedding: Size of a token's embedding.
         hidden: Size of every layer, even and a multiple of `heads`.
-        heads: Attentions computed side by side.
+        heads: Number of attention heads.
         ff: Units of the feed-forward parts.
-        layers: How many.
-        dropout: Share dropped in training, of embeddings and at the end of each part.
-        placed: Whether the positions of tokens are added to their embeddings (ESPnet's `pos_enc`).
+        layers: Number of layers.
+        dropout: Dropout probability of embeddings and at the end of each part.
+        placed: Whether positional encodings are added to the embeddings (ESPnet's `pos_enc`).
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class TransformerLM(nn.Module):
         return empty_history(1, self.embedding.weight.device)
 
     def step(self, previous: Tensor, state: History) -> tuple[Tensor, History]:
-        """Takes one token further.
+        """Advances by one token.
 
         Args:
-            previous: (N,) int64, the last token of each text, `end` where there is none yet.
+            previous: (N,) int64, the last token of each text, at the start `end`.
             state: Of the N texts before that token.
 
         Returns:
@@ -85,7 +85,7 @@ class TransformerLM(nn.Module):
         return selected(state, indices)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, U) int64, `end` first -> (B, U, V) float32 log-probabilities of what follows each."""
+        """(B, U) int64, `end` first -> (B, U, V) float32 log-probabilities of the token after each."""
         number = tokens.shape[1]
         x = self._embedded(tokens, 0, number)
         x, _ = self._read(x, causal_mask(number, tokens.device), (None,) * len(self.layers))

@@ -30,7 +30,7 @@ class Scorer(Protocol):
         ...
 
     def select(self, state: Any, indices: np.ndarray) -> Any:
-        """The states of the sentences at the (M,) int64 `indices`."""
+        """Select the states of the sentences at the (M,) int64 `indices`."""
         ...
 
 
@@ -50,7 +50,7 @@ class PartScorer(Protocol):
         ...
 
     def select(self, state: Any, indices: np.ndarray) -> Any:
-        """The states of the sentences at the (M,) int64 `indices`."""
+        """Select the states of the sentences at the (M,) int64 `indices`."""
         ...
 
 

@@ -118,7 +118,7 @@ class TrainConfig:
         return dataclasses.replace(self.model, ctc=share > 0, decoder=decoder if share < 1 else None)
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         faults = []
         if not self.model.ctc and self.optim.ctc_weight > 0:
             faults.append(f"model.ctc is false, but optim.ctc_weight is {self.optim.ctc_weight}, wanted 0")

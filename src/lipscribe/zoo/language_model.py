@@ -36,7 +36,7 @@ class LanguageModelSpec:
     format_version: int = within(FORMAT_VERSION, 1, FORMAT_VERSION)
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         if self.hidden % 2 or self.hidden % self.heads:
             return [f"hidden is {self.hidden}, wanted an even number that is a multiple of {self.heads}, the heads"]
         return []

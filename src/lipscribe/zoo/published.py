@@ -32,7 +32,7 @@ class PublishedFile:
     sha256: str | None = None
 
     def faults(self) -> list[str]:
-        """What is wrong across the fields (see `from_dict`)."""
+        """Faults across fields (see `from_dict`)."""
         if (self.repository is None) == (self.url is None):
             return [f"{self.name} wants either a repository or a url"]
         return [] if self.name == Path(self.name).name else [f"name is {self.name!r}, wanted a file's name"]

@@ -26,7 +26,7 @@ def test_auto_takes_the_first_gpu_that_is_there(monkeypatch: pytest.MonkeyPatch,
 def test_a_device_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match=r"device 'xpu7' is unavailable \(.+\): give cpu, cuda or mps"):
         pick_device("xpu7")
-    with pytest.raises(ConfigError, match=r"device 'gpu' is unavailable \(torch knows none of this name\)"):
+    with pytest.raises(ConfigError, match=r"device 'gpu' is unavailable \(torch has no device of this name\)"):
         pick_device("gpu")
 
 
