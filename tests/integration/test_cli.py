@@ -118,7 +118,16 @@ def test_a_full_disk_behind_stdout_is_told(clip):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "command", [["models"], ["models", "--json"], ["transcribe", "CLIP"], ["transcribe", "CLIP", "CLIP"]]
+    "command",
+    [
+        ["models"],
+        ["models", "--json"],
+        ["transcribe", "CLIP"],
+        ["transcribe", "CLIP", "CLIP"],
+        ["--help"],
+        ["transcribe", "--help"],
+        ["--version"],
+    ],
 )
 def test_a_full_disk_behind_any_command_is_told(clip, command):
     with Path("/dev/full").open("w") as full:

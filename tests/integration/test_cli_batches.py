@@ -55,6 +55,20 @@ def process(*arguments: object, **settings: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, env=os.environ | settings)
 
 
+def test_a_name_that_the_system_refuses_is_told_and_ends_nothing_else(clip: Path, tmp_path: Path):
+    long = f"{'a' * 300}.mp4"
+    code, stdout, stderr = run("inspect", long, clip)
+    assert code == 1
+    assert f"{clip}: good" in stdout
+    assert "File name too long" in stderr
+    for command in (["transcribe", clip, "-o", f"{long}.srt"], ["transcribe", clip, "--model", long]):
+        code, _, stderr = run(*command)
+        assert code == 2
+        assert "the name is too long for the system: give a shorter one" in stderr
+    code, _, stderr = run("transcribe", clip, "-o", "")
+    assert (code, "the name is empty" in stderr) == (2, True)
+
+
 @pytest.mark.slow
 def test_results_are_utf8_whatever_the_locale_and_the_names(clip: Path, tmp_path: Path):
     names = ["b.mp4", "口型.mp4", os.fsdecode(b"caf\xe9.mp4")]

@@ -10,7 +10,7 @@ from lipscribe.cli.align import align
 from lipscribe.cli.calibrate import calibrate
 from lipscribe.cli.configs import configs, copy
 from lipscribe.cli.demo import demo
-from lipscribe.cli.edge import guarded
+from lipscribe.cli.edge import guarded, system_error
 from lipscribe.cli.evaluate import evaluate
 from lipscribe.cli.explain import explain
 from lipscribe.cli.inspect import inspect
@@ -44,6 +44,8 @@ class _Group(typer.core.TyperGroup):
             else:
                 print(f"error: {_one_line(error)}", file=sys.stderr)
             sys.exit(2)
+        except OSError as error:  # in writing help, outside of a command
+            sys.exit(system_error(error))
 
 
 def _one_line(error: Any) -> str:

@@ -73,25 +73,30 @@ def _run(command: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print("interrupted: what was finished is kept", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
-        _drop_stdout()
-        return 0
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            print(f"error: {_described(error)}", file=sys.stderr)
-            return 1
-        _drop_stdout()
-        print("error: there is no space left to write to: make room, or write to another disk", file=sys.stderr)
-        return 2
+        return system_error(error)
     except Exception as error:
         print(f"error: {_described(error)}", file=sys.stderr)
         return 1
+
+
+def system_error(error: OSError) -> int:
+    """Says in one line what the system refused, and gives the exit code."""
+    if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has gone
+        _drop_stdout()
+        return 0
+    if error.errno == errno.ENOSPC:
+        _drop_stdout()
+    print(f"error: {_described(error)}", file=sys.stderr)
+    return 2 if error.errno in (errno.ENOSPC, errno.ENAMETOOLONG) else 1
 
 
 def _described(error: Exception) -> str:
     """One line for an error that nobody foresaw; with LIPSCRIBE_DEBUG it is raised instead."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "there is no space left to write to: make room, or write to another disk"
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f"{error.filename}: the name is too long for the system: give a shorter one"
     if os.environ.get("LIPSCRIBE_DEBUG"):
         raise error
     reason = " ".join(str(error).split()) or "no message"

@@ -70,6 +70,8 @@ def find_results(output: str | None, format: Format | None, sources: Sequence[So
         if len(sources) > 1 and format not in (None, Format.txt, Format.json):
             raise typer.BadParameter(f"several videos as {format} need --output FOLDER", param_hint="--output")
         return Results(formats)
+    if not output:
+        raise typer.BadParameter("the name is empty: give a file or a folder", param_hint="--output")
     path = Path(output)
     suffix = path.suffix.lower().removeprefix(".")
     if suffix not in (*TEXTS, Format.mp4) or path.is_dir() or output.endswith(("/", "\\")):
