@@ -130,7 +130,8 @@ def resolve(model: Capabilities, options: SearchOptions | None = None) -> Resolv
     if not isinstance(options, SearchOptions):
         raise ConfigError(f"search options are {options!r}, want SearchOptions, such as SearchOptions(beam_size=20)")
     method = _method(model, options)
-    faults = [*_value_faults(options), *(_method_faults(model, options, method) or _contradictions(options, method))]
+    faults = [*_value_faults(options), *_method_faults(model, options, method)]
+    faults += _contradictions(options, method) if method in METHODS else []
     by_decoder = method in BY_DECODER
     faults += _decoder_faults(model, options) if by_decoder and model.decoder else []
     published = by_decoder and model.own_end
