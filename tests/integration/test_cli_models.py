@@ -96,7 +96,7 @@ def test_the_licence_is_shown_and_must_be_accepted(cache):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["pull", "x"], "nothing to fetch is called 'x'"),
+        (["pull", "x"], "no published model 'x'"),
         (["remove", "grid-s1"], "no installed model 'grid-s1'"),
         (["import", "absent.pth", "--name", "x"], "absent.pth cannot be read"),
         (["import", "absent.pth", "--name", "a b"], "'a b' is no name for a model"),

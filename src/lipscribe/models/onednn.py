@@ -67,7 +67,7 @@ class Linear(nn.Linear):
     paged out. This applies in inference mode, on the CPU, in float32 or bfloat16, if this build of torch has oneDNN;
     otherwise it is `nn.Linear`.
 
-    Args:
+    Attributes:
         pack_rows: With more rows the weight is used unpacked.
     """
 

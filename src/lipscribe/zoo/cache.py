@@ -1,4 +1,4 @@
-"""Where what was fetched and imported is kept."""
+"""The cache folder of downloaded and imported models."""
 
 import os
 from pathlib import Path

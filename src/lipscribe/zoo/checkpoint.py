@@ -1,7 +1,6 @@
-"""A model on disk: a folder with `spec.json` and `model.safetensors`, and the files of its tokenizer where it has some.
+"""A model on disk: a folder with `spec.json` and `model.safetensors`, and the files of its tokenizer, if any.
 
-Nothing is ever unpickled. The weights that we train are stored as float16: half the size, and no word read differently
-(see docs/results.md).
+Nothing is ever unpickled. Our weights are stored as float16: half the size at the same WER (docs/results.md).
 """
 
 import json
@@ -25,7 +24,7 @@ from lipscribe.models.spec import FORMAT_VERSION, SPEC_FILE, TOKENIZER_FILES, WE
 from lipscribe.schema import to_dict
 from lipscribe.zoo.layouts import under_our_names, version_1_name
 
-# What has a row for each token: CTC's head, and what a decoder takes and predicts.
+# Weights with a row for each token: CTC's head, and a decoder's embedding and output layer.
 BY_TOKEN = ("ctc.project.", "decoder.embedding.", "decoder.project.")
 STORED = {torch.float16: "F16", torch.float32: "F32", torch.int64: "I64"}  # as safetensors calls them
 
@@ -33,11 +32,11 @@ STORED = {torch.float16: "F16", torch.float32: "F32", torch.int64: "I64"}  # as 
 def save_checkpoint(
     folder: Path | str, spec: ModelSpec, state_dict: Mapping[str, Tensor], dtype: torch.dtype = torch.float16
 ) -> None:
-    """Writes a model folder; each file is complete or not there at all.
+    """Writes a model folder; each file is written atomically.
 
     Args:
-        state_dict: The weights, under the names that `build_reader(spec)` has for them. They are taken one at a time.
-        dtype: What floating-point weights are stored as: float16 or float32.
+        state_dict: The weights, named as in `build_reader(spec)`; read one at a time.
+        dtype: Of stored floating-point weights: float16 or float32.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,25 +48,28 @@ def save_checkpoint(
 
 
 def save_spec(folder: Path | str, spec: ModelSpec) -> None:
-    """Writes a model's spec alone, complete or not at all. OSError where that can't be done."""
+    """Writes only the spec of a model, atomically.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
     record = to_dict(spec)
-    for field, name in TOKENIZER_FILES.items():  # which lie beside the spec
+    for field, name in TOKENIZER_FILES.items():  # next to the spec
         if record["tokenizer"].get(field) is not None:
             record["tokenizer"][field] = name
     write_text(Path(folder) / SPEC_FILE, json.dumps(record, indent=2) + "\n")
 
 
 def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
-    """Reads a model folder; the network comes back in float32 and in eval mode.
+    """Loads a model folder; the network is in float32 and in eval mode.
 
-    Weights stored in float32 stay in the file, and are read from it as they are used (memory-mapped): a network of
-    1 GB is there at once, and in memory only once.
+    float32 weights are memory-mapped: a network of 1 GB loads at once, and is in memory only once.
 
     Raises:
         CheckpointError: Something is missing or damaged, or the weights are not those of the spec.
     """
     spec = load_spec(folder)
-    with sizes_only():  # no weight is drawn that is replaced at once
+    with sizes_only():  # skips the initialisation of weights that are replaced
         reader = build_reader(spec)
     wanted = reader.state_dict()
     weights = _named_weights(folder, spec, wanted)
@@ -83,20 +85,20 @@ def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
 
 
 def _named_weights(folder: Path | str, spec: ModelSpec, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a model folder under the names of today, whatever version wrote it."""
+    """The tensors of a model folder under current names, whatever version wrote it."""
     weights = load_weights(folder)
     return under_our_names(weights, wanted, version_1_name(spec)) if spec.format_version == 1 else weights
 
 
 @contextmanager
 def sizes_only() -> Iterator[None]:
-    """Networks that are built within have no memory for their weights, and draw none."""
+    """Networks built in this context have weights without memory (meta device) and skip initialisation."""
     with torch.device("meta"), _Undrawn():
         yield
 
 
 class _Undrawn(TorchFunctionMode):
-    """Leaves out `torch.nn.init`: a draw without memory would load all of torch's compiler, 75 MB and a second."""
+    """Skips `torch.nn.init`: on the meta device it would import torch's compiler, 75 MB and a second."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if getattr(function, "__module__", "") == "torch.nn.init":
@@ -105,16 +107,16 @@ class _Undrawn(TorchFunctionMode):
 
 
 def start_from(reader: LipReader, folder: Path | str, spec: ModelSpec, whole: Collection[str] = ()) -> str:
-    """Gives a network the weights of a saved one, as far as their names and shapes agree.
+    """Initialises a network with the weights of a saved one that match by name and shape.
 
-    What has a row for each token, of the heads, begins fresh where the vocabularies differ, be they equally large.
+    If the vocabularies differ, even at the same size, weights with a row for each token keep their random values.
 
     Args:
-        reader: What `build_reader(spec)` made.
-        whole: Parts, such as "frontend", of which everything has to come from there.
+        reader: The result of `build_reader(spec)`.
+        whole: Parts, such as "frontend", whose weights must all be in the saved model.
 
     Returns:
-        What was taken and what was not, in a line.
+        One line that names what was loaded and what was not.
 
     Raises:
         CheckpointError: The model is missing or damaged, nothing of it fits, or not all of the parts in `whole`.
@@ -137,7 +139,7 @@ def start_from(reader: LipReader, folder: Path | str, spec: ModelSpec, whole: Co
                 f"{folder} has not all of this {part} ({len(missing)} tensors, first {missing[0]}), and what begins "
                 f"fresh cannot be frozen: start from a model of the same {part}, or leave it out of freeze"
             )
-    reader.load_state_dict(fitting, strict=False)  # tensor by tensor, whatever they are stored as: no copy of them all
+    reader.load_state_dict(fitting, strict=False)  # tensor by tensor, without a copy of all
     return f"started from {folder}: {len(fitting)} tensors" + (f"; fresh: {', '.join(fresh)}" if fresh else "")
 
 
@@ -145,7 +147,7 @@ def load_weights(folder: Path | str) -> dict[str, Tensor]:
     """The tensors of a model folder by name, memory-mapped.
 
     Raises:
-        CheckpointError: They are missing or damaged.
+        CheckpointError: The weights are missing or damaged.
     """
     path = Path(folder) / WEIGHTS_FILE
     try:
@@ -164,11 +166,11 @@ def load_weights(folder: Path | str) -> dict[str, Tensor]:
 def save_weights(path: Path | str, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> None:
     """Writes tensors one at a time as safetensors: 8 bytes of header length, a JSON header, the raw tensors.
 
-    Written here in a few lines, since training has to run where only torch, numpy and Lightning are installed; reading
-    what somebody else wrote is left to the library, which checks it.
+    Implemented here, since training runs where only torch, numpy and Lightning are installed; reading foreign files is
+    left to the library, which validates them.
 
     Args:
-        dtype: What floating-point tensors are converted to, None for nothing.
+        dtype: Floating-point tensors are converted to it; None keeps theirs.
     """
     header, offset = {}, 0
     stored = {name: dtype if dtype and t.is_floating_point() else t.dtype for name, t in sorted(tensors.items())}

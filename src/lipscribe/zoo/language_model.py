@@ -1,4 +1,4 @@
-"""A language model of tokens on disk: a folder with `language_model.json` and `model.safetensors`."""
+"""Token language models on disk: a folder with `language_model.json` and `model.safetensors`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,10 @@ from lipscribe.zoo.registry import LM_FILE, find_language_model
 
 @dataclass(frozen=True)
 class LanguageModelSpec:
-    """What a language model is made of: see `TransformerLM`.
+    """The spec of a language model: see `TransformerLM`.
 
     Attributes:
-        vocab_size: V, that of the lip reader whose search it helps: same tokens, same ids.
+        vocab_size: V, equal to the lip reader's: same tokens, same ids.
     """
 
     name: str
@@ -43,16 +43,16 @@ class LanguageModelSpec:
 
 
 def build_language_model(spec: LanguageModelSpec) -> TransformerLM:
-    """A network with fresh weights."""
+    """Builds the network with random weights."""
     sizes = (spec.vocab_size, spec.embedding, spec.hidden, spec.heads, spec.ff, spec.layers)
     return TransformerLM(*sizes, placed=spec.placed)
 
 
 def load_language_model_spec(folder: Path | str) -> LanguageModelSpec:
-    """Reads the record alone.
+    """Loads only the spec.
 
     Raises:
-        CheckpointError: There is none, or it is damaged.
+        CheckpointError: The spec is missing or damaged.
     """
     path = Path(folder) / LM_FILE
     data = read_record(path, "give the name of a language model", "import it again")
@@ -62,7 +62,7 @@ def load_language_model_spec(folder: Path | str) -> LanguageModelSpec:
 
 
 def load_language_model(folder: Path | str) -> tuple[LanguageModelSpec, TransformerLM]:
-    """Reads a folder; the network comes back in float32 and in eval mode.
+    """Loads a language model; the network is in float32 and in eval mode.
 
     Raises:
         CheckpointError: Something is missing or damaged, or the weights are not those of the record.
@@ -81,10 +81,10 @@ def load_language_model(folder: Path | str) -> tuple[LanguageModelSpec, Transfor
 
 
 def load_token_lm(name: str | Path, device: torch.device | str = "cpu", precision: str = "float32") -> LMScorer:
-    """A language model of tokens for `SearchOptions(token_lm=...)`, by its name or folder.
+    """Loads a token language model for `SearchOptions(token_lm=...)`, by name or folder.
 
     Raises:
-        CheckpointError: There is none, or it is damaged.
+        CheckpointError: The model is missing or damaged.
         ConfigError: See `set_precision`.
     """
     _, lm = load_language_model(find_language_model(name))

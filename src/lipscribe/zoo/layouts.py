@@ -1,4 +1,4 @@
-"""Names of weights in other layouts than ours: those of published models, and those of our own before version 2."""
+"""Weight names in other layouts: of published models, and of our own before version 2."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -9,14 +9,14 @@ from lipscribe.models.encoder_specs import ConformerEncoderSpec, RelConformerEnc
 from lipscribe.models.frontend_specs import AutoAVSRFrontendSpec, ResNetFrontendSpec
 from lipscribe.models.spec import ModelSpec
 
-_Rules = Iterable[tuple[str, str]]  # patterns of our names, and what stands for them elsewhere
+_Rules = Iterable[tuple[str, str]]  # patterns of our names, and their replacements
 
 _ATTENTION: _Rules = tuple(
     (rf"\.{ours}\.", rf".linear_{theirs}.")
     for ours, theirs in (("query", "q"), ("key", "k"), ("value", "v"), ("out", "out"), ("position", "pos"))
 )
 _FEED: _Rules = ((r"\.up\.", ".w_1."), (r"\.down\.", ".w_2."))
-# What the parts of Auto-AVSR's models and of ESPnet's are called in their files.
+# Our names -> those in the files of Auto-AVSR and ESPnet.
 RELEASED: Mapping[str, _Rules] = {
     "frontend": ((r"^stem\.", "frontend3D."), (r"\.activation([12])\.", r".relu\1.")),
     "encoder": (
@@ -69,7 +69,7 @@ RELEASED_LM: _Rules = (
     (r"\.norm_feed\.", ".norm2."),
     (r"^layers\.", "encoder.encoders."),
 )
-# What our own conformer and ResNet called their parts in version 1; the other parts are called as they were.
+# Our names -> those of version 1, for the conformer and the ResNet; the others are unchanged.
 _CONFORMER_1: _Rules = (
     (r"\.convolution\.norm\.", ".convolution.norm_frames."),
     (r"\.norm_convolution\.", ".convolution.norm."),
@@ -87,18 +87,18 @@ _RESNET_1: _Rules = (
 
 
 def released_name(name: str) -> str:
-    """What a weight of ours is called in Auto-AVSR's files, once the importer has brought them into one layout."""
+    """The name of our weight in Auto-AVSR's files, after the importer has unified their layouts."""
     part, _, rest = name.partition(".")
     return f"{part}.{_replaced(rest, RELEASED.get(part, ()))}"
 
 
 def released_lm_name(name: str) -> str:
-    """What a weight of our language model is called in ESPnet's files."""
+    """The name of our language model's weight in ESPnet's files."""
     return _replaced(name, RELEASED_LM)
 
 
 def version_1_name(spec: ModelSpec) -> Callable[[str], str]:
-    """What the weights of such a model were called in a folder of version 1."""
+    """The weight names of such a model in version 1."""
     parts: dict[str, _Rules] = {}
     if isinstance(spec.frontend, AutoAVSRFrontendSpec):
         parts["frontend"] = RELEASED["frontend"]
@@ -121,9 +121,9 @@ def version_1_name(spec: ModelSpec) -> Callable[[str], str]:
 def under_our_names(
     tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], name_of: Callable[[str], str]
 ) -> dict[str, Tensor]:
-    """Weights of another layout under our names, in our shapes where only axes of size 1 differ.
+    """Renames weights of another layout to ours, and reshapes those that differ only in axes of size 1.
 
-    Nothing is copied. What is not wanted keeps its name, so that the caller can refuse it.
+    Nothing is copied. Unknown weights keep their name, so the caller can refuse them.
 
     Args:
         wanted: Our network's state dict, on any device.
@@ -137,7 +137,7 @@ def under_our_names(
 
 
 def same_but_for_ones(one: Tensor, other: Tensor) -> bool:
-    """Whether two shapes are the same but for axes of size 1."""
+    """Whether two shapes are equal except for axes of size 1."""
     return [size for size in one.shape if size != 1] == [size for size in other.shape if size != 1]
 
 

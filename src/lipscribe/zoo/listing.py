@@ -1,4 +1,4 @@
-"""What `lipscribe models` shows."""
+"""The rows of `lipscribe models`."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from lipscribe.zoo.registry import DEFAULT_MODEL, list_language_models, list_mod
 
 
 def describe_models() -> list[dict[str, Any]]:
-    """A row for each model at hand, whose `name` any command takes; a damaged one is listed with what is wrong.
+    """A row for each installed model, whose `name` all commands accept; damaged models are listed with their fault.
 
     Returns:
         Text, but for `default`, which is a bool; `kind` is "lip reader" (for `--model`) or "language model" (`--lm`).
@@ -30,7 +30,7 @@ def describe_models() -> list[dict[str, Any]]:
 
 
 def describe_published() -> list[dict[str, Any]]:
-    """A row, with the same keys and more, for each model that can be fetched and is not at hand under its name."""
+    """A row, with the same keys and more, for each published model that is not installed under its name."""
     return [
         {
             "name": model.name,

@@ -1,4 +1,4 @@
-"""Models that others published: what they read, under which licence, and where they lie."""
+"""Published models: languages, licences and download locations."""
 
 import json
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ REGISTRY = Path(__file__).parent.parent / "assets" / "registry.json"
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One file of a published model, in a repository of the Hugging Face Hub or at a plain address.
+    """One file of a published model, in a repository of the Hugging Face Hub or at a URL.
 
     Attributes:
-        name: What it is called here, and in the repository.
-        use: The weights, their `model.json` beside them, the units, or the SentencePiece model that cuts into units.
+        name: The file name, here and in the repository.
+        use: The weights, their `model.json`, the units, or the SentencePiece model.
         repository, revision: On the Hub; the revision is a commit, a tag or a branch.
-        url: The address, where there is no repository.
-        sha256: As published; None where nobody published it.
+        url: The URL, without a repository.
+        sha256: As published; None if unpublished.
     """
 
     name: str
@@ -40,14 +40,14 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Published:
-    """A model that can be fetched.
+    """A model that can be pulled.
 
     Attributes:
         kind: A lip reader, or a language model for the search of one.
         languages: Codes of ISO 639-1.
-        wer, wer_source: Word error rate as its authors give it (0.191 is 19.1 %), and where and on what.
-        megabytes: To be fetched, roughly.
-        companion: A language model that it was published with.
+        wer, wer_source: Word error rate as its authors report it (0.191 is 19.1 %), with source and data set.
+        megabytes: Approximate download size.
+        companion: A language model published with it.
     """
 
     name: str
@@ -72,18 +72,18 @@ class _Registry:
 
 @cache
 def list_published() -> tuple[Published, ...]:
-    """All that can be fetched."""
+    """All published models."""
     return from_dict(_Registry, json.loads(REGISTRY.read_text(encoding="utf-8")), str(REGISTRY)).models
 
 
 def find_published(name: str) -> Published:
-    """One of them.
+    """A published model by name.
 
     Raises:
-        CheckpointError: There is none of that name; all are named.
+        CheckpointError: No model has this name; the message lists all.
     """
     for published in list_published():
         if published.name == name:
             return published
     names = ", ".join(published.name for published in list_published())
-    raise CheckpointError(f"nothing to fetch is called {name!r}: give one of {names}")
+    raise CheckpointError(f"no published model {name!r}: give one of {names}")

@@ -1,4 +1,4 @@
-"""A file from a plain address. A download that is interrupted is resumed: the next attempt asks for the rest only."""
+"""Downloads a file from a URL and resumes interrupted downloads."""
 
 import contextlib
 import http.client
@@ -17,14 +17,14 @@ from lipscribe.progress import Progress
 
 BLOCK_BYTES = 1 << 20
 TIMEOUT = 30.0  # seconds without a byte
-PAUSES = (1.0, 3.0, 9.0)  # seconds before each new attempt that follows one that brought nothing
-_HOPELESS = range(400, 500)  # answers that stay what they are, but for the next ones
+PAUSES = (1.0, 3.0, 9.0)  # seconds before each retry after an attempt without progress
+_HOPELESS = range(400, 500)  # HTTP errors that a retry does not change, except the next ones
 _PASSING = (408, 425, 429)
 
 
 @dataclass
 class _Answer:
-    """What a server sent before the content: where that begins, how long the file is, and which version it is."""
+    """A server's response headers: offset of the content, length of the file, and its version."""
 
     body: BinaryIO
     start: int
@@ -37,14 +37,14 @@ class _BrokenOffError(Exception):
 
 
 def download(url: str, path: Path, progress: Progress | None = None, headers: Mapping[str, str] | None = None) -> None:
-    """Fetches a file to `path`, which is there at the end only if all of it came.
+    """Downloads a file to `path`, which exists only once it is complete.
 
-    What came of an attempt stays beside it as `.partial` and is resumed, now or by another process, if the server can
-    resume and still has the same version; otherwise the download begins again.
+    An interrupted download is kept next to it as `.partial` and resumed, now or by another process, if the server
+    supports ranges and still has the same version; otherwise it starts again.
 
     Args:
-        progress: Told of the bytes that are there.
-        headers: To be sent along; a server that sends us elsewhere gets them passed on.
+        progress: Called with the number of bytes.
+        headers: Request headers; redirects get them too.
 
     Raises:
         LipscribeError: The server refuses, cannot be reached, or ends every attempt early.
@@ -57,7 +57,7 @@ def download(url: str, path: Path, progress: Progress | None = None, headers: Ma
             _attempt(url, partial, progress, headers or {})
             break
         except _BrokenOffError as error:
-            attempts = 0 if _size(partial) > furthest else attempts + 1  # one that got further costs nothing
+            attempts = 0 if _size(partial) > furthest else attempts + 1  # an attempt with progress does not count
             furthest = max(furthest, _size(partial))
             if attempts > len(PAUSES):
                 raise LipscribeError(_unreachable(url, str(error), _size(partial))) from None
@@ -91,7 +91,7 @@ def _ask(url: str, partial: Path, more: Mapping[str, str]) -> Iterator[_Answer]:
     version_file = _version_file(partial)
     version = version_file.read_text(encoding="utf-8") if version_file.is_file() else ""
     headers = {"User-Agent": "lipscribe", **more, "Accept-Encoding": "identity"}
-    if start and version:  # a part whose version nobody knows may be of another file
+    if start and version:  # without a version the partial file may be of another file
         headers |= {"Range": f"bytes={start}-", "If-Range": version}
     try:
         request = urllib.request.Request(url, headers=headers)
@@ -99,7 +99,7 @@ def _ask(url: str, partial: Path, more: Mapping[str, str]) -> Iterator[_Answer]:
             yield _understand(response, start)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416:  # the part is longer than the file: it is of another one
+        if error.code == 416:  # the partial file is longer than the file: of another version
             partial.unlink(missing_ok=True)
             raise _BrokenOffError("the part that had come is of another file") from None
         if error.code in _HOPELESS and error.code not in _PASSING:
@@ -111,14 +111,14 @@ def _ask(url: str, partial: Path, more: Mapping[str, str]) -> Iterator[_Answer]:
         raise _BrokenOffError(str(error.reason)) from None
     except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
         raise _BrokenOffError(str(error) or type(error).__name__) from None
-    except ValueError as error:  # of a malformed address
+    except ValueError as error:  # a malformed URL
         raise LipscribeError(f"{url!r} is no address to fetch from: {error}") from None
 
 
 def _understand(response: http.client.HTTPResponse, asked: int) -> _Answer:
     headers = response.headers
     version = headers.get("ETag") or headers.get("Last-Modified") or ""
-    if version.startswith("W/"):  # a weak tag is no promise of equal bytes, and is no answer to If-Range
+    if version.startswith("W/"):  # a weak tag does not promise equal bytes, and is not valid in If-Range
         version = ""
     if response.status == 206:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))

@@ -1,7 +1,7 @@
 """A file from a repository of the Hugging Face Hub.
 
-Its own library gives the address and the checksum of a file, and knows the user's login; it does not
-resume an interrupted download (version 2.4), so that the bytes are fetched by ours.
+Its own library provides the URL and the checksum of a file, and the user's login; it does not resume interrupted
+downloads (version 2.4), so the bytes are downloaded by ours.
 """
 
 import re
@@ -24,11 +24,11 @@ def download_from_hub(
     The hub is the one of the environment variable HF_ENDPOINT, if there is one.
 
     Returns:
-        The SHA-256 of the file according to the hub, None where it gives none (it does for large files).
+        The SHA-256 of the file according to the hub, None if it has none (it does for large files).
 
     Raises:
         MissingExtraError: The library is not installed.
-        LipscribeError: The repository or the file is not there, or the hub cannot be reached.
+        LipscribeError: The repository or the file does not exist, or the hub cannot be reached.
     """
     try:
         import huggingface_hub
@@ -53,7 +53,7 @@ def download_from_hub(
         if type(error).__module__.split(".")[0] not in ("requests", "httpx", "httpx2", "httpcore", "httpcore2"):
             raise
         raise _unreachable(where, error) from None
-    # Large files lie elsewhere, at an address that needs no login, and which must not see the login.
+    # Large files are on another host, which needs no login and must not receive it.
     own = urlsplit(found.location).netloc == urlsplit(address).netloc
     if not (folder / name).is_file():
         headers = huggingface_hub.utils.build_hf_headers() if own else None

@@ -1,4 +1,4 @@
-"""A published model: fetched, checked, imported under its name, and what was fetched swept away."""
+"""Pulls a published model: downloads, verifies and imports it, and deletes the download."""
 
 import logging
 import shutil
@@ -24,19 +24,19 @@ def pull_model(
     say: Callable[[str], None] = _LOG.info,
     progress: Progress | None = None,
 ) -> Imported:
-    """Fetches a published model into the cache.
+    """Downloads a published model into the cache.
 
-    The caller has shown its licence, which the user has accepted. The next call resumes an interrupted
+    The caller has shown its licence, and the user has accepted it. The next call resumes an interrupted
     download; what does not have its published SHA-256 is deleted.
 
     Args:
-        name: What it is to be called here; its own name where None.
-        say: Told of each step, a line.
-        progress: Told of the bytes of each file.
+        name: The name to install it under; None is its own.
+        say: Called with a line for each step.
+        progress: Called with the bytes of each file.
 
     Raises:
-        CheckpointError: The name is taken, or a file is another one than was published, or cannot be read.
-        LipscribeError: A file cannot be fetched, or there is no room.
+        CheckpointError: The name is taken, or a file differs from the published one or cannot be read.
+        LipscribeError: A file cannot be downloaded, or the disk is full.
         MissingExtraError: The library of the Hugging Face Hub is needed and not installed.
     """
     name = name or published.name
@@ -62,14 +62,16 @@ def pull_model(
 
 
 def _make_room(folder: Path, published: Published) -> None:
-    needed = 2 * published.megabytes * 1e6 + _SPARE_BYTES  # the file and what is made of it, until the file is deleted
+    needed = (
+        2 * published.megabytes * 1e6 + _SPARE_BYTES
+    )  # the file and the model made of it, until the file is deleted
     try:
         folder.mkdir(parents=True, exist_ok=True)
         there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise LipscribeError(
-            f"{folder} cannot be written ({error.strerror}): set LIPSCRIBE_CACHE to a folder that can"
+            f"{folder} cannot be written ({error.strerror}): set LIPSCRIBE_CACHE to a writable folder"
         ) from None
     if free + there < needed:
         raise LipscribeError(

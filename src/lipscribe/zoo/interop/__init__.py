@@ -1,1 +1,1 @@
-"""Other people's models: read without running anything of theirs, renamed, and kept as ours are."""
+"""Imports models of other projects: loads them without executing code, and renames their weights."""

@@ -1,8 +1,8 @@
-"""The published Auto-AVSR models that see the lips alone: their names and sizes, in ours.
+"""The published visual-only Auto-AVSR models: their weight names and sizes in our terms.
 
 They come in two layouts (mpc001's auto_avsr, and that of Visual_Speech_Recognition_for_Multiple_Languages and Chaplin)
-which differ in two names only. Sizes come from the shapes of the weights, and what shapes do not show from the
-`model.json` that comes with the second layout.
+which differ in two names only. Sizes come from the shapes of the weights, the rest from the `model.json` of the
+second layout.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from lipscribe.zoo.checkpoint import sizes_only
 from lipscribe.zoo.interop.names import count_layers, rename, under_our_names_or_refuse
 from lipscribe.zoo.layouts import released_name
 
-CROP_PX = 88  # of the mouth that all of them see
+CROP_PX = 88  # input size of all of them
 _PREFIXES = (
     ("encoder.frontend.", "frontend."),  # the second layout
     ("proj_encoder.", "encoder.embed.0."),  # the first
@@ -31,7 +31,7 @@ _PREFIXES = (
     ("encoder.norm.", "encoder.after_norm."),
     ("decoder.output_norm.", "decoder.after_norm."),
 )
-_SIZES = {  # as model.json calls them: where each is in a spec
+_SIZES = {  # name in model.json: place in a spec
     "adim": ("encoder", "hidden"),
     "aheads": ("encoder", "heads"),
     "eunits": ("encoder", "ff"),
@@ -43,16 +43,16 @@ _SIZES = {  # as model.json calls them: where each is in a spec
 
 
 def one_layout(tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
-    """Weights of either layout under the same names; tables of positions, which are computed, are left out.
+    """Weights of either layout under the same names; computed tables of positions are dropped.
 
     Raises:
-        CheckpointError: They are not those of a network that sees lips.
+        CheckpointError: They are not of a visual-only network.
     """
     renamed = rename({name: t for name, t in tensors.items() if not name.endswith(".pe")}, _PREFIXES, source)
     stem = renamed.get("frontend.frontend3D.0.weight")
     if stem is None or stem.ndim != 5:
         kind = (
-            "reads sound, or is of another family" if any(n.startswith("frontend.") for n in renamed) else "is unknown"
+            "reads audio, or is of another family" if any(n.startswith("frontend.") for n in renamed) else "is unknown"
         )
         some = ", ".join(sorted(tensors)[:3])
         raise CheckpointError(
@@ -82,12 +82,12 @@ def infer_spec(
     card: Card,
     source: str,
 ) -> ModelSpec:
-    """What network the weights are of.
+    """Infers the spec of the network from its weights.
 
     Args:
         tensors: In one layout.
-        config: Of `model.json`, None where there is none: then positions are those of Auto-AVSR itself, and the decoder
-            has as many heads as the encoder.
+        config: Of `model.json`; without it, positions are those of Auto-AVSR itself, and the decoder has as many heads
+            as the encoder.
 
     Raises:
         CheckpointError: A size cannot be found, or `config` is of another model.
@@ -155,7 +155,7 @@ def _decoder(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Transf
 
 
 def _positions(config: Mapping[str, Any], source: str) -> Literal["latest", "legacy"]:
-    """ESPnet's first relative positions shift wrongly; models trained with them need them."""
+    """Whether positions are those of early ESPnet, whose bug its models depend on."""
     kind = config.get("transformer_encoder_attn_layer_type", "rel_mha")
     if kind not in ("rel_mha", "legacy_rel_mha"):
         raise CheckpointError(f"{source} has attention of kind {kind!r}: only rel_mha can be read, as in Auto-AVSR")
@@ -175,6 +175,6 @@ def _refuse_other_config(spec: ModelSpec, config: Mapping[str, Any], source: str
         block = getattr(spec, part)
         if block is not None and key in config and config[key] != getattr(block, field):
             raise CheckpointError(
-                f"{source} has {getattr(block, field)} where the model.json beside it says {key} {config[key]}: "
-                "they are of two models, put the right one there"
+                f"{source} has {getattr(block, field)} but the model.json next to it has {key} {config[key]}: "
+                "they are of two models, use the right one"
             )

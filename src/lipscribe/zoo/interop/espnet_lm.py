@@ -18,14 +18,14 @@ _PREFIXES = (("encoder.input_layer.", "encoder.embed."), ("encoder.norm.", "enco
 
 def is_language_model(tensors: Mapping[str, Tensor]) -> bool:
     """Whether the weights are of a model of tokens without video."""
-    names = {name.removeprefix("predictor.") for name in tensors}  # which ESPnet's recurrent ones begin with
+    names = {name.removeprefix("predictor.") for name in tensors}  # a prefix of ESPnet's recurrent ones
     return "embed.weight" in names and not any("frontend." in name for name in names)
 
 
 def convert_language_model(
     tensors: Mapping[str, Tensor], config: Mapping[str, Any] | None, name: str, card: Card, source: str
 ) -> tuple[LanguageModelSpec, dict[str, Tensor]]:
-    """The record and the weights of a language model.
+    """The spec and the weights of a language model.
 
     Args:
         config: Of its `model.json`; without one the number of its heads is unknown.
@@ -37,8 +37,7 @@ def convert_language_model(
         raise CheckpointError(f"{source} is a recurrent language model: only ESPnet's Transformer ones can be read")
     if config is None or not isinstance(config.get("head"), int):
         raise CheckpointError(
-            f"{source} is a language model, and nothing says how many heads it has: "
-            "put the model.json that it came with beside it"
+            f"{source} is a language model whose number of heads is unknown: put its model.json next to it"
         )
     tensors = rename({name: t for name, t in tensors.items() if not name.endswith(".pe")}, _PREFIXES, source)
     try:

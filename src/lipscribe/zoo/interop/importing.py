@@ -1,4 +1,4 @@
-"""A published model, converted into a folder of ours under a name: all of it, or nothing."""
+"""Converts a published model into a folder of ours, atomically."""
 
 import contextlib
 import errno
@@ -27,18 +27,18 @@ from lipscribe.zoo.registry import BUNDLED, LM_FILE, models_folder
 
 UNKNOWN_LICENCE = "not given at import: ask who published it"
 _SPARE_BYTES = 32_000_000  # of disk space, beside the weights
-_ABANDONED_SECONDS = 3600  # after which the half-written folder of an import that was killed is swept away
+_ABANDONED_SECONDS = 3600  # age at which the partial folder of a killed import is deleted
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
 class Imported(NamedTuple):
-    """What an import left.
+    """Result of an import.
 
     Attributes:
         folder: Of the model.
-        sha256: Of the file that it was made of.
-        notes: What the user should know, a line each.
+        sha256: Of the source file.
+        notes: Notes for the user, one line each.
     """
 
     folder: Path
@@ -53,19 +53,19 @@ def import_model(
     tokenizer: Path | None = None,
     card: Card | None = None,
 ) -> Imported:
-    """Converts a published Auto-AVSR model or language model, and keeps it in the cache as `name`.
+    """Converts a published Auto-AVSR model or language model, and installs it in the cache as `name`.
 
-    Nothing in the file is run, whatever it is. A `model.json` of the file's name, or in the given folder, is read too.
+    No code in the file is executed. A `model.json` of the file's name, or in the given folder, is read too.
 
     Args:
         source: A file of weights, or a folder with one.
-        units: The names of the model's symbols; see `find_tokenizer` for what is taken otherwise.
-        tokenizer: The SentencePiece model that cuts texts into these units.
-        card: What is known of the model; what it reads and its data are filled in where unknown.
+        units: The file of the model's units; see `find_tokenizer` for the default.
+        tokenizer: The SentencePiece model for these units.
+        card: The model card; missing fields are filled in.
 
     Raises:
-        CheckpointError: The file cannot be read, is of another kind of model, or the name is taken or no name.
-        LipscribeError: There is no room for it.
+        CheckpointError: The file cannot be read or is of another kind of model, or the name is taken or invalid.
+        LipscribeError: The disk is full.
     """
     check_name(name)
     path = _weights_file(Path(source))
@@ -85,10 +85,10 @@ def import_model(
 
 
 def check_name(name: str) -> None:
-    """Refuses a name that no model can get.
+    """Checks the name of a new model.
 
     Raises:
-        CheckpointError: It is no name, or a model of that name is there.
+        CheckpointError: The name is invalid, or a model of that name exists.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise CheckpointError(f"{name!r} is no name for a model: use letters, digits, dots, dashes and underscores")
@@ -122,12 +122,12 @@ def _refuse_nonsense(tensors: Mapping[str, Tensor], path: Path) -> None:
     bad = [name for name, t in tensors.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
     if bad:
         raise CheckpointError(
-            f"{path} holds numbers that are none in {len(bad)} weights (first {bad[0]}): fetch it again"
+            f"{path} has NaN or infinite values in {len(bad)} weights (first {bad[0]}): fetch it again"
         )
 
 
 class _Found(NamedTuple):
-    """What is to be converted: the weights in a file, its model.json if it has one, and what is known of it."""
+    """The source of an import: the weights of a file, its model.json if there is one, and the card."""
 
     path: Path
     tensors: Mapping[str, Tensor]
@@ -148,8 +148,8 @@ def _lip_reader(folder: Path, found: _Found, units: Path | None, tokenizer: Path
     notes = []
     if config is None and any(name.startswith("encoder.frontend.") for name in tensors):
         notes.append(
-            f"no {path.with_suffix('.json').name} beside {path.name}: its positions are taken to be those of "
-            "Auto-AVSR; an older model reads nonsense so, import it with its model.json"
+            f"no {path.with_suffix('.json').name} next to {path.name}: positions are assumed to be those of Auto-AVSR; "
+            "an older model outputs nonsense then, import it with its model.json"
         )
     if symbols.model is None:
         notes.append("it reads; to train or score it by its units, import it with --tokenizer unigram5000.model")
@@ -167,7 +167,7 @@ def _language_model(folder: Path, found: _Found, **unused: Path | None) -> list[
 
 @contextlib.contextmanager
 def _staged(name: str, num_bytes: int) -> Iterator[Path]:
-    """A folder that becomes that of the model at the end, and is gone if there is no end."""
+    """Yields a temporary folder that becomes the model's at the end, and is deleted on an error."""
     models = models_folder()
     try:
         models.mkdir(parents=True, exist_ok=True)
@@ -178,11 +178,11 @@ def _staged(name: str, num_bytes: int) -> Iterator[Path]:
         staging = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=models))
     except OSError as error:
         raise LipscribeError(
-            f"{models} cannot be written ({error.strerror}): set LIPSCRIBE_CACHE to a folder that can"
+            f"{models} cannot be written ({error.strerror}): set LIPSCRIBE_CACHE to a writable folder"
         ) from None
     try:
         yield staging
-        staging.chmod(0o755)  # mkdtemp's are its owner's alone
+        staging.chmod(0o755)  # mkdtemp allows only its owner
         staging.rename(models / name)
     except OSError as error:
         if error.errno in _FULL:

@@ -1,4 +1,4 @@
-"""Names of weights, and messages about those that do not fit."""
+"""Renames weights, and reports those that do not fit."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -8,14 +8,14 @@ from torch import Tensor
 from lipscribe.errors import CheckpointError
 from lipscribe.zoo.layouts import same_but_for_ones, under_our_names
 
-SHOWN = 10  # of the names that do not fit
+SHOWN = 10  # mismatches in a message
 
 
 def rename(tensors: Mapping[str, Tensor], prefixes: Iterable[tuple[str, str]], source: str) -> dict[str, Tensor]:
-    """The weights with other prefixes: the first that fits is replaced, and then the next ones are tried as well.
+    """Replaces prefixes of weight names, each rule in order.
 
     Raises:
-        CheckpointError: Two weights come to have one name.
+        CheckpointError: Two weights get the same name.
     """
     renamed: dict[str, Tensor] = {}
     prefixes = list(prefixes)
@@ -31,7 +31,7 @@ def rename(tensors: Mapping[str, Tensor], prefixes: Iterable[tuple[str, str]], s
 
 
 def count_layers(tensors: Mapping[str, Tensor], prefix: str) -> int:
-    """How many layers there are whose weights are called `prefix`, a number, and so on."""
+    """The number of layers whose weight names are `prefix`, a number, and the rest."""
     numbers = [re.match(rf"{re.escape(prefix)}(\d+)\.", name) for name in tensors]
     return max((int(found[1]) + 1 for found in numbers if found), default=0)
 
@@ -43,7 +43,7 @@ def under_our_names_or_refuse(
     source: str,
     what: str,
 ) -> dict[str, Tensor]:
-    """The weights under the names of our network, if they are all there and no other.
+    """Renames the weights to those of our network, if exactly these are present.
 
     Args:
         wanted: The state dict of the network, on any device.
@@ -51,7 +51,7 @@ def under_our_names_or_refuse(
         what: The network in words.
 
     Raises:
-        CheckpointError: They differ; the message has the first ten differences and their number.
+        CheckpointError: Names or shapes differ; the message has the first ten differences and their number.
     """
     theirs = {name_of(name): tensor for name, tensor in wanted.items()}
     faults = [f"{name} is missing" for name in theirs if name not in tensors]

@@ -1,4 +1,4 @@
-"""Weights out of files that others wrote. A pickle is a program: only what makes tensors is obeyed."""
+"""Loads weights from foreign files. A pickle is a program: only the operations that build tensors are allowed."""
 
 import json
 import pickle
@@ -14,11 +14,11 @@ from torch import Tensor
 
 from lipscribe.errors import CheckpointError
 
-_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"  # how torch.save's files begin, since torch 1.6 and before
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"  # first bytes of torch.save's files, since torch 1.6 and before
 _LIGHTNING = "state_dict"
-_WRAPPERS = (_LIGHTNING, "model_state_dict", "model")  # under which some trainers keep the weights
-_PREFIXES = ("module.", "model.")  # that some trainers put before every name
-# Whatever stumbles over bytes that are none of a pickle.
+_WRAPPERS = (_LIGHTNING, "model_state_dict", "model")  # keys of the weights in some trainers' checkpoints
+_PREFIXES = ("module.", "model.")  # of all names in some trainers' checkpoints
+# Errors of unpickling bytes that are not a pickle.
 _DAMAGE = (
     *(RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, AssertionError),
     *(struct.error, ArithmeticError, MemoryError),
@@ -26,12 +26,12 @@ _DAMAGE = (
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The weights in a file of `torch.save` or safetensors, by name, without the wrapping of trainers.
+    """The weights in a file of `torch.save` or safetensors, by name, unwrapped from trainers' checkpoints.
 
-    A file of today's layout is memory-mapped: its tensors are read as they are used.
+    Files of the current layout are memory-mapped.
 
     Raises:
-        CheckpointError: The file is missing, damaged, wants to run code, or holds something else than weights.
+        CheckpointError: The file is missing or damaged, would execute code, or has something other than weights.
     """
     beginning = _beginning(path)
     if path.suffix == ".safetensors":
@@ -41,7 +41,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     elif not beginning.startswith(_PICKLE):
         raise CheckpointError(f"{path} {_what_it_is(beginning)}: fetch the file of weights itself")
     try:
-        with warnings.catch_warnings():  # of a newer pickle, which is read or refused
+        with warnings.catch_warnings():  # about a newer pickle, which is loaded or refused
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
             data = torch.load(path, map_location="cpu", weights_only=True, mmap=beginning.startswith(_ZIP))
     except pickle.UnpicklingError as error:
@@ -56,7 +56,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """ESPnet's `model.json` of a model: a mapping, or the third of `[inputs, outputs, mapping]`.
 
     Raises:
-        CheckpointError: It cannot be read, or is something else.
+        CheckpointError: It cannot be read or is not such a file.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -65,7 +65,7 @@ def read_config(path: Path) -> dict[str, Any]:
     if isinstance(data, list) and len(data) == 3:
         data = data[2]
     if not isinstance(data, dict):
-        raise CheckpointError(f"{path} describes no model: wanted a mapping, or [inputs, outputs, mapping]")
+        raise CheckpointError(f"{path} does not describe a model: wanted a mapping, or [inputs, outputs, mapping]")
     return data
 
 
@@ -84,7 +84,7 @@ def _what_it_is(beginning: bytes) -> str:
         return "is a web page, not weights"
     if beginning.startswith(b"version https://git-lfs"):
         return "is a pointer of Git LFS, not the weights"
-    return "is no file that torch.save wrote"
+    return "is not a file of torch.save"
 
 
 def _refuse_archive(path: Path) -> None:
@@ -99,12 +99,12 @@ def _refuse_archive(path: Path) -> None:
 
 def _refusal(path: Path, message: str) -> str:
     if found := re.search(r"GLOBAL (\S+)", message):
-        wish = f"wants to run {found[1].rstrip('.')}, where weights need no code"
+        wish = f"would execute {found[1].rstrip('.')}, but weights need no code"
     else:
-        wish = "is no plain file of weights"
+        wish = "is not a plain file of weights"
     return (
-        f"{path} {wish}: nothing of it was run; "
-        "if you trust who made it, save its tensors alone (torch.save of its state_dict) and import that"
+        f"{path} {wish}: nothing of it was executed; "
+        "if you trust its author, save only its tensors (torch.save of its state_dict) and import that"
     )
 
 
@@ -127,7 +127,7 @@ def _weights(data: Any, path: Path) -> dict[str, Tensor]:
     strange = [name for name, value in data.items() if not isinstance(name, str) or not isinstance(value, Tensor)]
     if strange:
         raise CheckpointError(
-            f"{path} holds {len(strange)} things that are no tensors (first {strange[0]!r}): "
+            f"{path} holds {len(strange)} entries that are not tensors (first {strange[0]!r}): "
             "wanted weights by name (a state_dict)"
         )
     for prefix in _PREFIXES:

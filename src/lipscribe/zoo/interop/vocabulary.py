@@ -21,16 +21,16 @@ def find_tokenizer(
 ) -> UnitsTokenizer:
     """The tokenizer of a model with `size` symbols.
 
-    Its units are those of `units`, else of the `char_list` in `config`, else of a `*units*.txt` beside the weights.
+    Its units are those of `units`, else of the `char_list` in `config`, else of a `*units*.txt` next to the weights.
 
     Args:
         source: The file of weights.
-        staging: A folder in which a file may be left.
-        model: The SentencePiece model that cuts texts into these units, which training and evaluation may need; without
-            one, what lies beside the units under their name is taken.
+        staging: A folder for new files.
+        model: The SentencePiece model for these units, which training and evaluation may need; None looks for one of
+            the same name next to the units.
 
     Raises:
-        CheckpointError: There are none, or their number is not that of the model's.
+        CheckpointError: There are no units, or their number is not the model's.
     """
     if units is not None:
         _refuse_other_size(units, size)
@@ -67,7 +67,7 @@ def _write_units(names: Any, size: int, path: Path) -> Path:
     if len(names) != size or names[0] != BLANK_NAME or names[-1] != END_NAME:
         raise CheckpointError(
             f"char_list in model.json has {len(names)} names from {names[0]!r} to {names[-1]!r}, and the model has "
-            f"{size} from {BLANK_NAME!r} to {END_NAME!r}: they are of two models, put the right one there"
+            f"{size} from {BLANK_NAME!r} to {END_NAME!r}: they are of two models, use the right one"
         )
     lines = [f"{name} {idx}\n" for idx, name in enumerate(names[1:-1], start=1)]
     path.write_text("".join(lines), encoding="utf-8", newline="\n")

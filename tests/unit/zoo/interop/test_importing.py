@@ -214,11 +214,11 @@ def test_a_weight_of_another_shape_is_named(state, units, tmp_path):
     ("data", "message"),
     [
         ({"weight": torch.zeros(2)}, r"holds a network that is unknown \(it has weight, ...\)"),
-        ({"frontend.trunk.layer1.0.conv1.weight": torch.zeros(64, 64, 3)}, "reads sound, or is of another family"),
+        ({"frontend.trunk.layer1.0.conv1.weight": torch.zeros(64, 64, 3)}, "reads audio, or is of another family"),
         ({"frontend.frontend3D.0.weight": torch.zeros(64, 1, 5, 7, 7)}, "neither a CTC head nor a decoder"),
         ({}, "holds dict, wanted weights by name"),
         ([torch.zeros(2)], "holds list, wanted weights by name"),
-        ({"a": torch.zeros(2), "lr": 3}, r"holds 1 things that are no tensors \(first 'lr'\)"),
+        ({"a": torch.zeros(2), "lr": 3}, r"holds 1 entries that are not tensors \(first 'lr'\)"),
         ({"embed.weight": torch.zeros(2, 2), "rnn.0.weight_ih": torch.zeros(2)}, "recurrent language model"),
     ],
 )
@@ -237,7 +237,7 @@ def test_a_model_that_learned_nonsense_is_refused(state, units, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"elayers": 12}, "has 2 where the model.json beside it says elayers 12"),
+        ({"elayers": 12}, "has 2 but the model.json next to it has elayers 12"),
         ({"transformer_encoder_attn_layer_type": "mha"}, "attention of kind 'mha'"),
     ],
 )
@@ -256,7 +256,7 @@ def test_a_language_model_comes_through_whole(cache, tmp_path):
     assert spec.placed
     assert all(torch.equal(tensor, state[released_lm_name(name)]) for name, tensor in model.state_dict().items())
     assert torch.isfinite(model(torch.tensor([[VOCAB - 1, 1]]))).all()
-    with pytest.raises(CheckpointError, match="'lm' is a language model, which reads no lips"):
+    with pytest.raises(CheckpointError, match="'lm' is a language model: give the name of a lip reader"):
         find_model("lm")
 
 
