@@ -86,7 +86,7 @@ def measure(model, num_frames: int, runs: int, bias: torch.Tensor) -> None:
 
 
 def beside_torchs_layers(model, num_frames: int, pairs: int = 7) -> None:
-    """The network our way and by torch's layers, turn about: one machine varies more in a minute than they differ."""
+    """The network our way and by torch's layers, in turn: one machine varies more in a minute than they differ."""
     from auto_avsr_golden import video
 
     clip, lengths = video(num_frames)[None, :, None], torch.tensor([num_frames])

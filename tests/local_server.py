@@ -1,4 +1,4 @@
-"""A real server on this machine, which can be told to misbehave."""
+"""A local HTTP server that can be set to misbehave."""
 
 import hashlib
 import threading

@@ -306,7 +306,7 @@ class UnitsTokenizer:
 
 
 AnyTokenizer: TypeAlias = CharacterTokenizer | WordTokenizer | SentencePieceTokenizer | UnitsTokenizer
-"""The tokenizers that a model may have, told apart by `kind`; a `ModelSpec` holds one and saves its fields."""
+"""The kinds of tokenizer, a tagged union by `kind`; a `ModelSpec` has one and saves its fields."""
 
 
 def train_sentencepiece(texts: Iterable[str], vocab_size: int, path: Path | str) -> SentencePieceTokenizer:

@@ -12,7 +12,7 @@ from lipscribe.atomic import write_bytes
 from lipscribe.errors import ConfigError, LipscribeError
 from lipscribe.units import Seconds
 
-# Subtitles are read, not heard: two lines of 42 characters, and 7 s, are the limits broadcasters give.
+# Limits of broadcasters for subtitles: two lines of 42 characters, and 7 s, are the limits broadcasters give.
 MAX_LINE_CHARS = 42
 MAX_CUE_LINES = 2
 MAX_CUE_SECONDS = 7.0
@@ -50,7 +50,8 @@ class Word:
 class Segment:
     """A stretch of speech of one person.
 
-    `speaker` names the face ("face 0"), None where faces were not told apart. `familiarity` says whether it looks like
+    `speaker` names the face ("face 0"), None if speakers are not distinguished. `familiarity` says whether it looks
+    like
     what the model knows: 0 (a stranger, other sentences, nobody speaking) to 1, doubtful below 0.5; None where the
     model has no limit for it (`lipscribe calibrate` fits one).
     """

@@ -1,4 +1,4 @@
-"""The bundled model of talkers reads synthetic people it never saw, filmed in all the ways that videos are odd."""
+"""The bundled model of talkers reads synthetic people it was not trained on, in unusual videos of all kinds."""
 
 import json
 import random

@@ -63,7 +63,7 @@ def _run(command: Callable[[], int | None]) -> int:
     try:
         code = command() or 0
         if sys.stdout is not None:
-            sys.stdout.flush()  # what cannot be written is told here, not by Python on its way out
+            sys.stdout.flush()  # reports write errors here, not at Python's exit
         return code
     except (typer.Exit, typer.BadParameter):
         raise

@@ -24,7 +24,7 @@ def explain(
     seconds: Annotated[float, typer.Option(help="How much of a long video to explain, in seconds.", min=0.1)] = 15.0,
     device: flags.Device = "auto",
 ) -> int:
-    """Show where in the face and when the model looked for each word: a picture, a video and the numbers as JSON.
+    """Show the evidence for each word, by pixel and frame: a picture, a video and the numbers as JSON.
 
     Examples:
       lipscribe explain clip.mpg
@@ -65,7 +65,7 @@ def _summary(explanation: "Explanation") -> str:
     lines = [
         f"read: {' '.join(word.word.text for word in explanation.words)}",
         "",
-        f"{'word':{longest}s}   {'said':17s}  prob.   {'half of what spoke for it':26s}  on the lips",
+        f"{'word':{longest}s}   {'said':17s}  prob.   {'half of its evidence':26s}  on the lips",
     ]
     for word in explanation.words:
         said = f"{word.word.start:5.2f} to {word.word.end:5.2f} s"

@@ -40,9 +40,9 @@ def models(
         if not some:
             continue
         table = Table(box=None, pad_edge=False, header_style="bold")
-        told = ("language", "WER") if title else ("vocabulary", "dev WER")
-        for heading in ("model", "reads", *told, "size", "licence"):
-            short = heading in ("model", "size", *told)  # these are not broken: names are typed again
+        details = ("language", "WER") if title else ("vocabulary", "dev WER")
+        for heading in ("model", "reads", *details, "size", "licence"):
+            short = heading in ("model", "size", *details)  # these are not broken: names are typed again
             table.add_column(heading, no_wrap=short, overflow="fold")
         for row in some:
             name = f"{row['name']} (default)" if row["default"] else row["name"]

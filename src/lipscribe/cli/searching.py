@@ -39,7 +39,7 @@ CTC_WEIGHT_HELP = "Weight of CTC beside the decoder, in search joint. \\[default
 BEAM_SIZE_HELP = "Hypotheses kept by the beam. \\[default: 16, with a Transformer 10]"
 PRECISION_HELP = "Arithmetic of the network: bfloat16 and int8 are faster, and may read a word differently."
 
-_ARPA_SUFFIXES = (".arpa", ".bin", ".gz", ".klm")  # such a name is that of a file, and told so if there is none
+_ARPA_SUFFIXES = (".arpa", ".bin", ".gz", ".klm")  # such a name is a file's, and an error if the file does not exist
 
 
 def search_options(

@@ -73,19 +73,19 @@ def talk(
     # More than 60 lines on purpose: nearly all of them declare the options.
     if (text is None) == (corpus is None):
         raise typer.BadParameter("give either a text or --corpus", param_hint="TEXT")
-    filmed = {"fps": fps, "head_motion": head_motion, "roll_deg": roll, "background": background, "noise": noise}
-    filmed |= {"blur_px": blur, "crf": crf, **_pixels(size)}
-    filmed = {field: value for field, value in filmed.items() if value is not None} | _fields(scene or [])
+    fields = {"fps": fps, "head_motion": head_motion, "roll_deg": roll, "background": background, "noise": noise}
+    fields |= {"blur_px": blur, "crf": crf, **_pixels(size)}
+    fixed = {field: value for field, value in fields.items() if value is not None} | _fields(scene or [])
     if text is not None:
         check_video_name(output)
         if beside is not None:
             _refuse("is for one person: leave out --beside", align=align or None)
         _refuse("is for a --corpus", clips=clips, speakers=speakers, workers=workers)
-        return _clip([text] if beside is None else [text, beside], output, seed, take, rate, filmed, srt, align)
+        return _clip([text] if beside is None else [text, beside], output, seed, take, rate, fixed, srt, align)
     assert corpus is not None  # one of both is given
     _refuse("is for a single text", take=take or None, beside=beside)
     return _corpus(
-        output, corpus, clips=clips, speakers=speakers, seed=seed, workers=workers, scene=filmed, rate=rate, srt=srt
+        output, corpus, clips=clips, speakers=speakers, seed=seed, workers=workers, scene=fixed, rate=rate, srt=srt
     )
 
 

@@ -156,7 +156,7 @@ def prepare(
         codec: "lossless", or "compact" (grey H.264, about a tenth of the size).
         workers: Processes; None is one a core.
         crop: The kind of crops, that of the models which are to read them (`spec.input.crop`).
-        progress: Told of each clip.
+        progress: Called after each clip.
 
     Returns:
         The status of every clip, in the order of the shards.

@@ -38,7 +38,7 @@ def evaluate_prepared(
     Args:
         folder: What `lipscribe prepare` wrote. Clips that could not be prepared are listed in `left_out`.
         options: The search that the figures are of; None is the model's own.
-        progress: Told of each clip that was read.
+        progress: Called after each clip.
 
     Raises:
         ManifestError: The folder has no such split, or is damaged.
@@ -75,7 +75,7 @@ def evaluate_videos(
         clips: With paths that can be opened from the working directory.
         options: How to search; None is the model's own.
         face: Whom to read in each video; see `Model.transcribe`.
-        progress: Told of each clip that was read.
+        progress: Called after each clip.
 
     Raises:
         ManifestError: There are no clips.

@@ -54,7 +54,7 @@ def calibrate_prepared(
 
     Args:
         options: The search; None is the model's own.
-        progress: Told of each clip that was read.
+        progress: Called after each clip.
 
     Raises:
         ManifestError: The folder has no such split, or is damaged.

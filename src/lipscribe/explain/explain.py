@@ -37,13 +37,13 @@ def explain_video(
     seconds: Seconds = MAX_SECONDS,
     progress: Progress | None = None,
 ) -> Explanation:
-    """Reads a video and finds what spoke for each word.
+    """Reads a video and finds the evidence for each word.
 
     Args:
         face: Whom to read; see `choose_faces`.
         start: Words that end before are left out.
         seconds: Words that begin later than so much after `start` are left out.
-        progress: Told of each step towards a stretch's evidence.
+        progress: Called after each step of a stretch.
 
     Raises:
         VideoError: It is no video, or none of its pictures can be decoded.

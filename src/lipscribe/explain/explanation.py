@@ -12,12 +12,12 @@ from lipscribe.video import Video
 
 @dataclass(frozen=True)
 class ExplainedWord:
-    """A word and what spoke for it.
+    """A word and its evidence.
 
     Attributes:
         word: As in the transcript.
-        saliency: (T, H, W) float32, at least 0: the share of what spoke for the word, in the frames of its stretch. It
-            sums to 1, less what lies before or after the stretch.
+        saliency: (T, H, W) float32, at least 0: each pixel's share of the word's evidence, in the frames of its
+            stretch. It sums to 1, less what lies before or after the stretch.
         ctc: (T,) probability of the word by the CTC head where the alignments have it; None without such a head.
         attention: (T,) how much the decoder looked at each frame for the word; None without a decoder.
         half: The shortest time that holds half of the saliency, in seconds of the video.

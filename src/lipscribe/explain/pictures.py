@@ -91,7 +91,7 @@ def _draw_header(page: Page, explanation: "Explanation", stretch: "ExplainedStre
     text = " ".join(word.word.text for word in stretch.words)
     page.text(MARGIN, MARGIN - 0.1, shortened(text, 78), 17, weight="bold")
     name = shortened(Path(explanation.video.info.path).name, 40)
-    page.text(MARGIN, MARGIN + 0.27, f"what {explanation.model} read in {name}, and what spoke for it", 10.5, MUTED)
+    page.text(MARGIN, MARGIN + 0.27, f"what {explanation.model} read in {name}, and the evidence for it", 10.5, MUTED)
 
 
 def _draw_strip(page: Page, top: float, height: float, stretch: "ExplainedStretch") -> None:
@@ -208,7 +208,7 @@ def _draw_heat_map(axes: "Axes", rows: np.ndarray, stretch: "ExplainedStretch", 
 
 
 def _draw_face(page: Page, top: float, height: float, stretch: "ExplainedStretch") -> None:
-    """The face in the middle of the stretch, with all that spoke for all words laid over it."""
+    """The face in the middle of the stretch, overlaid with the evidence for all words."""
     transform = stretch.transforms[stretch.frame_idx]
     face, corner = _face_of(stretch)
     heat = np.sum([word.saliency.sum(0) for word in stretch.words], axis=0)
@@ -236,11 +236,11 @@ def _write_legend(page: Page, left: float, top: float, stretch: "ExplainedStretc
         (f"between them: {stretch.lips_area:.0%} of what the model sees", INK),
         ("", INK),
         ("box: what the model sees", MUTED),
-        ("red: what spoke for the word", MUTED),
+        ("red: evidence for the word", MUTED),
         ("blue: the time of the word", MUTED),
         ("▲: the frames in the first two pictures", MUTED),
         ("evidence: the shortest time with half", MUTED),
-        ("of what spoke for the word", MUTED),
+        ("of the word's evidence", MUTED),
     )
     for number, (line, color) in enumerate(lines):
         page.text(left, top + 0.2 * number, line, 9.5, color)

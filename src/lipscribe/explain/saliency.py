@@ -1,4 +1,4 @@
-"""Which pixels of which frames spoke for each word: integrated gradients from a still mouth.
+"""The evidence for each word by pixel and frame: integrated gradients from a still mouth.
 
 Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017, arXiv 1703.01365.
 
@@ -46,7 +46,7 @@ SMOOTH_PX, SMOOTH_FRAMES = 2.0, 0.7  # sigmas: single pixels are noise (the netw
 
 
 class Evidence(NamedTuple):
-    """What spoke for each of the W words of a stretch of T frames.
+    """The evidence for each of the W words of a stretch of T frames.
 
     Attributes:
         saliency: (W, T, H, W) float32 of the model's input, at least 0; a word's sum is 1, or 0 where nothing spoke.
@@ -76,7 +76,7 @@ def find_evidence(
         tokens: The sentence.
         spans: Frames of each token, counted from the part's beginning.
         words: Its words, as places in `tokens`.
-        progress: Told of each step.
+        progress: Called after each step.
 
     Returns:
         `saliency` of all T frames, `ctc` and `attention` of those in `part`.
@@ -148,7 +148,7 @@ def _alignment(
 
 
 def _shares(contribution: np.ndarray) -> np.ndarray:
-    """Contributions (T, H, W), of either sign -> smoothed, what spoke for the word, as shares of its sum."""
+    """Contributions (T, H, W), of either sign -> smoothed positive evidence, normalised to sum 1."""
     spatial = np.stack([cv2.GaussianBlur(frame, (0, 0), SMOOTH_PX) for frame in contribution])
     reach = int(3 * SMOOTH_FRAMES)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / SMOOTH_FRAMES) ** 2)

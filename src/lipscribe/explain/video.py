@@ -1,4 +1,4 @@
-"""The film of an explanation: the face, beside it the mouth with what speaks for the word, and the words below."""
+"""The video of an explanation: the face, next to it the mouth with the evidence for the word, and the words below."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +19,7 @@ SPAN = "#d6e4f5"
 
 
 def draw_video(explanation: Explanation) -> Iterator[np.ndarray]:
-    """The frames of the film, (H, W, 3) uint8 RGB each: one a frame of the video, from the first word's stretch on."""
+    """Draws the frames, (H, W, 3) uint8 RGB: one per frame of the video, from the first word's stretch on."""
     first = min(stretch.first_frame for stretch in explanation.stretches)
     offset = frame_to_seconds(first, explanation.fps)
     spoken = [word.word for word in explanation.words]
@@ -76,7 +76,7 @@ def _with_box(frame: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def _face(frame: np.ndarray) -> np.ndarray:
-    """The frame at the film's height, or of a very wide one its full width on black."""
+    """The frame scaled to the output's height, or a very wide one to its width on black."""
     height, width = frame.shape[:2]
     scale = min(HEIGHT / height, MAX_FACE_WIDTH / width)
     size = (max(2, round(width * scale)), max(2, round(height * scale)))
@@ -86,7 +86,7 @@ def _face(frame: np.ndarray) -> np.ndarray:
 
 
 def _strip(width: int, stretch: ExplainedStretch, word: ExplainedWord, at: int, fps: float) -> np.ndarray:
-    """How much each frame spoke for the word, its time in blue, and a line where the film is."""
+    """The evidence by frame, the word's time in blue, and a line at the current frame."""
     strip = np.full((STRIP_HEIGHT, width, 3), 255, np.uint8)
     x = np.round(np.arange(stretch.num_frames + 1) * width / stretch.num_frames).astype(int)
     start, end = (round((time * fps - stretch.first_frame) * width / stretch.num_frames) for time in _time(word))

@@ -133,7 +133,7 @@ class Gallery:
 
 
 class People:
-    """The people of a video, told apart over its shots; of the last 100, which takes 6 MB at most."""
+    """The people of a video, identified across its shots; keeps the last 100, which takes at most 6 MB."""
 
     CAPACITY = 100
 

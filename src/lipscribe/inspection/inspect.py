@@ -111,7 +111,7 @@ def inspect_video(
         face: Whom it is to read; see `choose_faces`.
         detector: One that is already loaded; None loads one.
         crop: What the model reads, `model.spec.input.crop`.
-        progress: Told of each frame that was read, of two passes.
+        progress: Called with the number of frames done, in two passes.
         stream: Which of several video streams; None takes the one that is read by default (see `Video`).
 
     Raises:

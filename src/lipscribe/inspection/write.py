@@ -20,7 +20,7 @@ NO_FACE_GREY = 40  # what crops.mp4 shows where there is no face
 def write_inspection(inspection: Inspection, folder: str | Path) -> list[Path]:
     """Writes `inspection.json`, `contact-sheet.png` and, where there is a face, `crops.mp4`.
 
-    In `crops.mp4` each frame of the video has its crop, so that the two can be watched side by side; where there is no
+    In `crops.mp4` each frame of the video has its crop, so that the two play side by side; where there is no
     face it is plain grey.
 
     Returns:

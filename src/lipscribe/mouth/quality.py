@@ -12,8 +12,8 @@ Severity = Literal["note", "doubtful", "bad"]
 
 # Words said while no face is seen are lost, so errors rise by what is missing.
 COVERAGE_GOOD, COVERAGE_BAD = 0.9, 0.5
-# In films compressed as usual (H.264, CRF 28): 39 px (10 %), 26 px (12 %), 19 px (17 %), 13 px (27 %), 9 px (41 %).
-# Uncompressed, 13 px are enough (9 %), but no camera films so.
+# WER by mouth width in compressed video (H.264, CRF 28): 39 px (10 %), 26 px (12 %), 19 px (17 %), 13 px (27 %), 9 px
+# (41 %). Uncompressed, 13 px are enough (9 %), but cameras compress.
 MOUTH_PX_GOOD, MOUTH_PX_BAD = 35.0, 25.0
 # Blurred over 2 px of the picture: 0.17 (10 %), over 3 px: 0.133 (12 %), over 4: 0.120 (31 %), over 6: 0.113 (89 %).
 SHARPNESS_GOOD, SHARPNESS_BAD = 0.20, 0.125

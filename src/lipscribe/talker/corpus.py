@@ -107,7 +107,7 @@ def make_corpus(
         rate: How fast everybody speaks, as a multiple of their own rate; None varies it a little. Clips of 3 s are
             spoken as fast as they have to be.
         srt: Captions beside each video too.
-        progress: Told of each clip that is there.
+        progress: Called after each clip.
 
     Raises:
         ConfigError: A number is out of range, a scene has no such field, or a line of the text file cannot be said.

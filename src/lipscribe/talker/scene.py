@@ -16,7 +16,7 @@ Path = tuple[tuple[float, float, float], ...]
 
 @dataclass(frozen=True)
 class Scene:
-    """How a talker is filmed.
+    """The camera, light and background of a talker's video.
 
     Attributes:
         width: Pixels across.

@@ -54,7 +54,7 @@ class Talker:
             take: Another number is another performance: other timing, head movement, and scene if none is given.
             rate: Speaking rate as a multiple of the person's own.
             duration: Length of the clip; silence is added before and after. By default 0.35 s on either side.
-            scene: How it is filmed, or the fields of `Scene` that are fixed: the others are made up from seed and take.
+            scene: The scene, or fixed fields of `Scene`; the others are drawn from seed and take.
 
         Raises:
             ConfigError: The text cannot be said (empty, not English), a number is out of range, or the speech does not
@@ -82,7 +82,7 @@ class TalkingClip:
     """What was said, and how it looks; frames are drawn when they are asked for.
 
     Attributes:
-        scene: How it is filmed.
+        scene: Size, rate, light, noise and more.
         performances: What each talker does, one in most clips.
         words: With times in seconds; of all talkers in order of time.
         phonemes: With times; of all talkers.
@@ -125,7 +125,7 @@ class TalkingClip:
         """Writes an MP4, whole or not at all: see `save_video` for the errors.
 
         Args:
-            progress: Told of each frame.
+            progress: Called after each frame.
         """
         drawn = self.__dict__.get("frames")  # where they were asked for already
         frames = tracked(self.stream() if drawn is None else drawn, progress, "rendering frames", self.num_frames)

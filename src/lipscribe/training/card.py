@@ -1,4 +1,4 @@
-"""What a user must know of a model of one's own, told from what it was trained on."""
+"""Generates the model card from the training data."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -89,12 +89,12 @@ class TrainConfig:
     Attributes:
         output: The run's folder: config, logs, `last.ckpt` to resume from, and the models `best/` and `last/`.
         start_from: Name or folder of a model whose weights training begins with, as far as they fit; None is fresh
-            weights. A head for other words begins fresh.
+            weights. A head for other words is initialised randomly.
         freeze: Parts of it that stay as they are, whatever is learned: they get no gradient, drop nothing, and keep the
             statistics of their batches.
         teacher: Name or folder of a model of the same input and the same tokens, whose distributions are learned beside
             the texts; None is the texts alone.
-        evaluate_every: Epochs between looks at the dev split.
+        evaluate_every: Epochs between evaluations on the dev split.
         devices: Processes (GPUs) to train on.
     """
 

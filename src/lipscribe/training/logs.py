@@ -13,7 +13,7 @@ METRICS_FILE = "metrics.csv"
 
 
 def tensorboard(output: Path, say: Callable[[str], None]) -> list[Logger]:
-    """The TensorBoard logger of a run, none where TensorBoard is absent, which `say` is told."""
+    """The TensorBoard logger of a run; none without TensorBoard, which `say` reports."""
     try:
         return [TensorBoardLogger(output, name="logs", version="tensorboard")]
     except ModuleNotFoundError:

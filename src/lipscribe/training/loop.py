@@ -50,8 +50,8 @@ def train(
         resume: Continue after the last finished epoch of an earlier run in the same folder. The result equals that of a
             run that was never interrupted: everything random is drawn from the seed and the epoch. With more epochs
             than the earlier run had, the learning rate continues on the longer schedule.
-        progress: Told of the steps of each epoch.
-        say: Told of each epoch's metrics, a line.
+        progress: Called with the steps of each epoch.
+        say: Called with a line of metrics for each epoch.
 
     Returns:
         The folder of the final model, `<output>/last`; `<output>/best` is the one with the fewest errors on dev.

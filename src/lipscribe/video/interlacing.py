@@ -14,7 +14,7 @@ FieldOrder = Literal["tff", "bff"]  # top field first, bottom field first
 COLUMNS = 320  # of wider pictures so many are looked at; all lines
 MOVED = 12  # grey levels by which a pixel that moves differs from the picture before or after
 COMB = 100  # grey levels squared: a pixel darker, or lighter, than both neighbours above and below by 10 each
-MIN_COMBED = 50  # pixels, that anything is told from
+MIN_COMBED = 50  # pixels; fewer are no basis for a decision
 REPEATED = 0.2  # of the pixels that move on one side of a picture: with fewer on the other, it is there twice
 # Each picture's odd lines are replaced by those of the picture before and of that after. Of whole pictures both show
 # as many more combed pixels than the picture itself (3.5 to 30 times on GRID and talkers; once, where all is noise).

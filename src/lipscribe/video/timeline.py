@@ -8,7 +8,7 @@ from lipscribe.units import Seconds
 MAX_GAP = 60.0  # s: a longer hole between two pictures is a damaged time stamp, unless the file's length confirms it.
 CONFIRM_SLACK = 2.0  # s: how far a picture after such a hole may lie beyond the length that confirms it.
 MAX_HOLD = 5.0  # s: a picture that stays longer is no video any more (the camera is off), and nothing can be read.
-MAX_STEP_BACK = 0.2  # s: a stamp that goes further back is a clock that was set anew (joined files), not disorder.
+MAX_STEP_BACK = 0.2  # s: a time stamp that goes further back is a reset clock (joined files), not reordering.
 MAX_STUCK = 8  # pictures in a row whose stamps don't advance, after which stamps are no longer believed.
 STILL = 0.25  # s: a picture that stays longer is held until the next is due; under it, the nearer of the two is shown.
 END_SLACK = 0.002  # s: containers that round to the millisecond may end that much late; no frame is made of it.

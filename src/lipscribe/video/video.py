@@ -39,7 +39,7 @@ class Video:
     Iterating gives frames (H, W, 3) uint8 RGB, all of one size; frame i is the picture nearest in time to
     `(first_frame + i) / fps` seconds after the file's start, where its sound may begin before its pictures. They are
     read-only, since a picture that stays is given out repeatedly: copy one to draw on it. Where there is no new picture
-    for over 5 s (the camera was off), black frames follow. Each iteration starts anew; memory doesn't grow with the
+    for over 5 s (the camera was off), black frames follow. Each iteration starts again; memory doesn't grow with the
     length, and a clip under 128 MB is decoded only once.
 
     Args:

@@ -1,4 +1,4 @@
-"""What spoke for a word, on planted models and clips that leave no doubt about it."""
+"""Evidence for words, on planted models and clips where it is known."""
 
 import json
 from dataclasses import replace

@@ -12,7 +12,7 @@ FRAME = np.zeros((288, 360, 3), np.uint8)
 
 
 class Planted:
-    """A network that says what it is told, and keeps what it was shown."""
+    """A network with fixed outputs that records its inputs."""
 
     def __init__(self, num_anchors: int):
         self.values = np.zeros((num_anchors, 16), np.float32)

@@ -1,4 +1,4 @@
-"""Cuts in mid-speech are told of, pauses and joined shots are not."""
+"""Cuts in mid-speech give a warning, pauses and joined shots do not."""
 
 from collections.abc import Callable
 

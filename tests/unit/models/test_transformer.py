@@ -61,9 +61,9 @@ def test_step_by_step_a_beam_hears_what_each_sentence_alone_does(toy):
     scorer, rng = DecoderScorer(toy, encoder_out), np.random.default_rng(0)
     sentences, state = [()], scorer.start()
     for _ in range(12):  # long enough for nodes that nobody sees to be dropped
-        heard = np.array([sentence[-1] if sentence else END for sentence in sentences])
-        said, state = scorer.step(heard, state)
-        for row, sentence in zip(said, sentences, strict=True):
+        previous = np.array([sentence[-1] if sentence else END for sentence in sentences])
+        predicted, state = scorer.step(previous, state)
+        for row, sentence in zip(predicted, sentences, strict=True):
             alone = toy(encoder_out, torch.tensor([5]), torch.tensor([sentence], dtype=torch.int64))[0, -1]
             np.testing.assert_allclose(row, alone.numpy(), atol=2e-6)
         places = np.sort(rng.integers(0, len(sentences), 4))
@@ -90,7 +90,7 @@ def test_own_draws_are_heard_in_training_only():
     toy = TransformerDecoder(6, END + 1, 8, 2, 12, 2, dropout=0.0)
     encoder_out, lengths, targets = torch.randn(2, 3, 6), torch.tensor([3, 3]), torch.randint(1, END, (2, 4))
     taught, own = toy(encoder_out, lengths, targets), toy(encoder_out, lengths, targets, sampling=1.0)
-    torch.testing.assert_close(own[:, 0], taught[:, 0])  # before anything is heard
+    torch.testing.assert_close(own[:, 0], taught[:, 0])  # before any previous token
     assert not torch.allclose(own[:, 1:], taught[:, 1:])
     own.sum().backward()
     assert all(weight.grad is not None for weight in toy.parameters())
@@ -110,10 +110,10 @@ def test_attention_is_a_distribution_over_frames(toy):
 def test_several_looks_are_averaged(toy):
     looks = torch.randn(2, 5, 6)
     both = DecoderScorer(toy, looks)
-    said, _ = both.step(np.array([END]), both.start())
+    predicted, _ = both.step(np.array([END]), both.start())
     alone = [DecoderScorer(toy, look[None]) for look in looks]
     mean = np.mean([scorer.step(np.array([END]), scorer.start())[0] for scorer in alone], axis=0)
-    np.testing.assert_allclose(said, mean - np.logaddexp.reduce(mean, axis=1, keepdims=True), atol=1e-6)
+    np.testing.assert_allclose(predicted, mean - np.logaddexp.reduce(mean, axis=1, keepdims=True), atol=1e-6)
 
 
 @torch.inference_mode()
@@ -164,9 +164,9 @@ def test_the_token_model_in_espnets_names(toy_lm):
 @torch.inference_mode()
 def test_the_token_model_step_by_step(toy_lm):
     scorer = LMScorer(toy_lm)
-    said, state = scorer.step(np.array([END]), scorer.start())
+    predicted, state = scorer.step(np.array([END]), scorer.start())
     state = scorer.select(state, np.array([0, 0]))
-    said, state = scorer.step(np.array([3, 4]), state)
-    said, _ = scorer.step(np.array([5, 5]), scorer.select(state, np.array([1, 0])))
+    predicted, state = scorer.step(np.array([3, 4]), state)
+    predicted, _ = scorer.step(np.array([5, 5]), scorer.select(state, np.array([1, 0])))
     wanted = toy_lm(torch.tensor([[END, 4, 5], [END, 3, 5]]))[:, -1]
-    np.testing.assert_allclose(said, wanted.numpy(), atol=2e-6)
+    np.testing.assert_allclose(predicted, wanted.numpy(), atol=2e-6)

@@ -16,7 +16,7 @@ from lipscribe.training.loop import RESUME_FILE, train
 def straight_and_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Callable[[Path], TrainConfig]], list[dict[str, Any]]]:
-    """A run of two epochs, and one that broke off at the end of the second and was resumed: what both leave."""
+    """A run of two epochs, and one that was interrupted at the end of the second and was resumed: what both leave."""
 
     def run(config: Callable[[Path], TrainConfig]) -> list[dict[str, Any]]:
         folders = [tmp_path / "straight", tmp_path / "run"]

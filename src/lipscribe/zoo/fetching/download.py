@@ -32,7 +32,7 @@ class _Answer:
     version: str
 
 
-class _BrokenOffError(Exception):
+class _IncompleteError(Exception):
     """An attempt ended before the file did; another may resume it."""
 
 
@@ -56,7 +56,7 @@ def download(url: str, path: Path, progress: Progress | None = None, headers: Ma
         try:
             _attempt(url, partial, progress, headers or {})
             break
-        except _BrokenOffError as error:
+        except _IncompleteError as error:
             attempts = 0 if _size(partial) > furthest else attempts + 1  # an attempt with progress does not count
             furthest = max(furthest, _size(partial))
             if attempts > len(PAUSES):
@@ -79,10 +79,10 @@ def _attempt(url: str, partial: Path, progress: Progress | None, headers: Mappin
                     progress(task, came, answer.total)
     came = _size(partial)
     if answer.total is not None and came < answer.total:
-        raise _BrokenOffError(f"it ended after {came} of {answer.total} bytes")
+        raise _IncompleteError(f"it ended after {came} of {answer.total} bytes")
     if answer.total is not None and came > answer.total:
         partial.unlink()
-        raise _BrokenOffError(f"{came} bytes came instead of {answer.total}")
+        raise _IncompleteError(f"{came} bytes came instead of {answer.total}")
 
 
 @contextlib.contextmanager
@@ -101,16 +101,16 @@ def _ask(url: str, partial: Path, more: Mapping[str, str]) -> Iterator[_Answer]:
         error.close()
         if error.code == 416:  # the partial file is longer than the file: of another version
             partial.unlink(missing_ok=True)
-            raise _BrokenOffError("the part that had come is of another file") from None
+            raise _IncompleteError("the partial file is of another version") from None
         if error.code in _HOPELESS and error.code not in _PASSING:
             raise LipscribeError(
                 f"{url} is unavailable (HTTP {error.code} {error.reason}): it has moved or is not public any more"
             ) from None
-        raise _BrokenOffError(f"HTTP {error.code} {error.reason}") from None
+        raise _IncompleteError(f"HTTP {error.code} {error.reason}") from None
     except urllib.error.URLError as error:
-        raise _BrokenOffError(str(error.reason)) from None
+        raise _IncompleteError(str(error.reason)) from None
     except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
-        raise _BrokenOffError(str(error) or type(error).__name__) from None
+        raise _IncompleteError(str(error) or type(error).__name__) from None
     except ValueError as error:  # a malformed URL
         raise LipscribeError(f"{url!r} is no address to fetch from: {error}") from None
 

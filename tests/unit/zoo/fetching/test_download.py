@@ -74,7 +74,7 @@ def test_another_process_goes_on_from_there(server, path):
     assert server.log == [("/a", "bytes=1000000-")]
 
 
-def test_a_file_that_changed_in_between_begins_anew(server, path):
+def test_a_file_that_changed_in_between_starts_again(server, path):
     server.files["/a"] = CONTENT
     server.break_after = [1_000_000, 0, 0, 0]
     with pytest.raises(LipscribeError):

@@ -90,9 +90,7 @@ def test_what_can_be_fetched_is_complete_and_safe():
         assert {"weights", "config"} <= {file.use for file in model.files}
         assert all(file.url is None or file.url.startswith("https://") for file in model.files)
         assert model.companion is None or find_published(model.companion).kind == "language model"
-    with pytest.raises(
-        CheckpointError, match="no published model 'x': give one of auto-avsr-lrs3, auto-avsr-lm"
-    ):
+    with pytest.raises(CheckpointError, match="no published model 'x': give one of auto-avsr-lrs3, auto-avsr-lm"):
         find_published("x")
 
 
