@@ -95,7 +95,7 @@ def test_what_can_be_fetched_is_complete_and_safe():
 
 
 @pytest.mark.parametrize("source", ["plain", "from_hub"])
-def test_a_model_is_fetched_installed_and_its_files_swept_away(source, cache, request):
+def test_a_model_is_fetched_installed_and_its_files_deleted(source, cache, request):
     model, lines = request.getfixturevalue(source), []
     imported = pull_model(model, say=lines.append)
     assert imported.folder == find_model("toy") == cache / "models" / "toy"

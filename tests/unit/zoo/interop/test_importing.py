@@ -134,9 +134,9 @@ def test_the_kind_of_positions_comes_from_model_json(changes, positions, state, 
     assert load_spec(find_model("mine")).encoder.positions == positions
 
 
-def test_without_model_json_the_second_layout_is_taken_as_the_latest_and_that_is_told(state, units, tmp_path):
+def test_without_model_json_the_second_layout_is_taken_as_the_latest_with_a_note(state, units, tmp_path):
     imported = import_model(save(tmp_path / "model.pth", chaplin_names(state)), "mine", units=units)
-    assert "no model.json beside model.pth" in imported.notes[0]
+    assert "no model.json next to model.pth" in imported.notes[0]
     assert not any("model.json" in note for note in import_model(save(tmp_path / "b.pth", state), "b", units).notes)
 
 
@@ -260,8 +260,8 @@ def test_a_language_model_comes_through_whole(cache, tmp_path):
         find_model("lm")
 
 
-def test_a_language_model_needs_to_be_told_its_heads(cache, tmp_path):
-    with pytest.raises(CheckpointError, match=r"how many heads it has: put the model.json"):
+def test_a_language_model_without_its_number_of_heads(cache, tmp_path):
+    with pytest.raises(CheckpointError, match=r"number of heads is unknown: put its model.json"):
         import_model(save(tmp_path / "model.pth", tiny_lm_state()), "lm")
     assert_nothing_left(cache)
 
@@ -310,7 +310,7 @@ def test_what_ends_in_the_middle_leaves_nothing(error, told, message, cache, sta
     import_model(path, "mine", units=units)
 
 
-def test_what_a_killed_import_left_is_swept_away_later(cache, state, units, tmp_path):
+def test_what_a_killed_import_left_is_deleted_later(cache, state, units, tmp_path):
     left = cache / "models" / ".mine.abc"
     left.mkdir(parents=True)
     os.utime(left, (0, 0))

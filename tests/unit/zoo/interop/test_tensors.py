@@ -1,4 +1,4 @@
-"""Files of weights: what is in them comes out, and whatever else they are, nothing of them is run."""
+"""Files of weights: what is in them comes out, and whatever else they are, nothing of them is executed."""
 
 import os
 import pickle
@@ -60,7 +60,7 @@ def test_code_is_refused_and_not_run(kind, evil, tmp_path):
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     if "torch" in kind or "zip" in kind:
-        assert ("system" if evil is Touch else "eval") + ", where weights need no code" in str(caught.value)
+        assert ("system" if evil is Touch else "eval") + ", but weights need no code" in str(caught.value)
         assert "nothing of it was executed" in str(caught.value)
     pickle.loads(pickle.dumps(evil(trace)))  # this would have happened
     assert trace.exists()
