@@ -8,9 +8,11 @@ import av
 import av.error
 import av.filter
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 FieldOrder = Literal["tff", "bff"]  # top field first, bottom field first
 
+MOST_PIXELS = 20_000  # that are looked at of a picture in which more move
 COLUMNS = 320  # of wider pictures so many are looked at; all lines
 MOVED = 12  # grey levels by which a pixel that moves differs from the picture before or after
 COMB = 100  # grey levels squared: a pixel darker, or lighter, than both neighbours above and below by 10 each
@@ -52,6 +54,7 @@ class WovenDetector:
     """Tells interlaced pictures that are not marked as such, by which of their neighbours' lines fit as well."""
 
     def __init__(self) -> None:
+        self._reformatter = VideoReformatter()  # kept: making one takes as long as its work
         self._triple: list[np.ndarray] = []
         self._combed = np.zeros(3, int)  # pixels: as it is, with the odd lines of the picture before, and after
 
@@ -60,14 +63,18 @@ class WovenDetector:
         if picture.interlaced_frame:
             self._triple.clear()
             return
-        grey = picture.to_ndarray(format="gray").astype(np.int16)
-        grey = grey[:, :: max(1, grey.shape[1] // COLUMNS)]
+        grey = self._reformatter.reformat(
+            picture, format="gray", threads=1
+        ).to_ndarray()  # to start threads takes longer
+        grey = grey[:, :: max(1, grey.shape[1] // COLUMNS)].astype(np.int16)
         if self._triple and self._triple[-1].shape != grey.shape:
             self._triple.clear()
         self._triple.append(grey)
         if len(self._triple) == 3:
-            if not _has_repeated(*self._triple):
-                self._combed += _combed_pixels(*self._triple)
+            before, now, after = self._triple
+            moved = [np.abs(now - other) > MOVED for other in (before, after)]
+            if not _has_repeated(moved):
+                self._combed += _combed_pixels(before, now, after, moved[0] | moved[1])
             del self._triple[:2]
 
     def field_order(self) -> FieldOrder | None:
@@ -79,21 +86,28 @@ class WovenDetector:
         return "tff" if before < after else "bff"
 
 
-def _has_repeated(before: np.ndarray, now: np.ndarray, after: np.ndarray) -> bool:
-    """Whether a neighbour is the same picture again, as where 25 a second are in a file of 50: its lines fit always."""
-    moved = [int(np.count_nonzero(np.abs(now - other) > MOVED)) for other in (before, after)]
-    return min(moved) < REPEATED * max(moved)
+def _has_repeated(moved: list[np.ndarray]) -> bool:
+    """Whether a neighbour is the same picture again, as where 25 a second are in a file of 50: its lines fit always.
+
+    Args:
+        moved: (H, W) bool, which pixels differ from the picture before, and from the one after.
+    """
+    counts = [int(np.count_nonzero(each)) for each in moved]
+    return min(counts) < REPEATED * max(counts)
 
 
-def _combed_pixels(before: np.ndarray, now: np.ndarray, after: np.ndarray) -> list[int]:
+def _combed_pixels(before: np.ndarray, now: np.ndarray, after: np.ndarray, moved: np.ndarray) -> list[int]:
     """How many moving pixels differ from the lines above and below, in `now` and with the others' odd lines."""
-    moved = ((np.abs(now - before) > MOVED) | (np.abs(now - after) > MOVED))[1:-1]
+    rows, columns = np.nonzero(moved[1:-1])  # these alone are looked at: of a speaker few move
+    step = -(-len(rows) // MOST_PIXELS) or 1
+    rows, columns = rows[::step], columns[::step]
+    rows, odd = rows + 1, rows % 2 == 0
+    pixel, above, below = ((each, columns) for each in (rows, rows - 1, rows + 1))
     counts = []
     for other in (now, before, after):
-        woven = now.copy()
-        woven[1::2] = other[1::2]
-        upper, lower = woven[1:-1] - woven[:-2], woven[1:-1] - woven[2:]
-        counts.append(int(np.count_nonzero((upper.astype(np.int32) * lower > COMB) & moved)))
+        own = np.where(odd, other[pixel], now[pixel]).astype(np.int32)
+        upper, lower = (np.where(odd, now[line], other[line]) for line in (above, below))
+        counts.append(int(np.count_nonzero((own - upper) * (own - lower) > COMB)))
     return counts
 
 
