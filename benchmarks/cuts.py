@@ -50,7 +50,7 @@ def measure_zooms(roots: list[Path], num_clips: int) -> None:
         for name, part in ZOOMS.items():
             shown = np.concatenate([frames[:cut], zoomed(frames[cut:], *part)])
             texts[name, True].append(read(model, shown))
-            with mock.patch.object(track, "_goes_on", lambda before, after: False):
+            with mock.patch.object(track, "_goes_on", lambda before, after, across_pauses: False):
                 texts[name, False].append(read(model, shown))
     for (name, is_joined), found in texts.items():
         print(f"{name:26} {'one run' if is_joined else 'two runs':8}  {wer(references, found):6.1%} of the words wrong")
