@@ -133,7 +133,7 @@ def test_a_full_disk_behind_any_command_is_told(clip, command):
     with Path("/dev/full").open("w") as full:
         result = start([str(clip) if word == "CLIP" else word for word in command], stdout=full)
     assert result.returncode == 2
-    assert "error: there is no space left to write to" in result.stderr
+    assert "error: the disk is full" in result.stderr
     assert "Traceback" not in result.stderr
     assert "Exception ignored" not in result.stderr
 

@@ -84,7 +84,7 @@ def test_word_times_are_written_and_what_has_none_is_listed(
 def test_clips_of_low_confidence_stay_as_they_were(manifest: Path, tmp_path: Path):
     code, _, stderr = run(manifest, "-o", tmp_path / "out.jsonl", "--model", "talkers", "--sure-above", 1)
     assert code == 1
-    assert "note: good is left as it was: 0." in stderr
+    assert "note: good is unchanged: confidence 0." in stderr
     assert not load_manifest(tmp_path / "out.jsonl")[0].words
 
 

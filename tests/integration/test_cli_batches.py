@@ -116,7 +116,7 @@ def test_an_unexpected_error_ends_one_video(clip: Path, folder: Path, tmp_path: 
     monkeypatch.setattr(model, "transcribe", broken)
     code, _, stderr = run("transcribe", clip, folder / "a.mp4", "-o", tmp_path / "out", *TALKERS)
     assert code == 1
-    said = "there is no space left" if isinstance(error, OSError) else f"unexpected {type(error).__name__}: {error}"
+    said = "the disk is full" if isinstance(error, OSError) else f"unexpected {type(error).__name__}: {error}"
     assert f"error: {clip}: {said}" in stderr
     assert (tmp_path / "out" / "a.txt").read_text() == f"{SAID}\n"
 
@@ -166,8 +166,8 @@ def test_a_file_of_a_format_is_a_file(clip: Path, tmp_path: Path, format: str):
 
 def test_a_format_and_a_file_that_differ_are_refused(clip: Path, tmp_path: Path):
     for arguments, message in (
-        ((clip, "-o", tmp_path / "x.srt", "--format", "json"), "x.srt is no file of --format json"),
-        ((clip, "-o", tmp_path / "x.srt", "--format", "all"), "x.srt is no file of --format all"),
+        ((clip, "-o", tmp_path / "x.srt", "--format", "json"), "x.srt is not a file of --format json"),
+        ((clip, "-o", tmp_path / "x.srt", "--format", "all"), "x.srt is not a file of --format all"),
         ((clip, clip, "-o", tmp_path / "x.srt"), "x.srt is one file, for 2 videos: give a folder"),
         ((clip, "-o", clip), "b.mp4 is the video itself: give another file"),
         ((clip, "--format", "all"), "--format all needs --output FOLDER"),

@@ -65,7 +65,7 @@ def test_training_clips_get_what_was_read_and_all_others_keep_their_text(manifes
     assert Path(clips["good9"].path) == tmp_path / "videos" / "good9.mp4"  # found from the other folder too
     assert "error: broken: " in stderr
     assert "note: still is left out: no words" in stderr
-    assert "2 of 4 clips of train have what planted reads in them" in stderr
+    assert "2 of 4 clips of train have the text that planted reads" in stderr
 
 
 def test_a_stopped_run_goes_on_where_it_was(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -87,7 +87,7 @@ def test_a_stopped_run_goes_on_where_it_was(manifest: Path, tmp_path: Path, monk
         file.write('["cut o')
     code, _, stderr = run(manifest, "-o", output)
     assert code == 1
-    assert "note: 2 clips were read before" in stderr
+    assert "note: 2 clips are already read" in stderr
     assert read == ["good9", "poor2", "still", "still", "broken"]
     assert [clip.text for clip in load_manifest(output)] == ["lay red", "lay red", "set blue"]
     assert not journal.exists()

@@ -1,4 +1,4 @@
-"""The command line. One file a subcommand; torch and its like are imported inside the commands."""
+"""The command line. One file per subcommand; torch and other slow packages are imported inside the commands."""
 
 from lipscribe.cli.entry import main
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:  # what loads torch is imported where it is called
+if TYPE_CHECKING:  # modules that load torch are imported where they are used
     from collections.abc import Iterable
 
     from lipscribe.data.manifest import Clip
@@ -24,9 +24,9 @@ def align(
     again: Annotated[bool, typer.Option("--again", help="Replace word times that are there already.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> int:
-    """Find when each word of known texts is said, and write that into a copy of a manifest.
+    """Align known texts with their videos, and write the word times into a copy of a manifest.
 
-    The model has to know the words and has to have a CTC head. Each clip's id and confidence (the mean probability of
+    The model needs a CTC head and the words in its vocabulary. Each clip's id and confidence (the mean probability of
     its words, 0 to 1) are printed; clips that cannot be aligned are listed, and stay in the manifest without word
     times. A stopped run resumes (from OUTPUT.aligned).
 
@@ -66,7 +66,7 @@ def align(
             print(f"{clip.id}\t{confidence:.2f}")
             if confidence < sure_above:
                 failed += 1
-                print(f"note: {clip.id} is left as it was: {confidence:.2f} sure", file=sys.stderr)
+                print(f"note: {clip.id} is unchanged: confidence {confidence:.2f}", file=sys.stderr)
                 continue
             written[-1] = _with_times(clip, words)
         save_manifest(output, written)
@@ -75,7 +75,7 @@ def align(
 
 
 def _summarise(output: Path, total: int, before: int, failed: int) -> int:
-    """Says what came of it, and gives the exit code."""
+    """Prints a summary and returns the exit code."""
     print(f"{total - before - failed} of {total} clips aligned, {failed} not: {output}", file=sys.stderr)
     if before:
         print(f"note: {before} had word times, which --again replaces", file=sys.stderr)

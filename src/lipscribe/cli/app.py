@@ -21,13 +21,13 @@ from lipscribe.cli.talk import talk
 from lipscribe.cli.train import train
 from lipscribe.cli.transcribe import transcribe
 
-# What Typer raises for wrong arguments. It carries Click under a private name, or uses Click's own, by its version.
+# Typer's exceptions for wrong arguments. By version it vendors Click under a private name or uses Click itself.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 _TYPERS_INTERRUPT = 130  # its exit code for a Ctrl-C that comes outside of a command
 
 
 class _Group(typer.core.TyperGroup):
-    """Says what is wrong with the arguments in one line, where Typer would draw a box."""
+    """Reports wrong arguments in one line instead of Typer's box."""
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Runs the command line; `standalone_mode` exits with its code."""

@@ -9,10 +9,10 @@ from lipscribe.progress import Progress
 
 @contextmanager
 def bars(shown: bool = True) -> Iterator[Progress | None]:
-    """A bar for each task that is under way; each goes when its task is done.
+    """Yields a progress callback that draws a bar for each running task.
 
     Args:
-        shown: False draws nothing, and neither is anything drawn where stderr is no terminal: then it gives None.
+        shown: If False, or if stderr is not a terminal, nothing is drawn and the callback is None.
     """
     if not shown or sys.stderr is None or not sys.stderr.isatty():
         yield None

@@ -9,7 +9,7 @@ import typer
 from lipscribe.cli import flags
 from lipscribe.cli.searching import Search
 
-if TYPE_CHECKING:  # what loads torch is imported where it is called
+if TYPE_CHECKING:  # modules that load torch are imported where they are used
     from lipscribe.models.spec import ModelSpec
 
 
@@ -18,7 +18,7 @@ def calibrate(
     model: Annotated[
         str, typer.Option(help="A model's folder, whose spec.json is rewritten, or its name.", show_default=False)
     ],
-    split: Annotated[str, typer.Option(help="Which split: not the one that the model was trained on.")] = "dev",
+    split: Annotated[str, typer.Option(help="Which split: one that the model was not trained on.")] = "dev",
     search: flags.Search = Search.auto,
     grammar: flags.GrammarFile = None,
     phrases: flags.Phrases = None,
@@ -34,10 +34,10 @@ def calibrate(
     ] = None,
     device: flags.Device = "auto",
 ) -> None:
-    """Calibrate a model: fit its word probabilities to how often the words are right, and save that with it.
+    """Calibrate a model's word probabilities by temperature scaling, and save the temperature with the model.
 
-    Each search has its own temperature: repeat it with --search beam if you use that too. The words stay the same. What
-    does not look like these clips is marked from then on.
+    Each search has its own temperature: repeat it with --search beam if you use that too. The words stay the same. It
+    also fits the limit of familiarity: segments unlike these clips are marked.
 
     Examples:
       lipscribe calibrate prepared/ --model runs/mine
@@ -70,12 +70,12 @@ def calibrate(
     print(f"temperature {fit.temperature} for search {options.method}, from {fit.num_words} words of {split}")
     print(f"expected calibration error {fit.before:.1%} before, {fit.after:.1%} after (fitted and measured on halves)")
     if fit.surprise_limit is not None:
-        print(f"surprise limit {fit.surprise_limit}: what surprises more is marked as unfamiliar")
+        print(f"surprise limit {fit.surprise_limit}: segments above it are marked as unfamiliar")
     print(f"written to {output or folder}", file=sys.stderr)
 
 
 def _save(folder: Path, output: Path | None, spec: "ModelSpec") -> None:
-    """Writes a model's spec in its place, or with a copy of the model, which is there as a whole or not at all."""
+    """Writes a model's spec in place, or with a copy of the model, atomically."""
     import shutil
     import tempfile
 

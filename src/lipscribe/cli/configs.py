@@ -33,7 +33,7 @@ def copy(
         Path | None, typer.Option("--output", "-o", help="The file to write.", show_default="NAME.yaml")
     ] = None,
 ) -> None:
-    """Write a config to a file of your own, with the settings of its base in it; its run is called after the file.
+    """Write a config to your own file, with the settings of its base merged; the run is named after the file.
 
     Examples:
       lipscribe configs copy characters

@@ -17,7 +17,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Another number is another person.", min=0)] = 7,
     model: flags.Model = "talkers",
 ) -> int:
-    """Make a talking face, read its lips, and show both: nothing else is needed.
+    """Synthesise a talker, read its lips, and show both: needs no data.
 
     Examples:
       lipscribe demo

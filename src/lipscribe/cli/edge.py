@@ -1,4 +1,4 @@
-"""The edge of the program: every error of a command, or of one of its videos, becomes one line and an exit code."""
+"""Error handling: every error of a command, or of one of its videos, becomes one line and an exit code."""
 
 import errno
 import functools
@@ -15,11 +15,11 @@ from lipscribe.errors import LipscribeError
 
 
 def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
-    """A command whose errors are one line each, and whose result is the exit code."""
+    """Wraps a command: its errors become one line each, and its result the exit code."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        if "ctx" in kwargs and kwargs["ctx"].invoked_subcommand:  # which is what was meant, not the group itself
+        if "ctx" in kwargs and kwargs["ctx"].invoked_subcommand:  # the subcommand runs instead of the group
             return
         show_notes()
         raise typer.Exit(_run(lambda: command(*args, **kwargs)))
@@ -28,10 +28,10 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
 
 
 class Failures:
-    """What failed in a batch: each failure is printed and counted, and the rest of the batch is done.
+    """Failures of a batch: each is printed and counted, and the rest of the batch is processed.
 
     Args:
-        to_stdout: Results go to stdout, so that an error in writing is one of all results and ends the batch.
+        to_stdout: Results go to stdout, so an error in writing affects all results and ends the batch.
     """
 
     def __init__(self, to_stdout: bool):
@@ -40,7 +40,7 @@ class Failures:
 
     @contextmanager
     def one(self, name: str, temporary: str | None = None) -> Iterator[None]:
-        """One of the batch, by its name; `temporary` is another name that errors may use for it."""
+        """Runs one item of the batch; `temporary` is another name for it in errors."""
         try:
             yield
         except Exception as error:
@@ -52,7 +52,7 @@ class Failures:
             self.names.append(name)
 
     def exit_code(self, total: int, what: str = "videos") -> int:
-        """Lists the failures of a batch of several: 0 where there is none, 2 where there is nothing else, else 1."""
+        """Lists the failures of a batch, and returns 0 for none, 2 if all failed, else 1."""
         if self.names and total > 1:
             names = ", ".join(self.names)
             print(f"{len(self.names)} of {total} {what} could not be read or written: {names}", file=sys.stderr)
@@ -82,7 +82,7 @@ def _run(command: Callable[[], int | None]) -> int:
 
 def system_error(error: OSError) -> int:
     """Says in one line what the system refused, and gives the exit code."""
-    if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has gone
+    if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has exited
         _drop_stdout()
         return 0
     if error.errno == errno.ENOSPC:
@@ -92,9 +92,9 @@ def system_error(error: OSError) -> int:
 
 
 def _described(error: Exception) -> str:
-    """One line for an error that nobody foresaw; with LIPSCRIBE_DEBUG it is raised instead."""
+    """One line for an unexpected error; with LIPSCRIBE_DEBUG it is raised instead."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "there is no space left to write to: make room, or write to another disk"
+        return "the disk is full: make room, or write to another disk"
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f"{error.filename}: the name is too long for the system: give a shorter one"
     if os.environ.get("LIPSCRIBE_DEBUG"):
@@ -104,5 +104,5 @@ def _described(error: Exception) -> str:
 
 
 def _drop_stdout() -> None:
-    """What is still buffered for a stdout that takes no more goes nowhere, so that Python's own end is quiet."""
+    """Discards output buffered for a closed stdout, so that Python exits quietly."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

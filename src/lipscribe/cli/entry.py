@@ -1,4 +1,4 @@
-"""Where the program begins, before a command is known; only the standard library is imported here."""
+"""Entry point of the program; imports only the standard library."""
 
 import atexit
 import gc
@@ -10,15 +10,14 @@ from pathlib import Path
 
 def main() -> None:
     """Runs the command line and exits: 0 ok, 1 ran with failures, 2 usage or unusable input."""
-    if sys.stderr is None:  # closed by the caller (2>&-): `print` would then write its remarks among the results
+    if sys.stderr is None:  # closed by the caller (2>&-): `print` would then write notes among the results
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115, it stays open
-    # Results are UTF-8 whatever the locale, and no character ends a program: a file name that is no text is escaped.
+    # Results are UTF-8 whatever the locale, and undecodable file names are escaped instead of raising.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-    # Torch's threads wait for each other awake, and on a busy machine keep those they wait for from working: several
-    # times slower (docs/results.md).
+    # Torch's threads spin while they wait, which is several times slower on a busy machine (docs/results.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # Python searches all that is alive for garbage before it ends: with torch, 0.3 s for nothing.
+    # Skips the garbage collection at exit, which takes 0.3 s with torch.
     atexit.register(gc.freeze)
     try:
         from lipscribe.cli.app import app

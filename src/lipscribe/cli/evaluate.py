@@ -9,7 +9,7 @@ import typer
 from lipscribe.cli import flags
 from lipscribe.cli.searching import Precision, Search
 
-if TYPE_CHECKING:  # what loads torch is imported where it is called
+if TYPE_CHECKING:  # modules that load torch are imported where they are used
     from lipscribe.evaluation import Evaluation
 
 
@@ -36,7 +36,7 @@ def evaluate(
     device: flags.Device = "auto",
     precision: flags.Precision = Precision.float32,
 ) -> int:
-    """Measure how well a model reads a split: WER, CER, where the errors are, the worst clips.
+    """Evaluate a model on a split: WER, CER, error statistics, the worst clips.
 
     Examples:
 

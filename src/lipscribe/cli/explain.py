@@ -9,7 +9,7 @@ import typer
 
 from lipscribe.cli import flags
 
-if TYPE_CHECKING:  # what loads torch is imported where it is called
+if TYPE_CHECKING:  # modules that load torch are imported where they are used
     from lipscribe.explain import Explanation
 
 

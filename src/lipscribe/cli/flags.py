@@ -1,4 +1,4 @@
-"""The flags that several commands share, each with its help; `typer` reads them from the commands' signatures."""
+"""Flags shared by several commands; `typer` reads them from the commands' signatures."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ import typer
 from lipscribe.cli import searching
 from lipscribe.cli.sources import VIDEOS_HELP
 
-_SEARCH = "How to search"  # a box of its own in the help
+_SEARCH = "How to search"  # a panel of the help
 
 
 def _search(help: str, **limits: Any) -> Any:
@@ -16,14 +16,14 @@ def _search(help: str, **limits: Any) -> Any:
 
 
 def _models(incomplete: str) -> list[str]:
-    """What the shell offers after --model."""
+    """Shell completion of --model."""
     from lipscribe.zoo.registry import list_models
 
     return [name for name, _ in list_models() if name.startswith(incomplete)]
 
 
 def _configs(incomplete: str) -> list[str]:
-    """What the shell offers for a config, beside files."""
+    """Shell completion of configs, besides files."""
     from lipscribe.training.config_file import list_configs
 
     return [name for name, _ in list_configs() if name.startswith(incomplete)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lipscribe.cli import flags
 
-if TYPE_CHECKING:  # what loads torch is imported where it is called
+if TYPE_CHECKING:  # modules that load torch are imported where they are used
     from lipscribe.inspection import Inspection
 
 
@@ -17,9 +17,9 @@ def inspect(
     model: flags.Model = "grid-s1",
     stream: flags.Stream = None,
 ) -> int:
-    """Say why a video will or will not be read: frame rate, faces, size and sharpness of the mouth, and a verdict.
+    """Report how readable a video is: frame rate, faces, size and sharpness of the mouth, and a verdict.
 
-    The mouth is cut out as the model reads it.
+    The mouth is cropped as for the model.
 
     Examples:
 

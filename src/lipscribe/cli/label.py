@@ -8,7 +8,7 @@ import typer
 
 from lipscribe.cli import flags
 
-if TYPE_CHECKING:  # what loads torch is imported where it is called
+if TYPE_CHECKING:  # modules that load torch are imported where they are used
     from collections.abc import Sequence
 
     from lipscribe.cli.edge import Failures
@@ -21,17 +21,17 @@ def label(
     manifest: Annotated[Path, typer.Argument(help="A manifest whose videos are read.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The manifest to write.", show_default=False)],
     model: flags.Model = "grid-s1",
-    split: Annotated[str, typer.Option(help="Whose texts are replaced; other clips keep theirs.")] = "train",
+    split: Annotated[str, typer.Option(help="Split whose texts are replaced; other clips keep theirs.")] = "train",
     face: Annotated[str, typer.Option(help="Whom to read: moving, largest, or a face's id.")] = "moving",
     sure_above: Annotated[
         float, typer.Option(help="Leave out clips whose words are less probable, on average.", min=0, max=1)
     ] = 0.0,
     device: flags.Device = "auto",
 ) -> int:
-    """Write what a model reads into a copy of a manifest, for another model to learn from.
+    """Write a model's transcripts into a copy of a manifest (pseudo-labels), to train another model.
 
-    The student may have any tokenizer and any input. The text of each clip is replaced, so clips whose words
-    nobody knows may hold any text. The same command resumes an interrupted run (from OUTPUT.read).
+    The student may have any tokenizer and any input. The text of each clip is replaced, so untranscribed clips may have
+    any text. The same command resumes an interrupted run (from OUTPUT.read).
 
     Examples:
       lipscribe label clips.jsonl --model runs/large --sure-above 0.7 -o labelled.jsonl
@@ -53,7 +53,7 @@ def label(
     journal_path = output.with_name(output.name + ".read")
     with reading_journal(journal_path, {"model": model, "face": face}) as journal:
         if journal.words:
-            print(f"note: {len(journal.words)} clips were read before", file=sys.stderr)
+            print(f"note: {len(journal.words)} clips are already read", file=sys.stderr)
         for clip in clips:
             if clip.split != split:
                 kept.append(clip)
@@ -73,7 +73,7 @@ def label(
         save_manifest(output, kept)
         journal_path.unlink()
     total = sum(clip.split == split for clip in clips)
-    print(f"{num_read} of {total} clips of {split} have what {reader.spec.name} reads in them", file=sys.stderr)
+    print(f"{num_read} of {total} clips of {split} have the text that {reader.spec.name} reads", file=sys.stderr)
     print(output)
     return failures.exit_code(total, "clips")
 

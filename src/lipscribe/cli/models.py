@@ -42,7 +42,7 @@ def models(
         table = Table(box=None, pad_edge=False, header_style="bold")
         details = ("language", "WER") if title else ("vocabulary", "dev WER")
         for heading in ("model", "reads", *details, "size", "licence"):
-            short = heading in ("model", "size", *details)  # these are not broken: names are typed again
+            short = heading in ("model", "size", *details)  # never wrapped, so that names can be copied
             table.add_column(heading, no_wrap=short, overflow="fold")
         for row in some:
             name = f"{row['name']} (default)" if row["default"] else row["name"]
@@ -61,7 +61,7 @@ def pull(
         str | None, typer.Option("--as", help="What to call it here, instead of its own name.", show_default=False)
     ] = None,
 ) -> None:
-    """Fetch a model that others published, into the cache; resumes interrupted downloads.
+    """Download a published model into the cache; resumes interrupted downloads.
 
     Examples:
       lipscribe models pull auto-avsr-lrs3
@@ -113,10 +113,10 @@ def import_model(
     ] = None,
     licence: Annotated[str | None, typer.Option(help="Of the weights, to be shown.", show_default=False)] = None,
 ) -> None:
-    """Convert a published Auto-AVSR model, or its language model, and keep it in the cache.
+    """Convert a published Auto-AVSR model, or its language model, and install it in the cache.
 
-    It reads .pth and Lightning .ckpt files of auto_avsr, and a model.pth with its model.json beside it. No code in the
-    file is run: a pickle with code in it is refused.
+    It reads .pth and Lightning .ckpt files of auto_avsr, and a model.pth with its model.json next to it. No code in the
+    file is executed: a pickle with code is refused.
 
     Examples:
       lipscribe models import vsr_trlrs3vox2_base.pth --name my-vsr --units unigram5000_units.txt
@@ -139,7 +139,7 @@ def import_model(
 def remove(
     name: Annotated[str, typer.Argument(help="A model that was fetched or imported.", show_default=False)],
 ) -> None:
-    """Delete a model that was fetched or imported.
+    """Delete a downloaded or imported model.
 
     Examples:
       lipscribe models remove my-vsr

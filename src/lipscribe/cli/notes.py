@@ -1,4 +1,4 @@
-"""What the library logs, as lines on stderr."""
+"""The library's log messages, as lines on stderr."""
 
 import logging
 import sys
@@ -6,7 +6,7 @@ import sys
 
 class _Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"note: {self.format(record)}", file=sys.stderr)  # the stderr of the moment: a bar may have replaced it
+        print(f"note: {self.format(record)}", file=sys.stderr)  # looked up each time: a bar may replace it
 
 
 def show_notes(quiet: bool = False) -> None:

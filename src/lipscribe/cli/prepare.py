@@ -29,7 +29,7 @@ def prepare(
     ),
     workers: Annotated[int | None, typer.Option(help="Number of processes.", show_default="one a core", min=1)] = None,
 ) -> int:
-    """Cut the mouths out of a corpus, for training and evaluation. Called again, it resumes and redoes what was mended.
+    """Crop the mouths of a corpus, for training and evaluation. Called again, it resumes, and redoes changed clips.
 
     Examples:
       lipscribe prepare grid --root GRID/ --output prepared/
@@ -60,8 +60,6 @@ def prepare(
         print(f"error: no clip of {root} could be prepared: the reasons are above", file=sys.stderr)
         return 2
     if skipped or left_out:
-        print(
-            f"note: {output} can be used as it is; mend what was skipped and call this again to add it", file=sys.stderr
-        )
+        print(f"note: {output} can be used; to add skipped clips, fix them and run the command again", file=sys.stderr)
         return 1
     return 0

@@ -11,7 +11,7 @@ import typer
 from lipscribe.cli.sources import Source
 from lipscribe.errors import LipscribeError
 
-# A folder that would be called so was meant as a file.
+# A folder with such a name is probably meant as a file.
 _FILE_SUFFIXES = (".txt", ".json", ".srt", ".vtt", ".tsv", ".csv", ".mp4", ".png", ".html", ".jsonl", ".yaml")
 
 
@@ -25,7 +25,7 @@ class Format(StrEnum):  # noqa: D101
     all = "all"
 
 
-TEXTS = (Format.txt, Format.json, Format.srt, Format.vtt, Format.tsv)  # what "all" is
+TEXTS = (Format.txt, Format.json, Format.srt, Format.vtt, Format.tsv)  # the formats of "all"
 
 
 @dataclass(frozen=True)
@@ -44,22 +44,22 @@ class Results:
 
     @property
     def to_stdout(self) -> bool:
-        """Nothing is written to files."""
+        """Whether nothing is written to files."""
         return self.file is None and self.folder is None
 
     def path(self, stem: str, format: Format) -> Path | None:
-        """The file for one result; None is stdout. A captioned video is not called as the video that it was made of."""
+        """The file for one result; None is stdout. A captioned video never has the name of its source."""
         if self.folder is None:
             return self.file
         return self.folder / (f"{stem}.captioned.mp4" if format is Format.mp4 else f"{stem}.{format}")
 
 
 def find_results(output: str | None, format: Format | None, sources: Sequence[Source]) -> Results:
-    """What `--output` and `--format` mean together: a name that ends in a format is a file, any other a folder.
+    """Resolves `--output` and `--format`: a name that ends in a format is a file, any other a folder.
 
     Raises:
         LipscribeError: It cannot be written.
-        BadParameter: The two contradict each other, or do not suit so many videos.
+        BadParameter: The two contradict each other, or name one file for several videos.
     """
     formats = TEXTS if format is Format.all else (format or Format.txt,)
     if output is None or output == "-":
@@ -78,7 +78,7 @@ def find_results(output: str | None, format: Format | None, sources: Sequence[So
         return Results(formats, folder=result_folder(path))
     if format not in (None, suffix):
         remedy = "leave one of them out, or give a folder"
-        raise typer.BadParameter(f"{output} is no file of --format {format}: {remedy}", param_hint="--output")
+        raise typer.BadParameter(f"{output} is not a file of --format {format}: {remedy}", param_hint="--output")
     if len(sources) > 1:
         raise typer.BadParameter(
             f"{output} is one file, for {len(sources)} videos: give a folder", param_hint="--output"
@@ -116,7 +116,7 @@ def check_video_name(path: Path) -> None:
 
 
 def all_different(stems: Iterable[str]) -> list[str]:
-    """Names for results, none twice: `a`, and `a-2` for the next that would be called `a`."""
+    """Unique names for results: `a`, then `a-2` for the next `a`."""
     names: list[str] = []
     for stem in stems:
         name, number = stem, 1

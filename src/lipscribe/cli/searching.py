@@ -1,11 +1,11 @@
-"""The flags that say how to search, shared by the commands that read."""
+"""Search flags, shared by the commands that read videos."""
 
 import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # what loads torch is imported where it is called
+if TYPE_CHECKING:  # modules that load torch are imported where they are used
     from lipscribe.model import Model
     from lipscribe.search import ResolvedSearch
 
@@ -25,19 +25,21 @@ class Precision(StrEnum):  # noqa: D101
     int8 = "int8"
 
 
-SEARCH_HELP = "auto suits the file given below, else the model: its decoder, grammar or both if it has them, else beam."
-GRAMMAR_HELP = "A grammar file (see docs/search.md), or grid: only its sentences are read."
-PHRASES_HELP = "A file with a phrase a line: one of them is read, or nothing."
+SEARCH_HELP = (
+    "auto follows the file given below, else the model: its decoder, grammar or both if it has them, else beam."
+)
+GRAMMAR_HELP = "A grammar file (see docs/search.md), or grid: restricts the search to its sentences."
+PHRASES_HELP = "A file with one phrase per line: the result is one of them, or nothing."
 LM_HELP = (
     "A language model: a file in ARPA format, or one of a Transformer decoder's own tokens, by its name or folder "
     "(see docs/search.md)."
 )
 LM_WEIGHT_HELP = "Weight of the language model. \\[default: 0.5, of tokens 0.3]"
-WORD_BONUS_HELP = "Score added for each word, since a language model prefers few. \\[default: 0]"
-LENGTH_BONUS_HELP = "Score added for each token in a Transformer decoder's search; below 0 favours short sentences."
-CTC_WEIGHT_HELP = "Weight of CTC beside the decoder, in search joint. \\[default: 0.3, with a Transformer 0.1]"
+WORD_BONUS_HELP = "Score added per word, since language models prefer few words. \\[default: 0]"
+LENGTH_BONUS_HELP = "Score added per token in a Transformer decoder's search; below 0 favours short sentences."
+CTC_WEIGHT_HELP = "Weight of CTC in search joint. \\[default: 0.3, with a Transformer 0.1]"
 BEAM_SIZE_HELP = "Hypotheses kept by the beam. \\[default: 16, with a Transformer 10]"
-PRECISION_HELP = "Arithmetic of the network: bfloat16 and int8 are faster, and may read a word differently."
+PRECISION_HELP = "Arithmetic of the network: bfloat16 and int8 are faster, and may change words."
 
 _ARPA_SUFFIXES = (".arpa", ".bin", ".gz", ".klm")  # such a name is a file's, and an error if the file does not exist
 
@@ -51,17 +53,17 @@ def search_options(
     lm: str | None = None,
     **chosen: Any,
 ) -> "ResolvedSearch":
-    """The `ResolvedSearch` that the flags ask of a `Model`.
+    """Resolves the flags to a `ResolvedSearch` of a `Model`.
 
-    Words that a language model and the model's vocabulary do not share are listed on stderr.
+    Words that only the language model or only the model's vocabulary has are listed on stderr.
 
     Args:
         lm: An ARPA file, or the name or folder of a language model of tokens.
         chosen: Further fields of `SearchOptions`; None is left to the model.
 
     Raises:
-        CheckpointError: there is no such language model, or it is damaged.
-        ConfigError: the flags contradict each other, a file has faults, or the model cannot be searched so.
+        CheckpointError: the language model is missing or damaged.
+        ConfigError: the flags contradict each other, a file has faults, or the model does not support the search.
         MissingExtraError: an ARPA file is given, and KenLM is not installed.
     """
     from lipscribe.errors import ConfigError

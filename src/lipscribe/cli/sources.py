@@ -1,4 +1,4 @@
-"""The videos that a command was given: files, folders, addresses, or standard input."""
+"""The input videos of a command: files, folders, URLs, or standard input."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from lipscribe.errors import LipscribeError
 
-VIDEOS_HELP = "Video files, folders of them, addresses (https://...), or - for standard input."
+VIDEOS_HELP = "Video files, folders of them, URLs (https://...), or - for standard input."
 SUFFIXES = frozenset(
     "3gp asf avi dv flv gif m2ts m2v m4v mjpeg mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm webp wmv y4m".split()  # noqa: SIM905
 )
@@ -24,9 +24,9 @@ class Source:
     """One video.
 
     Attributes:
-        path: What is opened.
-        name: What the user calls it.
-        stem: What its results are called after.
+        path: The file to open.
+        name: Its name in messages, as given by the user.
+        stem: The stem of its results' names.
     """
 
     path: str
@@ -35,7 +35,7 @@ class Source:
 
 
 def find_videos(arguments: Iterable[str], until: ExitStack) -> list[Source]:
-    """The videos that are meant, in order. Of a folder those that have a video's suffix; what is skipped is listed.
+    """Expands arguments to videos, in order. Of a folder, files with a video suffix; others are listed as skipped.
 
     Args:
         until: Standard input is kept in a temporary file until this closes.
@@ -51,7 +51,7 @@ def find_videos(arguments: Iterable[str], until: ExitStack) -> list[Source]:
             sources.append(_from_stdin(until))
         elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", given):
             sources.append(Source(given, given, Path(urlsplit(given).path).stem or "video"))
-        elif os.path.isdir(given):  # noqa: PTH112, a name that the system refuses is no folder
+        elif os.path.isdir(given):  # noqa: PTH112, an invalid name is not a folder
             sources += _in_folder(Path(given))
         else:
             sources.append(Source(given, given, Path(given).stem))

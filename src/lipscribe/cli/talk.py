@@ -9,7 +9,7 @@ import typer
 
 from lipscribe.cli.results import check_video_name
 
-VARIED = "varied"  # what is not given is made up, by the seed
+VARIED = "varied"  # options that are not given are drawn from the seed
 
 
 def talk(

@@ -9,9 +9,7 @@ from lipscribe.cli import flags
 from lipscribe.cli.results import Format
 from lipscribe.cli.searching import Precision, Search
 
-FORMAT_HELP = (
-    "What to write: txt, json, srt, vtt or tsv; mp4 is the video with the words in it, all is each of the first five."
-)
+FORMAT_HELP = "What to write: txt, json, srt, vtt or tsv; mp4 is the captioned video, all is the first five."
 
 
 def transcribe(
@@ -59,7 +57,7 @@ def transcribe(
 ) -> int:
     """Read the words from videos, by the picture alone.
 
-    On stdout, words come as soon as they are read.
+    On stdout, lines appear as soon as they are read.
 
     Examples:
       lipscribe transcribe clip.mpg

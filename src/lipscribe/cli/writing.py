@@ -1,4 +1,4 @@
-"""What is written of a video that was read."""
+"""Writes the results of a video."""
 
 import json
 import sys
@@ -13,13 +13,13 @@ from lipscribe.video import Video
 
 @dataclass
 class Writer:
-    """Writes transcripts to files or stdout, and remarks to stderr.
+    """Writes transcripts to files or stdout, and notes to stderr.
 
     Attributes:
-        several: Results on stdout have to say of which video they are.
-        words: Captions mark each word while it is spoken.
-        unsure_below: Words less probable than this are written as questions, but not in JSON.
-        quiet: No remarks.
+        several: Results on stdout are labelled by video.
+        words: Captions highlight each word while it is spoken.
+        unsure_below: Words below this probability are written as `[word?]`, except in JSON.
+        quiet: No notes.
     """
 
     results: Results
@@ -30,7 +30,7 @@ class Writer:
     _printed: int = 0  # segments of the video that is being read
 
     def printing(self, source: Source) -> Callable[[Segment], None] | None:
-        """What prints each segment of a video as it is read; None where results are not lines of text on stdout."""
+        """A callback that prints each segment as it is read; None if results are not lines of text on stdout."""
         if not self.results.to_stdout or self.results.formats != (Format.txt,):
             return None
         self._printed = 0
@@ -56,7 +56,7 @@ class Writer:
             return
         for format in self.results.formats:
             path = self.results.path(stem, format)
-            assert path is not None  # of stdout `write_stdout` takes care
+            assert path is not None  # `write_stdout` handles stdout
             if format is Format.mp4:
                 from lipscribe.video.captioned import write_captioned
 
@@ -67,7 +67,7 @@ class Writer:
             self._say(f"{source.name} -> {path}")
 
     def write_stdout(self, transcript: Transcript, source: Source) -> None:
-        """Writes the result of one video to stdout, where it goes there."""
+        """Writes the result of one video to stdout, if results go there."""
         if not self.results.to_stdout:
             return
         (format,) = self.results.formats
@@ -78,12 +78,12 @@ class Writer:
             write_transcript(self._marked(transcript, format), format.value, None, self.words)
         elif format is Format.json:
             record = self._marked(transcript, format).to_dict()
-            print(json.dumps(record, ensure_ascii=False), flush=True)  # one object a line
+            print(json.dumps(record, ensure_ascii=False), flush=True)  # JSON Lines
         else:
             self._print(transcript, source)
 
     def _print(self, transcript: Transcript, source: Source) -> None:
-        """Lines of text; of several videos each with its name, as grep does."""
+        """Prints lines of text, prefixed by the name for several videos, as grep does."""
         for line in WRITERS["txt"](self._marked(transcript, Format.txt)).splitlines() or [""]:
             print(f"{source.name}: {line}" if self.several else line, flush=True)
 
