@@ -1,4 +1,4 @@
-"""What was read, when, and how surely: `Transcript` > `Segment` > `Word`, and the formats they are written in."""
+"""`Transcript` > `Segment` > `Word` with times and probabilities, and the output formats."""
 
 import json
 import sys
@@ -12,19 +12,19 @@ from lipscribe.atomic import write_bytes
 from lipscribe.errors import ConfigError, LipscribeError
 from lipscribe.units import Seconds
 
-# Limits of broadcasters for subtitles: two lines of 42 characters, and 7 s, are the limits broadcasters give.
+# Broadcasters' limits for subtitles: two lines of 42 characters, and 7 s.
 MAX_LINE_CHARS = 42
 MAX_CUE_LINES = 2
 MAX_CUE_SECONDS = 7.0
-DERIVED = ("text", "familiarity", "speakers")  # in the JSON form, made of the rest
+DERIVED = ("text", "familiarity", "speakers")  # JSON keys that are derived from the others
 CAPTIONS = ("srt", "vtt")  # the formats that can mark each word while it is spoken
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another word that a word was chosen over, and its probability there, 0 to 1.
+    """An alternative of a word, and its probability there, 0 to 1.
 
-    `homophene` says whether the two look the same on the lips; None where that was not looked up.
+    `homophene`: whether the two look the same on the lips; None if unknown.
     """
 
     text: str
@@ -34,9 +34,9 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Word:
-    """One word, its times in seconds from the beginning of the video, and the model's probability of it, 0 to 1.
+    """A word, its times in seconds from the start of the video, and the model's probability of it, 0 to 1.
 
-    `alternatives` are best first, and empty where none were asked for.
+    `alternatives` are best first, and empty unless requested.
     """
 
     text: str
@@ -50,10 +50,9 @@ class Word:
 class Segment:
     """A stretch of speech of one person.
 
-    `speaker` names the face ("face 0"), None if speakers are not distinguished. `familiarity` says whether it looks
-    like
-    what the model knows: 0 (a stranger, other sentences, nobody speaking) to 1, doubtful below 0.5; None where the
-    model has no limit for it (`lipscribe calibrate` fits one).
+    `speaker` names the face ("face 0"), None if speakers are not distinguished. `familiarity` is 0 (out of
+    domain: a stranger, other sentences, nobody speaking) to 1, doubtful below 0.5; None if the model has no limit for
+    it (`lipscribe calibrate` fits one).
     """
 
     text: str
@@ -66,7 +65,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class RankedText:
-    """One of several readings: its natural-log score, and its probability among all readings, 0 to 1."""
+    """A hypothesis of an n-best list: its natural-log score, and its probability among all, 0 to 1."""
 
     text: str
     score: float
@@ -75,7 +74,7 @@ class RankedText:
 
 @dataclass(frozen=True)
 class NBest:
-    """The readings, best first, of a stretch of video that was searched as one; their best is in the segments too."""
+    """The n-best list of a stretch of video searched at once, best first; the best is in the segments too."""
 
     start: Seconds
     end: Seconds
@@ -85,16 +84,16 @@ class NBest:
 
 @dataclass(frozen=True)
 class Transcript:
-    """All that was read from a video.
+    """The transcript of a video.
 
     Attributes:
-        segments: in order of their beginnings.
-        source: the file that was read.
-        model: name of the model that read it.
-        duration: of the video.
-        face_coverage: share of the frames in which the face that was read was found, 0 to 1.
-        warnings: what the reader of the transcript should know, one line each.
-        nbest: other readings, where they were asked for.
+        segments: in order of their start.
+        source: the input file.
+        model: name of the model.
+        duration: of the video, in seconds.
+        face_coverage: share of the frames with the selected face, 0 to 1.
+        warnings: one line each.
+        nbest: n-best lists, if requested.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -107,7 +106,7 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """The texts of the segments, a space between; of several speakers a line each turn, such as `face 0: hello`."""
+        """Segment texts, joined by spaces; with several speakers a line per turn, such as `face 0: hello`."""
         if len(self.speakers) < 2:
             return " ".join(segment.text for segment in self.segments if segment.text)
         turns = groupby(_spoken(self), key=lambda segment: segment.speaker)
@@ -117,7 +116,7 @@ class Transcript:
         )
 
     def text_of(self, speaker: str) -> str:
-        """All that one of the `speakers` said, a space between the segments."""
+        """The text of one of the `speakers`, segments joined by spaces."""
         return " ".join(segment.text for segment in _spoken(self) if segment.speaker == speaker)
 
     @property
@@ -127,7 +126,7 @@ class Transcript:
 
     @property
     def familiarity(self) -> float | None:
-        """Of all segments together, by their lengths; None where none has one."""
+        """The mean of all segments, weighted by length; None if none has one."""
         known = [(segment.end - segment.start, segment.familiarity) for segment in self.segments]
         known = [(length, value) for length, value in known if value is not None and length > 0]
         total = sum(length for length, _ in known)
@@ -147,7 +146,7 @@ class Transcript:
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> "Transcript":
-        """The transcript that `to_dict` described.
+        """The inverse of `to_dict`.
 
         Raises:
             LipscribeError: a field is missing or unknown.
@@ -165,11 +164,11 @@ class Transcript:
             )
             return cls(**fields)
         except (AttributeError, KeyError, TypeError) as error:
-            raise LipscribeError(f"not a transcript ({error}): want what `Transcript.to_dict` gives") from error
+            raise LipscribeError(f"not a transcript ({error}): want the result of `Transcript.to_dict`") from error
 
 
 def mark_unsure(transcript: Transcript, threshold: float) -> Transcript:
-    """The transcript with every word less probable than `threshold` (0 to 1) written as a question: "[seven?]"."""
+    """The transcript with every word below the probability `threshold` (0 to 1) marked: "[seven?]"."""
 
     def marked(word: Word) -> Word:
         return replace(word, text=f"[{word.text}?]") if word.probability < threshold else word
@@ -183,12 +182,12 @@ def mark_unsure(transcript: Transcript, threshold: float) -> Transcript:
 
 
 def format_txt(transcript: Transcript) -> str:
-    """A line of text a segment."""
+    """One line of text per segment."""
     return "".join(f"{_label(transcript, segment)}{segment.text}\n" for segment in _spoken(transcript))
 
 
 def format_srt(transcript: Transcript, words: bool = False) -> str:
-    """SubRip subtitles; with `words` a cue a word, in which that word is underlined."""
+    """SubRip subtitles; with `words` one cue per word, in which that word is underlined."""
     written = []
     for cue, label in _cues(transcript, labelled=True):
         for start, end, tokens in _by_word(cue) if words else [(cue.start, cue.end, _tokens(cue))]:
@@ -198,7 +197,7 @@ def format_srt(transcript: Transcript, words: bool = False) -> str:
 
 
 def format_vtt(transcript: Transcript, words: bool = False) -> str:
-    """WebVTT subtitles; a speaker is a voice tag. With `words` each word has a tag with the time at which it begins."""
+    """WebVTT subtitles; a speaker is a voice tag. With `words` each word has a tag with its start time."""
     several = len(transcript.speakers) > 1
     cues = []
     for cue, _ in _cues(transcript, labelled=False):
@@ -212,7 +211,7 @@ def format_vtt(transcript: Transcript, words: bool = False) -> str:
 
 
 def format_tsv(transcript: Transcript) -> str:
-    """A heading, then start, end (whole milliseconds) and text of each segment, separated by tabs."""
+    """A header, then start, end (integer milliseconds) and text of each segment, separated by tabs."""
     rows = (
         f"{_to_ms(segment.start)}\t{_to_ms(segment.end)}\t{_label(transcript, segment)}{_one_line(segment.text)}\n"
         for segment in _spoken(transcript)
@@ -221,7 +220,7 @@ def format_tsv(transcript: Transcript) -> str:
 
 
 def format_json(transcript: Transcript) -> str:
-    """Everything, for programs."""
+    """JSON of the whole transcript."""
     return json.dumps(transcript.to_dict(), ensure_ascii=False, indent=2) + "\n"
 
 
@@ -239,13 +238,13 @@ def write_transcript(
 ) -> None:
     """Write the transcript in UTF-8 with Unix line ends, whatever the machine's locale.
 
-    A file name that is no text (bytes in another encoding) is written with `\\udcXX` escapes, which JSON reads back.
+    An undecodable file name (bytes in another encoding) is written with `\\udcXX` escapes, which JSON reads back.
 
     Args:
-        transcript: what to write.
+        transcript: the transcript.
         format: a key of `WRITERS`.
         path: file to write; None is stdout.
-        words: mark each word while it is spoken; srt and vtt can.
+        words: highlight each word while it is spoken, in srt and vtt.
 
     Raises:
         ConfigError: no format has this name, or it cannot mark words.
@@ -351,7 +350,7 @@ def _to_ms(seconds: Seconds) -> int:
 
 
 def _shown_until(start: Seconds, end: Seconds) -> Seconds:
-    return max(end, start + 0.001)  # players drop a cue that lasts no time
+    return max(end, start + 0.001)  # players drop cues of zero duration
 
 
 def _clock(seconds: Seconds, mark: str) -> str:

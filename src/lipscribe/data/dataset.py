@@ -19,7 +19,7 @@ from lipscribe.tokenizer import Tokenizer
 from lipscribe.transforms import Augment, Normalisation, crops_to_video
 from lipscribe.units import MODEL_FPS
 
-DONORS = 300  # clips before this one that a spliced clip may take words from
+DONORS = 300  # number of previous clips that a spliced clip may take words from
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,14 @@ class ShardDataset:
     """The prepared clips of one split, of one corpus or several.
 
     Args:
-        folders: What `prepare` wrote, each with how many of its clips are used (drawn by the seed: for learning
-            curves); None is all. A folder alone means all of it.
+        folders: Prepared folders, each with the number of clips to use (sampled by the seed, for learning curves);
+            None is all. A folder alone means all of it.
         split: "train", "dev" or "test".
         tokenizer: Turns text into targets.
         height, width, normalisation: Of the model's input (`augment` has its own).
-        augment: Varies the clips; None leaves them as they are and in order.
-        cache: Keep the decoded crops in memory after the first pass; an epoch of GRID's 800 clips is 550 MB.
-        shuffle_buffer: How many clips are held to shuffle among; shards themselves are read from front to end.
+        augment: Augmentation; None yields unmodified clips in order.
+        cache: Keep the decoded crops in memory after the first epoch; GRID's 800 clips take 550 MB.
+        shuffle_buffer: Number of clips to shuffle among; shards are read sequentially.
 
     Attributes:
         margin: See `frame_tokens`; 0 if nobody sets it.
@@ -159,8 +159,8 @@ class ShardDataset:
     def batches(self, batch_size: int, epoch: int = 0, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
         """One epoch. With several processes each gets every `world_size`-th clip.
 
-        Clips that cannot be shared out evenly at the end are left to another epoch: a process with one batch more than
-        the others would wait for them for ever.
+        Clips that do not divide evenly at the end are dropped in this epoch: a process with one batch more than the
+        others would wait for them forever.
         """
         samples: list[Sample] = []
         donors: deque[PreparedClip] = deque(maxlen=DONORS)  # the same for every process
@@ -235,16 +235,16 @@ class ShardDataset:
 
 
 def frame_tokens(clip: Clip, times: np.ndarray, tokenizer: Tokenizer, margin: float = 0.0) -> np.ndarray:
-    """Which token is being said at each of `times` (frames of the clip): 0 in silence, -1 where nobody knows.
+    """Frame targets: the token spoken at each of `times` (frames of the clip), 0 in silence, -1 where unknown.
 
     Only words of one token have known times; the characters within a word have none.
 
     Args:
-        margin: Frames to either side of where a word begins or ends in which nobody knows.
+        margin: Frames on either side of a word boundary that count as unknown.
     """
     known = bool(clip.words)
     tokens = np.full(len(times), 0 if known else -1, np.int64)
-    seconds = (times + 0.5) / MODEL_FPS  # the middle of the time that a frame stands for
+    seconds = (times + 0.5) / MODEL_FPS  # the middle of a frame
     for word in clip.words:
         ids = tokenizer.encode(word.text)
         tokens[(seconds >= word.start) & (seconds < word.end)] = ids[0] if len(ids) == 1 else -1

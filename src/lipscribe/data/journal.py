@@ -1,4 +1,4 @@
-"""What a model read in which video, kept as it comes: an interrupted run loses no more than the video it was at."""
+"""A journal of results per video: an interrupted run loses only the current video."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from lipscribe.transcript import Word
 
 @contextlib.contextmanager
 def reading_journal(path: Path, how: dict[str, str]) -> Iterator["ReadingJournal"]:
-    """A journal that no other process writes to within the block; its folder is made where it is missing.
+    """Opens a journal, locked against other processes within the block; creates its folder if missing.
 
     Raises:
         ManifestError: See `ReadingJournal`.
@@ -33,17 +33,17 @@ def _unwritable(path: Path, error: OSError) -> ManifestError:
 
 
 class ReadingJournal:
-    """A file with a line a video, behind one that says how they were read; it resumes an earlier run's.
+    """A file with a header of options and one line per video; resumes that of an earlier run.
 
     Args:
-        path: The journal's file, made with its first line.
-        how: What the readings depend on; it has to be that of the earlier run.
+        path: The journal's file, created with its first line.
+        how: The options that results depend on; they must equal those of the earlier run.
 
     Attributes:
-        words: What was read so far, by the video's path.
+        words: Results so far, by the video's path.
 
     Raises:
-        ManifestError: The file is no journal, or of readings of another kind, or cannot be written.
+        ManifestError: The file is not a journal, has other options, or cannot be written.
     """
 
     def __init__(self, path: Path, how: dict[str, str]):
@@ -56,7 +56,7 @@ class ReadingJournal:
                 raise ManifestError(
                     f"{path} is of a run with other options ({'; '.join(other)}): delete it, or set another --output"
                 )
-            for line in lines[:-1]:  # what follows the last line's end was cut off, and is read again
+            for line in lines[:-1]:  # an incomplete last line was interrupted, and is repeated
                 video, words = json.loads(line)
                 self.words[video] = tuple(Word(*word) for word in words)
             write_text(path, "\n".join([head, *map(_line, self.words, self.words.values()), ""]))
@@ -66,7 +66,7 @@ class ReadingJournal:
             raise ManifestError(f"{path} is damaged ({error}): delete it, or set another --output") from None
 
     def add(self, video: str, words: Sequence[Word]) -> tuple[Word, ...]:
-        """Adds what was read in a video, and gives it back."""
+        """Adds the result of a video, and returns it."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(_line(video, words) + "\n")
         self.words[video] = tuple(words)

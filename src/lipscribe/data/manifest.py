@@ -1,4 +1,4 @@
-"""Clips as plain records in JSON Lines, validated at the door."""
+"""Manifests: clips as plain records in JSON Lines, validated on loading."""
 
 import json
 import re
@@ -45,9 +45,9 @@ class Clip:
     """One utterance.
 
     Attributes:
-        id: Unique in its manifest, such as "s1/bbaf2n"; it is in every message about the clip, and names its files.
+        id: Unique in its manifest, such as "s1/bbaf2n"; used in messages and file names.
         path: The video; in a manifest file a relative path is relative to the file's folder.
-        text: What is said, words separated by single spaces. Never empty: a clip without text teaches nothing.
+        text: What is said, words separated by single spaces. Never empty.
         words: When each word is said, if known; then one entry for each word of the text.
         split: "train", "dev" or "test".
     """
@@ -65,7 +65,7 @@ class Clip:
         if self.id.strip() and not _is_file_name(self.id):
             faults.append(
                 f"the id is {self.id!r}, wanted a relative name that stays in its folder, such as "
-                f"{_as_file_name(self.id)!r}: files are called after it"
+                f"{_as_file_name(self.id)!r}: it names files"
             )
         if not self.text.strip():
             faults.append("the text is empty, wanted what is said")
@@ -78,32 +78,32 @@ class Clip:
 
 
 def split_faults(split: str) -> list[str]:
-    """What is wrong with the name of a split: names of ours under other names would be looked for in vain."""
+    """Faults of a split's name: synonyms of train, dev and test are refused."""
     if not re.fullmatch(r"[\w-]+", split):  # it becomes part of file names
         return [f"the split is {split!r}, wanted a name such as train, dev or test"]
     meant = OTHER_SPLIT_NAMES.get(split.lower(), split.lower())
     if meant in SPLITS and split != meant:
-        return [f"the split is {split!r}, wanted {meant!r}, as it is called here"]
+        return [f"the split is {split!r}, wanted {meant!r}"]
     return []
 
 
 def _is_file_name(text: str) -> bool:
-    """Whether a file called so lies in the folder that it is written to, on any system and in any archive."""
+    """Whether a file of this name stays in its folder, on any system and in any archive."""
     parts = text.split("/")
     return text.isprintable() and not re.search(r"\\|^[A-Za-z]:", text) and not {"", ".", ".."} & set(parts)
 
 
 def _as_file_name(text: str) -> str:
-    """The nearest name that `_is_file_name` would take."""
+    """The nearest name that `_is_file_name` accepts."""
     parts = [re.sub(r"[^\w.-]+", "-", part).strip("-") for part in re.split(r"[/\\:]", text)]
     return "/".join(part for part in parts if part not in ("", ".", "..")) or "clip-1"
 
 
 def load_manifest(path: Path | str) -> list[Clip]:
-    """Reads a manifest; relative paths in it come back joined to its folder.
+    """Loads a manifest; relative paths are joined to its folder.
 
     Raises:
-        ManifestError: It is missing or empty, or lines are wrong: the first five are named, all are counted.
+        ManifestError: It is missing or empty, or lines are invalid: the message has the first five and their number.
     """
     path = Path(path)
     try:
@@ -123,7 +123,7 @@ def load_manifest(path: Path | str) -> list[Clip]:
             faults.append(str(error))
             continue
         if clip.id in seen:
-            faults.append(f"line {number}: id {clip.id!r} was there before")
+            faults.append(f"line {number}: id {clip.id!r} is not unique")
         seen.add(clip.id)
         clips.append(replace(clip, path=str(path.parent / clip.path)))
     if faults:
@@ -136,5 +136,5 @@ def load_manifest(path: Path | str) -> list[Clip]:
 
 
 def save_manifest(path: Path | str, clips: Iterable[Clip]) -> None:
-    """Writes a manifest, complete or not at all."""
+    """Writes a manifest atomically."""
     write_text(Path(path), "".join(json.dumps(to_dict(clip)) + "\n" for clip in clips))

@@ -1,4 +1,4 @@
-"""Raw corpus -> shards of mouth crops: on all cores, resumable after a kill, every skipped clip listed with its reason.
+"""Raw corpus -> shards of mouth crops: on all cores, resumable, with each skipped clip and its reason listed.
 
 A prepared folder holds shards `<split>-000000.tar`, beside each a `.jsonl` with the status of each of its clips
 (written after the shard: it marks the shard as done), and at the end `manifest.jsonl` and `status.jsonl` over all.
@@ -48,7 +48,7 @@ class ClipStatus:
 
     Attributes:
         status: "ok" or "skipped".
-        reason: Why it was skipped; what is odd about it, if it was kept all the same; else empty.
+        reason: Why it was skipped; a warning if it was kept; else empty.
         coverage: Share of the clip's frames in which the face was found, without a break.
         mouth_width_px: Median width of the mouth in the video's own pixels.
         inputs: A checksum of the clip's record, and its video's size and time: where they change, it is prepared again.
@@ -64,19 +64,19 @@ class ClipStatus:
     inputs: str = ""
 
 
-Outcome = tuple[list[Member], ClipStatus]  # the members of a shard, and what became of the clip
+Outcome = tuple[list[Member], ClipStatus]  # the members of a shard, and the clip's status
 
 
 def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip, ClipStatus]:
-    """Cuts the mouth of the person speaking out of one clip.
+    """Crops the mouth of the person speaking in one clip.
 
-    The crops begin where the face does; the clip's word times are moved along.
+    The crops start with the face; word times are shifted accordingly.
 
     Args:
         crop: The kind of crops.
 
     Raises:
-        LipscribeError: The video cannot be read, or no face is there while the words are said.
+        LipscribeError: The video cannot be read, or has no face while the words are said.
     """
     video = Video(clip.path, MODEL_FPS)
     num_frames = 0
@@ -93,7 +93,7 @@ def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip
         raise NoFaceError("a face is there for a moment only")
     run, track = max(runs, key=lambda pair: pair[0].stop - pair[0].start)
     start, stop = frame_to_seconds(run.start, MODEL_FPS), frame_to_seconds(run.stop, MODEL_FPS)
-    found = np.zeros(num_frames, bool)  # of the run alone: what else is in the clip has other words
+    found = np.zeros(num_frames, bool)  # of this run only
     found[run.start : run.stop] = track.detected[run.start - track.start : run.stop - track.start]
     _check_words(clip, start, stop, video.info.duration, found)
     words = tuple(
@@ -114,7 +114,7 @@ def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip
 
 @functools.cache
 def _detector() -> FaceDetector:
-    """One for each process: starting it takes as long as reading ten frames."""
+    """One detector per process: loading takes as long as ten frames."""
     return load_face_detector()
 
 
@@ -145,17 +145,17 @@ def prepare(
     crop: CropKind = "lipscribe",
     progress: Progress | None = None,
 ) -> list[ClipStatus]:
-    """Prepares a corpus; what an earlier call has finished is not done again, unless its inputs have changed.
+    """Prepares a corpus; finished clips of an earlier call are kept unless their inputs have changed.
 
-    A clip is prepared again where its record or its video's path, size or time differ from those of the earlier call.
-    A video that is no longer there leaves what was prepared from it.
+    A clip is prepared again if its record or its video's path, size or modification time has changed. Clips whose video
+    is gone are kept.
 
     Args:
-        clips: What a corpus reader found.
+        clips: The clips of a corpus.
         output: The folder for the shards.
         codec: "lossless", or "compact" (grey H.264, about a tenth of the size).
-        workers: Processes; None is one a core.
-        crop: The kind of crops, that of the models which are to read them (`spec.input.crop`).
+        workers: Number of processes; None is one per core.
+        crop: The kind of crops, as in the model's `spec.input.crop`.
         progress: Called after each clip.
 
     Returns:
@@ -199,7 +199,7 @@ def _plan(clips: list[Clip]) -> Iterator[tuple[str, list[Clip]]]:
 
 
 def _check_corpus(output: Path, clips: list[Clip]) -> None:
-    """A corpus that was mended has most clips of the earlier one; another corpus must not take its place."""
+    """Refuses another corpus than the folder's; a corrected one shares most clips with the earlier."""
     earlier = {status.id for done in output.glob("*-*.jsonl") for status in _read_statuses(done)}
     here = len(earlier & {clip.id for clip in clips})
     if here < MIN_SHARED * len(earlier):
@@ -223,7 +223,7 @@ def _finish_shard(
     workers: Processes,
     finished: Callable[[ClipStatus], None],
 ) -> None:
-    """Writes a shard, with what an earlier call has made of the clips whose inputs are the same."""
+    """Writes a shard, reusing clips of an earlier call whose inputs are unchanged."""
     done = path.with_suffix(".jsonl")
     inputs = {clip.id: _inputs(clip) for clip in clips}
     earlier = _read_statuses(done) if path.exists() else []
@@ -233,7 +233,7 @@ def _finish_shard(
             finished(status)
         return
     ready = _members_of(path, same)
-    done.unlink(missing_ok=True)  # whatever happens from here on, it does not speak of another shard
+    done.unlink(missing_ok=True)  # from here on it must not describe an older shard
     outcomes = workers.outcomes(work, [clip for clip in clips if clip.id not in ready], _crashed)
     statuses: list[ClipStatus] = []
 
@@ -266,16 +266,16 @@ def _unchanged(status: ClipStatus, inputs: str | None) -> bool:
     """Whether a clip need not be prepared again."""
     if inputs is None or status.inputs == inputs:
         return inputs is not None
-    gone = inputs.endswith("-") and status.status == "ok"  # its video was there once
+    gone = inputs.endswith("-") and status.status == "ok"  # its video existed earlier
     return gone and (status.inputs.startswith(inputs) or not status.inputs)  # earlier versions wrote no inputs
 
 
 def _members_of(path: Path, statuses: dict[str, ClipStatus]) -> dict[str, Outcome]:
-    """What a shard holds of these clips; those that were skipped are nothing."""
+    """The members of these clips in a shard; none for skipped clips."""
     ready: dict[str, Outcome] = {clip_id: ([], s) for clip_id, s in statuses.items() if s.status != "ok"}
     try:
         ready |= {clip.id: (members, statuses[clip.id]) for clip, members in read_members(path) if clip.id in statuses}
-    except ManifestError:  # missing or damaged: it is made again
+    except ManifestError:  # missing or damaged: written again
         return {}
     return ready
 

@@ -26,11 +26,11 @@ from lipscribe.errors import ConfigError, ManifestError, MissingExtraError
 from lipscribe.schema import from_dict, to_dict
 
 Codec = Literal["lossless", "compact"]
-# What reading damaged bytes raises, in the words of tarfile, zipfile, zlib, json, numpy and PyAV (see _from_mp4).
+# Exceptions of tarfile, zipfile, zlib, json, numpy and PyAV for damaged bytes (see _from_mp4).
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, NotImplementedError)
 _DAMAGE += (tarfile.TarError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
-PREPARE_FILE = "prepare.json"  # in a prepared folder: what it was made of, and how
-COMPACT_CRF = 15  # H.264 quality; measured not to change what is read (docs/results.md)
+PREPARE_FILE = "prepare.json"  # in a prepared folder: its inputs and options
+COMPACT_CRF = 15  # H.264 quality; does not change the WER (docs/results.md)
 
 
 Member = tuple[str, bytes]  # name and content of a file in a shard
@@ -45,7 +45,7 @@ class PreparedClip:
 
 
 def write_shard(path: Path | str, clips: Iterable[PreparedClip], codec: Codec = "lossless") -> None:
-    """Writes one shard, complete or not at all."""
+    """Writes a shard atomically."""
     write_members(path, (member for clip in clips for member in clip_members(clip, codec)))
 
 
@@ -66,7 +66,7 @@ def _key(clip_id: str) -> str:
 
 
 def write_members(path: Path | str, members: Iterable[Member]) -> None:
-    """Writes a shard of clips that are encoded already (see `clip_members`), complete or not at all."""
+    """Writes a shard of encoded clips (see `clip_members`) atomically."""
     with writing(path) as file, tarfile.open(fileobj=file, mode="w") as tar:
         for name, content in members:
             member = tarfile.TarInfo(name)
@@ -106,7 +106,7 @@ def _damaged(path: Path | str, error: Exception) -> ManifestError:
 
 
 def _read_encoded(path: Path) -> Iterator[tuple[Clip, str, bytes]]:
-    """Record, suffix and encoded crops of each clip; raises what is in `_DAMAGE`."""
+    """Yields record, suffix and encoded crops of each clip; raises the exceptions in `_DAMAGE`."""
     _check_end(path)
     with tarfile.open(path, "r|") as tar:
         members = ((member.name, file.read()) for member in tar if (file := tar.extractfile(member)) is not None)
@@ -116,12 +116,12 @@ def _read_encoded(path: Path) -> Iterator[tuple[Clip, str, bytes]]:
             # Shards of earlier versions have the id itself for a key.
             suffixes = [suffix for suffix in _DECODERS if name in (_key(clip.id) + suffix, clip.id + suffix)]
             if not suffixes:
-                raise ValueError(f"after the record of {clip.id} stands {name or 'nothing'}, wanted its crops")
+                raise ValueError(f"after the record of {clip.id} comes {name or 'nothing'}, wanted its crops")
             yield clip, suffixes[0], content
 
 
 def _check_end(path: Path) -> None:
-    """A tar file ends in 1024 zeros; one that was cut off between two members would otherwise be read as a whole."""
+    """Checks for the 1024 zeros at the end of a tar file: truncation between two members is otherwise not detected."""
     with path.open("rb") as file:
         file.seek(-1024, io.SEEK_END)
         if any(file.read()):
@@ -132,11 +132,11 @@ def find_shards(folder: Path | str, split: str) -> list[Path]:
     """The shards of one split in a prepared folder, in order.
 
     Raises:
-        ManifestError: There are none; the splits that are there are named.
+        ManifestError: There are none; the message lists the splits of the folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ManifestError(f"{folder} is no folder: run `lipscribe prepare` first, or give another")
+        raise ManifestError(f"{folder} is not a folder: run `lipscribe prepare` first, or give another")
     found = sorted(folder.glob("*-*.tar"))
     shards = [path for path in found if path.name.rsplit("-", 1)[0] == split]
     if not shards:
@@ -149,10 +149,10 @@ def find_shards(folder: Path | str, split: str) -> list[Path]:
 def check_crop(folder: Path | str, wanted: str) -> None:
     """Checks that a prepared folder holds the kind of crops that a model reads, `spec.input.crop`.
 
-    A folder that does not say it holds Lipscribe's own: it is older than the choice.
+    A folder without this field has Lipscribe's own: it is of an earlier version.
 
     Raises:
-        ConfigError: It holds another kind.
+        ConfigError: The folder has another kind.
         ManifestError: Its record is damaged.
     """
     path = Path(folder) / PREPARE_FILE
@@ -169,7 +169,7 @@ def check_crop(folder: Path | str, wanted: str) -> None:
 
 
 def _to_npz(crops: np.ndarray) -> bytes:
-    # Neighbouring frames are alike: their differences pack better than the frames.
+    # Neighbouring frames are similar: their differences compress better.
     delta = np.diff(crops, axis=0, prepend=np.zeros_like(crops[:1]))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, delta=delta)

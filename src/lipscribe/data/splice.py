@@ -1,8 +1,8 @@
 """New sentences out of words of different clips, cut at their word times.
 
-Eight hundred clips can be told apart by the light and the head alone, and a network that remembers which clip it sees
-need not read the letter in it. In a spliced clip only the mouth tells the word. What is joined is made of mouth crops,
-which are aligned, so that the picture hardly jumps at a seam.
+Eight hundred clips can be distinguished by light and pose alone, so a network can memorise clips instead of reading
+them. In a spliced clip only the mouth identifies the word. Mouth crops are aligned, so the picture hardly jumps at a
+seam.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ def splice(
     """Exchanges words of a clip for words of other clips, each for one at about the same position in its sentence.
 
     Args:
-        prepared: Without word times it comes back as it is.
-        donors: Clips to take words from; those without word times give none.
-        chance: Of each word to be exchanged.
-        rng: Every choice is drawn from it.
+        prepared: Returned unchanged if it has no word times.
+        donors: Clips to take words from; those without word times are skipped.
+        chance: Probability of exchanging each word.
+        rng: Source of all randomness.
 
     Returns:
         A clip of the same id with its new text, word times to the frame, and crops (T', 96, 96) uint8.
@@ -32,7 +32,7 @@ def splice(
     clip = prepared.clip
     pieces: list[np.ndarray] = []
     words: list[WordTime] = []
-    read = written = 0  # frames of this clip that are dealt with, and of the new one
+    read = written = 0  # frames of this clip that are processed, and of the new one
     for position, own in enumerate(clip.words):
         word, source = own, prepared
         if donors and rng.random() < chance:

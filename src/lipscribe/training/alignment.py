@@ -1,8 +1,7 @@
-"""Word times of training clips that came without any: guessed from movement, then found by the model as it learns.
+"""Word times of training clips without any: guessed from movement, then realigned by the model in training.
 
-The way acoustic models are begun from plain texts (a flat start, then Viterbi training): each text is first laid evenly
-over the stretch in which the mouth moves. A model that learns from these rough times finds better ones, several times
-over.
+This is the flat start and Viterbi training of acoustic models: each text is first spread evenly over the stretch in
+which the mouth moves, and the model trained on these times realigns the clips several times.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,11 +23,11 @@ from lipscribe.training.config import TrainConfig
 from lipscribe.transforms import crops_to_video
 from lipscribe.units import MODEL_FPS, frame_to_seconds
 
-REALIGN_AT = (0.2, 0.4, 0.6, 0.8)  # shares of a training after which the model aligns its clips
-SURE = 0.5  # mean probability of a clip's words from which another model's alignment is taken for better than a guess
+REALIGN_AT = (0.2, 0.4, 0.6, 0.8)  # shares of a training after which the model realigns its clips
+SURE = 0.5  # mean word probability from which another model's alignment is preferred to a guess
 BATCH_SIZE = 16
 SILENT, SPEAKING = 15, 85  # percentiles of a clip's movement
-SPEECH_MOVES = 0.35  # of the way from the one to the other
+SPEECH_MOVES = 0.35  # threshold of speech, as a share of the way between the two
 SMOOTHING = 1.5  # frames: deviation of the Gaussian over movement
 WORD_OVERHEAD = 2  # letters: "a" lasts longer than a third of "bin"
 
@@ -36,7 +35,7 @@ WORD_OVERHEAD = 2  # letters: "a" lasts longer than a third of "bin"
 def missing_word_times(
     data: RunData, config: TrainConfig, epochs: int, say: Callable[[str], None]
 ) -> "WordTimes | None":
-    """Word times for training clips without any, where the frame loss needs them; says what to expect of such clips."""
+    """Word times for training clips without any, if the frame loss needs them; reports what to expect."""
     missing = sum(not found.clip.words for found in data.train_clips)
     if not missing:
         return None
@@ -54,7 +53,7 @@ def missing_word_times(
 
 
 def realign_epochs(epochs: int) -> list[int]:
-    """The epochs, counted from 0, before which a training's word times are found again."""
+    """The epochs, from 0, before which clips are realigned."""
     return sorted({round(share * epochs) for share in REALIGN_AT} - {0, epochs})
 
 
@@ -73,13 +72,13 @@ class WordTimes:
                 dataset.word_times[key] = guess_word_times(prepared)
 
     def realign(self, reader: LipReader, fabric: Fabric, sure_above: float = 0.0) -> int:
-        """Takes the word times that a model with a CTC head finds in the clips.
+        """Aligns the clips by a model with a CTC head.
 
         Args:
-            sure_above: Clips whose words have a lower probability on average keep the times that they have.
+            sure_above: Clips with a lower mean word probability keep their times.
 
         Returns:
-            How many clips have new times.
+            Number of clips with new times.
         """
         reader.eval()
         tokenizer, num_aligned = self._dataset.tokenizer, 0
@@ -106,7 +105,11 @@ class WordTimes:
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Takes what `state_dict` gave. KeyError or ValueError where it is of other clips."""
+        """Loads the result of `state_dict`.
+
+        Raises:
+            KeyError, ValueError: It is of other clips.
+        """
         for key, words in self._dataset.word_times.items():
             times = state["\t".join(key)].tolist()
             self._dataset.word_times[key] = tuple(
@@ -138,7 +141,7 @@ class WordTimes:
 
 
 def guess_word_times(prepared: PreparedClip) -> tuple[WordTime, ...]:
-    """The words of a clip laid over the stretch in which its mouth moves, each as long as it has letters, and two.
+    """A flat guess: words over the stretch in which the mouth moves, each in proportion to its letters plus two.
 
     On 100 clips of GRID's speaker s1 a word's bounds are 0.11 s off on average (docs/results.md).
     """
@@ -151,10 +154,9 @@ def guess_word_times(prepared: PreparedClip) -> tuple[WordTime, ...]:
 
 
 def moving_stretch(crops: np.ndarray) -> tuple[int, int]:
-    """First frame, and one past the last, of the stretch that stands out most by its movement; all where none does.
+    """First frame, and one past the last, of the stretch with the most movement; all frames if there is none.
 
-    It is the stretch with the largest sum of what each frame moves more than a threshold between its clip's still and
-    moving frames.
+    It has the largest sum of movement above a threshold between the clip's still and moving frames.
 
     Args:
         crops: (T, 96, 96) uint8, T at least 1.

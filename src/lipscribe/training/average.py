@@ -1,4 +1,4 @@
-"""The moving average of the weights, which is what is evaluated and saved."""
+"""Exponential moving average of the weights, which is evaluated and saved."""
 
 from collections.abc import Iterable
 from copy import deepcopy
@@ -12,12 +12,12 @@ from lipscribe.models.reader import LipReader
 class MovingAverage(nn.Module):
     """An exponential moving average of a model's weights and buffers.
 
-    It takes the memory of a second model, less that of frozen parts, which it shares with the model. With a decay of 0
-    the average is the model itself, and takes none.
+    It takes the memory of a second model, except for frozen parts, which are shared. With a decay of 0 the average is
+    the model itself.
 
     Args:
-        model: Whose weights are averaged.
-        decay: Share of the average that stays at each step.
+        model: The model to average.
+        decay: Share of the average that is kept at each step.
         frozen: Names of parts that never change.
     """
 
@@ -27,13 +27,13 @@ class MovingAverage(nn.Module):
         shared = [getattr(model, name) for name in frozen] if decay else [model]
         self.module: LipReader = deepcopy(model, {id(part): part for part in shared})  # shared parts are not copied
         self.register_buffer("num_steps", torch.tensor(0))
-        # Whether a step was taken in, None where only the buffer knows: asking it makes the CPU wait for a GPU.
+        # Whether a step was added; None if only the buffer knows, since reading it would synchronise with the GPU.
         self._begun: bool | None = None
         self.register_load_state_dict_post_hook(_forget_begun)
 
     @torch.no_grad()
     def update(self, model: LipReader) -> None:
-        """Takes the weights after a step in; after the first step they are the average."""
+        """Adds the weights after a step; the first step sets the average."""
         if self._begun is None:
             self._begun = bool(self.num_steps)
         decay = self.decay if self._begun else 0.0

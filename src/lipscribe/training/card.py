@@ -12,11 +12,11 @@ from lipscribe.training.config import TrainConfig
 
 
 def card_of_run(config: TrainConfig, spec: ModelSpec, clips: list[ClipLength]) -> Card:
-    """The card of the model that a run makes; what the config's own `model.card` says stays as it is.
+    """The card of a run's model; fields in the config's `model.card` take precedence.
 
     Args:
         spec: Of the model that is trained.
-        clips: What it learns from.
+        clips: The training clips.
     """
     words = [word for found in clips for word in found.clip.text.split()]
     speakers = len({found.clip.speaker for found in clips if found.clip.speaker})
@@ -40,7 +40,7 @@ def card_of_run(config: TrainConfig, spec: ModelSpec, clips: list[ClipLength]) -
 
 
 def with_scores(card: Card, metrics: Mapping[str, float]) -> Card:
-    """The card with what the model scored on the dev split, where it was scored: `dev_wer` and its like."""
+    """The card with the scores on the dev split, if any: `dev_wer` and others."""
     return replace(card, scores={name: value for name, value in metrics.items() if name.endswith("_wer")})
 
 

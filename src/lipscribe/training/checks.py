@@ -1,4 +1,4 @@
-"""The clips of a run, checked before its first step: all faults are listed at once, and none ends it midway."""
+"""Checks the clips of a run before its first step, and lists all faults at once."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from lipscribe.training.config import TrainConfig
 from lipscribe.transforms import Augment
 from lipscribe.units import MODEL_FPS, Seconds
 
-WORD_TIME_SLACK: Seconds = 0.1  # how far words may reach past the end of a clip, as `prepare` allows
+WORD_TIME_SLACK: Seconds = 0.1  # words may end this much after the clip, as in `prepare`
 SHOWN = 3  # ids that a message names
 
 Result = TypeVar("Result")
@@ -23,10 +23,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class RunData:
-    """The clips that a run learns from and is scored on.
+    """The train and dev clips of a run.
 
     Attributes:
-        train_clips, dev_clips: What was found in the sets when they were checked.
+        train_clips, dev_clips: The clips found by the check.
     """
 
     train_set: ShardDataset
@@ -36,12 +36,12 @@ class RunData:
 
 
 def load_data(config: TrainConfig) -> RunData:
-    """The train and dev sets of a config, whose every clip can be learned from or scored.
+    """The validated train and dev sets of a config.
 
     Raises:
-        ConfigError: The crops of a folder are not of the model's kind.
+        ConfigError: A folder's crops are not of the model's kind.
         ManifestError: Shards or whole splits are missing, damaged or empty; texts are outside the vocabulary, or longer
-            than CTC can align to their clips; or word times lie outside their clips. All that is wrong is listed, with
+            than CTC can align to their clips; or word times lie outside their clips. All faults are listed, with
             numbers and the first ids.
     """
     data, size = config.data, config.model.input
@@ -89,7 +89,7 @@ def _attempt(work: Callable[[], Result], faults: list[str]) -> Result | None:
 
 
 def missing_shards(dataset: ShardDataset) -> list[str]:
-    """Shards that are not there, although the file with the status of their clips is, which `prepare` writes last."""
+    """Missing shards, known from the status files of their clips, which `prepare` writes last."""
     faults = []
     for folder in dict.fromkeys(shard.parent for shard in dataset.shards):
         there = {shard.stem for shard in dataset.shards if shard.parent == folder}
@@ -101,11 +101,10 @@ def missing_shards(dataset: ShardDataset) -> list[str]:
 
 
 def clip_faults(clips: list[ClipLength], split: str, tokenizer: Tokenizer, ctc: bool) -> list[str]:
-    """What is wrong with the texts and word times of clips, a line a kind of fault.
+    """Faults in the texts and word times of clips, one line per kind of fault.
 
     Args:
-        ctc: Whether CTC has to align the texts to the frames: it needs a frame a token, and one more between two
-            tokens that are alike.
+        ctc: Whether texts must be alignable by CTC: a frame per token, and one more between equal tokens.
     """
     ids: dict[str, list[str]] = defaultdict(list)
     first: dict[str, str] = {}

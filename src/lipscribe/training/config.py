@@ -18,13 +18,13 @@ from lipscribe.transforms import AugmentConfig
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which prepared clips are read.
+    """The training data.
 
     Attributes:
-        folder: What `lipscribe prepare` wrote; relative to the working directory.
-        limit: Train on so many clips only.
+        folder: A prepared folder; relative to the working directory.
+        limit: Maximum number of training clips.
         also: Further prepared folders, whose training clips are added.
-        also_limit: Add so many clips only of each of them.
+        also_limit: Maximum number of clips from each of these.
         cache: Keep the decoded crops in memory.
     """
 
@@ -39,29 +39,28 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """How the weights are learned.
+    """Optimisation and losses.
 
     Attributes:
-        epochs: Passes over the training clips, where `steps` is not given.
-        steps: Optimizer steps in place of `epochs`, rounded up to whole epochs: the same for any number of clips.
+        epochs: Passes over the training clips, if `steps` is not given.
+        steps: Optimizer steps instead of `epochs`, rounded up to whole epochs.
         learning_rate: The peak of a one-cycle schedule (Smith and Topin, 2018) over all steps.
         warmup: Share of the steps that rise to the peak.
-        clip_norm: Largest norm of a step's gradient.
-        average: Decay a step of the moving average of the weights, which is what is evaluated and saved. It is a second
-            copy of what is trained; 0 is off, and none is made.
-        ctc_weight: Share of CTC in the loss, the rest being the attention decoder's (Watanabe et al., 2017). It decides
-            what the model is made of: 1 is a CTC head alone, 0 a decoder alone, what lies between is both; see
-            `TrainConfig.trained_model`.
-        frame_weight: Weight of the loss that asks each frame for the word being said (needs word times and a
-            tokenizer of words) beside CTC's own, on whose output it works; 0 is CTC's alone.
-        frame_margin: Frames to either side of where a word begins or ends that the frame loss leaves to CTC. Word times
-            are good to about a frame, and the shortest words hardly last longer.
-        label_smoothing: Share of the target of the frame loss and of the decoder's that is spread over all tokens.
-        sampling: Chance that the decoder in training hears a draw of its own instead of the true token.
-        distil_weight: The teacher's share of the loss, where there is one, the rest being the texts'; 1 is its alone.
-        distil_temperature: What its distributions and the model's are softened by; see `training.distilling`.
-        precision: "bf16-mixed" takes half to two thirds of the time on processors that know bfloat16, GPUs and CPUs
-            alike, and is slow on others; "auto" is that where the processor knows it, else "32-true".
+        clip_norm: Maximum gradient norm.
+        average: Decay per step of the moving average of the weights, which is evaluated and saved. It is a second copy
+            of the trained parameters; 0 disables it.
+        ctc_weight: Share of CTC in the loss; the attention decoder has the rest (Watanabe et al., 2017). It selects the
+            heads: 1 is CTC alone, 0 a decoder alone, otherwise both; see `TrainConfig.trained_model`.
+        frame_weight: Weight of the frame loss: cross-entropy of CTC's output with the word spoken in each frame (needs
+            a word tokenizer); 0 is CTC alone.
+        frame_margin: Frames on either side of a word boundary without frame loss: word times are accurate to about a
+            frame, and the shortest words hardly last longer.
+        label_smoothing: Label smoothing of the frame loss and the decoder's loss.
+        sampling: Probability that in training the decoder's own sample replaces the true token (scheduled sampling).
+        distil_weight: The teacher's share of the loss; the texts have the rest.
+        distil_temperature: Softens the distributions of teacher and model; see `training.distilling`.
+        precision: "bf16-mixed" takes half to two thirds of the time on GPUs and CPUs with bfloat16, and is slow on
+            others; "auto" selects it by the hardware, else "32-true".
     """
 
     epochs: int = within(70, 1)
@@ -88,12 +87,11 @@ class TrainConfig:
 
     Attributes:
         output: The run's folder: config, logs, `last.ckpt` to resume from, and the models `best/` and `last/`.
-        start_from: Name or folder of a model whose weights training begins with, as far as they fit; None is fresh
-            weights. A head for other words is initialised randomly.
-        freeze: Parts of it that stay as they are, whatever is learned: they get no gradient, drop nothing, and keep the
-            statistics of their batches.
-        teacher: Name or folder of a model of the same input and the same tokens, whose distributions are learned beside
-            the texts; None is the texts alone.
+        start_from: Name or folder of a model to initialise from, where weights match; None is random weights. A head
+            for other words is initialised randomly.
+        freeze: Parts that are not trained: no gradient, no dropout, fixed batch normalisation statistics.
+        teacher: Name or folder of a model with the same input and tokens to distil from, beside the texts; None is the
+            texts alone.
         evaluate_every: Epochs between evaluations on the dev split.
         devices: Processes (GPUs) to train on.
     """
@@ -112,7 +110,7 @@ class TrainConfig:
 
     @property
     def trained_model(self) -> ModelSpec:
-        """The model with the heads that `ctc_weight` trains; a decoder that is not given has the default sizes."""
+        """The model with the heads that `ctc_weight` trains; a missing decoder gets the default sizes."""
         decoder = self.model.decoder or AttentionDecoderSpec()
         share = self.optim.ctc_weight
         return dataclasses.replace(self.model, ctc=share > 0, decoder=decoder if share < 1 else None)
@@ -128,7 +126,7 @@ class TrainConfig:
             faults.append("optim.distil_weight is 0, so the teacher has no say, wanted more or no teacher")
         if self.teacher is not None and self.optim.sampling > 0:
             faults.append(
-                f"optim.sampling is {self.optim.sampling} with a teacher, wanted 0: both hear the true tokens"
+                f"optim.sampling is {self.optim.sampling} with a teacher, wanted 0: both need the true tokens"
             )
         of_words, kind = isinstance(self.model.tokenizer, WordTokenizer), self.model.tokenizer.kind
         if self.optim.frame_weight > 0 and self.optim.ctc_weight > 0 and not of_words:
@@ -142,16 +140,16 @@ class TrainConfig:
 
 
 def load_config(path: Path | str, **overrides: Any) -> TrainConfig:
-    """Reads a config: a file, or a bundled one by its name.
+    """Loads a config: a file, or a bundled one by name.
 
-    A file may name another as its `base`, beside it or bundled: what it does not say is as it is there.
+    A file may inherit from a `base`: another file in its folder, or a bundled config.
 
     Args:
         path: A YAML file, or a name such as "few-clips" (`list_configs`).
         overrides: Values that replace the file's, named with `__` for a dot: `optim__epochs=3`.
 
     Raises:
-        ConfigError: It is missing, no YAML, its own base, or has faults; all of them are listed.
+        ConfigError: It is missing, not YAML, its own base, or invalid; all faults are listed.
     """
     changes: dict[str, Any] = {}
     for name, value in overrides.items():

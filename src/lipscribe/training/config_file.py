@@ -1,4 +1,4 @@
-"""Config files: the bundled ones by name, a file with its bases merged, and one written whole, to edit."""
+"""Config files: bundled ones by name, merging with bases, and copies to edit."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,11 +12,11 @@ from lipscribe.zoo.registry import RUNS
 
 BUNDLED = Path(__file__).parent.parent / "assets" / "configs"
 Clean = Callable[[dict[str, Any]], dict[str, Any]]  # see `laid_over`
-_EARLIER = Path("configs")  # where the repository had them: `configs/grid-s1.yaml` still means `grid-s1`
+_EARLIER = Path("configs")  # the former folder: `configs/grid-s1.yaml` still means `grid-s1`
 
 
 def list_configs() -> Iterator[tuple[str, str]]:
-    """Name of each bundled config, and the first line of its comment, which says what it is."""
+    """Name of each bundled config, and the first line of its comment as a summary."""
     for path in sorted(BUNDLED.glob("*.yaml")):
         yield path.stem, path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
 
@@ -25,7 +25,7 @@ def find_config(name: str | Path) -> Path:
     """The file of a config: one that exists, else a bundled one by its name.
 
     Raises:
-        ConfigError: There is none; the bundled ones are named.
+        ConfigError: The config does not exist; the message lists the bundled ones.
     """
     path = Path(name)
     if path.is_file():
@@ -46,7 +46,7 @@ def read_config(name: str | Path, clean: Clean = dict) -> dict[str, Any]:
         clean: See `laid_over`.
 
     Raises:
-        ConfigError: It is missing, no YAML, or its own base.
+        ConfigError: It is missing, not YAML, or its own base.
     """
     return _read_with_base(find_config(name), clean, ())
 

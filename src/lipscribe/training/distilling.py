@@ -1,5 +1,6 @@
 """Learning from what another model says (Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network",
-2015, arXiv 1503.02531): a small model is told how likely each token is, which is more than which one was right.
+2015, arXiv 1503.02531): a small model is trained on the teacher's distributions, which have more information than the
+targets.
 """
 
 import dataclasses

@@ -96,7 +96,7 @@ def test_five_faults_are_named_and_all_are_counted(tmp_path: Path):
         load_manifest(path)
     message = str(caught.value)
     assert "7 bad lines: line 2: not JSON" in message
-    assert "line 3: id 'a' was there before" in message
+    assert "line 3: id 'a' is not unique" in message
     assert message.count("line ") == 5
     assert message.endswith("; and 2 more")
 

@@ -210,5 +210,5 @@ def test_find_shards_in_order_and_of_that_split_alone(tmp_path: Path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ManifestError, match="it holds no shards: run `lipscribe prepare` first"):
         find_shards(tmp_path / "empty", "train")
-    with pytest.raises(ManifestError, match="absent is no folder: run `lipscribe prepare` first"):
+    with pytest.raises(ManifestError, match="absent is not a folder: run `lipscribe prepare` first"):
         find_shards(tmp_path / "absent", "train")

@@ -37,7 +37,7 @@ ALIGN_UNITS_PER_SECOND = 25_000  # .align files count thousandths of a video fra
 def prepare_grid(root: Path | str) -> tuple[list[Clip], dict[str, str]]:
     """Finds the clips of a GRID folder.
 
-    Any layout is read in which a clip's path names its speaker (`s1` ... `s34`): the official one
+    Supports any layout in which a clip's path names its speaker (`s1` ... `s34`): the official one
     (`s1/video/*.mpg`, `s1/align/*.align`), `video/s1` with `align/s1`, or plain folders. A file `splits.json`
     (`{"train": [names], "dev": [names]}`) decides the splits; without it the canonical unseen speakers are the test
     split, and of every other speaker a tenth, drawn by name, is the dev split.
@@ -50,7 +50,7 @@ def prepare_grid(root: Path | str) -> tuple[list[Clip], dict[str, str]]:
     """
     root = Path(root)
     if not root.is_dir():
-        raise ManifestError(f"{root} is no folder: give the root of the GRID corpus")
+        raise ManifestError(f"{root} is not a folder: give the root of the GRID corpus")
     files = sorted(path for path in root.rglob("*") if path.is_file())
     aligns = {_key(path, root): path for path in files if path.suffix == ".align"}
     videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
@@ -108,16 +108,16 @@ def read_align(path: Path | str) -> tuple[WordTime, ...]:
 def write_align(path: Path | str, words: Sequence[WordTime], duration: Seconds) -> None:
     """Writes a GRID `.align` file: `sil` before and after the words, `sp` between words with a pause between them.
 
-    The file is complete or absent. Times are rounded to GRID's unit, 0.04 ms.
+    The file is written atomically. Times are rounded to GRID's unit, 0.04 ms.
 
     Args:
-        path: Where to; an older file is replaced.
-        words: In the order they are said; a word is written as it is.
-        duration: Of the clip; the last line ends with it.
+        path: Output file; an older one is replaced.
+        words: In order of time.
+        duration: Of the clip in seconds; the last line ends there.
 
     Raises:
-        ManifestError: There is no word, one overlaps the one before or the end of the clip, or is none that the format
-            can hold; or the file cannot be written.
+        ManifestError: There are no words, words overlap each other or the end of the clip, or the format cannot
+            represent one; or the file cannot be written.
     """
     path, end_of_clip = Path(path), int(duration * ALIGN_UNITS_PER_SECOND + 1e-6)
     if not words:
@@ -151,11 +151,11 @@ def name_of_sentence(sentence: str) -> str:
     """The GRID file name of a sentence, the reverse of `sentence_of_name`: "bin blue at f two now" -> "bbaf2n".
 
     Raises:
-        ManifestError: It is no sentence of GRID.
+        ManifestError: It is not a sentence of GRID.
     """
     words = sentence.split()
     if len(words) != len(SLOTS) or any(word not in slot for word, slot in zip(words, SLOTS, strict=True)):
-        raise ManifestError(f"{sentence!r} is no GRID sentence, wanted one such as 'bin blue at f two now'")
+        raise ManifestError(f"{sentence!r} is not a GRID sentence, wanted one such as 'bin blue at f two now'")
     return "".join(
         DIGITS[slot.index(word)] if slot is SLOTS[4] else word[0] for word, slot in zip(words, SLOTS, strict=True)
     )
@@ -165,7 +165,7 @@ def sentence_of_name(name: str) -> str:
     """The sentence that a GRID file name spells: "bbaf2n" -> "bin blue at f two now"; z in the digit's place is zero.
 
     Raises:
-        ManifestError: The name spells none.
+        ManifestError: The name does not spell a sentence.
     """
     digits = dict(zip(DIGITS, SLOTS[4], strict=True))
     words = []

@@ -108,7 +108,7 @@ def test_names_spell_every_word():
     "sentence", ["", "bin", "bin blue at w two now", "now two f at blue bin", "bin blue at f two now now"]
 )
 def test_what_is_no_grid_sentence_has_no_name(sentence: str):
-    with pytest.raises(ManifestError, match=r"is no GRID sentence, wanted one such as 'bin blue at f two now'"):
+    with pytest.raises(ManifestError, match=r"is not a GRID sentence, wanted one such as 'bin blue at f two now'"):
         name_of_sentence(sentence)
 
 
@@ -242,7 +242,7 @@ def test_without_splits_the_canonical_speakers_are_the_test_and_a_tenth_of_the_o
 
 
 @pytest.mark.parametrize(
-    ("folder", "message"), [("absent", "is no folder: give the root"), (".", r"holds no video \(.mpg, ")]
+    ("folder", "message"), [("absent", "is not a folder: give the root"), (".", r"holds no video \(.mpg, ")]
 )
 def test_no_corpus(tmp_path: Path, folder: str, message: str):
     with pytest.raises(ManifestError, match=message):
