@@ -69,7 +69,7 @@ def test_json_round_trip(transcript):
     [{}, None, [], {"segments": [], "warnings": [], "colour": 1}, {"segments": [{"text": "a"}], "warnings": []}],
 )
 def test_what_is_no_transcript_is_refused(record):
-    with pytest.raises(LipscribeError, match=r"not a transcript \(.+\): want what"):
+    with pytest.raises(LipscribeError, match=r"not a transcript \(.+\): want the result of"):
         Transcript.from_dict(record)
 
 

@@ -216,7 +216,7 @@ def test_splits_of_the_file(tmp_path: Path):
         ("{", "splits.json cannot be read"),
         (
             '{"train": [], "validation": []}',
-            "splits.json: the split is 'validation', wanted 'dev', as it is",
+            "splits.json: the split is 'validation', wanted 'dev'",
         ),
         ('["bbaf2n"]', "is damaged, wanted "),
         ('{"train": "bbaf2n"}', "is damaged, wanted "),
