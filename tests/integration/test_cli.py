@@ -290,7 +290,7 @@ def test_unwritable_output(clip, tmp_path):
 
 def test_prepare_without_a_corpus(tmp_path):
     assert "no video" in error_line("prepare", "grid", "--root", tmp_path, "--output", tmp_path / "out")
-    assert "no folder" in error_line("prepare", "grid", "--root", tmp_path / "x", "--output", tmp_path / "out")
+    assert "is not a folder" in error_line("prepare", "grid", "--root", tmp_path / "x", "--output", tmp_path / "out")
 
 
 def test_evaluate_without_prepared_clips(tmp_path):
