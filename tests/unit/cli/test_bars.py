@@ -3,6 +3,8 @@
 import io
 import sys
 
+import pytest
+
 from lipscribe.cli.bars import bars
 from lipscribe.progress import tracked
 
@@ -10,6 +12,11 @@ from lipscribe.progress import tracked
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+@pytest.fixture(autouse=True)
+def _able_to_draw(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")  # where it is "dumb", as in a bare system, no bar can be drawn
 
 
 def test_a_task_is_drawn_on_a_terminal(monkeypatch):
