@@ -1,16 +1,17 @@
 """Forced alignment of a video with its text."""
 
-from itertools import count
 from pathlib import Path
 
 from lipscribe.errors import ConfigError, NoFaceError
-from lipscribe.faces import FaceDetector, choose_faces, track_faces
+from lipscribe.faces import FaceDetector, track_faces
+from lipscribe.faces.track import longest_run
 from lipscribe.model import Model
 from lipscribe.mouth import crop_mouth
+from lipscribe.pipeline import to_word
 from lipscribe.search.align import align_text
 from lipscribe.transcript import Word
-from lipscribe.units import frame_to_seconds
 from lipscribe.video import Video
+from lipscribe.video.passes import Passes
 
 MIN_COVERAGE = 0.9  # share of the clip's frames that need the same face
 
@@ -36,14 +37,9 @@ def align_video(
         raise ConfigError(f"model {model.name} has no CTC head to align with: want one with optim.ctc_weight above 0")
     fps = model.spec.input.fps
     video = Video(path, fps)
-    numbers = count()
-    tracks = track_faces((frame for frame, _ in zip(video, numbers, strict=False)), fps, detector)
-    num_frames = next(numbers)  # as many as were read
-    runs = [run for track in choose_faces(tracks, face, across_pauses=True) for run in track.runs()]
-    if not runs:
-        raise NoFaceError("a face is there for a moment only")
-    run = max(runs, key=lambda run: run.stop - run.start)
-    coverage = (run.stop - run.start) / num_frames
+    passes = Passes(video)
+    run, _ = longest_run(track_faces(passes.read("faces"), fps, detector), face)
+    coverage = (run.stop - run.start) / passes.num_frames
     if coverage < MIN_COVERAGE:
         raise NoFaceError(
             f"one face is there for {coverage:.0%} of the frames without a break, wanted {MIN_COVERAGE:.0%}: "
@@ -51,12 +47,4 @@ def align_video(
         )
     log_probs = model.stream_log_probs(crop_mouth(video, run, model.spec.input.crop))
     begin = video.first_frame + run.start
-    return tuple(
-        Word(
-            word.text,
-            frame_to_seconds(begin + word.start, fps),
-            frame_to_seconds(begin + word.end, fps),
-            round(word.probability, 4),
-        )
-        for word in align_text(log_probs, text, model.tokenizer)
-    )
+    return tuple(to_word(word, fps, begin) for word in align_text(log_probs, text, model.tokenizer))

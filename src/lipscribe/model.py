@@ -18,7 +18,7 @@ from lipscribe.models.reader import LipReader
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
 from lipscribe.mouth import check_crops
-from lipscribe.search import Capabilities, Grammar, Hypothesis, ResolvedSearch, SearchOptions, resolve, search
+from lipscribe.search import Capabilities, Hypothesis, ResolvedSearch, SearchOptions, resolve, search
 from lipscribe.search.confidence import calibrated
 from lipscribe.search.familiarity import frame_surprise
 from lipscribe.search.hypothesis import between_sentences
@@ -46,11 +46,7 @@ class Model:
         self.spec = spec
         self.name = spec.name
         self.tokenizer = spec.tokenizer
-        decoder = spec.decoder
-        grammar = Grammar.of_slots(spec.grammar) if spec.grammar else None
-        own_end = decoder is not None and decoder.own_end
-        name = f"model {spec.name}"
-        self.capabilities = Capabilities(self.tokenizer, spec.ctc, decoder is not None, own_end, grammar, name)
+        self.capabilities = Capabilities.of(spec)
         self.default_search = resolve(self.capabilities)
         self.device = pick_device(device)
         self.windows = spec.encoder.window

@@ -31,7 +31,7 @@ from lipscribe.mouth import check_crops, crop_warnings, stream_all_crops
 from lipscribe.mouth.measures import QualityCheck
 from lipscribe.mouth.quality import reading_warnings
 from lipscribe.progress import Progress
-from lipscribe.search import Hypothesis, ResolvedSearch, SearchOptions
+from lipscribe.search import Hypothesis, ResolvedSearch, SearchOptions, WordSpan
 from lipscribe.search.familiarity import familiarity, spoken_surprise, unfamiliar_warnings
 from lipscribe.transcript import Alternative, NBest, RankedText, Segment, Transcript, Word
 from lipscribe.units import Seconds, frame_to_seconds
@@ -91,14 +91,14 @@ def transcribe(
         return found.transcript(model, frame_to_seconds(len(frames), found.fps))
     passes = Passes(frames, progress)
     tracks = track_faces(passes.read("faces"), found.fps, _detector())
-    warnings = list(getattr(frames, "warnings", []))
+    video = frames if isinstance(frames, Video) else None
     chosen = _choose(source, frames, tracks, face)
-    warnings += orientation_warnings(chosen)
+    warnings = [*(video.warnings if video else ()), *orientation_warnings(chosen)]
     runs = [run for track in chosen for run in track.runs()]
     warnings += crop_warnings(runs, model.spec.input.crop)
-    begin = getattr(frames, "first_frame", 0)  # of a `Video` that starts within its file
+    begin = 0 if video is None else video.first_frame  # of one that starts within its file
     warnings += cut_warnings(chosen, passes.num_frames, begin)
-    check = QualityCheck(chosen, model.spec.input.crop, frames.info.width if isinstance(frames, Video) else None)
+    check = QualityCheck(chosen, model.spec.input.crop, video.info.width if video else None)
     for run, piece in read_runs(model, passes.read("mouths"), runs, found.search, check):
         found.add([piece], begin + run.start, f"face {run.id}" if face == "all" else None)
     passes.finish("mouths")
@@ -173,16 +173,7 @@ def to_transcript(
         sentence_words: Number of words in a sentence, if all have the same.
         surprise_limit: `model.spec.surprise_limit`, for the familiarity of segments.
     """
-    words = [
-        Word(
-            word.text,
-            frame_to_seconds(first_frame + word.start, fps),
-            frame_to_seconds(first_frame + word.end, fps),
-            round(word.probability, 4),
-            tuple(Alternative(other.text, round(other.probability, 4)) for other in word.alternatives),
-        )
-        for word in hypothesis.words
-    ]
+    words = [to_word(word, fps, first_frame) for word in hypothesis.words]
     starts = [
         idx
         for idx, word in enumerate(words)
@@ -198,6 +189,13 @@ def to_transcript(
         text = " ".join(word.text for word in group)
         segments.append(Segment(text, group[0].start, group[-1].end, tuple(group), familiarity=familiar))
     return Transcript(tuple(segments))
+
+
+def to_word(word: WordSpan, fps: float, first_frame: int = 0) -> Word:
+    """A word in seconds, of a clip whose first frame is frame `first_frame` of the video."""
+    start, end = (frame_to_seconds(first_frame + frame, fps) for frame in (word.start, word.end))
+    others = tuple(Alternative(other.text, round(other.probability, 4)) for other in word.alternatives)
+    return Word(word.text, start, end, round(word.probability, 4), others)
 
 
 @dataclass

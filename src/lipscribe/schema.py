@@ -21,6 +21,11 @@ def within(default: Any, low: float | None = None, high: float | None = None) ->
     return dataclasses.field(default=default, metadata={"low": low, "high": high})
 
 
+def odd_faults(name: str, value: int) -> list[str]:
+    """The fault of an even number, for `faults` of a dataclass."""
+    return [] if value % 2 else [f"{name} is {value}, wanted an odd number"]
+
+
 def from_dict(cls: type[T], data: Any, source: str, error: type[Exception] = ConfigError) -> T:
     """Builds a dataclass from nested dicts.
 

@@ -2,27 +2,23 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:  # modules that load torch are imported where they are used
-    from collections.abc import Iterable
-
-    from lipscribe.data.manifest import Clip
-    from lipscribe.transcript import Word
+from lipscribe.cli import flags
 
 
 def align(
     manifest: Annotated[Path, typer.Argument(help="A manifest of videos and their texts.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The manifest to write.", show_default=False)],
-    model: Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.")] = "grid-s1",
+    model: flags.Model = "grid-s1",
     face: Annotated[str, typer.Option(help="Who says the text: moving, largest, or a face's id.")] = "moving",
     sure_above: Annotated[
         float, typer.Option(help="Leave clips as they are whose words are less probable, on average.", min=0, max=1)
     ] = 0.0,
     again: Annotated[bool, typer.Option("--again", help="Replace word times that are there already.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: flags.Device = "auto",
 ) -> int:
     """Align known texts with their videos, and write the word times into a copy of a manifest.
 
@@ -37,9 +33,9 @@ def align(
 
     from lipscribe.alignment import align_video
     from lipscribe.cli.bars import bars
+    from lipscribe.cli.edge import Failures
     from lipscribe.data.journal import reading_journal
-    from lipscribe.data.manifest import load_manifest, save_manifest
-    from lipscribe.errors import LipscribeError
+    from lipscribe.data.manifest import load_manifest, save_manifest, word_times
     from lipscribe.faces import load_face_detector
     from lipscribe.pipeline import load_model
     from lipscribe.progress import tracked
@@ -47,7 +43,8 @@ def align(
     if face == "all":
         raise typer.BadParameter("one person says a text: want moving, largest, or a face's id", param_hint="--face")
     clips = [replace(clip, path=str(Path(clip.path).absolute())) for clip in load_manifest(manifest)]
-    reader, detector, written, failed = load_model(model, device), load_face_detector(), [], 0
+    reader, detector, written, num_unsure = load_model(model, device), load_face_detector(), [], 0
+    failures = Failures(to_stdout=False)
     journal_path = output.with_name(output.name + ".aligned")
     with reading_journal(journal_path, {"model": model, "face": face}) as journal, bars() as progress:
         for clip in tracked(clips, progress, "align"):
@@ -55,22 +52,22 @@ def align(
             if clip.words and not again:
                 continue
             key = f"{clip.path}\t{clip.text}"
-            try:
-                if (words := journal.words.get(key)) is None:
+            words = journal.words.get(key)
+            if words is None:
+                with failures.one(clip.id):
                     words = journal.add(key, align_video(clip.path, clip.text, reader, face, detector))
-            except LipscribeError as error:
-                failed += 1
-                print(f"error: {clip.id}: {error}", file=sys.stderr)
+            if words is None:
                 continue
             confidence = sum(word.probability for word in words) / len(words)
             print(f"{clip.id}\t{confidence:.2f}")
             if confidence < sure_above:
-                failed += 1
+                num_unsure += 1
                 print(f"note: {clip.id} is unchanged: confidence {confidence:.2f}", file=sys.stderr)
                 continue
-            written[-1] = _with_times(clip, words)
+            written[-1] = replace(clip, words=word_times(words))
         save_manifest(output, written)
         journal_path.unlink()
+    failed = len(failures.names) + num_unsure
     return _summarise(output, len(clips), 0 if again else sum(bool(clip.words) for clip in clips), failed)
 
 
@@ -80,11 +77,3 @@ def _summarise(output: Path, total: int, before: int, failed: int) -> int:
     if before:
         print(f"note: {before} had word times, which --again replaces", file=sys.stderr)
     return (1 if failed < total else 2) if failed else 0
-
-
-def _with_times(clip: "Clip", words: "Iterable[Word]") -> "Clip":
-    from dataclasses import replace
-
-    from lipscribe.data.manifest import WordTime
-
-    return replace(clip, words=tuple(WordTime(word.text, word.start, word.end) for word in words))

@@ -40,7 +40,7 @@ def label(
 
     from lipscribe.cli.edge import Failures
     from lipscribe.data.journal import reading_journal
-    from lipscribe.data.manifest import load_manifest, save_manifest
+    from lipscribe.data.manifest import load_manifest, save_manifest, word_times
     from lipscribe.errors import LipscribeError
     from lipscribe.pipeline import load_model
 
@@ -67,7 +67,8 @@ def label(
                 print(f"note: {clip.id} is left out: {why}", file=sys.stderr)
                 continue
             num_read += 1
-            kept.append(_labelled(clip, words))
+            text = " ".join(word.text for word in words)
+            kept.append(replace(clip, text=text, words=word_times(words)))
         if not num_read:
             raise LipscribeError(f"nothing was read in split {split} of {manifest}: see above, or lower --sure-above")
         save_manifest(output, kept)
@@ -92,12 +93,3 @@ def _left_out(words: "Sequence[Word]", sure_above: float) -> str:
     """Why a clip is left out, or nothing."""
     sure = sum(word.probability for word in words) / len(words) if words else 0.0
     return "no words" if not words else f"{sure:.2f} sure" if sure < sure_above else ""
-
-
-def _labelled(clip: "Clip", words: "Sequence[Word]") -> "Clip":
-    from dataclasses import replace
-
-    from lipscribe.data.manifest import WordTime
-
-    times = tuple(WordTime(word.text, word.start, word.end) for word in words)
-    return replace(clip, text=" ".join(word.text for word in words), words=times)

@@ -11,6 +11,7 @@ from lipscribe.atomic import write_text
 from lipscribe.errors import ManifestError
 from lipscribe.schema import from_dict, to_dict, within
 from lipscribe.text import read_text
+from lipscribe.transcript import Word
 from lipscribe.units import Seconds
 
 SPLITS = ("train", "dev", "test")
@@ -75,6 +76,11 @@ class Clip:
         if any(after.start < before.start for before, after in pairwise(self.words)):
             faults.append("the word times run backwards")
         return faults
+
+
+def word_times(words: Iterable[Word]) -> tuple[WordTime, ...]:
+    """The times of words that a model read or aligned."""
+    return tuple(WordTime(word.text, word.start, word.end) for word in words)
 
 
 def split_faults(split: str) -> list[str]:

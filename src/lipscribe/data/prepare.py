@@ -26,8 +26,9 @@ from lipscribe.data.shards import (
     write_members,
 )
 from lipscribe.errors import LipscribeError, ManifestError, NoFaceError
-from lipscribe.faces import FaceDetector, choose_faces, load_face_detector, track_faces
+from lipscribe.faces import FaceDetector, load_face_detector, track_faces
 from lipscribe.faces.landmarks import mouth_width
+from lipscribe.faces.track import longest_run
 from lipscribe.mouth import CropKind, crop_mouth, crop_warnings
 from lipscribe.processes import Processes
 from lipscribe.progress import Progress
@@ -35,6 +36,7 @@ from lipscribe.resumable import resumable
 from lipscribe.schema import to_dict
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds, seconds_to_frame
 from lipscribe.video import Video
+from lipscribe.video.passes import Passes
 
 CLIPS_PER_SHARD = 50
 WORD_TIME_SLACK: Seconds = 0.1  # how far words may reach past the end of the video: clips may lack a frame or two
@@ -79,21 +81,10 @@ def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip
         LipscribeError: The video cannot be read, or has no face while the words are said.
     """
     video = Video(clip.path, MODEL_FPS)
-    num_frames = 0
-
-    def counted() -> Iterator[np.ndarray]:
-        nonlocal num_frames
-        for frame in video:
-            num_frames += 1
-            yield frame
-
-    tracks = track_faces(counted(), MODEL_FPS, _detector())
-    runs = [(run, track) for track in choose_faces(tracks, across_pauses=True) for run in track.runs()]
-    if not runs:
-        raise NoFaceError("a face is there for a moment only")
-    run, track = max(runs, key=lambda pair: pair[0].stop - pair[0].start)
+    passes = Passes(video)
+    run, track = longest_run(track_faces(passes.read("faces"), MODEL_FPS, _detector()))
     start, stop = frame_to_seconds(run.start, MODEL_FPS), frame_to_seconds(run.stop, MODEL_FPS)
-    found = np.zeros(num_frames, bool)  # of this run only
+    found = np.zeros(passes.num_frames, bool)  # of this run only
     found[run.start : run.stop] = track.detected[run.start - track.start : run.stop - track.start]
     _check_words(clip, start, stop, video.info.duration, found)
     words = tuple(

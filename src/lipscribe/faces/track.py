@@ -182,6 +182,27 @@ def choose_faces(tracks: list[FaceTrack], face: str | int = "moving", across_pau
     return _join_at_cuts(chosen, across_pauses)
 
 
+def longest_run(tracks: list[FaceTrack], face: str | int = "moving") -> tuple[FaceTrack, FaceTrack]:
+    """The longest stretch in which the person who says a clip's text is there without a break.
+
+    Cuts do not end it, with or without a pause: the text is known to be one person's.
+
+    Args:
+        tracks: All tracks of the clip.
+        face: Whom; see `choose_faces`.
+
+    Returns:
+        The run, and the track that it is a part of.
+
+    Raises:
+        NoFaceError: There are no tracks, none has this id, or no face is there for long.
+    """
+    runs = [(run, track) for track in choose_faces(tracks, face, across_pauses=True) for run in track.runs()]
+    if not runs:
+        raise NoFaceError("a face is there for a moment only")
+    return max(runs, key=lambda pair: pair[0].stop - pair[0].start)
+
+
 def _join_at_cuts(tracks: list[FaceTrack], across_pauses: bool) -> list[FaceTrack]:
     """Tracks in order of time, those of one person who speaks on across a cut made one."""
     chains: list[list[FaceTrack]] = []

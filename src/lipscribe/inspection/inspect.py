@@ -23,7 +23,6 @@ from lipscribe.progress import Progress, tracked
 from lipscribe.schema import to_dict
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
 from lipscribe.video import Video, VideoInfo
-from lipscribe.video.source import header_duration, open_video
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ def inspect_video(
     return Inspection(
         info=video.info,
         duration=frame_to_seconds(sampler.num_frames, fps),
-        promised_duration=_promised_duration(video),
+        promised_duration=video.promised_duration,
         fps=fps,
         crop=crop,
         num_frames=sampler.num_frames,
@@ -188,8 +187,3 @@ def _notes(tracks: tuple[FaceTrack, ...], num_frames: int, face: str | int) -> I
     if num_shots > 1:
         text = f"{num_shots} shots with faces: in each the one whose mouth moves most is read"
         yield Finding("faces", "note", text, num_shots)
-
-
-def _promised_duration(video: Video) -> Seconds | None:
-    with open_video(video.info.path, video.info.stream) as (container, stream):
-        return header_duration(container, stream)[0]

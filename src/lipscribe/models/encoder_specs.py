@@ -5,7 +5,7 @@ that reads long runs.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-from lipscribe.schema import within
+from lipscribe.schema import odd_faults, within
 
 if TYPE_CHECKING:  # a spec is read without torch
     from lipscribe.models.conformer import ConformerEncoder
@@ -73,7 +73,7 @@ class TCNEncoderSpec:
 
     def faults(self) -> list[str]:
         """Faults across fields (see `from_dict`)."""
-        return _odd(self.kernel)
+        return odd_faults("kernel", self.kernel)
 
     def build(self, features: int) -> "TCNEncoder":
         """Builds the network with random weights, for input vectors of size `features`."""
@@ -98,7 +98,7 @@ class ConformerEncoderSpec:
 
     def faults(self) -> list[str]:
         """Faults across fields (see `from_dict`)."""
-        return _odd(self.kernel) + _divisible(self.hidden, self.heads)
+        return odd_faults("kernel", self.kernel) + _divisible(self.hidden, self.heads)
 
     def build(self, features: int) -> "ConformerEncoder":
         """Builds the network with random weights, for input vectors of size `features`."""
@@ -131,7 +131,7 @@ class RelConformerEncoderSpec:
 
     def faults(self) -> list[str]:
         """Faults across fields (see `from_dict`)."""
-        return _odd(self.kernel) + _divisible(self.hidden, self.heads)
+        return odd_faults("kernel", self.kernel) + _divisible(self.hidden, self.heads)
 
     def build(self, features: int) -> "ConformerEncoder":
         """Builds the network with random weights, for input vectors of size `features`."""
@@ -163,10 +163,6 @@ EncoderSpec: TypeAlias = (
     RecurrentEncoderSpec | TCNEncoderSpec | ConformerEncoderSpec | RelConformerEncoderSpec | NoEncoderSpec
 )
 """Any of the encoders; `cell` says which."""
-
-
-def _odd(kernel: int) -> list[str]:
-    return [] if kernel % 2 else [f"kernel is {kernel}, wanted an odd number"]
 
 
 def _divisible(hidden: int, heads: int) -> list[str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-from lipscribe.schema import within
+from lipscribe.schema import odd_faults, within
 
 if TYPE_CHECKING:  # a spec is read without torch
     from lipscribe.models.frontend import ConvFrontend
@@ -33,7 +33,7 @@ class ConvFrontendSpec:
 
     def faults(self) -> list[str]:
         """Faults across fields (see `from_dict`)."""
-        return _number(self.channels, None, self.kind) + _odd(self.stem_frames)
+        return _number(self.channels, None, self.kind) + odd_faults("stem_frames", self.stem_frames)
 
     def build(self, height: int, width: int) -> "ConvFrontend":
         """Builds the network with random weights, for input of that size in pixels."""
@@ -63,7 +63,7 @@ class ResNetFrontendSpec:
 
     def faults(self) -> list[str]:
         """Faults across fields (see `from_dict`)."""
-        return _number(self.channels, 4, self.kind) + _odd(self.stem_frames)
+        return _number(self.channels, 4, self.kind) + odd_faults("stem_frames", self.stem_frames)
 
     def build(self, height: int, width: int) -> "ResNetFrontend":
         """Builds the network with random weights, for input of that size in pixels."""
@@ -115,7 +115,7 @@ class AutoAVSRFrontendSpec:
 
     def faults(self) -> list[str]:
         """Faults across fields (see `from_dict`)."""
-        return _number(self.channels, 4, self.kind) + _odd(self.stem_frames)
+        return _number(self.channels, 4, self.kind) + odd_faults("stem_frames", self.stem_frames)
 
     def build(self, height: int, width: int) -> "ResNetFrontend":
         """Builds the network with random weights, for input of any size."""
@@ -133,7 +133,3 @@ def _number(channels: tuple[int, ...], wanted: int | None, kind: str) -> list[st
     if channels and wanted in (None, len(channels)):
         return []
     return [f"channels has {len(channels)} numbers, wanted {wanted or 'some'} for {kind}"]
-
-
-def _odd(stem_frames: int) -> list[str]:
-    return [] if stem_frames % 2 else [f"stem_frames is {stem_frames}, wanted an odd number"]

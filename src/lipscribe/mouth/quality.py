@@ -1,8 +1,8 @@
 """What was measured on a mouth -> what it means for reading, in words: the number, the threshold and the remedy."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Severity = Literal["note", "doubtful", "bad"]
 
@@ -89,17 +89,11 @@ def judge_face(quality: FaceQuality | None, num_frames: int) -> Iterator[Finding
         text = f"no face found in {num_frames} frames: show the whole face upright, lit from the front and nearer"
         yield Finding("face", "bad", text, 0, COVERAGE_GOOD)
         return
-    yield from _coverage(quality)
+    yield from _judge(quality, _RULES[:1])
     if quality.mouth_px is None:
         yield Finding("face", "bad", "the face is there for a moment only: nothing can be read in so few frames")
         return
-    yield from _mouth_size(quality)
-    yield from _sharpness(quality)
-    yield from _yaw(quality)
-    yield from _contrast(quality)
-    yield from _brightness(quality)
-    yield from _outside(quality)
-    yield from _motion(quality)
+    yield from _judge(quality, _RULES[1:])
 
 
 def reading_warnings(quality: FaceQuality, num_frames: int) -> list[str]:
@@ -110,94 +104,89 @@ def reading_warnings(quality: FaceQuality, num_frames: int) -> list[str]:
     ]
 
 
-def _coverage(quality: FaceQuality) -> Iterator[Finding]:
-    severity = _if_below(quality.coverage, COVERAGE_GOOD, COVERAGE_BAD)
-    if severity:
-        text = (
-            f"face in {quality.coverage:.0%} of the frames (wanted: {COVERAGE_GOOD:.0%}): words outside them are lost; "
-            "keep the whole face in the picture and nothing in front of it"
-        )
-        yield Finding("coverage", severity, text, quality.coverage, COVERAGE_GOOD)
+class _Rule(NamedTuple):
+    """When a measure is a finding: beyond `good` doubtful, beyond `bad` bad, whichever side of `good` that lies on."""
+
+    measure: str
+    good: float
+    bad: float
+    text: Callable[[FaceQuality, Severity], str]
 
 
-def _mouth_size(quality: FaceQuality) -> Iterator[Finding]:
-    severity = _if_below(quality.mouth_px, MOUTH_PX_GOOD, MOUTH_PX_BAD)
-    if severity:
-        expect = "garbage" if severity == "bad" else "more errors"
-        text = (
-            f"mouth {quality.mouth_px:.0f} px wide (wanted: {MOUTH_PX_GOOD:.0f} px): expect {expect}; move closer or "
-            "film in higher resolution"
-        )
-        yield Finding("mouth_px", severity, text, quality.mouth_px, MOUTH_PX_GOOD)
+def _judge(quality: FaceQuality, rules: tuple[_Rule, ...]) -> Iterator[Finding]:
+    for measure, good, bad, text in rules:
+        value = getattr(quality, measure)
+        side = 1 if bad > good else -1
+        if value is None or side * value <= side * good:
+            continue
+        severity: Severity = "bad" if side * value > side * bad else "doubtful"
+        yield Finding(measure, severity, text(quality, severity), value, good)
 
 
-def _sharpness(quality: FaceQuality) -> Iterator[Finding]:
-    severity = _if_below(quality.sharpness, SHARPNESS_GOOD, SHARPNESS_BAD)
-    if severity:
-        text = (
-            f"mouth blurred, sharpness {quality.sharpness:.2f} (wanted: {SHARPNESS_GOOD:.2f}): focus on the face, wipe "
-            "the lens, add light (for shorter exposures), compress less"
-        )
-        yield Finding("sharpness", severity, text, quality.sharpness, SHARPNESS_GOOD)
+def _coverage(quality: FaceQuality, severity: Severity) -> str:
+    return (
+        f"face in {quality.coverage:.0%} of the frames (wanted: {COVERAGE_GOOD:.0%}): words outside them are lost; "
+        "keep the whole face in the picture and nothing in front of it"
+    )
 
 
-def _yaw(quality: FaceQuality) -> Iterator[Finding]:
-    severity = _if_above(quality.away_deg, AWAY_GOOD, AWAY_BAD)
-    if severity:
-        text = f"head turned {quality.away_deg:.0f} degrees away (wanted: at most {AWAY_GOOD:.0f}): face the camera"
-        yield Finding("away_deg", severity, text, quality.away_deg, AWAY_GOOD)
+def _mouth_size(quality: FaceQuality, severity: Severity) -> str:
+    expect = "garbage" if severity == "bad" else "more errors"
+    return (
+        f"mouth {quality.mouth_px:.0f} px wide (wanted: {MOUTH_PX_GOOD:.0f} px): expect {expect}; move closer or "
+        "film in higher resolution"
+    )
 
 
-def _contrast(quality: FaceQuality) -> Iterator[Finding]:
-    severity = _if_below(quality.contrast, CONTRAST_GOOD, CONTRAST_BAD)
-    if severity:
-        assert quality.brightness is not None  # measured with the contrast
-        light = "more light" if (quality.brightness or 0) < 128 else "less light or a shorter exposure"
-        text = (
-            f"mouth hardly visible, contrast {quality.contrast:.1f} grey levels (wanted: {CONTRAST_GOOD:.0f}) at a "
-            f"mean of {quality.brightness:.0f} of 255: give the face {light}"
-        )
-        yield Finding("contrast", severity, text, quality.contrast, CONTRAST_GOOD)
+def _sharpness(quality: FaceQuality, severity: Severity) -> str:
+    return (
+        f"mouth blurred, sharpness {quality.sharpness:.2f} (wanted: {SHARPNESS_GOOD:.2f}): focus on the face, wipe "
+        "the lens, add light (for shorter exposures), compress less"
+    )
 
 
-def _brightness(quality: FaceQuality) -> Iterator[Finding]:
-    severity = _if_below(quality.brightness, BRIGHTNESS_GOOD, BRIGHTNESS_BAD)
-    if severity:
-        text = (
-            f"mouth {'almost black' if severity == 'bad' else 'dark'}, a mean of {quality.brightness:.0f} of 255 "
-            f"(wanted: {BRIGHTNESS_GOOD:.0f}): give the face more light"
-        )
-        yield Finding("brightness", severity, text, quality.brightness, BRIGHTNESS_GOOD)
+def _yaw(quality: FaceQuality, severity: Severity) -> str:
+    return f"head turned {quality.away_deg:.0f} degrees away (wanted: at most {AWAY_GOOD:.0f}): face the camera"
 
 
-def _outside(quality: FaceQuality) -> Iterator[Finding]:
-    severity = _if_above(quality.outside, OUTSIDE_GOOD, OUTSIDE_BAD)
-    if severity:
-        text = (
-            f"{quality.outside:.0%} of what is cut out around the mouth lies outside the picture (wanted: at most "
-            f"{OUTSIDE_GOOD:.0%}): point the camera so that chin and cheeks are in it"
-        )
-        yield Finding("outside", severity, text, quality.outside, OUTSIDE_GOOD)
+def _contrast(quality: FaceQuality, severity: Severity) -> str:
+    assert quality.brightness is not None  # measured with the contrast
+    light = "more light" if quality.brightness < 128 else "less light or a shorter exposure"
+    return (
+        f"mouth hardly visible, contrast {quality.contrast:.1f} grey levels (wanted: {CONTRAST_GOOD:.0f}) at a "
+        f"mean of {quality.brightness:.0f} of 255: give the face {light}"
+    )
 
 
-def _motion(quality: FaceQuality) -> Iterator[Finding]:
-    severity = _if_below(quality.motion, MOTION_GOOD, MOTION_BAD)
-    if severity:
-        how = "never" if severity == "bad" else "hardly"
-        text = (
-            f"mouth {how} moves ({quality.motion:.2f} eye distances a second, wanted: {MOTION_GOOD:.2f}): nobody is "
-            "speaking, or it is the wrong face; choose another with --face"
-        )
-        yield Finding("motion", severity, text, quality.motion, MOTION_GOOD)
+def _brightness(quality: FaceQuality, severity: Severity) -> str:
+    return (
+        f"mouth {'almost black' if severity == 'bad' else 'dark'}, a mean of {quality.brightness:.0f} of 255 "
+        f"(wanted: {BRIGHTNESS_GOOD:.0f}): give the face more light"
+    )
 
 
-def _if_below(value: float | None, good: float, bad: float) -> Severity | None:
-    if value is None or value >= good:
-        return None
-    return "bad" if value < bad else "doubtful"
+def _outside(quality: FaceQuality, severity: Severity) -> str:
+    return (
+        f"{quality.outside:.0%} of what is cut out around the mouth lies outside the picture (wanted: at most "
+        f"{OUTSIDE_GOOD:.0%}): point the camera so that chin and cheeks are in it"
+    )
 
 
-def _if_above(value: float | None, good: float, bad: float) -> Severity | None:
-    if value is None or value <= good:
-        return None
-    return "bad" if value > bad else "doubtful"
+def _motion(quality: FaceQuality, severity: Severity) -> str:
+    how = "never" if severity == "bad" else "hardly"
+    return (
+        f"mouth {how} moves ({quality.motion:.2f} eye distances a second, wanted: {MOTION_GOOD:.2f}): nobody is "
+        "speaking, or it is the wrong face; choose another with --face"
+    )
+
+
+_RULES = (
+    _Rule("coverage", COVERAGE_GOOD, COVERAGE_BAD, _coverage),
+    _Rule("mouth_px", MOUTH_PX_GOOD, MOUTH_PX_BAD, _mouth_size),
+    _Rule("sharpness", SHARPNESS_GOOD, SHARPNESS_BAD, _sharpness),
+    _Rule("away_deg", AWAY_GOOD, AWAY_BAD, _yaw),
+    _Rule("contrast", CONTRAST_GOOD, CONTRAST_BAD, _contrast),
+    _Rule("brightness", BRIGHTNESS_GOOD, BRIGHTNESS_BAD, _brightness),
+    _Rule("outside", OUTSIDE_GOOD, OUTSIDE_BAD, _outside),
+    _Rule("motion", MOTION_GOOD, MOTION_BAD, _motion),
+)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any, Protocol
 
 from lipscribe.errors import ConfigError
 from lipscribe.search.beam import EXACT, PUBLISHED, BeamRules
@@ -53,6 +54,21 @@ class SearchOptions:
     exact: bool | None = None
 
 
+class Searchable(Protocol):
+    """The part of a model's spec that its searches depend on, such as a `ModelSpec`."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def tokenizer(self) -> Tokenizer: ...  # noqa: D102
+    @property
+    def ctc(self) -> bool: ...  # noqa: D102
+    @property
+    def decoder(self) -> Any: ...  # noqa: D102
+    @property
+    def grammar(self) -> Sequence[Sequence[str]] | None: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What a model offers to a search.
@@ -72,6 +88,14 @@ class Capabilities:
     own_end: bool = False
     grammar: Grammar | None = None
     name: str = "the model"
+
+    @classmethod
+    def of(cls, spec: Searchable) -> "Capabilities":
+        """The capabilities of a model by its spec."""
+        grammar = Grammar.of_slots(spec.grammar) if spec.grammar else None
+        decoder = spec.decoder
+        own_end = decoder is not None and decoder.own_end
+        return cls(spec.tokenizer, spec.ctc, decoder is not None, own_end, grammar, f"model {spec.name}")
 
     @property
     def methods(self) -> tuple[str, ...]:

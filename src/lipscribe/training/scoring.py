@@ -12,7 +12,7 @@ from lipscribe.metrics import wer
 from lipscribe.models.reader import LipReader
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
-from lipscribe.search import Capabilities, Grammar, Hypothesis, SearchOptions, resolve, search
+from lipscribe.search import Capabilities, Hypothesis, SearchOptions, resolve, search
 from lipscribe.search.familiarity import fit_limit, frame_surprise, spoken_surprise
 from lipscribe.training.losses import attention_loss, ctc_loss
 
@@ -30,11 +30,9 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
     """
     model.eval()
     tokenizer = spec.tokenizer
-    grammar = Grammar.of_slots(spec.grammar) if spec.grammar else None
-    own_end = spec.decoder is not None and spec.decoder.own_end
-    able = Capabilities(tokenizer, spec.ctc, spec.decoder is not None, own_end, grammar)
+    able = Capabilities.of(spec)
     methods = {"dev_greedy_wer": resolve(able, SearchOptions("greedy"))} if spec.ctc else {}
-    if spec.decoder or grammar:
+    if able.decoder or able.grammar:
         methods["dev_wer"] = resolve(able, SearchOptions(beam_size=BEAM_SIZE))
     references, hypotheses, losses, surprises = [], defaultdict(list), defaultdict(list), []
     main = list(methods)[-1]

@@ -199,20 +199,21 @@ class _Look:
         Args:
             whole_groups: Leave out those at the end before which pictures may yet come.
         """
+        return self._stamps(leave_out_last=whole_groups and not self.whole)
+
+    def _stamps(self, leave_out_last: bool) -> list[Seconds]:
         known = [dts for dts in self.dts if dts is not None]
         if any(pts is None for pts in self.pts) and len(known) > 1:
             places = [idx for idx, dts in enumerate(self.dts) if dts is not None]
             return _straightened(np.interp(np.arange(places[0], places[-1] + 1), places, known))
         stamps = sorted({pts for pts in self.pts if pts is not None})
-        if self.whole or not whole_groups:
+        if not leave_out_last:
             return stamps
         return [pts for pts in stamps if pts <= known[-1]] if known else stamps[:-MAX_REORDER]
 
     def tells_all(self, stream: av.VideoStream, clock: Clock) -> bool:
         """Whether what was read so far stands for the rest: the header gives the length, and no slower rate."""
-        self.whole = False
-        steps = _steps(self.stamps())
-        self.whole = True
+        steps = _steps(self._stamps(leave_out_last=True))
         if clock.end is None:
             return False
         if not steps:

@@ -190,11 +190,3 @@ def _stream_end(stream: av.VideoStream, first: Seconds, origin: Seconds) -> Seco
         hours, minutes, seconds = stream.metadata["DURATION"].split(":")
         return max(0.0, int(hours) * 3600 + int(minutes) * 60 + float(seconds) - max(origin, 0.0))
     return None
-
-
-def header_duration(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[Seconds | None, bool]:
-    """When the pictures end by the headers, from the file's start, None if they don't say; and whether a file that is
-    shorter was cut off.
-    """
-    clock = Clock.of(container, stream)
-    return clock.end, clock.promised

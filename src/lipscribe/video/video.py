@@ -101,6 +101,11 @@ class Video:
         """Length of what is read, in s; by the headers, where the file is long."""
         return min(self._end, self.info.duration) - frame_to_seconds(self.first_frame, self.fps)
 
+    @property
+    def promised_duration(self) -> Seconds | None:
+        """When the pictures end by the headers, from the file's start; None if they don't say."""
+        return self._probe.clock.end
+
     def __iter__(self) -> Iterator[np.ndarray]:
         return iter(self._kept) if self._kept is not None else self._read_and_keep()
 
