@@ -66,13 +66,13 @@ class WovenDetector:
         grey = self._reformatter.reformat(
             picture, format="gray", threads=1
         ).to_ndarray()  # to start threads takes longer
-        grey = grey[:, :: max(1, grey.shape[1] // COLUMNS)].astype(np.int16)
+        grey = np.ascontiguousarray(grey[:, :: max(1, grey.shape[1] // COLUMNS)])
         if self._triple and self._triple[-1].shape != grey.shape:
             self._triple.clear()
         self._triple.append(grey)
         if len(self._triple) == 3:
             before, now, after = self._triple
-            moved = [np.abs(now - other) > MOVED for other in (before, after)]
+            moved = [np.maximum(now, other) - np.minimum(now, other) > MOVED for other in (before, after)]
             if not _has_repeated(moved):
                 self._combed += _combed_pixels(before, now, after, moved[0] | moved[1])
             del self._triple[:2]
@@ -98,15 +98,16 @@ def _has_repeated(moved: list[np.ndarray]) -> bool:
 
 def _combed_pixels(before: np.ndarray, now: np.ndarray, after: np.ndarray, moved: np.ndarray) -> list[int]:
     """How many moving pixels differ from the lines above and below, in `now` and with the others' odd lines."""
-    rows, columns = np.nonzero(moved[1:-1])  # these alone are looked at: of a speaker few move
-    step = -(-len(rows) // MOST_PIXELS) or 1
-    rows, columns = rows[::step], columns[::step]
-    rows, odd = rows + 1, rows % 2 == 0
-    pixel, above, below = ((each, columns) for each in (rows, rows - 1, rows + 1))
+    width = now.shape[1]
+    places = np.flatnonzero(moved[1:-1]) + width  # these alone are looked at: of a speaker few move
+    places = places[:: -(-len(places) // MOST_PIXELS) or 1]
+    odd = places // width % 2 == 1
     counts = []
     for other in (now, before, after):
-        own = np.where(odd, other[pixel], now[pixel]).astype(np.int32)
-        upper, lower = (np.where(odd, now[line], other[line]) for line in (above, below))
+        own, upper, lower = (
+            np.where(odd == of_odd, other.take(places + line), now.take(places + line)).astype(np.int32)
+            for of_odd, line in ((True, 0), (False, -width), (False, width))
+        )
         counts.append(int(np.count_nonzero((own - upper) * (own - lower) > COMB)))
     return counts
 
