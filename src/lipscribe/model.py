@@ -4,56 +4,103 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from lipscribe.encoded import Encoded
 from lipscribe.errors import ConfigError
-from lipscribe.models.device import pick_device
-from lipscribe.models.precision import set_precision
-from lipscribe.models.reader import LipReader
-from lipscribe.models.scorer import DecoderScorer
+from lipscribe.model_input import crops_to_array
 from lipscribe.models.spec import ModelSpec
-from lipscribe.mouth import check_crops
+from lipscribe.mouth import CROP_SIZE, check_crops
 from lipscribe.search import Capabilities, Hypothesis, ResolvedSearch, SearchOptions, resolve, search
 from lipscribe.search.confidence import calibrated
 from lipscribe.search.familiarity import frame_surprise
 from lipscribe.search.hypothesis import between_sentences
-from lipscribe.transforms import crops_to_video
+from lipscribe.search.scorers import DecoderView
 from lipscribe.windows import PIECE, Pieces, Windows, encode_in_windows
 
 if TYPE_CHECKING:
+    from lipscribe.models.reader import LipReader
     from lipscribe.transcript import Transcript
+
+
+class Runtime(Protocol):
+    """What computes a model's network: torch, or ONNX Runtime. All take and give numpy, so the search is the same.
+
+    Attributes:
+        name: "torch" or "onnx".
+        device: Where it computes, such as "cpu" or "cuda:0".
+        precision: "float32", "bfloat16" or "int8".
+    """
+
+    name: str
+    device: str
+    precision: str
+
+    def encode(self, video: np.ndarray) -> np.ndarray:
+        """Encodes clips of the same length: (B, T, 1, H, W) float32, T at least 1 -> states (B, T, D) float32."""
+        ...
+
+    def log_probs(self, states: np.ndarray) -> np.ndarray:
+        """CTC of one clip's views: states (views, T, D) float32 -> (T, V) float32, log-softmaxed: their mean."""
+        ...
+
+    def decoder(self, states: np.ndarray) -> DecoderView:
+        """The decoder as a scorer of one clip: states (views, T, D) float32, T at least 1."""
+        ...
 
 
 class Model:
     """A loaded lip reader.
 
-    Attributes:
+    Args:
         spec: Its architecture, input and output.
+        network: A runtime that has it loaded, or a `LipReader`, which torch computes.
+        device, precision: Of a `LipReader`; see `TorchRuntime`.
+
+    Attributes:
+        spec: As given.
         name: The spec's name.
+        runtime: What computes the network.
         tokenizer: Converts token ids to text.
         capabilities: The searches that it supports.
         windows: Window lengths for long runs.
         default_search: The search without options, see `resolve`.
-        precision: Of the network's computation; `reader` is converted in place.
     """
 
-    def __init__(self, spec: ModelSpec, reader: LipReader, device: str = "cpu", precision: str = "float32"):
+    def __init__(
+        self, spec: ModelSpec, network: "Runtime | LipReader", device: str = "cpu", precision: str = "float32"
+    ):
         self.spec = spec
         self.name = spec.name
         self.tokenizer = spec.tokenizer
         self.capabilities = Capabilities.of(spec)
         self.default_search = resolve(self.capabilities)
-        self.device = pick_device(device)
         self.windows = spec.encoder.window
-        self.precision = precision
-        reader = set_precision(reader.to(self.device), precision)
-        reader.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  missing in its stubs
-        self.reader = reader.eval()
+        if hasattr(network, "log_probs"):
+            self.runtime = cast(Runtime, network)
+        else:
+            from lipscribe.models.torch_runtime import TorchRuntime
+
+            self.runtime = TorchRuntime(cast("LipReader", network), device, precision)
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name}: {self.runtime.name} on {self.runtime.device}, {self.runtime.precision}>"
+
+    @property
+    def reader(self) -> "LipReader":
+        """The network as a torch module.
+
+        Raises:
+            ConfigError: Another runtime computes it.
+        """
+        if (reader := getattr(self.runtime, "reader", None)) is None:
+            raise ConfigError(
+                f"model {self.name} is computed by {self.runtime.name}, and torch is wanted here: "
+                'load it with load_model(name, runtime="torch")'
+            )
+        return reader
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -62,7 +109,7 @@ class Model:
 
     def uncalibrated(self) -> "Model":
         """The same model without the temperatures of its spec."""
-        return Model(replace(self.spec, temperatures={}), self.reader, self.device.type, self.precision)
+        return Model(replace(self.spec, temperatures={}), self.runtime)
 
     def encode(self, crops: np.ndarray) -> Encoded:
         """Encodes a run of crops at once.
@@ -74,8 +121,8 @@ class Model:
             ConfigError: The crops have another shape or dtype.
         """
         states = self._states(check_crops(crops))
-        log_probs = self._ctc(states) if self.spec.ctc else None
-        return Encoded(states.transpose(0, 1).cpu().numpy(), log_probs, self.spec.input.fps)
+        log_probs = self.runtime.log_probs(states) if self.spec.ctc else None
+        return Encoded(states.swapaxes(0, 1), log_probs, self.spec.input.fps)
 
     def encode_stream(self, crops: Iterable[np.ndarray]) -> Encoded:
         """Encodes an iterable of crops, (96, 96) uint8 each; long runs in overlapping windows."""
@@ -85,8 +132,8 @@ class Model:
         """`encode`, but only what the model's searches use: states for a decoder, else log-probabilities."""
         states = self._states(crops)
         if self.spec.decoder is None:
-            return Encoded(None, self._ctc(states), self.spec.input.fps)
-        return Encoded(states.transpose(0, 1).cpu().numpy(), None, self.spec.input.fps)
+            return Encoded(None, self.runtime.log_probs(states), self.spec.input.fps)
+        return Encoded(states.swapaxes(0, 1), None, self.spec.input.fps)
 
     def log_probs(self, crops: np.ndarray) -> np.ndarray:
         """Crops (T, 96, 96) uint8 at the model's rate -> (T, V) float32 log-probabilities by CTC, blank = 0.
@@ -96,7 +143,7 @@ class Model:
         """
         if not self.spec.ctc:
             raise ConfigError(f"model {self.name} has no CTC head, so there are no log_probs: want encode(crops)")
-        return self._ctc(self._states(check_crops(crops)))
+        return self.runtime.log_probs(self._states(check_crops(crops)))
 
     def stream_log_probs(self, crops: Iterable[np.ndarray]) -> np.ndarray:
         """Crops one by one, (96, 96) uint8 -> (T, V) float32, reading long runs in overlapping windows."""
@@ -138,12 +185,12 @@ class Model:
             options = resolve(replace(self.capabilities, decoder=False), options)
         options = self.resolve(options)
         log_probs, scorers = encoded.log_probs, None
-        if encoded.states is not None and self.reader.decoder is not None:
-            states = torch.from_numpy(encoded.states).float().transpose(0, 1).to(self.device)  # (views, T, D)
+        if encoded.states is not None and self.spec.decoder is not None:
+            states = _by_view(encoded.states)
             if options.by_decoder:
-                scorers = [DecoderScorer(self.reader.decoder, states)]
+                scorers = [self.runtime.decoder(states)]
             if log_probs is None and self.spec.ctc:
-                log_probs = self._ctc(states)
+                log_probs = self.runtime.log_probs(states)
         lengths = None if log_probs is not None else [len(encoded)]
         batch = None if log_probs is None else log_probs[None]
         found = search(batch, lengths, self.tokenizer, options, scorers)[0]
@@ -166,30 +213,21 @@ class Model:
 
         return transcribe(source, self, **options)
 
-    @torch.inference_mode()
-    def _states(self, crops: np.ndarray) -> Tensor:
+    def _states(self, crops: np.ndarray) -> np.ndarray:
         """Encoder states (views, T, D) float32 of the crops, and of the shifted and mirrored views of the spec."""
         size, shift = self.spec.input, self.spec.shift_average
         lowered = (0, -shift, shift) if shift else (0,)
         mirrored = (False, True) if self.spec.flip_average else (False,)
         if not len(crops):
-            features = self.reader.encoder.out_features
-            assert isinstance(features, int)  # every encoder has it
-            return torch.zeros(len(lowered) * len(mirrored), 0, features, device=self.device)
-        length, states = torch.tensor([len(crops)]), []
+            return self._states(np.zeros((1, CROP_SIZE, CROP_SIZE), np.uint8))[:, :0]
+        states = []
         # One after the other: a batch would take more memory and as much time.
         for lower in lowered:
-            video = crops_to_video(crops, size.height, size.width, size.normalisation, lower).to(self.device)
+            video = crops_to_array(crops, size.height, size.width, size.normalisation, lower)  # (T, 1, H, W)
             for mirror in mirrored:
-                view = video.flip(-1) if mirror else video  # (T, 1, H, W)
-                states.append(self.reader.encode(view[None], length))
-        return torch.cat(states)
-
-    @torch.inference_mode()
-    def _ctc(self, states: Tensor) -> np.ndarray:
-        """Encoder states (views, T, D) -> (T, V) float32, the mean of the views."""
-        assert self.reader.ctc is not None, "a model without a CTC head has no log_probs"
-        return self.reader.ctc(states).mean(0).log_softmax(-1).cpu().numpy()
+                view = np.ascontiguousarray(video[..., ::-1]) if mirror else video
+                states.append(self.runtime.encode(view[None]))
+        return np.concatenate(states)
 
     def blanks(self, encoded: Encoded) -> np.ndarray:
         """(T,) the blank's log-probability in each frame; zeros without CTC."""
@@ -198,8 +236,15 @@ class Model:
         if not self.spec.ctc:
             return np.zeros(len(encoded))
         # In pieces: a vocabulary of thousands for each frame of an hour would take gigabytes.
-        parts = torch.from_numpy(encoded.states).transpose(0, 1).split(PIECE, dim=1)  # (views, T, D) each
-        return np.concatenate([self._ctc(part.float().to(self.device))[:, 0] for part in parts])
+        assert encoded.states is not None
+        starts = range(0, max(len(encoded), 1), PIECE)
+        parts = (_by_view(encoded.states[start : start + PIECE]) for start in starts)
+        return np.concatenate([self.runtime.log_probs(part)[:, 0] for part in parts])
+
+
+def _by_view(states: np.ndarray) -> np.ndarray:
+    """States (T, views, D) float32 or float16 -> (views, T, D) float32 in C order."""
+    return np.ascontiguousarray(states.swapaxes(0, 1), np.float32)
 
 
 class Piece(NamedTuple):

@@ -27,10 +27,12 @@ from lipscribe.faces.cuts import cut_warnings
 from lipscribe.faces.orientation import orientation_warnings
 from lipscribe.faces.track import frames_found
 from lipscribe.model import Model, Piece, RunReader
+from lipscribe.models.spec import load_spec
 from lipscribe.mouth import check_crops, crop_warnings, stream_all_crops
 from lipscribe.mouth.measures import QualityCheck
 from lipscribe.mouth.quality import reading_warnings
 from lipscribe.progress import Progress
+from lipscribe.runtimes import RuntimeName, load_runtime
 from lipscribe.search import Hypothesis, ResolvedSearch, SearchOptions, WordSpan
 from lipscribe.search.familiarity import familiarity, spoken_surprise, unfamiliar_warnings
 from lipscribe.transcript import Alternative, NBest, RankedText, Segment, Transcript, Word
@@ -39,7 +41,6 @@ from lipscribe.video import Video
 from lipscribe.video.frames import check_frames
 from lipscribe.video.passes import Passes
 from lipscribe.video.resampled import Resampled
-from lipscribe.zoo.checkpoint import load_checkpoint
 from lipscribe.zoo.registry import DEFAULT_MODEL, find_model
 
 SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment
@@ -115,23 +116,38 @@ def transcribe(
     return replace(transcript, source=_name(source), face_coverage=coverage, warnings=tuple(warnings))
 
 
-def load_model(name: str | Path = DEFAULT_MODEL, device: str = "auto", precision: str = "float32") -> Model:
+def load_model(
+    name: str | Path = DEFAULT_MODEL,
+    device: str = "auto",
+    precision: str = "float32",
+    *,
+    runtime: RuntimeName = "auto",
+    threads: int | None = None,
+) -> Model:
     """Loads a model; what a closed-vocabulary model can and cannot read is logged once, as a warning.
 
     Args:
         name: A bundled model, the folder of a model, or of a training run (see `find_model`).
-        device: "cpu", "cuda", "mps"; "auto" selects a GPU if there is one.
-        precision: "float32", or faster and less exact "bfloat16" or, on the CPU, "int8"; see `set_precision`.
+        device: "cpu", "cuda", "mps"; "auto" is the CPU with ONNX Runtime, and with torch a GPU if there is one.
+        precision: "float32", or with torch faster and less exact "bfloat16" or, on the CPU, "int8"; see
+            `set_precision`.
+        runtime: "onnx", "torch", or "auto", which takes ONNX Runtime if the model has been exported for it and neither
+            a device nor a precision asks for torch; see `load_runtime`.
+        threads: That the network computes with; None is the runtime's default. Several processes at once are fastest
+            with one thread each.
 
     Raises:
         CheckpointError: The model does not exist or is damaged.
         ConfigError: The device is unavailable or does not support the precision.
+        MissingExtraError: The runtime is not installed.
     """
-    spec, reader = load_checkpoint(find_model(name))
+    folder = find_model(name)
+    spec = load_spec(folder)
+    network = load_runtime(folder, spec, device, precision, runtime, threads)
     if spec.card.notice and spec.name not in _noticed:
         _noticed.add(spec.name)
         logger.warning(spec.card.notice)
-    return Model(spec, reader, device, precision)
+    return Model(spec, network)
 
 
 def read_runs(

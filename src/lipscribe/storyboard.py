@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lipscribe.figures import ACCENT, FAINT, INK, MUTED, Page, rated_color, rgb, shortened
+from lipscribe.atomic import write_bytes
+from lipscribe.figures import ACCENT, FAINT, INK, MUTED, rated_color, rgb, shortened
 from lipscribe.transcript import Transcript, Word
 from lipscribe.units import seconds_to_frame
 
@@ -15,7 +16,7 @@ MAX_WORDS = 40  # that fit on a page
 ROW_WORDS = 8
 CROPS_PER_WORD = 3
 
-_CELL, _GAP, _MARGIN = 1.62, 0.14, 0.4  # inches
+_CELL, _GAP, _MARGIN, _HEAD = 195, 17, 48, 96  # px
 _BAND = 0.14  # of the picture's height, under it, for the words
 _LINE_WORDS = 100  # that fit in the band
 _FONT = cv2.FONT_HERSHEY_DUPLEX
@@ -39,33 +40,42 @@ def draw_storyboard(
     """
     words = transcript.words[:MAX_WORDS]
     rows = [words[i : i + ROW_WORDS] for i in range(0, len(words), ROW_WORDS)] or [()]
+    row_height = _CELL // CROPS_PER_WORD + 110
     width = 2 * _MARGIN + ROW_WORDS * (_CELL + _GAP) - _GAP
-    row_height = _CELL / CROPS_PER_WORD + 0.95
-    page = Page(width, 2 * _MARGIN + 0.85 + len(rows) * row_height)
-    page.text(_MARGIN, _MARGIN, f"read: {shortened(transcript.text, 110)}", size=14, weight="bold")
+    page = np.full((2 * _MARGIN + _HEAD + len(rows) * row_height, width, 3), 255, np.uint8)
+    _put(page, _MARGIN, _MARGIN + 20, f"read: {shortened(transcript.text, 100)}", 0.8, INK)
     if said is not None:
-        page.text(_MARGIN, _MARGIN + 0.36, f"said: {shortened(said, 130)}", size=11, color=MUTED)
+        _put(page, _MARGIN, _MARGIN + 56, f"said: {shortened(said, 120)}", 0.65, MUTED)
     for row, row_words in enumerate(rows):
-        top = _MARGIN + 0.85 + row * row_height
+        top = _MARGIN + _HEAD + row * row_height
         for column, word in enumerate(row_words):
             times = np.linspace(word.start, word.end, CROPS_PER_WORD + 2)[1:-1]
             shown = [seconds_to_frame(time, fps) - first_frame for time in times]
             _draw_word(page, _MARGIN + column * (_CELL + _GAP), top, word, crops[np.clip(shown, 0, len(crops) - 1)])
-    page.save(path)
+    encoded, png = cv2.imencode(".png", page[..., ::-1])
+    assert encoded, "a page of any size can be encoded"
+    write_bytes(path, png.tobytes())
 
 
-def _draw_word(page: Page, left: float, top: float, word: Word, crops: np.ndarray) -> None:
+def _draw_word(page: np.ndarray, left: int, top: int, word: Word, crops: np.ndarray) -> None:
     color = rated_color(word.probability)
-    page.text(left, top, shortened(word.text, 14), size=13, weight="bold", color=INK)
-    page.text(left + _CELL, top + 0.04, f"{word.probability:.0%}", size=9, color=color, ha="right")
-    bar = page.axes(left, top + 0.3, _CELL, 0.06, bare=True)
-    bar.barh([0, 0], [1, word.probability], color=[FAINT, color], height=1)
-    bar.set(xlim=(0, 1), ylim=(-0.5, 0.5))
-    side = _CELL / CROPS_PER_WORD
+    _put(page, left, top + 20, shortened(word.text, 11), 0.7, INK)
+    percent = f"{word.probability:.0%}"
+    _put(page, left + _CELL - cv2.getTextSize(percent, _FONT, 0.5, 1)[0][0], top + 20, percent, 0.5, color)
+    bar, done = (top + 30, top + 36), left + round(_CELL * word.probability)
+    page[slice(*bar), left : left + _CELL] = rgb(FAINT)
+    page[slice(*bar), left:done] = rgb(color)
+    side = _CELL // CROPS_PER_WORD
     for i, crop in enumerate(crops):
-        axes = page.axes(left + i * side, top + 0.42, side, side, bare=True)
-        axes.imshow(crop, cmap="gray", vmin=0, vmax=255, aspect="auto")
-    page.text(left, top + 0.47 + side, f"{word.start:.2f} to {word.end:.2f} s", size=8.5, color=MUTED)
+        small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+        page[top + 44 : top + 44 + side, left + i * side : left + (i + 1) * side] = small[..., None]
+    _put(page, left, top + 62 + side, f"{word.start:.2f} to {word.end:.2f} s", 0.45, MUTED)
+
+
+def _put(picture: np.ndarray, x: int, y: int, text: str, scale: float, color: str) -> None:
+    """Writes text whose baseline is at y; OpenCV's font is ASCII."""
+    text = "".join(c if c.isascii() else "?" for c in text)
+    cv2.putText(picture, text, (x, y), _FONT, scale, rgb(color), 1, cv2.LINE_AA)
 
 
 def caption_frames(frames: Iterable[np.ndarray], words: Sequence[Word], fps: float) -> Iterator[np.ndarray]:
@@ -99,7 +109,6 @@ def _write_words(band: np.ndarray, words: Sequence[Word], now: float) -> None:
         first -= 1
     x = gap
     for word, size in zip(words[first:], sizes[first:], strict=True):
-        color = rgb(ACCENT) if word.start <= now < word.end else rgb(INK)
-        text = "".join(c if c.isascii() else "?" for c in word.text)  # what OpenCV's font has
-        cv2.putText(band, text, (x, round(height * 0.66)), _FONT, scale, color, 1, cv2.LINE_AA)
+        color = ACCENT if word.start <= now < word.end else INK
+        _put(band, x, round(height * 0.66), word.text, scale, color)
         x += size + gap

@@ -6,36 +6,20 @@ Needs only torch and numpy, as training from prepared crops does.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lipscribe.model_input import FIXED_DEVIATION, FIXED_MEAN, Normalisation, crops_to_array
 from lipscribe.schema import within
-
-FIXED_MEAN, FIXED_DEVIATION = 0.421, 0.165  # of grey values 0 to 1 in Auto-AVSR's training data
-
-Normalisation = Literal["frame", "fixed"]
 
 
 def crops_to_video(
     crops: np.ndarray, height: int, width: int, normalisation: Normalisation = "frame", lower: int = 0
 ) -> Tensor:
-    """Centre-crops and normalises mouth crops.
-
-    Args:
-        crops: (T, 96, 96) uint8.
-        normalisation: "frame" gives each frame mean 0 and standard deviation 1, which removes flicker; "fixed" uses the
-            mean and standard deviation of Auto-AVSR's training clips.
-        lower: Shift of the crop downwards in pixels, limited by the margin; negative is upwards.
-
-    Returns:
-        (T, 1, height, width) float32. Frames are independent, so windows of a long video get the same values.
-    """
-    top, left = (crops.shape[1] - height) // 2 + lower, (crops.shape[2] - width) // 2
-    middle = crops[:, top : top + height, left : left + width]
-    return NORMALISE[normalisation](torch.from_numpy(np.ascontiguousarray(middle)).float()[:, None])
+    """`crops_to_array` as a tensor: (T, 96, 96) uint8 -> (T, 1, height, width) float32."""
+    return torch.from_numpy(crops_to_array(crops, height, width, normalisation, lower))
 
 
 def normalise_frames(video: Tensor) -> Tensor:

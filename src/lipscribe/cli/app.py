@@ -13,6 +13,7 @@ from lipscribe.cli.demo import demo
 from lipscribe.cli.edge import guarded, system_error
 from lipscribe.cli.evaluate import evaluate
 from lipscribe.cli.explain import explain
+from lipscribe.cli.export import export
 from lipscribe.cli.inspect import inspect
 from lipscribe.cli.label import label
 from lipscribe.cli.models import import_model, models, pull, remove
@@ -63,7 +64,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (transcribe, inspect, explain, demo, talk, prepare, label, align, train, evaluate, calibrate):
+for _command in (transcribe, inspect, explain, demo, talk, prepare, label, align, train, evaluate, calibrate, export):
     app.command()(guarded(_command))
 
 _GROUPS = {  # each is a command too, which lists

@@ -12,6 +12,7 @@ import typer
 
 from lipscribe.cli.notes import show_notes
 from lipscribe.errors import LipscribeError
+from lipscribe.extras import missing_extra
 
 
 def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
@@ -75,6 +76,9 @@ def _run(command: Callable[[], int | None]) -> int:
         return 1
     except OSError as error:
         return system_error(error)
+    except ModuleNotFoundError as error:
+        print(f"error: {_described(error)}", file=sys.stderr)
+        return 2 if missing_extra(error) else 1
     except Exception as error:
         print(f"error: {_described(error)}", file=sys.stderr)
         return 1
@@ -99,6 +103,8 @@ def _described(error: Exception) -> str:
         return f"{error.filename}: the name is too long for the system: give a shorter one"
     if os.environ.get("LIPSCRIBE_DEBUG"):
         raise error
+    if isinstance(error, ModuleNotFoundError) and (extra := missing_extra(error)):
+        return str(extra)
     reason = " ".join(str(error).split()) or "no message"
     return f"unexpected {type(error).__name__}: {reason} (set LIPSCRIBE_DEBUG=1 to see where, and report it)"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lipscribe.cli import flags
-from lipscribe.cli.searching import Precision, Search
+from lipscribe.cli.searching import Precision, Runtime, Search
 
 if TYPE_CHECKING:  # modules that load torch are imported where they are used
     from lipscribe.evaluation import Evaluation
@@ -35,6 +35,7 @@ def evaluate(
     beam_size: flags.BeamSize = None,
     device: flags.Device = "auto",
     precision: flags.Precision = Precision.float32,
+    runtime: flags.Runtime = Runtime.auto,
 ) -> int:
     """Evaluate a model on a split: WER, CER, error statistics, the worst clips.
 
@@ -61,7 +62,7 @@ def evaluate(
     clips = [clip for clip in load_manifest(manifest) if clip.split == split] if raw else []
     if raw and not clips:
         raise ManifestError(f"{manifest} has no clip of split {split!r}: give another --split")
-    reader = load_model(model, device, precision.value)
+    reader = load_model(model, device, precision.value, runtime=runtime.value)
     files = {"grammar": grammar, "phrases": phrases, "lm": lm}
     weights = {"lm_weight": lm_weight, "word_bonus": word_bonus, "length_bonus": length_bonus, "ctc_weight": ctc_weight}
     options = search_options(reader, search, beam_size=beam_size, **files, **weights)

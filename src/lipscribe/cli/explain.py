@@ -42,7 +42,7 @@ def explain(
         sources = find_videos([video], until)
         if len(sources) > 1:
             raise typer.BadParameter(f"{video} holds {len(sources)} videos: name one of them", param_hint="video")
-        reader = load_model(model, device)
+        reader = load_model(model, device, runtime="torch")
         with bars() as progress:
             explanation = explain_video(
                 sources[0].path, reader, face=face, start=start, seconds=seconds, progress=progress

@@ -15,7 +15,7 @@ def _search(help: str, **limits: Any) -> Any:
     return typer.Option(help=help, rich_help_panel=_SEARCH, **limits)
 
 
-def _models(incomplete: str) -> list[str]:
+def model_names(incomplete: str) -> list[str]:
     """Shell completion of --model."""
     from lipscribe.zoo.registry import list_models
 
@@ -30,7 +30,9 @@ def _configs(incomplete: str) -> list[str]:
 
 
 Videos = Annotated[list[str], typer.Argument(help=VIDEOS_HELP, show_default=False)]
-Model = Annotated[str, typer.Option(help="A model's name (see `lipscribe models`) or folder.", autocompletion=_models)]
+Model = Annotated[
+    str, typer.Option(help="A model's name (see `lipscribe models`) or folder.", autocompletion=model_names)
+]
 Config = Annotated[
     str,
     typer.Argument(
@@ -52,7 +54,10 @@ Stream = Annotated[
         show_default="the default one of those that move",
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps; auto is a GPU where there is one.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps; with torch, auto is a GPU where there is one.")]
+Runtime = Annotated[
+    searching.Runtime, typer.Option(help="What computes the network: auto is onnx where a model has it, else torch.")
+]
 Precision = Annotated[searching.Precision, typer.Option(help=searching.PRECISION_HELP)]
 Report = Annotated[
     Path | None,

@@ -25,6 +25,12 @@ class Precision(StrEnum):  # noqa: D101
     int8 = "int8"
 
 
+class Runtime(StrEnum):  # noqa: D101
+    auto = "auto"
+    onnx = "onnx"
+    torch = "torch"
+
+
 SEARCH_HELP = (
     "auto follows the file given below, else the model: its decoder, grammar or both if it has them, else beam."
 )
@@ -86,7 +92,7 @@ def search_options(
     elif lm:
         from lipscribe.zoo.language_model import load_token_lm
 
-        given["token_lm"] = load_token_lm(lm, model.device, model.precision)
+        given["token_lm"] = load_token_lm(lm, model.runtime.device, model.runtime.precision)
     options = model.resolve(SearchOptions(str(search), **given))
     if arpa is not None:
         from lipscribe.search.language_model import compare_vocabularies

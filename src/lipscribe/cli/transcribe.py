@@ -7,7 +7,7 @@ import typer
 
 from lipscribe.cli import flags
 from lipscribe.cli.results import Format
-from lipscribe.cli.searching import Precision, Search
+from lipscribe.cli.searching import Precision, Runtime, Search
 
 FORMAT_HELP = "What to write: txt, json, srt, vtt or tsv; mp4 is the captioned video, all is the first five."
 
@@ -53,6 +53,7 @@ def transcribe(
     unsure_below: Annotated[float, typer.Option(help="Probability below which a word is unsure.", min=0, max=1)] = 0.5,
     device: flags.Device = "auto",
     precision: flags.Precision = Precision.float32,
+    runtime: flags.Runtime = Runtime.auto,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write results and errors, and nothing else.")] = False,
 ) -> int:
     """Read the words from videos, by the picture alone.
@@ -102,7 +103,7 @@ def transcribe(
             raise typer.BadParameter("--words marks words in srt and vtt: want one of these", param_hint="--words")
         if nbest > 1 and Format.json not in results.formats:
             raise typer.BadParameter("other hypotheses are in json only: want --format json", param_hint="--nbest")
-        reader = load_model(model, device, precision.value)
+        reader = load_model(model, device, precision.value, runtime=runtime.value)
         options = search_options(
             reader,
             search,

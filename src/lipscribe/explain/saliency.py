@@ -82,7 +82,7 @@ def find_evidence(
         `saliency` of all T frames, `ctc` and `attention` of those in `part`.
     """
     size = model.spec.input
-    video = crops_to_video(crops, size.height, size.width, size.normalisation).to(model.device)  # (T, 1, H, W)
+    video = crops_to_video(crops, size.height, size.width, size.normalisation).to(model.runtime.device)  # (T, 1, H, W)
     still = video.mean(0, keepdim=True).expand_as(video)
     total = torch.zeros(len(words), *video.shape, device=video.device)
     # CuDNN's recurrent layers know no gradients in eval mode, and train mode would bring the dropout.

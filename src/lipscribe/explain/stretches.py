@@ -73,7 +73,7 @@ def _cut(model: Model, run: FaceTrack, piece: Span, hypothesis: Hypothesis) -> I
         yield _stretch(model.windows, run, piece, read, hypothesis.tokens, spans, parts)
         return
     extents = [Span(spans[part.start].start, spans[part.stop - 1].end) for part in parts]
-    groups = group_words(extents) if model.reader.decoder is None else [slice(0, len(extents))]
+    groups = group_words(extents) if model.spec.decoder is None else [slice(0, len(extents))]
     context = model.windows.context
     middles = [(extents[left.stop - 1].end + extents[right.start].start) // 2 for left, right in pairwise(groups)]
     for group, start, end in zip(groups, [piece.start, *middles], [*middles, piece.end], strict=True):

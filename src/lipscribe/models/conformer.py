@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lipscribe.models.frontend import frame_mask
+from lipscribe.models.frontend import padding_mask, without
 from lipscribe.models.onednn import FrameLinear
 from lipscribe.models.transformer import NORM_EPS, FeedForward
 
@@ -57,31 +57,33 @@ class ConformerEncoder(nn.Module):
         self.blocks = nn.ModuleList(_Block(hidden, ff, heads, kernel, dropout, espnet, legacy) for _ in range(layers))
         self.norm = nn.LayerNorm(hidden, NORM_EPS) if espnet else nn.Identity()
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Features (B, T, D) and (B,) int64 lengths -> encoder_out (B, T, out_features); zeros beyond each length."""
+    def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Features (B, T, D) and (B,) int64 lengths, None if all frames are valid -> encoder_out (B, T, out_features);
+        zeros beyond each length.
+        """
         num_frames = features.shape[1]
-        padding = ~frame_mask(lengths.to(features.device), num_frames)  # (B, T)
-        x = self.project(features.masked_fill(padding[:, :, None], 0)) * self.scale
+        padding = padding_mask(lengths, features)
+        x = self.project(without(padding, features)) * self.scale
         encoding = legacy_encoding if self.legacy else distance_encoding
         positions = encoding(num_frames, self.out_features).to(x)
-        clips = Clips(padding, lengths.tolist() if self.legacy else [], positions)
+        clips = Clips(padding, None if lengths is None or not self.legacy else lengths.tolist(), positions)
         x = self.dropout(x)
         for block in self.blocks:
             x = block(x, clips)
-        return self.norm(x).masked_fill(padding[:, :, None], 0)
+        return without(padding, self.norm(x))
 
 
 class Clips(NamedTuple):
     """Inputs shared by all blocks.
 
     Attributes:
-        padding: (B, T) bool, true in padding.
-        lengths: (B,) valid frames, for legacy positions.
+        padding: (B, T, 1) bool, true in padding; None if all frames are valid.
+        lengths: (B,) valid frames, for legacy positions; None if all frames are valid.
         positions: `distance_encoding`, or `legacy_encoding`.
     """
 
-    padding: Tensor
-    lengths: list[int]
+    padding: Tensor | None
+    lengths: list[int] | None
     positions: Tensor
 
 
@@ -137,7 +139,10 @@ class RelativeSelfAttention(nn.Module):
         by_position = by_place(by_position, clips.lengths) if self.legacy else by_key(by_position)  # (B, heads, T, T)
         scores = (query + self.content_bias) @ key.transpose(-1, -2)
         scores = (scores + by_position) / math.sqrt(query.shape[-1])
-        weights = scores.float().masked_fill(clips.padding[:, None, None, :], -torch.inf).softmax(-1).to(value)
+        scores = scores.float()
+        if clips.padding is not None:
+            scores = scores.masked_fill(clips.padding[:, None, None, :, 0], -torch.inf)
+        weights = scores.softmax(-1).to(value)
         return self.out((self.dropout(weights) @ value).transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
@@ -165,19 +170,20 @@ class _Convolution(nn.Module):
         self.norm = norm
         self.out = FrameLinear(hidden, hidden)
 
-    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
+    def forward(self, x: Tensor, padding: Tensor | None) -> Tensor:
         x = nn.functional.glu(self.gate(x), dim=-1)  # (B, T, D)
-        x = x.masked_fill(padding[:, :, None], 0)  # the convolution reaches beyond the end, where it needs zeros
+        x = without(padding, x)  # the convolution reaches beyond the end, where it needs zeros
         x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
         return self.out(nn.functional.silu(self._normed(x, padding)))
 
-    def _normed(self, x: Tensor, padding: Tensor) -> Tensor:
+    def _normed(self, x: Tensor, padding: Tensor | None) -> Tensor:
         if isinstance(self.norm, nn.LayerNorm):
             return self.norm(x)
-        if not self.training:
+        if padding is None or not self.training:
             return self.norm(x.flatten(0, 1)).unflatten(0, x.shape[:2])
         normed = torch.zeros_like(x)  # excludes padding from batch statistics
-        normed[~padding] = self.norm(x[~padding])
+        valid = ~padding[:, :, 0]
+        normed[valid] = self.norm(x[valid])
         return normed
 
 
@@ -201,13 +207,16 @@ def legacy_encoding(num_frames: int, size: int) -> Tensor:
     return distance_encoding(max(LEGACY_PLACES, num_frames), size)[:num_frames]
 
 
-def by_place(scores: Tensor, lengths: list[int]) -> Tensor:
+def by_place(scores: Tensor, lengths: list[int] | None = None) -> Tensor:
     """Scores (B, heads, T, T) of query i and position k -> those of query i and key j, as legacy models pair them.
 
     A clip of T frames: with a zero before each row, all rows one after the other, the first T numbers left out, and cut
     into rows of T again. Up to the diagonal the positions are in order (k = T - 1 - i + j); beyond it a row continues
     with the zero and the beginning of the next one.
     """
+    if lengths is None:
+        num_frames = scores.shape[-1]
+        return nn.functional.pad(scores, (1, 0)).flatten(2)[..., num_frames:].unflatten(-1, (num_frames, num_frames))
     out = torch.zeros_like(scores)
     for clip, length in enumerate(lengths):
         own = nn.functional.pad(scores[clip, :, :length, :length], (1, 0)).flatten(1)[:, length:]

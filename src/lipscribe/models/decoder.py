@@ -14,11 +14,11 @@ from lipscribe.tokenizer import END
 
 
 class Memory(NamedTuple):
-    """Attention memory: values (B, T, D), keys (B, T, H), and padding (B, T) bool, true beyond each length."""
+    """Attention memory: values (B, T, D), keys (B, T, H), and padding (B, T) bool, true beyond each length, or None."""
 
     values: Tensor
     keys: Tensor
-    padding: Tensor
+    padding: Tensor | None
 
 
 class DecoderState(NamedTuple):
@@ -64,9 +64,12 @@ class AttentionDecoder(nn.Module):
         self.combine = nn.Linear(hidden + features, hidden)
         self.project = nn.Linear(hidden, vocab_size)
 
-    def remember(self, encoder_out: Tensor, lengths: Tensor) -> Memory:
-        """encoder_out (B, T, D), zeros beyond each length, and (B,) int64 lengths -> the memory for `step`."""
-        padding = ~frame_mask(lengths.to(encoder_out.device), encoder_out.shape[1])
+    def remember(self, encoder_out: Tensor, lengths: Tensor | None = None) -> Memory:
+        """encoder_out (B, T, D), zeros beyond each length, and (B,) int64 lengths, None if all frames are valid -> the
+        memory for `step`.
+        """
+        exists = None if lengths is None else frame_mask(lengths.to(encoder_out.device), encoder_out.shape[1])
+        padding = None if exists is None else ~exists
         return Memory(encoder_out, self.key(encoder_out), padding)
 
     def start(self, memory: Memory) -> DecoderState:
@@ -81,7 +84,7 @@ class AttentionDecoder(nn.Module):
         Args:
             previous: (N,) int64, the last token of each sentence, at the start `END`.
             state: Of the N sentences before that token.
-            memory: Of N clips, or of one clip for all sentences.
+            memory: Of B clips, each with N / B of the sentences, which are in the order of the clips.
 
         Returns:
             (N, V) float32 log-probabilities of the next token, including `END`, and the new state.
@@ -91,7 +94,8 @@ class AttentionDecoder(nn.Module):
         out, (hidden, cell) = self.rnn(incoming[:, None], (state.hidden, state.cell))
         out = out[:, 0]  # (N, H)
         attended = self._attend(out, state.attended, memory)
-        context = (attended[:, None].to(memory.values) @ memory.values)[:, 0]  # (N, D)
+        clips = (memory.values.shape[0], -1)  # `len` would be a constant in an export
+        context = (attended.unflatten(0, clips).to(memory.values) @ memory.values).flatten(0, 1)  # (N, D)
         combined = self.combine(torch.cat([out, context.to(out)], dim=-1)).tanh()
         log_probs = self.project(self.dropout(combined)).float().log_softmax(-1)
         return log_probs, DecoderState(hidden.float(), cell.float(), context.float(), attended)
@@ -112,11 +116,14 @@ class AttentionDecoder(nn.Module):
 
     def _attend(self, out: Tensor, last: Tensor, memory: Memory) -> Tensor:
         """(N, H) and the last weights (N, T) -> new weights (N, T) float32, by additive attention."""
-        energy = self.query(out)[:, None] + memory.keys  # (N, T, H)
+        clips = (memory.keys.shape[0], -1)
+        energy = self.query(out).unflatten(0, clips)[:, :, None] + memory.keys[:, None]  # (B, N / B, T, H)
         if self.location is not None:
-            energy = energy + self.location(last[:, None]).transpose(1, 2)
+            energy = energy + self.location(last[:, None]).transpose(1, 2).unflatten(0, clips)
         scores = self.weigh(energy.tanh())[..., 0].float()
-        return scores.masked_fill(memory.padding, -torch.inf).softmax(-1)
+        if memory.padding is not None:
+            scores = scores.masked_fill(memory.padding[:, None], -torch.inf)
+        return scores.flatten(0, 1).softmax(-1)
 
     def forward(self, encoder_out: Tensor, lengths: Tensor, targets: Tensor, sampling: float = 0.0) -> Tensor:
         """The decoder's predictions at every token of known sentences (teacher forcing).

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lipscribe.models.frontend import frame_mask
+from lipscribe.models.frontend import padding_mask, without
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -34,11 +34,14 @@ class RecurrentEncoder(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Features (B, T, D) and (B,) int64 lengths -> encoder_out (B, T, out_features); zeros beyond each length.
+    def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Features (B, T, D) and (B,) int64 lengths, None if all frames are valid -> encoder_out (B, T, out_features);
+        zeros beyond each length.
 
         The backward direction starts at each clip's own last frame, so padding changes nothing.
         """
+        if lengths is None:
+            return self.dropout(self.rnn(features)[0])
         # cuDNN is fast with one call for all layers, for which `nn.LSTM` keeps the weights contiguous: single
         # directions would make it copy them in every call. On a CPU the gradient of packed sequences is quadratic in
         # the frames, five times slower for clips of 3 s.
@@ -109,7 +112,6 @@ class NoEncoder(nn.Module):
         self.out_features = features
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Features (B, T, D) and (B,) int64 lengths -> the same (B, T, D); zeros beyond each length."""
-        exists = frame_mask(lengths.to(features.device), features.shape[1])
-        return self.dropout(features.masked_fill(~exists[:, :, None], 0))
+        return self.dropout(without(padding_mask(lengths, features), features))

@@ -39,8 +39,7 @@ def per_frame(
     """(B, T, C, H, W) -> (B, T, ...): the functional form of `PerFrame`."""
     batch, num_frames = video.shape[:2]
     if neighbours > 1:
-        every = torch.full((batch,), num_frames) if video_lengths is None else video_lengths
-        video = stack_neighbours(video, every, neighbours)
+        video = stack_neighbours(video, video_lengths, neighbours)
     if video_lengths is None:
         out = net(video.flatten(0, 1))  # (B*T, ...)
         return out.unflatten(0, (batch, num_frames))
@@ -90,8 +89,8 @@ class ConvFrontend(nn.Module):
         layers += feature_layers(size_in, height, width, pooling, features, dropout)
         self.frames = PerFrame(nn.Sequential(*layers), stem_frames)
 
-    def forward(self, video: Tensor, video_lengths: Tensor) -> Tensor:
-        """(B, T, 1, H, W) float and (B,) int64 valid frames -> features (B, T, D); zeros in padding."""
+    def forward(self, video: Tensor, video_lengths: Tensor | None = None) -> Tensor:
+        """(B, T, 1, H, W) float and (B,) int64 valid frames, None for all -> features (B, T, D); zeros in padding."""
         return self.frames(video, video_lengths)
 
 
@@ -113,17 +112,31 @@ def feature_layers(
     ]
 
 
-def stack_neighbours(video: Tensor, video_lengths: Tensor, num_frames: int) -> Tensor:
+def stack_neighbours(video: Tensor, video_lengths: Tensor | None, num_frames: int) -> Tensor:
     """Stacks each frame with its temporal neighbours as channels, with zeros beyond the ends of the clip.
 
     (B, T, C, H, W) -> (B, T, num_frames * C, H, W), earliest first, the frame itself in the middle.
     """
     reach = num_frames // 2
-    exists = frame_mask(video_lengths.to(video.device), video.shape[1])[:, :, None, None, None]
-    padded = nn.functional.pad(video.masked_fill(~exists, 0), (0, 0, 0, 0, 0, 0, reach, reach))
+    if video_lengths is not None:
+        exists = frame_mask(video_lengths.to(video.device), video.shape[1])[:, :, None, None, None]
+        video = video.masked_fill(~exists, 0)
+    padded = nn.functional.pad(video, (0, 0, 0, 0, 0, 0, reach, reach))
     return torch.cat([padded[:, i : i + video.shape[1]] for i in range(num_frames)], dim=2)
 
 
 def frame_mask(lengths: Tensor, num_frames: int) -> Tensor:
     """(B,) valid frames -> (B, num_frames) bool, true for valid frames."""
     return torch.arange(num_frames, device=lengths.device) < lengths[:, None]
+
+
+def padding_mask(lengths: Tensor | None, features: Tensor) -> Tensor | None:
+    """(B,) int64 lengths of features (B, T, D) -> (B, T, 1) bool, true in padding; None without lengths."""
+    if lengths is None:
+        return None
+    return ~frame_mask(lengths.to(features.device), features.shape[1])[:, :, None]
+
+
+def without(padding: Tensor | None, features: Tensor) -> Tensor:
+    """Features (B, T, D) with zeros in padding, see `padding_mask`."""
+    return features if padding is None else features.masked_fill(padding, 0)

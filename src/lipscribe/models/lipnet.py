@@ -36,8 +36,8 @@ class LipNetFrontend(nn.Module):
         self.dropout = nn.Dropout3d(dropout)
         self.out_features = size_in * height * width
 
-    def forward(self, video: Tensor, video_lengths: Tensor) -> Tensor:
-        """(B, T, 1, H, W) float and (B,) int64 valid frames -> features (B, T, D); zeros in padding."""
+    def forward(self, video: Tensor, video_lengths: Tensor | None = None) -> Tensor:
+        """(B, T, 1, H, W) float and (B,) int64 valid frames, None for all -> features (B, T, D); zeros in padding."""
         maps = video
         for layer in self.layers:
             maps = layer(maps, video_lengths)  # (B, T, C, H', W')

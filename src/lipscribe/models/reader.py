@@ -35,12 +35,12 @@ class LipReader(nn.Module):
         """The decoder's end symbol; without a decoder `END`."""
         return END if self.decoder is None else self.decoder.end
 
-    def encode(self, video: Tensor, video_lengths: Tensor) -> Tensor:
+    def encode(self, video: Tensor, video_lengths: Tensor | None = None) -> Tensor:
         """Encodes a batch of clips; padding does not change the output.
 
         Args:
             video: (B, T, 1, H, W) float32.
-            video_lengths: (B,) int64 valid frames, each at least 1.
+            video_lengths: (B,) int64 valid frames, each at least 1; None if all are valid.
 
         Returns:
             encoder_out (B, T, D) float, zeros beyond each length.
@@ -48,7 +48,7 @@ class LipReader(nn.Module):
         features = self.frontend(video, video_lengths)  # (B, T, D)
         return self.encoder(features, video_lengths)  # (B, T, D')
 
-    def forward(self, video: Tensor, video_lengths: Tensor) -> Tensor:
+    def forward(self, video: Tensor, video_lengths: Tensor | None = None) -> Tensor:
         """`encode`, then log_probs (B, T, V) float32 by the CTC head, log-softmaxed, blank = 0."""
         assert self.ctc is not None, "a reader without a CTC head has no log_probs"
         return self.ctc(self.encode(video, video_lengths))

@@ -57,13 +57,15 @@ class ResNetFrontend(nn.Module):
         else:
             self.tail = nn.Sequential(*feature_layers(channels[-1], height, width, pooling, features, dropout))
 
-    def forward(self, video: Tensor, video_lengths: Tensor) -> Tensor:
-        """(B, T, 1, H, W) float and (B,) int64 valid frames -> features (B, T, D); zeros in padding."""
+    def forward(self, video: Tensor, video_lengths: Tensor | None = None) -> Tensor:
+        """(B, T, 1, H, W) float and (B,) int64 valid frames, None for all -> features (B, T, D); zeros in padding."""
         return per_frame(self._read, video, video_lengths, self.stem_frames)
 
     def _read(self, frames: Tensor) -> Tensor:
         """(N, stem_frames, H, W) -> (N, D)."""
-        parts = [frames] if self.training else frames.split(FRAMES_AT_ONCE)
+        # An exported graph is of any number of frames, and has no loop.
+        whole = self.training or torch.compiler.is_compiling()
+        parts = [frames] if whole else frames.split(FRAMES_AT_ONCE)
         conv, norm, activation, pool = self.stem
         assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
         return torch.cat([self.tail(self.trunk(pool(convolve(part, conv, norm, activation)))) for part in parts])

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from lipscribe.models.frontend import frame_mask
+from lipscribe.models.frontend import padding_mask, without
 
 
 class TCNEncoder(nn.Module):
@@ -26,13 +26,15 @@ class TCNEncoder(nn.Module):
         self.project = nn.Linear(features, hidden)
         self.blocks = nn.ModuleList(_Block(hidden, kernel, 2**i, dropout) for i in range(layers))
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Features (B, T, D) and (B,) int64 lengths -> encoder_out (B, T, out_features); zeros beyond each length."""
-        padding = ~frame_mask(lengths.to(features.device), features.shape[1])[:, :, None]  # (B, T, 1)
-        out = self.project(features.masked_fill(padding, 0))
+    def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Features (B, T, D) and (B,) int64 lengths, None if all frames are valid -> encoder_out (B, T, out_features);
+        zeros beyond each length.
+        """
+        padding = padding_mask(lengths, features)
+        out = self.project(without(padding, features))
         for block in self.blocks:
             out = block(out, padding)
-        return out.masked_fill(padding, 0)
+        return without(padding, out)
 
 
 class _Block(nn.Module):
@@ -45,10 +47,10 @@ class _Block(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in self.convs)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, features: Tensor, padding: Tensor) -> Tensor:
+    def forward(self, features: Tensor, padding: Tensor | None) -> Tensor:
         out = features
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            out = out.masked_fill(padding, 0)  # the convolution reaches beyond the end, where it needs zeros
+            out = without(padding, out)  # the convolution reaches beyond the end, where it needs zeros
             out = conv(out.transpose(1, 2)).transpose(1, 2)  # (B, T, hidden): torch is channels-first
             out = self.dropout(norm(out).relu())
         return features + out

@@ -4,6 +4,7 @@ Its start and end symbol is its last id, `end`.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -57,10 +58,12 @@ class TransformerDecoder(nn.Module):
         self.project = Linear(hidden, vocab_size)
         self.dropout = nn.Dropout(dropout)
 
-    def remember(self, encoder_out: Tensor, lengths: Tensor) -> Frames:
-        """encoder_out (B, T, D) and (B,) int64 lengths -> the memory for `step`, projected once for every layer."""
+    def remember(self, encoder_out: Tensor, lengths: Tensor | None = None) -> Frames:
+        """encoder_out (B, T, D) and (B,) int64 lengths, None if all frames are valid -> the memory for `step`,
+        projected once for every layer.
+        """
         layers = tuple(layer.source_attention.keys_values(encoder_out) for layer in self._layers())
-        if bool((lengths == encoder_out.shape[1]).all()):
+        if lengths is None or bool((lengths == encoder_out.shape[1]).all()):
             return Frames(layers, None)
         return Frames(layers, frame_mask(lengths.to(encoder_out.device), encoder_out.shape[1])[:, None, None])
 
@@ -80,14 +83,32 @@ class TransformerDecoder(nn.Module):
         Returns:
             (N, V) float32 log-probabilities of the next token, including `end`, and the new state.
         """
+        visible, pasts = extended(state), past_of_layers(state, len(self.layers))
+        log_probs, layers = self.advance(previous, self._positions(state.length, 1), visible, pasts, memory)
+        return log_probs, History(layers, visible, state.length + 1)
+
+    def advance(
+        self, previous: Tensor, position: Tensor, visible: Tensor, pasts: Sequence[KeysValues | None], memory: Frames
+    ) -> tuple[Tensor, tuple[KeysValues, ...]]:
+        """`step` on the parts of a `History`.
+
+        Args:
+            previous: (N,) int64.
+            position: (1, D) the encoding of the token's position.
+            visible: (N, M + N) bool, the nodes of each sentence, the new ones last.
+            pasts: Keys and values (1, heads, M, d) of each layer, None before the first token.
+            memory: Of the one clip of all sentences.
+
+        Returns:
+            (N, V) float32 log-probabilities, and each layer's keys and values with the new nodes.
+        """
         # N sentences are processed as N tokens of one, each of which attends to its own prefix only.
-        x, visible = self._embedded(previous[None], self._positions(state.length, 1)), extended(state)
-        layers, pasts = [], past_of_layers(state, len(self.layers))
+        x, layers = self._embedded(previous[None], position), []
         for layer, source, past in zip(self._layers(), memory.layers, pasts, strict=True):
             x, kept = layer.self_attend(x, visible, past)
             x = layer.attend(x, source, memory.visible)
             layers.append(kept)
-        return self._expected(x)[0], History(tuple(layers), visible, state.length + 1)
+        return self._expected(x)[0], tuple(layers)
 
     def select(self, state: History, indices: Tensor) -> History:
         """Select the state of the sentences at (M,) int64 indices."""
@@ -95,7 +116,11 @@ class TransformerDecoder(nn.Module):
 
     def attention(self, tokens: Tensor, memory: Frames) -> Tensor:
         """(U,) int64 -> (U, T), the attention weights, averaged over heads and layers."""
-        previous = torch.cat([tokens.new_tensor([self.end]), tokens])[None, :-1]
+        return self.attention_after(torch.cat([tokens.new_tensor([self.end]), tokens])[:-1], memory)
+
+    def attention_after(self, previous: Tensor, memory: Frames) -> Tensor:
+        """`attention` of the tokens that follow each of (U,) int64 `previous`, the first of which is `end`."""
+        previous = previous[None]
         x, visible, weights = self._embedded_all(previous), causal_mask(previous.shape[1], previous.device), []
         for layer, source in zip(self._layers(), memory.layers, strict=True):
             x, _ = layer.self_attend(x, visible, None)

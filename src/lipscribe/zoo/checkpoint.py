@@ -43,6 +43,8 @@ def save_checkpoint(
     for field, name in TOKENIZER_FILES.items():
         if (path := getattr(spec.tokenizer, field, None)) is not None:
             write_bytes(folder / name, Path(path).read_bytes())
+    for graph in folder.glob("*.onnx"):  # of the weights before, and perhaps of another network
+        graph.unlink()
     save_weights(folder / WEIGHTS_FILE, state_dict, dtype)
     save_spec(folder, replace(spec, format_version=FORMAT_VERSION))
 

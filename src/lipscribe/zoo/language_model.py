@@ -1,6 +1,5 @@
 """Token language models on disk: a folder with `language_model.json` and `model.safetensors`."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -8,57 +7,18 @@ import torch
 from lipscribe.errors import CheckpointError
 from lipscribe.models.precision import set_precision
 from lipscribe.models.scorer import LMScorer
-from lipscribe.models.spec import FORMAT_VERSION, WEIGHTS_FILE, Card, read_record
+from lipscribe.models.spec import WEIGHTS_FILE
 from lipscribe.models.transformer_lm import TransformerLM
-from lipscribe.schema import from_dict, within
 from lipscribe.zoo.checkpoint import load_weights, sizes_only
+from lipscribe.zoo.language_model_spec import LanguageModelSpec, load_language_model_spec
 from lipscribe.zoo.layouts import released_lm_name, under_our_names
 from lipscribe.zoo.registry import LM_FILE, find_language_model
-
-
-@dataclass(frozen=True)
-class LanguageModelSpec:
-    """The spec of a language model: see `TransformerLM`.
-
-    Attributes:
-        vocab_size: V, equal to the lip reader's: same tokens, same ids.
-    """
-
-    name: str
-    vocab_size: int = within(0, 3)
-    embedding: int = within(128, 1)
-    hidden: int = within(512, 2)
-    heads: int = within(8, 1)
-    ff: int = within(2048, 1)
-    layers: int = within(16, 1, 64)
-    placed: bool = True
-    card: Card = Card()
-    format_version: int = within(FORMAT_VERSION, 1, FORMAT_VERSION)
-
-    def faults(self) -> list[str]:
-        """Faults across fields (see `from_dict`)."""
-        if self.hidden % 2 or self.hidden % self.heads:
-            return [f"hidden is {self.hidden}, wanted an even number that is a multiple of {self.heads}, the heads"]
-        return []
 
 
 def build_language_model(spec: LanguageModelSpec) -> TransformerLM:
     """Builds the network with random weights."""
     sizes = (spec.vocab_size, spec.embedding, spec.hidden, spec.heads, spec.ff, spec.layers)
     return TransformerLM(*sizes, placed=spec.placed)
-
-
-def load_language_model_spec(folder: Path | str) -> LanguageModelSpec:
-    """Loads only the spec.
-
-    Raises:
-        CheckpointError: The spec is missing or damaged.
-    """
-    path = Path(folder) / LM_FILE
-    data = read_record(path, "give the name of a language model", "import it again")
-    if isinstance(data, dict):
-        data.setdefault("format_version", 1)
-    return from_dict(LanguageModelSpec, data, str(path), CheckpointError)
 
 
 def load_language_model(folder: Path | str) -> tuple[LanguageModelSpec, TransformerLM]:

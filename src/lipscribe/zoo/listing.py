@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from lipscribe.errors import LipscribeError
+from lipscribe.models.onnx_runtime import has_graphs
 from lipscribe.models.spec import WEIGHTS_FILE, Card, load_spec
 from lipscribe.zoo.published import list_published
 from lipscribe.zoo.registry import DEFAULT_MODEL, list_language_models, list_models, models_folder
@@ -21,7 +22,7 @@ def describe_models() -> list[dict[str, Any]]:
         for name, folder in models:
             row = {"name": name, "default": name == DEFAULT_MODEL, "kind": kind, "path": str(folder)}
             try:
-                row |= describe(folder) | {"size": f"{(folder / WEIGHTS_FILE).stat().st_size / 1e6:.1f} MB"}
+                row |= describe(folder) | {"size": f"{_weights_size(folder) / 1e6:.1f} MB"}
             except (LipscribeError, OSError) as error:
                 row |= dict.fromkeys(("data", "vocabulary", "wer", "size", "licence"), "")
                 row |= {"reads": f"damaged: {error}"}
@@ -52,6 +53,12 @@ def describe_published() -> list[dict[str, Any]]:
     ]
 
 
+def _weights_size(folder: Path) -> int:
+    """Bytes of a model's weights, which are in `model.safetensors` or, in int8, in its graphs."""
+    path = folder / WEIGHTS_FILE
+    return path.stat().st_size if path.exists() else sum(graph.stat().st_size for graph in folder.glob("*.onnx"))
+
+
 def _lip_reader(folder: Path) -> dict[str, str]:
     spec = load_spec(folder)
     words = len(spec.tokenizer.vocab) - 1
@@ -62,11 +69,12 @@ def _lip_reader(folder: Path) -> dict[str, str]:
         "vocabulary": f"{closed}{words} {spec.tokenizer.kind}",
         "wer": _wer(spec.card),
         "licence": spec.card.licence,
+        "runtime": "onnx" if has_graphs(folder, spec) else "torch",
     }
 
 
 def _language_model(folder: Path) -> dict[str, str]:
-    from lipscribe.zoo.language_model import load_language_model_spec
+    from lipscribe.zoo.language_model_spec import load_language_model_spec
 
     spec = load_language_model_spec(folder)
     return {

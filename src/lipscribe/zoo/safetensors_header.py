@@ -1,0 +1,52 @@
+"""Where the tensors lie in a safetensors file: 8 bytes of header length, a JSON header, the raw tensors."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from lipscribe.errors import CheckpointError
+
+MAX_HEADER = 100_000_000  # bytes, as the format has it
+
+
+class StoredTensor(NamedTuple):
+    """One tensor in the file.
+
+    Attributes:
+        dtype: As safetensors calls it: "F16", "F32", "I64".
+        shape: Its sizes.
+        offset: Of its first byte in the file.
+        num_bytes: Its length.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    num_bytes: int
+
+
+def read_header(path: Path) -> dict[str, StoredTensor]:
+    """The tensors of a file by name.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 2 <= length <= MAX_HEADER:
+                raise ValueError(f"its header has {length} bytes")
+            header = json.loads(file.read(length))
+        begin = 8 + length
+        return {
+            name: StoredTensor(
+                entry["dtype"],
+                tuple(entry["shape"]),
+                begin + entry["data_offsets"][0],
+                entry["data_offsets"][1] - entry["data_offsets"][0],
+            )
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} is missing or damaged ({error}): copy or train the model again") from None
