@@ -16,6 +16,7 @@ from lipscribe.search.hypothesis import Span
 from lipscribe.tokenizer import BLANK
 
 NO_UNIT = -1
+_TRACED = 16  # frames that are traced back at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class Lattice:
 
     def emissions(self, log_probs: np.ndarray) -> np.ndarray:
         """(T, V) log_probs -> (T, S): the emission log-probability of each state in each frame."""
-        return log_probs[:, self.tokens]
+        return log_probs.take(self.tokens, axis=1)  # row by row in memory, unlike log_probs[:, self.tokens]
 
     def forward(
         self, emissions: np.ndarray, begin: np.ndarray | None = None, add: np.ufunc = np.logaddexp
@@ -59,23 +60,28 @@ class Lattice:
             (T, S) float64.
         """
         alpha = np.empty_like(emissions)
-        before = self.starts if begin is None else begin
-        for frame_idx in range(len(emissions)):
-            alpha[frame_idx] = before + emissions[frame_idx]
-            before = self.advance(alpha[frame_idx], add)
+        entering = np.array(self.starts if begin is None else begin)
+        offered, firsts = np.empty(len(self.sources)), self.into[:-1]
+        for row, emitted in zip(alpha, emissions, strict=True):  # ufuncs with `out`: half the time of the loop
+            np.add(entering, emitted, out=row)
+            row.take(self.sources, out=offered, mode="clip")
+            add.reduceat(offered, firsts, out=entering)
         return alpha
 
-    def advance(self, alpha: np.ndarray, add: np.ufunc = np.logaddexp) -> np.ndarray:
+    def advance(self, alpha: np.ndarray) -> np.ndarray:
         """(S,) log mass after a frame -> (S,) log mass that enters the next."""
-        return add.reduceat(alpha[self.sources], self.into[:-1])
+        return np.logaddexp.reduceat(alpha[self.sources], self.into[:-1])
 
     def backward(self, emissions: np.ndarray) -> np.ndarray:
         """(T, S) log mass of all continuations from a state, excluding its emission (the backward variables)."""
         beta = np.empty_like(emissions)
-        after = self.ends
-        for frame_idx in range(len(emissions) - 1, -1, -1):
-            beta[frame_idx] = after
-            after = np.logaddexp.reduceat((after + emissions[frame_idx])[self.targets], self.out_of[:-1])
+        after, entered = np.array(self.ends), np.empty(len(self.tokens))
+        offered, firsts = np.empty(len(self.targets)), self.out_of[:-1]
+        for row, emitted in zip(beta[::-1], emissions[::-1], strict=True):
+            row[:] = after
+            np.add(after, emitted, out=entered)
+            entered.take(self.targets, out=offered, mode="clip")
+            np.logaddexp.reduceat(offered, firsts, out=after)
         return beta
 
     def total(self, emissions: np.ndarray) -> float:
@@ -86,11 +92,18 @@ class Lattice:
         """The Viterbi path, (T,) int64 states, and its log mass, -inf where no path is possible. T at least 1."""
         best = self.forward(emissions, add=np.maximum)
         path = np.empty(len(best), dtype=np.int64)
-        path[-1] = np.argmax(best[-1] + self.ends)
-        for frame_idx in range(len(best) - 1, 0, -1):
-            state = path[frame_idx]
+        path[-1] = state = int(np.argmax(best[-1] + self.ends))
+        stop = len(best) - 1  # path[stop] is known
+        while stop:
+            # A path stays in most states for frames, so many frames are compared at once.
+            start = max(0, stop - _TRACED)
             sources = self.sources[self.into[state] : self.into[state + 1]]
-            path[frame_idx - 1] = sources[np.argmax(best[frame_idx - 1, sources])]
+            before = sources[best[start:stop].take(sources, axis=1).argmax(axis=1)]
+            left = np.flatnonzero(before != state)
+            since = int(left[-1]) if len(left) else 0  # the path is in `state` in all frames after start + since
+            path[start + since : stop] = state
+            stop = start + since
+            path[stop] = state = int(before[since])
         return path, float(best[-1, path[-1]] + self.ends[path[-1]])
 
     def runs(self, path: np.ndarray) -> list[tuple[int, Span]]:
@@ -168,15 +181,30 @@ class LatticeBuilder:
 
 
 def linear_lattice(tokens: Sequence[int]) -> Lattice:
-    """All alignments of one token sequence; token u is unit u."""
-    builder = LatticeBuilder()
-    place = first = builder.junction()
-    starts = [first.blank]
-    for unit, token in enumerate(tokens):
-        state = builder.token(token, place, unit)
-        starts += [state] if unit == 0 else []
-        place = builder.junction([state])
-    return builder.build(starts, [*place.ends, place.blank])
+    """All alignments of one token sequence; token u is unit u and state 2u + 1, the other states are blanks."""
+    states = np.arange(2 * len(tokens) + 1)
+    emitted = np.zeros(len(states), np.int64)
+    emitted[1::2] = tokens
+    units = np.full(len(states), NO_UNIT)
+    units[1::2] = np.arange(len(tokens))
+    # By target: from itself, from the state before, and past a blank from a different token.
+    skips = np.flatnonzero((states > 2) & (emitted != BLANK) & (emitted != np.roll(emitted, 2)))
+    sources, into = _by_state(states, states[1:], states[1:] - 1, skips, skips - 2)
+    targets, out_of = _by_state(states, states[:-1], states[:-1] + 1, skips - 2, skips)
+    starts, ends = np.full(len(states), -np.inf), np.full(len(states), -np.inf)
+    starts[:2] = ends[-2:] = 0.0
+    return Lattice(emitted, units, starts, ends, sources, into, targets, out_of)
+
+
+def _by_state(
+    states: np.ndarray, near: np.ndarray, nearest: np.ndarray, far: np.ndarray, farthest: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The other ends of the arcs of each state, and where each state's begin: itself, the nearest, the farthest."""
+    owners = np.concatenate([states, near, far])
+    order = np.argsort(owners, kind="stable")
+    into = np.zeros(len(states) + 1, np.int64)
+    np.cumsum(np.bincount(owners, minlength=len(states)), out=into[1:])
+    return np.concatenate([states, nearest, farthest])[order], into
 
 
 def _log_weights(states: Iterable[int] | Mapping[int, float], num_states: int) -> np.ndarray:

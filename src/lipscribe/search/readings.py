@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lipscribe.search.align import align, word_span
+from lipscribe.search.align import token_spans, word_span
 from lipscribe.search.beam import Finished
 from lipscribe.search.hypothesis import Hypothesis, Span, silence
 from lipscribe.search.scorers import DecoderView
@@ -47,7 +47,7 @@ def readings(
         if text in hypotheses:  # spelt by other blanks or spaces
             continue
         spans = (
-            align_attention(scorer.attention(one.tokens)) if log_probs is None else align(log_probs, one.tokens).spans
+            align_attention(scorer.attention(one.tokens)) if log_probs is None else token_spans(log_probs, one.tokens)
         )
         words = tuple(
             word_span(word, spans, min(float(np.exp(sum(one.token_scores[word.start : word.stop]))), 1.0))
