@@ -6,16 +6,18 @@ One loop has two sets of rules. With `EXACT` nothing is pruned before scores are
 detection make vocabularies of thousands of pieces affordable.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lipscribe.search.scorers import PartScorer, Scorer, Weighted
+from lipscribe.search.scorers import Bound, PartScorer, Scorer, Weighted
 from lipscribe.tokenizer import BLANK, END
 
 DETECTED_LENGTHS = 3  # end detection: the search ends if the ended sentences of this many lengths in a row
+NEGLIGIBLE = math.log(1e-4)  # mass, relative to the best sentence, that open sentences may still add
 HOPELESS = -10.0  # are all worse than the best by more than this (natural log)
 
 
@@ -82,6 +84,8 @@ def beam_search(
     ctc_weight: float = 0.0,
     grammar: Scorer | None = None,
     length_bonus: float = 0.0,
+    best_only: bool = False,
+    bound: Bound | None = None,
 ) -> list[Finished]:
     """Search the best sentences, best first; empty if the scorers allow none. Scores are not normalised by length.
 
@@ -96,6 +100,9 @@ def beam_search(
         ctc_weight: Its weight.
         grammar: A scorer that is added with weight 1. Token scores are then normalised over the allowed tokens.
         length_bonus: Added for each token including the end, but not to `token_scores`.
+        best_only: Stop as soon as nothing can be better than the best sentence, and the sum of the exponentials of all
+            scores is known up to `NEGLIGIBLE` (`EXACT` rules; the weights of decoder and CTC sum to 1).
+        bound: With both `ctc` and `grammar`, and `best_only`: shows earlier that this is so.
     """
     asked = _Asked(scorers, (ctc, ctc_weight), grammar, length_bonus, end, int((rules.pre_beam or 0) * beam_size))
     beam = _Beam(np.zeros((1, 0), np.int64), np.zeros((1, 0)), np.zeros(1), asked.start())
@@ -115,9 +122,16 @@ def beam_search(
             finished = sorted([*finished, *ends], key=lambda one: -one.score)[:beam_size]
             total[:, [BLANK, end]] = -np.inf  # the rest stays open
             rows, columns = _best(total, beam_size)
-            hope = asked.rise * (max_tokens - length) + (total[rows[0], columns[0]] if len(rows) else -np.inf)
-            if length == max_tokens or (len(finished) == beam_size and hope <= finished[-1].score):
+            if length == max_tokens:
                 break
+            opened, rise = total[rows, columns], asked.rise * (max_tokens - length)
+            if len(finished) == beam_size and len(rows) and opened[0] + rise <= finished[-1].score:
+                break
+            if best_only and finished and len(rows) and not rise:
+                if bound is not None and opened[0] < finished[0].score:
+                    opened = opened + bound.losses(columns, *asked.constraints(states, rows))
+                if np.logaddexp.reduce(opened) < finished[0].score + NEGLIGIBLE:
+                    break
         if not len(rows) or (rules.end_detection and length + 1 < max_tokens and _end_detected(finished, length)):
             break
         beam = _Beam(
@@ -215,6 +229,11 @@ class _Asked:
     def select(self, states: list[Any], indices: np.ndarray) -> list[Any]:
         """The states of the sentences at the (M,) indices."""
         return [scorer.select(state, indices) for scorer, state in zip(self._all(), states, strict=True)]
+
+    def constraints(self, states: list[Any], indices: np.ndarray) -> tuple[Any, Any]:
+        """The states of the part scorer and the grammar of the sentences at the (M,) indices."""
+        assert self._ctc is not None and self._grammar is not None
+        return self._ctc.select(states[-1], indices), self._grammar.select(states[-2], indices)
 
     def _all(self) -> list[Any]:
         full: list[Any] = [one.scorer for one in self._scorers]

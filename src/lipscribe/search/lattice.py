@@ -72,10 +72,16 @@ class Lattice:
         """(S,) log mass after a frame -> (S,) log mass that enters the next."""
         return np.logaddexp.reduceat(alpha[self.sources], self.into[:-1])
 
-    def backward(self, emissions: np.ndarray) -> np.ndarray:
-        """(T, S) log mass of all continuations from a state, excluding its emission (the backward variables)."""
+    def backward(self, emissions: np.ndarray, weighted: bool = True) -> np.ndarray:
+        """(T, S) log mass of all continuations from a state, excluding its emission (the backward variables).
+
+        Args:
+            emissions: (T, S).
+            weighted: Whether `ends` counts with its weights; otherwise only with where a path may end.
+        """
         beta = np.empty_like(emissions)
-        after, entered = np.array(self.ends), np.empty(len(self.tokens))
+        after = np.array(self.ends) if weighted else np.where(self.ends > -np.inf, 0.0, -np.inf)
+        entered = np.empty(len(self.tokens))
         offered, firsts = np.empty(len(self.targets)), self.out_of[:-1]
         for row, emitted in zip(beta[::-1], emissions[::-1], strict=True):
             row[:] = after
