@@ -12,7 +12,7 @@ from lipscribe.search.completion import CompletionBound
 from lipscribe.search.confidence import with_alternatives
 from lipscribe.search.ctc_beam import ctc_beam_search
 from lipscribe.search.ctc_prefix import CTCPrefixScorer
-from lipscribe.search.grammar import grammar_search
+from lipscribe.search.grammar import best_reading, grammar_search
 from lipscribe.search.grammar_scorer import GrammarScorer
 from lipscribe.search.greedy import greedy_search
 from lipscribe.search.hypothesis import Candidate, Hypothesis, silence
@@ -63,7 +63,7 @@ def search(
     clips = [log_probs[clip, :length] for clip, length in enumerate(lengths)]
     found = _by_ctc(log_probs, lengths, clips, tokenizer, options, scorers)
     return [
-        [with_extents(hypothesis, clip, tokenizer) for hypothesis in hypotheses]
+        [with_extents(hypothesis, clip, tokenizer) if hypothesis.words else hypothesis for hypothesis in hypotheses]
         for clip, hypotheses in zip(clips, found, strict=True)
     ]
 
@@ -81,6 +81,8 @@ def _by_ctc(
         return [_by_decoder(one, len(clip), options, clip) for one, clip in zip(scorers or (), clips, strict=True)]
     if options.method == "grammar" and options.grammar is not None:
         lattice = options.grammar.compile(options.tokenizer)
+        if not options.words:
+            return [[best_reading(clip, lattice, tokenizer)] for clip in clips]
         arcs, number = options.grammar.graph.arcs, options.alternatives
         return [grammar_search(clip, lattice, tokenizer, options.nbest, arcs, number) for clip in clips]
     if options.method == "greedy":

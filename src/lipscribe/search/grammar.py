@@ -140,6 +140,24 @@ def _graph_of_slots(slots: Sequence[Sequence[str]]) -> WordGraph:
     return graph_of_rule(InOrder(tuple(OneOf(tuple(InOrder(tuple(i.split())) for i in slot)) for slot in slots)))
 
 
+def best_reading(log_probs: np.ndarray, lattice: Lattice, tokenizer: Tokenizer) -> Hypothesis:
+    """The best hypothesis of `grammar_search`, but without words and with a posterior of NaN.
+
+    Args:
+        log_probs: (T, V) float64, checked by `check_inputs`.
+        lattice: a compiled `Grammar`.
+        tokenizer: the one it was compiled for.
+    """
+    if len(log_probs) == 0:
+        return silence(score=0.0, posterior=1.0)
+    path, score = lattice.best_path(lattice.emissions(log_probs))
+    if score == -np.inf:
+        return silence(score=-np.inf, posterior=0.0)
+    runs = lattice.runs(path)
+    tokens = tuple(int(lattice.tokens[state]) for state, _ in runs)
+    return Hypothesis(tokens, tokenizer.decode(tokens), score, float("nan"), tuple(span for _, span in runs), ())
+
+
 def grammar_search(
     log_probs: np.ndarray,
     lattice: Lattice,
