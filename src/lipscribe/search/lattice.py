@@ -7,6 +7,7 @@ blanks may stand between tokens and must stand between two equal ones.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -68,16 +69,13 @@ class Lattice:
             add.reduceat(offered, firsts, out=entering)
         return alpha
 
-    def advance(self, alpha: np.ndarray) -> np.ndarray:
-        """(S,) log mass after a frame -> (S,) log mass that enters the next."""
-        return np.logaddexp.reduceat(alpha[self.sources], self.into[:-1])
-
-    def backward(self, emissions: np.ndarray, weighted: bool = True) -> np.ndarray:
+    def backward(self, emissions: np.ndarray, weighted: bool = True, add: np.ufunc = np.logaddexp) -> np.ndarray:
         """(T, S) log mass of all continuations from a state, excluding its emission (the backward variables).
 
         Args:
             emissions: (T, S).
             weighted: Whether `ends` counts with its weights; otherwise only with where a path may end.
+            add: See `forward`.
         """
         beta = np.empty_like(emissions)
         after = np.array(self.ends) if weighted else np.where(self.ends > -np.inf, 0.0, -np.inf)
@@ -87,8 +85,13 @@ class Lattice:
             row[:] = after
             np.add(after, emitted, out=entered)
             entered.take(self.targets, out=offered, mode="clip")
-            np.logaddexp.reduceat(offered, firsts, out=after)
+            add.reduceat(offered, firsts, out=after)
         return beta
+
+    @cached_property
+    def arc_targets(self) -> np.ndarray:
+        """(A,) int64: target of each of the arcs of `sources`."""
+        return np.repeat(np.arange(len(self.tokens)), np.diff(self.into))
 
     def total(self, emissions: np.ndarray) -> float:
         """Log mass of all complete paths through (T, S) emissions, T at least 1."""
@@ -97,8 +100,13 @@ class Lattice:
     def best_path(self, emissions: np.ndarray) -> tuple[np.ndarray, float]:
         """The Viterbi path, (T,) int64 states, and its log mass, -inf where no path is possible. T at least 1."""
         best = self.forward(emissions, add=np.maximum)
+        last = int(np.argmax(best[-1] + self.ends))
+        return self.trace(best, last), float(best[-1, last] + self.ends[last])
+
+    def trace(self, best: np.ndarray, state: int) -> np.ndarray:
+        """The best path to a state in the last of the (T, S) frames of `forward` with `np.maximum`: (T,) int64."""
         path = np.empty(len(best), dtype=np.int64)
-        path[-1] = state = int(np.argmax(best[-1] + self.ends))
+        path[-1] = state
         stop = len(best) - 1  # path[stop] is known
         while stop:
             # A path stays in most states for frames, so many frames are compared at once.
@@ -110,7 +118,19 @@ class Lattice:
             path[start + since : stop] = state
             stop = start + since
             path[stop] = state = int(before[since])
-        return path, float(best[-1, path[-1]] + self.ends[path[-1]])
+        return path
+
+    def continuation(self, best: np.ndarray, state: int) -> np.ndarray:
+        """The best path on from a state in the first of (T, S) frames: (T - 1,) int64.
+
+        Args:
+            best: Sum of the emissions and of `backward` with `np.maximum`.
+        """
+        path = np.empty(len(best) - 1, dtype=np.int64)
+        for frame_idx in range(1, len(best)):
+            targets = self.targets[self.out_of[state] : self.out_of[state + 1]]
+            state = path[frame_idx - 1] = int(targets[best[frame_idx, targets].argmax()])
+        return path
 
     def runs(self, path: np.ndarray) -> list[tuple[int, Span]]:
         """The token-emitting states that a path visits, in order, each with its frames."""
