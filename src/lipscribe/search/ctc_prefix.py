@@ -19,11 +19,7 @@ class Prefixes(NamedTuple):
     blank: np.ndarray  # and end in a blank
     last: np.ndarray  # (N,) the last token, the end symbol for the empty prefix
     mass: np.ndarray  # (N,) log mass of all paths through the clip whose text begins with the prefix
-
-    @property
-    def total(self) -> np.ndarray:
-        """(N, T + 1): the sum of both."""
-        return np.logaddexp(self.token, self.blank)
+    total: np.ndarray  # (N, T + 1): the sum of `token` and `blank`
 
 
 class CTCPrefixScorer:
@@ -66,14 +62,14 @@ class CTCPrefixScorer:
         tokens = np.asarray(previous)
         if state is None:
             blank = np.tile(np.concatenate([[0.0], _or_never(self._blanks)]), (len(tokens), 1))
-            return Prefixes(np.full_like(blank, -np.inf), blank, tokens, np.zeros(len(tokens)))
+            return Prefixes(np.full_like(blank, -np.inf), blank, tokens, np.zeros(len(tokens)), blank)
         entering = self.entering(tokens, state)
         nothing = np.full((len(tokens), 1), -np.inf)
         mass = log_sum(entering)
         emitted = self.log_probs.T[tokens]  # (N, T)
         token = np.hstack([nothing, _recursion(entering, np.cumsum(np.maximum(emitted, _NEVER), axis=1))])
         blank = np.hstack([nothing, _recursion(token[:, :-1] + self.log_probs[:, BLANK], self._blanks)])
-        return Prefixes(token, blank, tokens, mass)
+        return Prefixes(token, blank, tokens, mass, np.logaddexp(token, blank))
 
     def entering(self, tokens: np.ndarray, state: Prefixes) -> np.ndarray:
         """(N, T) log mass of the paths in which the (N,) int64 tokens begin in a frame, each after its prefix."""

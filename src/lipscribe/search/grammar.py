@@ -19,7 +19,7 @@ from lipscribe.tokenizer import END, Tokenizer
 from lipscribe.transcript import Alternative
 
 FLOOR = 1e-4  # alternatives need at least this many expected frames
-IRRELEVANT = -60.0  # log share of the paths: a state with less in all frames of a window changes no digit there
+IRRELEVANT = -40.0  # log share of the paths: a state with less in all frames of a window changes no digit there
 
 
 class _Compiled(NamedTuple):
@@ -260,9 +260,10 @@ class _Posteriors:
         active = (self._log_shares[start:end] > IRRELEVANT).any(axis=0)  # (S,)
         states, arcs = np.flatnonzero(active), np.flatnonzero(active[lattice.sources] & active[lattice.arc_targets])
         sources, targets = lattice.sources[arcs], lattice.arc_targets[arcs]
-        with np.errstate(invalid="ignore"):  # -inf - -inf in states that cannot be reached
-            arriving = alpha[start + 1 : end, targets] - self._emissions[start + 1 : end, targets]
-            shares = np.nan_to_num(np.exp(alpha[start : end - 1, sources] - arriving))
+        reached = alpha[start + 1 : end, states] > -np.inf
+        emitted = self._emissions[start + 1 : end, states]
+        arriving = np.where(reached, alpha[start + 1 : end, states], 0.0) - np.where(reached, emitted, 0.0)
+        shares = np.exp(alpha[start : end - 1, sources] - arriving[:, np.searchsorted(states, targets)])
         return _Window(
             lattice.units[states],
             np.exp(self._log_shares[end - 1, states]),
