@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lipscribe.search.arcs import Arcs
 from lipscribe.search.hypothesis import Span
 from lipscribe.tokenizer import BLANK
 
@@ -62,11 +63,10 @@ class Lattice:
         """
         alpha = np.empty_like(emissions)
         entering = np.array(self.starts if begin is None else begin)
-        offered, firsts = np.empty(len(self.sources)), self.into[:-1]
-        for row, emitted in zip(alpha, emissions, strict=True):  # ufuncs with `out`: half the time of the loop
+        arcs = Arcs(self.sources, self.into, add)
+        for row, emitted in zip(alpha, emissions, strict=True):
             np.add(entering, emitted, out=row)
-            row.take(self.sources, out=offered, mode="clip")
-            add.reduceat(offered, firsts, out=entering)
+            arcs.collect(row, out=entering)
         return alpha
 
     def backward(self, emissions: np.ndarray, weighted: bool = True, add: np.ufunc = np.logaddexp) -> np.ndarray:
@@ -80,12 +80,11 @@ class Lattice:
         beta = np.empty_like(emissions)
         after = np.array(self.ends) if weighted else np.where(self.ends > -np.inf, 0.0, -np.inf)
         entered = np.empty(len(self.tokens))
-        offered, firsts = np.empty(len(self.targets)), self.out_of[:-1]
+        arcs = Arcs(self.targets, self.out_of, add)
         for row, emitted in zip(beta[::-1], emissions[::-1], strict=True):
             row[:] = after
             np.add(after, emitted, out=entered)
-            entered.take(self.targets, out=offered, mode="clip")
-            add.reduceat(offered, firsts, out=after)
+            arcs.collect(entered, out=after)
         return beta
 
     @cached_property
