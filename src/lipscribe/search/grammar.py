@@ -257,7 +257,7 @@ class _Posteriors:
 
     def _window(self, start: int, end: int) -> _Window:
         lattice, alpha = self._lattice, self._alpha
-        active = (self._log_shares[start:end] > IRRELEVANT).any(axis=0)  # (S,)
+        active = np.any(self._log_shares[start:end] > IRRELEVANT, axis=0)  # (S,)
         states, arcs = np.flatnonzero(active), np.flatnonzero(active[lattice.sources] & active[lattice.arc_targets])
         sources, targets = lattice.sources[arcs], lattice.arc_targets[arcs]
         reached = alpha[start + 1 : end, states] > -np.inf
