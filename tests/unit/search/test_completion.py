@@ -69,7 +69,7 @@ def search_once(log_probs: np.ndarray, seed: int, best_only: bool, ctc_weight: f
 def test_the_best_sentence_alone_takes_fewer_steps(ctc_weight, random_log_probs):
     taken = np.zeros(2, int)
     for seed in range(10):
-        sure = 5 * np.eye(4)[[0, 1, 1, 0, 0, 0, 2, 0, 0, 0]] + random_log_probs(10, 4, seed=seed, sharpness=1.0)
+        sure = 30 * np.eye(4)[[0, 1, 1, 0, 0, 0, 2, 0, 0, 0]] + random_log_probs(10, 4, seed=seed, sharpness=1.0)
         log_probs = sure - np.logaddexp.reduce(sure, axis=1, keepdims=True)
         (full, all_steps), (early, steps) = (search_once(log_probs, seed, only, ctc_weight) for only in (False, True))
         assert early[0] == full[0]
