@@ -36,10 +36,10 @@ class DrawnPicture(NamedTuple):
 
 
 class DrawnClip:
-    """Draws the pictures of a clip as they are decoded, and gives up where they can't be drawn before all are known.
+    """Draws the pictures of a clip as they are decoded.
 
-    That is so where they are interlaced, or of several sizes. Decoded pictures are not kept, so that the decoder uses
-    their memory again.
+    It gives up where they are interlaced, of several sizes, or more than expected: these are drawn when they are read.
+    Decoded pictures are not kept, so that the decoder can use their memory again.
 
     Attributes:
         pictures: Those drawn so far, in the order of display; empty if it gave up.
@@ -70,7 +70,11 @@ class DrawnClip:
         if self._canvas is None:
             self.size = shown_size(picture, self._aspect)
             self._canvas = Canvas(self._aspect, self.size, self._drawing.max_side, Blocks())
-        frame = self._canvas.draw(picture)
+        try:
+            frame = self._canvas.draw(picture)
+        except av.FFmpegError:  # reading fails in the same way, and says so
+            self.give_up()
+            return
         num_pictures = len(self.pictures) + 1
         too_many = num_pictures > MAX_PICTURES or num_pictures * frame.nbytes > self._drawing.max_bytes
         if too_many or picture.interlaced_frame or self._canvas.num_fitted:

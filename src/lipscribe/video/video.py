@@ -45,7 +45,8 @@ class Video:
     `(first_frame + i) / fps` seconds after the file's start, where its sound may begin before its pictures. They are
     read-only, since a picture that stays is given out repeatedly: copy one to draw on it. Where there is no new picture
     for over 5 s (the camera was off), black frames follow. Each iteration starts again; memory doesn't grow with the
-    length, and a clip under 128 MB is decoded only once.
+    length, and a clip under 128 MB is decoded only once: one of up to 100 pictures when it is opened, others when they
+    are first read.
 
     Args:
         path: The file; any container and codec that FFmpeg reads. Or an address (`https://...`), as a `str`.

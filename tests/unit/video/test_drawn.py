@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numbered_videos import HEIGHT, WIDTH, number_in, numbered, numbers_in, picture_of, write_source
@@ -10,6 +11,7 @@ import lipscribe.video.drawn
 from lipscribe.errors import VideoError
 from lipscribe.video import Video, probe, video
 from lipscribe.video.blocks import BLOCK_BYTES, Blocks
+from lipscribe.video.canvas import Canvas
 
 
 @pytest.fixture
@@ -114,6 +116,16 @@ def test_a_file_that_is_gone_is_not_read_from_memory(tmp_path):
     path.unlink()
     with pytest.raises(VideoError, match="no such file"):
         next(iter(clip))
+
+
+def test_what_cannot_be_drawn_is_told_when_it_is_read(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise av.error.InvalidDataError(22, "no such conversion")
+
+    monkeypatch.setattr(Canvas, "draw", refuse)
+    clip = Video(write_source(tmp_path / "clip.mp4", numbered(12)))
+    with pytest.raises(VideoError, match=r"decoding failed \(no such conversion\)"):
+        clip.read()
 
 
 def test_a_probe_alone_draws_nothing(tmp_path):
