@@ -278,7 +278,8 @@ class RunReader:
         # A decoder is trained on single sentences.
         free = search.by_decoder and not words
         self._pieces = Pieces(model.blanks, model.windows.decoder_piece if free else PIECE)
-        self._by_ctc = model.resolve(SearchOptions("grammar", grammar=search.grammar)) if words else None
+        by_ctc = model.resolve(SearchOptions("grammar", grammar=search.grammar)) if words else None
+        self._by_ctc = replace(by_ctc, words=False) if by_ctc else None
         self._crops: deque[np.ndarray] = deque()  # of the pieces that are not searched yet
 
     def add(self, crop: np.ndarray) -> Iterator[Piece]:

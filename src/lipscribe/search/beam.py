@@ -6,16 +6,19 @@ One loop has two sets of rules. With `EXACT` nothing is pruned before scores are
 detection make vocabularies of thousands of pieces affordable.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lipscribe.search.scorers import PartScorer, Scorer, Weighted
+from lipscribe.search.scorers import Bound, PartScorer, Scorer, Weighted
 from lipscribe.tokenizer import BLANK, END
 
 DETECTED_LENGTHS = 3  # end detection: the search ends if the ended sentences of this many lengths in a row
+NEGLIGIBLE = math.log(1e-4)  # mass, relative to the best sentence, that open sentences may still add
 HOPELESS = -10.0  # are all worse than the best by more than this (natural log)
 
 
@@ -82,6 +85,8 @@ def beam_search(
     ctc_weight: float = 0.0,
     grammar: Scorer | None = None,
     length_bonus: float = 0.0,
+    best_only: bool = False,
+    bound: Bound | None = None,
 ) -> list[Finished]:
     """Search the best sentences, best first; empty if the scorers allow none. Scores are not normalised by length.
 
@@ -89,13 +94,14 @@ def beam_search(
         scorers: Full scorers, the decoder's first; a sentence's score is the weighted sum of all.
         beam_size: Sentences kept at each step, at least 1. With `EXACT` rules also the maximum number of results.
         max_tokens: Maximum length of a sentence.
-        end: Id of the start and end symbol. If it is not the blank, sentences have no blanks except those that a
-            decoder outputs under `PUBLISHED` rules.
+        end: Id of the start and end symbol. If it is not the blank, only `PUBLISHED` rules let a decoder output blanks.
         rules: See `BeamRules`.
         ctc: A part scorer.
         ctc_weight: Its weight.
         grammar: A scorer that is added with weight 1. Token scores are then normalised over the allowed tokens.
         length_bonus: Added for each token including the end, but not to `token_scores`.
+        best_only: Stop once nothing can be better than the best sentence or add to the sum of all (`EXACT` rules).
+        bound: With `best_only`, `ctc` and `grammar`: shows earlier that this is so.
     """
     asked = _Asked(scorers, (ctc, ctc_weight), grammar, length_bonus, end, int((rules.pre_beam or 0) * beam_size))
     beam = _Beam(np.zeros((1, 0), np.int64), np.zeros((1, 0)), np.zeros(1), asked.start())
@@ -115,8 +121,9 @@ def beam_search(
             finished = sorted([*finished, *ends], key=lambda one: -one.score)[:beam_size]
             total[:, [BLANK, end]] = -np.inf  # the rest stays open
             rows, columns = _best(total, beam_size)
-            hope = asked.rise * (max_tokens - length) + (total[rows[0], columns[0]] if len(rows) else -np.inf)
-            if length == max_tokens or (len(finished) == beam_size and hope <= finished[-1].score):
+            rise = asked.rise * (max_tokens - length)
+            losses = partial(asked.losses, bound, columns, rows, states) if best_only else None
+            if length == max_tokens or _is_settled(finished, beam_size, total[rows, columns], rise, losses):
                 break
         if not len(rows) or (rules.end_detection and length + 1 < max_tokens and _end_detected(finished, length)):
             break
@@ -127,6 +134,30 @@ def beam_search(
             asked.select(states, rows),
         )
     return sorted(finished, key=lambda one: -one.score)
+
+
+def _is_settled(
+    finished: Sequence[Finished],
+    beam_size: int,
+    opened: np.ndarray,
+    rise: float,
+    losses: Callable[[], np.ndarray | float] | None,
+) -> bool:
+    """Whether no open sentence can change the result.
+
+    Args:
+        finished: Best first.
+        opened: (N,) scores of the open sentences, best first.
+        rise: The most that their scores can still rise.
+        losses: If only the best sentence is wanted: what the scores lose at least. The exponentials of the scores of
+            all sentences with the same beginning sum to at most that of the beginning, as the weights of decoder and
+            CTC sum to 1 (Hoelder's inequality).
+    """
+    if not len(opened) or (len(finished) == beam_size and opened[0] + rise <= finished[-1].score):
+        return True
+    if losses is None or rise or not finished or opened[0] >= finished[0].score:
+        return False
+    return bool(np.logaddexp.reduce(opened + losses()) < finished[0].score + NEGLIGIBLE)
 
 
 def _end_detected(finished: Sequence[Finished], length: int) -> bool:
@@ -215,6 +246,14 @@ class _Asked:
     def select(self, states: list[Any], indices: np.ndarray) -> list[Any]:
         """The states of the sentences at the (M,) indices."""
         return [scorer.select(state, indices) for scorer, state in zip(self._all(), states, strict=True)]
+
+    def losses(
+        self, bound: Bound | None, tokens: np.ndarray, indices: np.ndarray, states: list[Any]
+    ) -> np.ndarray | float:
+        """What the sentences at the (M,) indices, extended by (M,) tokens, lose at least until they are complete."""
+        if bound is None or self._ctc is None or self._grammar is None:
+            return 0.0
+        return bound.losses(tokens, self._ctc.select(states[-1], indices), self._grammar.select(states[-2], indices))
 
     def _all(self) -> list[Any]:
         full: list[Any] = [one.scorer for one in self._scorers]

@@ -152,14 +152,14 @@ def _step(
     """
     num_clips, beam_size = beam.last.shape
     num_tokens = tokens.shape[1]
-    token_log_probs = np.take_along_axis(log_probs, tokens, axis=1)
+    token_log_probs = _pick(log_probs, tokens)
 
     total = beam.total
     stay_blank = total + log_probs[:, BLANK, None]
-    stay_token = beam.token + np.take_along_axis(log_probs, beam.last, axis=1)
+    stay_token = beam.token + _pick(log_probs, beam.last)
     repeats = tokens[:, None, :] == beam.last[:, :, None]
     extended = np.where(repeats, beam.blank[:, :, None], total[:, :, None]) + token_log_probs[:, None, :]  # (B, K, C)
-    _merge(beam, log_probs, tokens, stay_token, extended)
+    _merge(beam, total, log_probs, tokens, stay_token, extended)
 
     offers = np.concatenate([np.logaddexp(stay_blank, stay_token), extended.reshape(num_clips, -1)], axis=1)
     ranked = offers if fused is None else offers + _bonuses(fused, offers > -np.inf, tokens[0])
@@ -167,18 +167,23 @@ def _step(
     stays = chosen < beam_size
     slots, ranks = np.divmod(np.maximum(chosen - beam_size, 0), num_tokens)
     origin = np.where(stays, chosen, slots)
-    added = np.where(stays, BLANK, np.take_along_axis(tokens, ranks, axis=1))
+    added = np.where(stays, BLANK, _pick(tokens, ranks))
 
-    old_hash = np.take_along_axis(beam.hash, origin, axis=1)
-    best = np.take_along_axis(offers, chosen, axis=1)
+    old_hash = _pick(beam.hash, origin)
+    best = _pick(offers, chosen)
     stepped = _Beam(
-        blank=np.where(stays, np.take_along_axis(stay_blank, origin, axis=1), -np.inf),
-        token=np.where(stays, np.take_along_axis(stay_token, origin, axis=1), best),
-        last=np.where(stays, np.take_along_axis(beam.last, origin, axis=1), added),
+        blank=np.where(stays, _pick(stay_blank, origin), -np.inf),
+        token=np.where(stays, _pick(stay_token, origin), best),
+        last=np.where(stays, _pick(beam.last, origin), added),
         hash=np.where(stays, old_hash, extend_hash(old_hash, added)),
-        parent=np.where(stays, np.take_along_axis(beam.parent, origin, axis=1), old_hash),
+        parent=np.where(stays, _pick(beam.parent, origin), old_hash),
     )
     return stepped, origin, added
+
+
+def _pick(array: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """`np.take_along_axis(array, columns, axis=1)`, in a fifth of its time for small arrays."""
+    return array[np.arange(len(array))[:, None], columns]
 
 
 def _bonuses(fused: list[_Fused], possible: np.ndarray, tokens: np.ndarray) -> np.ndarray:
@@ -194,10 +199,14 @@ def _bonuses(fused: list[_Fused], possible: np.ndarray, tokens: np.ndarray) -> n
 
 
 def _merge(
-    beam: _Beam, log_probs: np.ndarray, tokens: np.ndarray, stay_token: np.ndarray, extended: np.ndarray
+    beam: _Beam,
+    total: np.ndarray,
+    log_probs: np.ndarray,
+    tokens: np.ndarray,
+    stay_token: np.ndarray,
+    extended: np.ndarray,
 ) -> None:
     """If an extended prefix is already in the beam, move its mass there (in place) instead of adding a duplicate."""
-    total = beam.total
     alive = total > -np.inf
     related = (beam.parent[:, :, None] == beam.hash[:, None, :]) & alive[:, :, None] & alive[:, None, :]
     clip, child, parent = np.nonzero(related)

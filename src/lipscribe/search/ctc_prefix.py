@@ -19,11 +19,7 @@ class Prefixes(NamedTuple):
     blank: np.ndarray  # and end in a blank
     last: np.ndarray  # (N,) the last token, the end symbol for the empty prefix
     mass: np.ndarray  # (N,) log mass of all paths through the clip whose text begins with the prefix
-
-    @property
-    def total(self) -> np.ndarray:
-        """(N, T + 1): the sum of both."""
-        return np.logaddexp(self.token, self.blank)
+    total: np.ndarray  # (N, T + 1): the sum of `token` and `blank`
 
 
 class CTCPrefixScorer:
@@ -66,15 +62,20 @@ class CTCPrefixScorer:
         tokens = np.asarray(previous)
         if state is None:
             blank = np.tile(np.concatenate([[0.0], _or_never(self._blanks)]), (len(tokens), 1))
-            return Prefixes(np.full_like(blank, -np.inf), blank, tokens, np.zeros(len(tokens)))
-        repeats = (tokens == state.last)[:, None]
-        enters = np.where(repeats, state.blank, state.total)[:, :-1]  # (N, T): the same token only after a blank
-        emitted = self.log_probs.T[tokens]  # (N, T)
+            return Prefixes(np.full_like(blank, -np.inf), blank, tokens, np.zeros(len(tokens)), blank)
+        entering = self.entering(tokens, state)
         nothing = np.full((len(tokens), 1), -np.inf)
-        mass = _log_sum(enters + emitted)
-        token = np.hstack([nothing, _recursion(enters + emitted, np.cumsum(np.maximum(emitted, _NEVER), axis=1))])
+        mass = log_sum(entering)
+        emitted = self.log_probs.T[tokens]  # (N, T)
+        token = np.hstack([nothing, _recursion(entering, np.cumsum(np.maximum(emitted, _NEVER), axis=1))])
         blank = np.hstack([nothing, _recursion(token[:, :-1] + self.log_probs[:, BLANK], self._blanks)])
-        return Prefixes(token, blank, tokens, mass)
+        return Prefixes(token, blank, tokens, mass, np.logaddexp(token, blank))
+
+    def entering(self, tokens: np.ndarray, state: Prefixes) -> np.ndarray:
+        """(N, T) log mass of the paths in which the (N,) int64 tokens begin in a frame, each after its prefix."""
+        repeats = (tokens == state.last)[:, None]
+        before = np.where(repeats, state.blank, state.total)[:, :-1]  # the same token only after a blank
+        return before + self.log_probs.T[tokens]
 
     def scores(self, state: Prefixes, candidates: np.ndarray | None = None) -> np.ndarray:
         """Log of the share of each prefix's mass that continues with a candidate, or ends if that is one.
@@ -94,7 +95,7 @@ class CTCPrefixScorer:
         else:
             ids, columns = np.unique(candidates, return_inverse=True)
             entered = np.take_along_axis(enters @ self._probs[ids].T, columns.reshape(candidates.shape), axis=1)
-        again = _log_sum(state.blank[:, :-1] + self.log_probs.T[state.last])[:, None]
+        again = log_sum(state.blank[:, :-1] + self.log_probs.T[state.last])[:, None]
         with np.errstate(divide="ignore"):
             mass = np.log(entered) + largest
         mass = np.where(candidates == state.last[:, None], again, mass)
@@ -126,7 +127,7 @@ def _finite(largest: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(largest), largest, 0.0)
 
 
-def _log_sum(terms: np.ndarray) -> np.ndarray:
+def log_sum(terms: np.ndarray) -> np.ndarray:
     """Log of the sum of exponentials over the last axis."""
     largest = _finite(terms.max(axis=-1, keepdims=True))
     with np.errstate(divide="ignore"):

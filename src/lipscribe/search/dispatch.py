@@ -8,10 +8,12 @@ import numpy as np
 from lipscribe.errors import ConfigError
 from lipscribe.search.align import aligned_hypothesis, with_extents
 from lipscribe.search.beam import beam_search
+from lipscribe.search.completion import CompletionBound
 from lipscribe.search.confidence import with_alternatives
 from lipscribe.search.ctc_beam import ctc_beam_search
 from lipscribe.search.ctc_prefix import CTCPrefixScorer
-from lipscribe.search.grammar import grammar_search
+from lipscribe.search.grammar import best_reading, grammar_search
+from lipscribe.search.grammar_scorer import GrammarScorer
 from lipscribe.search.greedy import greedy_search
 from lipscribe.search.hypothesis import Candidate, Hypothesis, silence
 from lipscribe.search.inputs import check_inputs
@@ -61,7 +63,7 @@ def search(
     clips = [log_probs[clip, :length] for clip, length in enumerate(lengths)]
     found = _by_ctc(log_probs, lengths, clips, tokenizer, options, scorers)
     return [
-        [with_extents(hypothesis, clip, tokenizer) for hypothesis in hypotheses]
+        [with_extents(hypothesis, clip, tokenizer) if hypothesis.words else hypothesis for hypothesis in hypotheses]
         for clip, hypotheses in zip(clips, found, strict=True)
     ]
 
@@ -79,6 +81,8 @@ def _by_ctc(
         return [_by_decoder(one, len(clip), options, clip) for one, clip in zip(scorers or (), clips, strict=True)]
     if options.method == "grammar" and options.grammar is not None:
         lattice = options.grammar.compile(options.tokenizer)
+        if not options.words:
+            return [[best_reading(clip, lattice, tokenizer)] for clip in clips]
         arcs, number = options.grammar.graph.arcs, options.alternatives
         return [grammar_search(clip, lattice, tokenizer, options.nbest, arcs, number) for clip in clips]
     if options.method == "greedy":
@@ -123,19 +127,30 @@ def _by_decoder(
         scorers.append(Weighted(WordScorer(fusion, scorer.end), in_probability=False, highest=highest))
     if options.token_lm is not None:
         scorers.append(Weighted(options.token_lm, options.lm_weight, in_probability=False))
+    ctc = None if log_probs is None else CTCPrefixScorer(log_probs, scorer.end)
+    grammar = options.grammar.scorer(options.tokenizer, scorer.end) if options.grammar else None
     found = beam_search(
         scorers,
         options.beam_size,
         num_frames,
         scorer.end,
         options.rules,
-        ctc=None if log_probs is None else CTCPrefixScorer(log_probs, scorer.end),
+        ctc=ctc,
         ctc_weight=ctc_weight,
-        grammar=options.grammar.scorer(options.tokenizer, scorer.end) if options.grammar else None,
+        grammar=grammar,
         length_bonus=options.length_bonus,
+        best_only=options.nbest == 1 and not options.alternatives,
+        bound=_bound(ctc, grammar, ctc_weight),
     )
-    wanted = options.beam_size if options.alternatives else options.nbest
-    return _ranked(readings(found, scorer, options.tokenizer, wanted, log_probs), options)
+    more = options.beam_size - options.nbest if options.alternatives else 0
+    return _ranked(readings(found, scorer, options.tokenizer, options.nbest, log_probs, more), options)
+
+
+def _bound(ctc: CTCPrefixScorer | None, grammar: GrammarScorer | None, ctc_weight: float) -> CompletionBound | None:
+    if ctc is None or grammar is None:
+        return None
+    bound = CompletionBound(ctc, grammar, ctc_weight)
+    return bound if bound.affordable else None
 
 
 def _ranked(hypotheses: list[Hypothesis], options: ResolvedSearch) -> list[Hypothesis]:

@@ -19,6 +19,7 @@ from lipscribe.tokenizer import END, Tokenizer
 from lipscribe.transcript import Alternative
 
 FLOOR = 1e-4  # alternatives need at least this many expected frames
+IRRELEVANT = -40.0  # log share of the paths: a state with less in all frames of a window changes no digit there
 
 
 class _Compiled(NamedTuple):
@@ -140,6 +141,24 @@ def _graph_of_slots(slots: Sequence[Sequence[str]]) -> WordGraph:
     return graph_of_rule(InOrder(tuple(OneOf(tuple(InOrder(tuple(i.split())) for i in slot)) for slot in slots)))
 
 
+def best_reading(log_probs: np.ndarray, lattice: Lattice, tokenizer: Tokenizer) -> Hypothesis:
+    """The best hypothesis of `grammar_search`, but without words and with a posterior of NaN.
+
+    Args:
+        log_probs: (T, V) float64, checked by `check_inputs`.
+        lattice: a compiled `Grammar`.
+        tokenizer: the one it was compiled for.
+    """
+    if len(log_probs) == 0:
+        return silence(score=0.0, posterior=1.0)
+    path, score = lattice.best_path(lattice.emissions(log_probs))
+    if score == -np.inf:
+        return silence(score=-np.inf, posterior=0.0)
+    runs = lattice.runs(path)
+    tokens = tuple(int(lattice.tokens[state]) for state, _ in runs)
+    return Hypothesis(tokens, tokenizer.decode(tokens), score, float("nan"), tuple(span for _, span in runs), ())
+
+
 def grammar_search(
     log_probs: np.ndarray,
     lattice: Lattice,
@@ -191,29 +210,67 @@ class _Place(NamedTuple):
     end: int
 
 
+class _Window(NamedTuple):
+    """A few consecutive frames of a lattice, with the states that matter there: N states and M arcs.
+
+    Attributes:
+        units: (N,) unit of each state.
+        last: (N,) share of the paths in each state in the last frame.
+        sources: (M,) source of each arc; arcs into state n begin at `firsts[n]`.
+        shares: (frames - 1, M) share of the paths in an arc's target that come through the arc; from the second frame.
+    """
+
+    units: np.ndarray
+    last: np.ndarray
+    sources: np.ndarray
+    firsts: np.ndarray
+    shares: np.ndarray
+
+
 class _Posteriors:
     """Posteriors of a lattice by one forward-backward pass."""
 
     def __init__(self, lattice: Lattice, emissions: np.ndarray) -> None:
         self._lattice, self._emissions = lattice, emissions
-        self._alpha, self._beta = lattice.forward(emissions), lattice.backward(emissions)
+        self._alpha = lattice.forward(emissions)
         self.log_total = float(np.logaddexp.reduce(self._alpha[-1] + lattice.ends))
+        self._log_shares = self._alpha + lattice.backward(emissions) - self.log_total  # (T, S)
+        self._windows: dict[tuple[int, int], _Window] = {}
 
     def occupancy(self, start: int, end: int) -> np.ndarray:
-        """(units,): expected number of frames in each unit from `start` to `end - 1`; an upper bound of `visit`."""
-        lattice = self._lattice
-        frames = np.exp(self._alpha[start:end] + self._beta[start:end] - self.log_total).sum(axis=0)  # (S,)
-        inside = lattice.units != NO_UNIT
-        return np.bincount(lattice.units[inside], weights=frames[inside])
+        """(units,): expected number of frames in each unit from `start` to `end - 1`; an upper bound of `visits`."""
+        units = self._lattice.units
+        frames = np.exp(self._log_shares[start:end]).sum(axis=0)  # (S,)
+        inside = units != NO_UNIT
+        return np.bincount(units[inside], weights=frames[inside])
 
-    def visit(self, unit: int, start: int, end: int) -> float:
-        """Share of the paths with a unit in any of the frames `start` to `end - 1`."""
-        lattice = self._lattice
-        begin = lattice.advance(self._alpha[start - 1]) if start else None
-        closed = self._emissions[start:end].copy()
-        closed[:, lattice.units == unit] = -np.inf  # leaves the paths that avoid it
-        avoiding = np.logaddexp.reduce(lattice.forward(closed, begin)[-1] + self._beta[end - 1])
-        return float(np.clip(-np.expm1(avoiding - self.log_total), 0.0, 1.0))
+    def visits(self, units: Sequence[int], start: int, end: int) -> list[float]:
+        """Share of the paths with each unit in any of the frames `start` to `end - 1`."""
+        if (start, end) not in self._windows:
+            self._windows[start, end] = self._window(start, end)
+        window = self._windows[start, end]
+        outside = (window.units != np.array(units)[:, None]).astype(np.float64)  # (units, N)
+        avoiding = outside  # of the paths in a state, the share that has avoided the unit since `start`
+        for shares in window.shares:
+            avoiding = np.add.reduceat(avoiding[:, window.sources] * shares, window.firsts, axis=1) * outside
+        return np.clip((1 - avoiding) @ window.last, 0.0, 1.0).tolist()
+
+    def _window(self, start: int, end: int) -> _Window:
+        lattice, alpha = self._lattice, self._alpha
+        active = np.any(self._log_shares[start:end] > IRRELEVANT, axis=0)  # (S,)
+        states, arcs = np.flatnonzero(active), np.flatnonzero(active[lattice.sources] & active[lattice.arc_targets])
+        sources, targets = lattice.sources[arcs], lattice.arc_targets[arcs]
+        reached = alpha[start + 1 : end, states] > -np.inf
+        emitted = self._emissions[start + 1 : end, states]
+        arriving = np.where(reached, alpha[start + 1 : end, states], 0.0) - np.where(reached, emitted, 0.0)
+        shares = np.exp(alpha[start : end - 1, sources] - arriving[:, np.searchsorted(states, targets)])
+        return _Window(
+            lattice.units[states],
+            np.exp(self._log_shares[end - 1, states]),
+            np.searchsorted(states, sources),
+            np.searchsorted(targets, states),
+            shares,
+        )
 
 
 def _hypothesis(
@@ -228,8 +285,9 @@ def _hypothesis(
     tokens = tuple(int(lattice.tokens[state]) for state, _ in runs)
     spans = tuple(span for _, span in runs)
     places = _places(lattice, runs, len(path))
+    parts = [(word, places[word.start]) for word in tokenizer.split_words(tokens)]
     words = tuple(
-        word_span(word, spans, posteriors.visit(*places[word.start])) for word in tokenizer.split_words(tokens)
+        word_span(word, spans, posteriors.visits([unit], start, end)[0]) for word, (unit, start, end) in parts
     )
     line = linear_lattice(tokens)
     mass = line.total(line.emissions(log_probs)) + lattice.ends[path[-1]]
@@ -241,17 +299,14 @@ def _with_alternatives(
     hypothesis: Hypothesis, posteriors: _Posteriors, places: dict[int, _Place], arcs: Sequence[Arc], number: int
 ) -> Hypothesis:
     firsts = {span.start: places[idx] for idx, span in enumerate(hypothesis.spans) if idx in places}
-    words = []
+    words, origins = [], np.array([arc.source for arc in arcs])
     for word in hypothesis.words:
         unit, start, end = firsts[word.start]
         frames = posteriors.occupancy(start, end)
-        likely = [
-            other
-            for other, arc in enumerate(arcs)
-            if arc.source == arcs[unit].source and other != unit and frames[other] > FLOOR
-        ]
-        likely = sorted(likely, key=lambda other: -frames[other])[: 2 * number]
-        found = [Alternative(arcs[other].word, posteriors.visit(other, start, end)) for other in likely]
+        likely = np.flatnonzero((origins == origins[unit]) & (frames > FLOOR)).tolist()
+        likely = sorted(set(likely) - {unit}, key=lambda other: (-frames[other], other))[: 2 * number]
+        shares = posteriors.visits(likely, start, end)
+        found = [Alternative(arcs[other].word, share) for other, share in zip(likely, shares, strict=True)]
         words.append(replace(word, alternatives=tuple(sorted(found, key=lambda one: -one.probability)[:number])))
     return replace(hypothesis, words=tuple(words))
 

@@ -31,7 +31,7 @@ class GrammarScorer:
     """
 
     def __init__(self, lattice: Lattice, vocab_size: int, end: int = END):
-        self._lattice = lattice
+        self.lattice = lattice
         self._vocab_size = vocab_size
         self._end = end
         self._best = _best_ends(lattice)
@@ -44,10 +44,14 @@ class GrammarScorer:
     def step(self, previous: np.ndarray, state: Beginnings) -> tuple[np.ndarray, Beginnings]:
         """(N,) int64 last tokens -> (N, V) float64 scores of the next tokens, and the new state."""
         new = [
-            None if token == self._end else self._next(before).states[int(token)]
-            for token, before in zip(previous, state, strict=True)
+            None if token == self._end else self._next(before).states[token]
+            for token, before in zip(previous.tolist(), state, strict=True)
         ]
         return np.stack([self._next(states).scores for states in new]), new
+
+    def follow(self, tokens: np.ndarray, state: Beginnings) -> list[frozenset[int]]:
+        """The lattice states after the (N,) int64 next tokens of N texts, which the grammar allows."""
+        return [self._next(before).states[token] for token, before in zip(tokens.tolist(), state, strict=True)]
 
     def select(self, state: Beginnings, indices: np.ndarray) -> Beginnings:
         """The states of the texts at the (M,) int64 `indices`."""
@@ -59,9 +63,9 @@ class GrammarScorer:
         return self._nexts[states]
 
     def _find_next(self, states: frozenset[int] | None) -> _Next:
-        tokens, ends = self._lattice.tokens, self._lattice.ends
+        tokens, ends = self.lattice.tokens, self.lattice.ends
         if states is None:
-            near = set(np.flatnonzero(self._lattice.starts > -np.inf).tolist())
+            near = set(np.flatnonzero(self.lattice.starts > -np.inf).tolist())
         else:
             near = set().union(*map(self._after, states))
         blanks = {state for state in near if tokens[state] == BLANK}
@@ -76,7 +80,7 @@ class GrammarScorer:
 
     def _after(self, state: int) -> set[int]:
         """The states after a state, but for itself: there the same token goes on."""
-        lattice = self._lattice
+        lattice = self.lattice
         return set(lattice.targets[lattice.out_of[state] : lattice.out_of[state + 1]].tolist()) - {state}
 
 

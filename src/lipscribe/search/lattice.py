@@ -7,15 +7,18 @@ blanks may stand between tokens and must stand between two equal ones.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from lipscribe.search.arcs import Arcs
 from lipscribe.search.hypothesis import Span
 from lipscribe.tokenizer import BLANK
 
 NO_UNIT = -1
+_TRACED = 16  # frames that are traced back at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +46,7 @@ class Lattice:
 
     def emissions(self, log_probs: np.ndarray) -> np.ndarray:
         """(T, V) log_probs -> (T, S): the emission log-probability of each state in each frame."""
-        return log_probs[:, self.tokens]
+        return log_probs.take(self.tokens, axis=1)  # row by row in memory, unlike log_probs[:, self.tokens]
 
     def forward(
         self, emissions: np.ndarray, begin: np.ndarray | None = None, add: np.ufunc = np.logaddexp
@@ -59,24 +62,35 @@ class Lattice:
             (T, S) float64.
         """
         alpha = np.empty_like(emissions)
-        before = self.starts if begin is None else begin
-        for frame_idx in range(len(emissions)):
-            alpha[frame_idx] = before + emissions[frame_idx]
-            before = self.advance(alpha[frame_idx], add)
+        entering = np.array(self.starts if begin is None else begin)
+        arcs = Arcs(self.sources, self.into, add)
+        for row, emitted in zip(alpha, emissions, strict=True):
+            np.add(entering, emitted, out=row)
+            arcs.collect(row, out=entering)
         return alpha
 
-    def advance(self, alpha: np.ndarray, add: np.ufunc = np.logaddexp) -> np.ndarray:
-        """(S,) log mass after a frame -> (S,) log mass that enters the next."""
-        return add.reduceat(alpha[self.sources], self.into[:-1])
+    def backward(self, emissions: np.ndarray, weighted: bool = True, add: np.ufunc = np.logaddexp) -> np.ndarray:
+        """(T, S) log mass of all continuations from a state, excluding its emission (the backward variables).
 
-    def backward(self, emissions: np.ndarray) -> np.ndarray:
-        """(T, S) log mass of all continuations from a state, excluding its emission (the backward variables)."""
+        Args:
+            emissions: (T, S).
+            weighted: Whether `ends` counts with its weights; otherwise only with where a path may end.
+            add: See `forward`.
+        """
         beta = np.empty_like(emissions)
-        after = self.ends
-        for frame_idx in range(len(emissions) - 1, -1, -1):
-            beta[frame_idx] = after
-            after = np.logaddexp.reduceat((after + emissions[frame_idx])[self.targets], self.out_of[:-1])
+        after = np.array(self.ends) if weighted else np.where(self.ends > -np.inf, 0.0, -np.inf)
+        entered = np.empty(len(self.tokens))
+        arcs = Arcs(self.targets, self.out_of, add)
+        for row, emitted in zip(beta[::-1], emissions[::-1], strict=True):
+            row[:] = after
+            np.add(after, emitted, out=entered)
+            arcs.collect(entered, out=after)
         return beta
+
+    @cached_property
+    def arc_targets(self) -> np.ndarray:
+        """(A,) int64: target of each of the arcs of `sources`."""
+        return np.repeat(np.arange(len(self.tokens)), np.diff(self.into))
 
     def total(self, emissions: np.ndarray) -> float:
         """Log mass of all complete paths through (T, S) emissions, T at least 1."""
@@ -85,13 +99,37 @@ class Lattice:
     def best_path(self, emissions: np.ndarray) -> tuple[np.ndarray, float]:
         """The Viterbi path, (T,) int64 states, and its log mass, -inf where no path is possible. T at least 1."""
         best = self.forward(emissions, add=np.maximum)
+        last = int(np.argmax(best[-1] + self.ends))
+        return self.trace(best, last), float(best[-1, last] + self.ends[last])
+
+    def trace(self, best: np.ndarray, state: int) -> np.ndarray:
+        """The best path to a state in the last of the (T, S) frames of `forward` with `np.maximum`: (T,) int64."""
         path = np.empty(len(best), dtype=np.int64)
-        path[-1] = np.argmax(best[-1] + self.ends)
-        for frame_idx in range(len(best) - 1, 0, -1):
-            state = path[frame_idx]
+        path[-1] = state
+        stop = len(best) - 1  # path[stop] is known
+        while stop:
+            # A path stays in most states for frames, so many frames are compared at once.
+            start = max(0, stop - _TRACED)
             sources = self.sources[self.into[state] : self.into[state + 1]]
-            path[frame_idx - 1] = sources[np.argmax(best[frame_idx - 1, sources])]
-        return path, float(best[-1, path[-1]] + self.ends[path[-1]])
+            before = sources[best[start:stop].take(sources, axis=1).argmax(axis=1)]
+            left = np.flatnonzero(before != state)
+            since = int(left[-1]) if len(left) else 0  # the path is in `state` in all frames after start + since
+            path[start + since : stop] = state
+            stop = start + since
+            path[stop] = state = int(before[since])
+        return path
+
+    def continuation(self, best: np.ndarray, state: int) -> np.ndarray:
+        """The best path on from a state in the first of (T, S) frames: (T - 1,) int64.
+
+        Args:
+            best: Sum of the emissions and of `backward` with `np.maximum`.
+        """
+        path = np.empty(len(best) - 1, dtype=np.int64)
+        for frame_idx in range(1, len(best)):
+            targets = self.targets[self.out_of[state] : self.out_of[state + 1]]
+            state = path[frame_idx - 1] = int(targets[best[frame_idx, targets].argmax()])
+        return path
 
     def runs(self, path: np.ndarray) -> list[tuple[int, Span]]:
         """The token-emitting states that a path visits, in order, each with its frames."""
@@ -168,15 +206,30 @@ class LatticeBuilder:
 
 
 def linear_lattice(tokens: Sequence[int]) -> Lattice:
-    """All alignments of one token sequence; token u is unit u."""
-    builder = LatticeBuilder()
-    place = first = builder.junction()
-    starts = [first.blank]
-    for unit, token in enumerate(tokens):
-        state = builder.token(token, place, unit)
-        starts += [state] if unit == 0 else []
-        place = builder.junction([state])
-    return builder.build(starts, [*place.ends, place.blank])
+    """All alignments of one token sequence; token u is unit u and state 2u + 1, the other states are blanks."""
+    states = np.arange(2 * len(tokens) + 1)
+    emitted = np.zeros(len(states), np.int64)
+    emitted[1::2] = tokens
+    units = np.full(len(states), NO_UNIT)
+    units[1::2] = np.arange(len(tokens))
+    # By target: from itself, from the state before, and past a blank from a different token.
+    skips = np.flatnonzero((states > 2) & (emitted != BLANK) & (emitted != np.roll(emitted, 2)))
+    sources, into = _by_state(states, states[1:], states[1:] - 1, skips, skips - 2)
+    targets, out_of = _by_state(states, states[:-1], states[:-1] + 1, skips - 2, skips)
+    starts, ends = np.full(len(states), -np.inf), np.full(len(states), -np.inf)
+    starts[:2] = ends[-2:] = 0.0
+    return Lattice(emitted, units, starts, ends, sources, into, targets, out_of)
+
+
+def _by_state(
+    states: np.ndarray, near: np.ndarray, nearest: np.ndarray, far: np.ndarray, farthest: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The other ends of the arcs of each state, and where each state's begin: itself, the nearest, the farthest."""
+    owners = np.concatenate([states, near, far])
+    order = np.argsort(owners, kind="stable")
+    into = np.zeros(len(states) + 1, np.int64)
+    np.cumsum(np.bincount(owners, minlength=len(states)), out=into[1:])
+    return np.concatenate([states, nearest, farthest])[order], into
 
 
 def _log_weights(states: Iterable[int] | Mapping[int, float], num_states: int) -> np.ndarray:

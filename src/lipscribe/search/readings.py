@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lipscribe.search.align import align, word_span
+from lipscribe.search.align import token_spans, word_span
 from lipscribe.search.beam import Finished
 from lipscribe.search.hypothesis import Hypothesis, Span, silence
 from lipscribe.search.scorers import DecoderView
@@ -20,6 +20,7 @@ def readings(
     tokenizer: Tokenizer,
     nbest: int,
     log_probs: np.ndarray | None,
+    more: int = 0,
 ) -> list[Hypothesis]:
     """Convert the best sentences of a beam search to hypotheses; see `Hypothesis`.
 
@@ -34,6 +35,7 @@ def readings(
         tokenizer: Of V tokens.
         nbest: Maximum number of hypotheses.
         log_probs: (T, V) float64 of the CTC head; None for the decoder alone.
+        more: Maximum number of further hypotheses, without the frames of tokens and words.
 
     Returns:
         At least one; if nothing was found, silence scored -inf.
@@ -46,16 +48,19 @@ def readings(
         text = tokenizer.decode(one.tokens)
         if text in hypotheses:  # spelt by other blanks or spaces
             continue
-        spans = (
-            align_attention(scorer.attention(one.tokens)) if log_probs is None else align(log_probs, one.tokens).spans
-        )
+        if len(hypotheses) >= nbest:
+            spans = (Span(0, 0),) * len(one.tokens)
+        elif log_probs is None:
+            spans = align_attention(scorer.attention(one.tokens))
+        else:
+            spans = token_spans(log_probs, one.tokens)
         words = tuple(
             word_span(word, spans, min(float(np.exp(sum(one.token_scores[word.start : word.stop]))), 1.0))
             for word in tokenizer.split_words(one.tokens)
         )
         posterior = min(float(np.exp(one.score - mass)), 1.0)
         hypotheses[text] = Hypothesis(one.tokens, text, one.score, posterior, spans, words)
-        if len(hypotheses) == nbest:
+        if len(hypotheses) == nbest + more:
             break
     return list(hypotheses.values())
 

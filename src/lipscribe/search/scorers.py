@@ -54,6 +54,23 @@ class PartScorer(Protocol):
         ...
 
 
+class Bound(Protocol):
+    """An upper bound on complete sentences by a part scorer and a grammar."""
+
+    def losses(self, tokens: np.ndarray, prefixes: Any, beginnings: Any) -> np.ndarray:
+        """How much the scores of N sentences change at least until they are complete.
+
+        Args:
+            tokens: (N,) int64, the last token of each.
+            prefixes: The part scorer's state before that token.
+            beginnings: The grammar's state before it.
+
+        Returns:
+            (N,) float64, at most 0.
+        """
+        ...
+
+
 class TokenModel(Scorer, Protocol):
     """A language model of `vocab_size` tokens; independent of the clip."""
 

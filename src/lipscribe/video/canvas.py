@@ -13,6 +13,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import VideoReformatter
 
 from lipscribe.units import MODEL_FPS, Seconds
+from lipscribe.video.blocks import Blocks
 from lipscribe.video.decode import Damage, pictures_in, read_packets
 from lipscribe.video.source import open_video
 
@@ -62,10 +63,10 @@ def pixel_aspect(stream: av.VideoStream) -> float:
     return aspect if PIXEL_ASPECTS[0] <= aspect <= PIXEL_ASPECTS[1] else 1.0
 
 
-def shown_size(picture: av.VideoFrame, aspect: float) -> tuple[int, int]:
-    """Width and height in square pixels, upright, as a player shows the picture."""
+def shown_size(picture: av.VideoFrame, aspect: float, turn: Turn | None = None) -> tuple[int, int]:
+    """Width and height in square pixels, upright, as a player shows the picture; `turn` is `Turn.of(picture)`."""
     width, height = max(1, round(picture.width * aspect)), picture.height
-    return (height, width) if Turn.of(picture).swap else (width, height)
+    return (height, width) if (turn or Turn.of(picture)).swap else (width, height)
 
 
 def usual_size(
@@ -124,9 +125,14 @@ class Canvas:
         aspect: Width of a stored pixel over its height.
         size: Width and height of most pictures, as of `shown_size`.
         max_side: Larger pictures are made smaller, so that their longer side has this many pixels.
+        blocks: Where frames are put that will be kept; None for those that are used once.
+
+    Attributes:
+        blocks: As given.
     """
 
-    def __init__(self, aspect: float, size: tuple[int, int], max_side: int):
+    def __init__(self, aspect: float, size: tuple[int, int], max_side: int, blocks: Blocks | None = None):
+        self.blocks = blocks
         self._aspect = aspect
         self._usual = size
         self._size = _fit(*size, (max_side, max_side), enlarge=False)  # width, height of what is drawn
@@ -134,17 +140,23 @@ class Canvas:
         self._num_fitted = 0
         self._blank: np.ndarray | None = None
 
+    @property
+    def num_fitted(self) -> int:
+        """How many of the pictures drawn so far were of another size."""
+        return self._num_fitted
+
     def draw(self, picture: av.VideoFrame) -> np.ndarray:
         """The picture as (H, W, 3) uint8 RGB; read-only, since it may be handed out more than once."""
         turn = Turn.of(picture)
-        shown = shown_size(picture, self._aspect)
+        shown = shown_size(picture, self._aspect, turn)
         size = self._size if shown == self._usual else _fit(*shown, self._size)
         stored = size[::-1] if turn.swap else size
-        rgb = self._reformatter.reformat(picture, width=stored[0], height=stored[1], format="rgb24").to_ndarray()
-        drawn = turn.apply(rgb)
+        # One thread: to start several takes longer than they save.
+        converted = self._reformatter.reformat(picture, *stored, format="rgb24", threads=1)
+        drawn = turn.apply(converted.to_ndarray())
         if size != self._size:
             drawn = self._pad(drawn)
-        drawn = np.ascontiguousarray(drawn)
+        drawn = np.ascontiguousarray(drawn) if self.blocks is None else self.blocks.copy(drawn)
         drawn.flags.writeable = False
         self._num_fitted += shown != self._usual
         return drawn

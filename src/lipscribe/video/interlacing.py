@@ -13,9 +13,11 @@ from av.video.reformatter import VideoReformatter
 FieldOrder = Literal["tff", "bff"]  # top field first, bottom field first
 
 MOST_PIXELS = 20_000  # that are looked at of a picture in which more move
-COLUMNS = 320  # of wider pictures so many are looked at; all lines
-MOVED = 12  # grey levels by which a pixel that moves differs from the picture before or after
-COMB = 100  # grey levels squared: a pixel darker, or lighter, than both neighbours above and below by 10 each
+COLUMNS = 160  # of wider pictures so many are looked at, or up to twice as many; all lines
+# Levels are those of stored luma, of which there are 219 in most video.
+MOVED = 10  # levels by which a pixel that moves differs from the picture before or after
+COMB = 74  # levels squared: a pixel darker, or lighter, than both neighbours above and below by 8.6 each
+LUMA_FIRST = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}  # plane 0, 8 bits
 MIN_COMBED = 50  # pixels; fewer are no basis for a decision
 REPEATED = 0.2  # of the pixels that move on one side of a picture: with fewer on the other, it is there twice
 # Each picture's odd lines are replaced by those of the picture before and of that after. Of whole pictures both show
@@ -63,10 +65,7 @@ class WovenDetector:
         if picture.interlaced_frame:
             self._triple.clear()
             return
-        grey = self._reformatter.reformat(
-            picture, format="gray", threads=1
-        ).to_ndarray()  # to start threads takes longer
-        grey = np.ascontiguousarray(grey[:, :: max(1, grey.shape[1] // COLUMNS)])
+        grey = self._luma(picture)
         if self._triple and self._triple[-1].shape != grey.shape:
             self._triple.clear()
         self._triple.append(grey)
@@ -76,6 +75,14 @@ class WovenDetector:
             if not _has_repeated(moved):
                 self._combed += _combed_pixels(before, now, after, moved[0] | moved[1])
             del self._triple[:2]
+
+    def _luma(self, picture: av.VideoFrame) -> np.ndarray:
+        """Some columns of the luma, (H, W') uint8: as it is stored, or converted where it is not stored by itself."""
+        if picture.format.name not in LUMA_FIRST or picture.planes[0].line_size < 0:  # stored bottom up
+            picture = self._reformatter.reformat(picture, format="gray", threads=1)  # to start threads takes longer
+        plane = picture.planes[0]
+        lines = np.frombuffer(plane, np.uint8).reshape(picture.height, plane.line_size)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        return np.ascontiguousarray(lines[:, : picture.width : max(1, picture.width // COLUMNS)])
 
     def field_order(self) -> FieldOrder | None:
         """Which field comes first, None where the pictures are whole or too little moves."""
@@ -101,15 +108,19 @@ def _combed_pixels(before: np.ndarray, now: np.ndarray, after: np.ndarray, moved
     width = now.shape[1]
     places = np.flatnonzero(moved[1:-1]) + width  # these alone are looked at: of a speaker few move
     places = places[:: -(-len(places) // MOST_PIXELS) or 1]
-    odd = places // width % 2 == 1
-    counts = []
-    for other in (now, before, after):
-        own, upper, lower = (
-            np.where(odd == of_odd, other.take(places + line), now.take(places + line)).astype(np.int32)
-            for of_odd, line in ((True, 0), (False, -width), (False, width))
-        )
-        counts.append(int(np.count_nonzero((own - upper) * (own - lower) > COMB)))
-    return counts
+    is_odd = places // width % 2 == 1
+    odd, even = places[is_odd], places[~is_odd]
+    whole, upper, lower = now.take(even), now.take(odd - width), now.take(odd + width)
+    return [
+        _combed(other.take(odd), upper, lower) + _combed(whole, other.take(even - width), other.take(even + width))
+        for other in (now, before, after)
+    ]
+
+
+def _combed(own: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> int:
+    """How many pixels differ from those above and below, in the same direction."""
+    own = own.astype(np.int32)
+    return int(np.count_nonzero((own - upper) * (own - lower) > COMB))
 
 
 class Deinterlacer:

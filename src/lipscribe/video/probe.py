@@ -17,6 +17,7 @@ from lipscribe.units import MODEL_FPS, Seconds
 from lipscribe.video import webp
 from lipscribe.video.canvas import Turn, pixel_aspect, shown_size, usual_size
 from lipscribe.video.decode import Damage, pictures_in, read_packets
+from lipscribe.video.drawn import Drawing, DrawnClip, DrawnPicture
 from lipscribe.video.interlacing import FieldOrder, WovenDetector
 from lipscribe.video.source import Clock, describe_stream, open_video, video_streams
 from lipscribe.video.timeline import MAX_HOLD, Timeline
@@ -80,6 +81,7 @@ class Probe(NamedTuple):
         pace: How fast its pictures follow each other.
         woven: Which field comes first, if its pictures are interlaced and not marked so.
         warnings: What the user should know, a line each.
+        drawn: All pictures of a short clip that is in order; None if it was not asked for, or is another.
     """
 
     info: VideoInfo
@@ -87,6 +89,7 @@ class Probe(NamedTuple):
     pace: "Pace"
     woven: FieldOrder | None
     warnings: tuple[str, ...]
+    drawn: list[DrawnPicture] | None
 
 
 def probe_video(path: str | os.PathLike[str], stream: int | None = None) -> VideoInfo:
@@ -103,16 +106,18 @@ def probe_video(path: str | os.PathLike[str], stream: int | None = None) -> Vide
     return probe(path, stream).info
 
 
-def probe(path: str | os.PathLike[str], stream_index: int | None = None) -> Probe:
-    """`probe_video` with what reading needs beside."""
+def probe(path: str | os.PathLike[str], stream_index: int | None = None, drawing: Drawing | None = None) -> Probe:
+    """`probe_video` with what reading needs beside; a short clip is drawn on the way if `drawing` says how."""
     with open_video(path, stream_index) as (container, stream):
-        clock = Clock.of(container, stream)
-        look = _Look.at(container, stream, clock)
+        clock, aspect = Clock.of(container, stream), pixel_aspect(stream)
+        clip = DrawnClip.of(stream, clock, aspect, drawing) if drawing else None
+        look = _Look.at(container, stream, clock, clip)
         look.check(path)
         pace = Pace.of(stream, look, clock)
         first = look.pictures[0]
-        aspect = pixel_aspect(stream)
-        width, height = usual_size(path, stream.index, aspect, pace.duration) or shown_size(first, aspect)
+        drawn = clip.pictures if clip and look.is_in_order else None
+        size = clip.size if clip and drawn else usual_size(path, stream.index, aspect, pace.duration)
+        width, height = size or shown_size(first, aspect)
         info = VideoInfo(
             path=os.fspath(path),
             stream=stream.index,
@@ -131,7 +136,7 @@ def probe(path: str | os.PathLike[str], stream_index: int | None = None) -> Prob
             has_audio=bool(container.streams.audio),
         )
         others = [describe_stream(other) for other in video_streams(container) if other.index != stream.index]
-        return Probe(info, clock, pace, look.woven, tuple(_warnings(stream, others, pace, look.woven)))
+        return Probe(info, clock, pace, look.woven, tuple(_warnings(stream, others, pace, look.woven)), drawn or None)
 
 
 def _warnings(stream: av.VideoStream, others: list[str], pace: "Pace", woven: FieldOrder | None) -> Iterator[str]:
@@ -163,9 +168,17 @@ class _Look:
     encrypted: bool = False
     woven: FieldOrder | None = None
     damage: Damage = field(default_factory=Damage)
+    _num_seen: int = 0
 
     @classmethod
-    def at(cls, container: av.container.InputContainer, stream: av.VideoStream, clock: Clock) -> "_Look":
+    def at(
+        cls,
+        container: av.container.InputContainer,
+        stream: av.VideoStream,
+        clock: Clock,
+        clip: DrawnClip | None = None,
+    ) -> "_Look":
+        """Looks at a stream, and draws its pictures if there is a `clip`."""
         look, detector, enough = cls(), WovenDetector(), LOOK_PACKETS
         for packet in read_packets(container, stream, look.damage):
             if look.num_packets >= enough and look.pictures:
@@ -177,10 +190,10 @@ class _Look:
             if not packet.is_discard:
                 look.pts.append(None if packet.pts is None else float(packet.pts * packet.time_base))
                 look.dts.append(None if packet.dts is None else float(packet.dts * packet.time_base))
-            if look.damage.num_pictures < LOOK_PICTURES:
-                look._see(pictures_in(stream, packet, look.damage), detector)
-        if look.damage.num_pictures < LOOK_PICTURES:
-            look._see(pictures_in(stream, None, look.damage), detector)
+            if look._wants_more(clip):
+                look._see(pictures_in(stream, packet, look.damage), detector, clip)
+        if look._wants_more(clip):
+            look._see(pictures_in(stream, None, look.damage), detector, clip)
         look.woven = detector.field_order()
         return look
 
@@ -229,11 +242,23 @@ class _Look:
             reason = self.damage.reason or "it has none"
             raise VideoError(f"{path}: no picture of it can be decoded ({reason}); copy it again, or re-encode it")
 
-    def _see(self, pictures: list[av.VideoFrame], detector: WovenDetector) -> None:
+    @property
+    def is_in_order(self) -> bool:
+        """Whether all pictures were decoded, and nothing is to be mended."""
+        return self.whole and self.woven is None and not self.damage.warnings()
+
+    def _wants_more(self, clip: DrawnClip | None) -> bool:
+        return self.damage.num_pictures < LOOK_PICTURES or (clip is not None and not clip.gave_up)
+
+    def _see(self, pictures: list[av.VideoFrame], detector: WovenDetector, clip: DrawnClip | None) -> None:
         for picture in pictures:
             if len(self.pictures) < KEPT_PICTURES:
                 self.pictures.append(picture)
-            detector.push(picture)
+            if self._num_seen < LOOK_PICTURES:
+                detector.push(picture)
+            self._num_seen += 1
+            if clip:
+                clip.add(picture)
 
 
 def _straightened(times: np.ndarray) -> list[Seconds]:

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -14,11 +14,13 @@ import numpy as np
 
 from lipscribe.errors import ConfigError, VideoError
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
+from lipscribe.video.blocks import Blocks
 from lipscribe.video.canvas import Canvas
 from lipscribe.video.decode import Damage, read_pictures
+from lipscribe.video.drawn import Drawing, DrawnPicture
 from lipscribe.video.probe import VideoInfo, probe
 from lipscribe.video.read_ahead import read_ahead
-from lipscribe.video.source import open_video
+from lipscribe.video.source import file_state, open_video
 from lipscribe.video.timeline import MAX_HOLD, Timeline, resample
 
 KEEP_BYTES = 128_000_000  # a clip that is smaller than this when decoded is kept, so that it is decoded once.
@@ -26,11 +28,14 @@ SEEK_FROM: Seconds = 10.0  # a range that begins earlier is reached by decoding 
 SEEK_MARGIN: Seconds = 2.0  # so much is decoded before the range, beside what the nearest key picture asks for
 
 
+Picture = av.VideoFrame | DrawnPicture
+
+
 class _Shown(NamedTuple):
     """A decoded picture and when it is shown first."""
 
     start: Seconds
-    picture: av.VideoFrame
+    picture: Picture
 
 
 class Video:
@@ -40,7 +45,8 @@ class Video:
     `(first_frame + i) / fps` seconds after the file's start, where its sound may begin before its pictures. They are
     read-only, since a picture that stays is given out repeatedly: copy one to draw on it. Where there is no new picture
     for over 5 s (the camera was off), black frames follow. Each iteration starts again; memory doesn't grow with the
-    length, and a clip under 128 MB is decoded only once.
+    length, and a clip under 128 MB is decoded only once: one of up to 100 pictures when it is opened, others when they
+    are first read.
 
     Args:
         path: The file; any container and codec that FFmpeg reads. Or an address (`https://...`), as a `str`.
@@ -82,7 +88,8 @@ class Video:
         start, end = start or 0.0, math.inf if end is None else end
         if not 0 <= start < end or math.isinf(start):
             raise ConfigError(f"start is {start:g} s and end {end:g} s; give a start from 0 and an end after it")
-        self._probe = probe(path, stream)
+        self._file_state = file_state(path)
+        self._probe = probe(path, stream, Drawing(max_side, KEEP_BYTES))
         self.info: VideoInfo = self._probe.info
         if start >= self.info.duration:
             raise ConfigError(f"{path}: start is {start:g} s, but its pictures end at {self.info.duration:.2f} s")
@@ -116,7 +123,7 @@ class Video:
     def _read_and_keep(self) -> Iterator[np.ndarray]:
         kept: list[np.ndarray] = []
         num_bytes = 0
-        for frame in read_ahead(self._read()):
+        for frame in self._read() if self._drawn_still_stands() else read_ahead(self._read()):
             if self._may_be_kept:
                 num_bytes += 0 if kept and frame is kept[-1] else frame.nbytes
                 kept.append(frame)
@@ -126,19 +133,21 @@ class Video:
             yield frame
         if self._may_be_kept:
             self._kept = kept
+            self._probe = self._probe._replace(drawn=None)
+
+    def _drawn_still_stands(self) -> bool:
+        """Whether its pictures are there since it was probed; a file that has changed since is read as it is now."""
+        if self._probe.drawn is not None and file_state(self.info.path) != self._file_state:
+            self._probe = self._probe._replace(drawn=None)
+        return self._probe.drawn is not None
 
     def _read(self) -> Iterator[np.ndarray]:
-        damage, since = Damage(), frame_to_seconds(self.first_frame, self.fps)
-        timeline = self._probe.pace.timeline(self._probe.clock, since)
-        canvas = Canvas(self.info.pixel_aspect, (self.info.width, self.info.height), self._max_side)
-        num_frames, path, cut = 0, self.info.path, False
+        timeline = self._probe.pace.timeline(self._probe.clock, frame_to_seconds(self.first_frame, self.fps))
+        canvas = Canvas(self.info.pixel_aspect, (self.info.width, self.info.height), self._max_side, Blocks())
+        damage, num_frames, path, cut = Damage(), 0, self.info.path, False
         try:
-            with open_video(path, self.info.stream) as (container, stream):
-                self._seek(container)
-                pictures = read_pictures(
-                    container, stream, damage, by_dts=self._probe.pace.by_dts, woven=self._probe.woven
-                )
-                for frame in self._drawn(self._placed(pictures, timeline), canvas):
+            with contextlib.closing(self._pictures(damage)) as pictures:
+                for frame in self._frames(self._placed(pictures, timeline), canvas):
                     if frame_to_seconds(self.first_frame + num_frames, self.fps) >= self._end - 1e-6:
                         cut = True
                         break
@@ -154,6 +163,16 @@ class Video:
         for text in damage.warnings() + stamps + canvas.warnings():
             self._warn(text)
 
+    def _pictures(self, damage: Damage) -> Generator[Picture]:
+        """In the order of display: those that were drawn when the file was probed, else by decoding it."""
+        by_dts = self._probe.pace.by_dts
+        if self._probe.drawn is not None:
+            yield from (picture._replace(pts=picture.dts) if by_dts else picture for picture in self._probe.drawn)
+            return
+        with open_video(self.info.path, self.info.stream) as (container, stream):
+            self._seek(container)
+            yield from read_pictures(container, stream, damage, by_dts=by_dts, woven=self._probe.woven)
+
     def _seek(self, container: av.container.InputContainer) -> None:
         """Goes near the start of the range, where the time stamps tell on the way back where that is."""
         start, clock, pace = frame_to_seconds(self.first_frame, self.fps), self._probe.clock, self._probe.pace
@@ -162,12 +181,10 @@ class Video:
         with contextlib.suppress(av.FFmpegError):  # then it is reached by decoding what lies before
             container.seek(int((start - SEEK_MARGIN + clock.origin) * av.time_base))
 
-    def _placed(
-        self, pictures: Iterable[av.VideoFrame], timeline: Timeline
-    ) -> Iterator[tuple[Seconds, Seconds, _Shown]]:
+    def _placed(self, pictures: Iterable[Picture], timeline: Timeline) -> Iterator[tuple[Seconds, Seconds, _Shown]]:
         trusted = self._probe.pace.absurd is None
 
-        def stamp_of(picture: av.VideoFrame | None) -> Seconds | None:
+        def stamp_of(picture: Picture | None) -> Seconds | None:
             return _ticks_to_seconds(picture, picture.pts) if picture and picture.pts is not None and trusted else None
 
         for picture, following in itertools.pairwise(itertools.chain(pictures, [None])):
@@ -177,7 +194,7 @@ class Video:
             start, end = timeline.place(stamp_of(picture), duration, stamp_of(following))
             yield start, end, _Shown(start, picture)
 
-    def _drawn(self, pictures: Iterable[tuple[Seconds, Seconds, _Shown]], canvas: Canvas) -> Iterator[np.ndarray]:
+    def _frames(self, pictures: Iterable[tuple[Seconds, Seconds, _Shown]], canvas: Canvas) -> Iterator[np.ndarray]:
         """A frame a tick: the picture, drawn once, or black where it is over 5 s old or 5 s too early."""
         last: tuple[_Shown, np.ndarray] | None = None
         for idx, shown in enumerate(resample(pictures, self.fps, self.first_frame), start=self.first_frame):
@@ -185,7 +202,10 @@ class Video:
                 yield canvas.blank()
                 continue
             if last is None or shown is not last[0]:
-                last = shown, canvas.draw(shown.picture)
+                if not self._may_be_kept:
+                    canvas.blocks = None
+                picture = shown.picture
+                last = shown, picture.frame if isinstance(picture, DrawnPicture) else canvas.draw(picture)
             yield last[1]
 
     def _check_rate(self) -> None:
@@ -216,7 +236,7 @@ class Video:
             self.warnings.append(text)
 
 
-def _ticks_to_seconds(picture: av.VideoFrame, ticks: int) -> Seconds:
+def _ticks_to_seconds(picture: Picture, ticks: int) -> Seconds:
     assert picture.time_base is not None  # `pictures_in` sees to it
     return float(ticks * picture.time_base)
 

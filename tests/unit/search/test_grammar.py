@@ -7,7 +7,7 @@ import pytest
 from lipscribe.errors import ConfigError
 from lipscribe.search import SearchOptions, search
 from lipscribe.search.align import align
-from lipscribe.search.grammar import Grammar, grammar_search
+from lipscribe.search.grammar import Grammar, best_reading, grammar_search
 from lipscribe.tokenizer import CharacterTokenizer, WordTokenizer
 
 GRID_SLOTS = (
@@ -227,3 +227,16 @@ def test_alternatives_are_the_words_of_the_slot_by_their_posterior():
     shares = [word.probability + sum(other.probability for other in word.alternatives) for word in best.words]
     np.testing.assert_allclose(shares, 1, atol=1e-2)
     assert second.words[3].alternatives == ()
+
+
+@pytest.mark.parametrize("num_frames", [0, 1, 6])
+def test_without_words_the_best_path_is_the_same(num_frames, random_log_probs):
+    slots, tokenizer, _ = TOY_WORDS
+    log_probs, lattice = random_log_probs(num_frames, 4, seed=8), Grammar(slots).compile(tokenizer)
+    alone, (best,) = best_reading(log_probs, lattice, tokenizer), grammar_search(log_probs, lattice, tokenizer, 1)
+    assert (alone.tokens, alone.text, alone.score, alone.spans) == (best.tokens, best.text, best.score, best.spans)
+    assert alone.words == ()
+    if num_frames:
+        ruled_out = np.full((1, 4), -np.inf)
+        ruled_out[0, 3] = 0.0  # "c" alone is no text
+        assert best_reading(ruled_out, lattice, tokenizer) == grammar_search(ruled_out, lattice, tokenizer, 1)[0]
