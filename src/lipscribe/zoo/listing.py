@@ -24,7 +24,7 @@ def describe_models() -> list[dict[str, Any]]:
             try:
                 row |= describe(folder) | {"size": f"{_weights_size(folder) / 1e6:.1f} MB"}
             except (LipscribeError, OSError) as error:
-                row |= dict.fromkeys(("data", "vocabulary", "wer", "size", "licence"), "")
+                row |= dict.fromkeys(("data", "vocabulary", "wer", "size", "licence", "runtime"), "")
                 row |= {"reads": f"damaged: {error}"}
             rows.append(row)
     return rows
@@ -46,6 +46,7 @@ def describe_published() -> list[dict[str, Any]]:
             "size": f"{model.megabytes:.1f} MB",
             "licence": model.licence,
             "licence_url": model.licence_url,
+            "runtime": "torch",
             "pull": f"lipscribe models pull {model.name}",
         }
         for model in list_published()
@@ -83,6 +84,7 @@ def _language_model(folder: Path) -> dict[str, str]:
         "vocabulary": f"{spec.vocab_size - 1} units",
         "wer": "",
         "licence": spec.card.licence,
+        "runtime": "torch",
     }
 
 

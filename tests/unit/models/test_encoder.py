@@ -105,7 +105,7 @@ def test_attention_is_its_formula_written_out():
     attention.distance_bias.normal_()
     x, num_frames = torch.randn(1, 5, 8), 4  # the fifth frame is padding
     padding = torch.tensor([[False] * 4 + [True]])
-    out = attention(x, Clips(padding, [], distance_encoding(5, 8)))[0]
+    out = attention(x, Clips(padding[:, :, None], None, distance_encoding(5, 8)))[0]
     query, key, value = (net(x[0]).view(5, 2, 4) for net in (attention.query, attention.key, attention.value))
     for i in range(num_frames):
         heads = []

@@ -76,6 +76,7 @@ def test_the_listing_tells_what_each_can_read(models: Path):
         "wer": "12.5%",
         "size": "",
         "licence": "CC0",
+        "runtime": "torch",
     }
     assert rows[0]["size"].endswith(" MB")
     assert rows[1]["wer"] == "not measured"
