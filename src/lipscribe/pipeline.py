@@ -19,7 +19,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
+import torch
 
 from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, load_face_detector, track_faces
@@ -115,18 +117,24 @@ def transcribe(
     return replace(transcript, source=_name(source), face_coverage=coverage, warnings=tuple(warnings))
 
 
-def load_model(name: str | Path = DEFAULT_MODEL, device: str = "auto", precision: str = "float32") -> Model:
+def load_model(
+    name: str | Path = DEFAULT_MODEL, device: str = "auto", precision: str = "float32", threads: int | None = None
+) -> Model:
     """Loads a model; what a closed-vocabulary model can and cannot read is logged once, as a warning.
 
     Args:
         name: A bundled model, the folder of a model, or of a training run (see `find_model`).
         device: "cpu", "cuda", "mps"; "auto" selects a GPU if there is one.
         precision: "float32", or faster and less exact "bfloat16" or, on the CPU, "int8"; see `set_precision`.
+        threads: Threads that compute on the CPU, in the whole process; None is the libraries' own number.
 
     Raises:
         CheckpointError: The model does not exist or is damaged.
         ConfigError: The device is unavailable or does not support the precision.
     """
+    if threads is not None:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(threads)
     spec, reader = load_checkpoint(find_model(name))
     if spec.card.notice and spec.name not in _noticed:
         _noticed.add(spec.name)
