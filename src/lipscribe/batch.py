@@ -7,12 +7,13 @@ Each worker loads the model once and computes in one thread, so N videos are rea
 other less than two threads of one video do, which wait for each other.
 """
 
+import logging
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from lipscribe.errors import ConfigError, VideoError
 from lipscribe.processes import Message, Tell, available_cpus, in_turn, run_tasks
@@ -77,11 +78,18 @@ def start_reading(
     device: str,
     precision: str,
     threads: int | None,
-    tell: Tell,
+    tell: Tell | None,
 ) -> "Callable[[str | Path], Transcript]":
-    """In a worker: loads the model, and returns the function that reads one video."""
+    """Loads the model, and returns the function that reads one video.
+
+    Args:
+        threads, tell: In a worker; None in the caller's process.
+    """
     from lipscribe.pipeline import load_model
 
+    if tell is not None:
+        logging.getLogger("lipscribe").addHandler(_ToParent(tell))
+        logging.getLogger("lipscribe").propagate = False
     reader = load_model(model, device, precision, threads)
     return partial(reader.transcribe, face=face, options=reader.resolve(options))
 
@@ -122,11 +130,35 @@ def count_ends(
             yield message
 
 
+class Logged(NamedTuple):
+    """A log message of a worker."""
+
+    logger: str
+    level: int
+    text: str
+
+
+class _ToParent(logging.Handler):
+    """Sends log messages to the parent process."""
+
+    def __init__(self, tell: Tell):
+        super().__init__()
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._tell(Logged(record.name, record.levelno, record.getMessage()))
+
+
 def _results(messages: Iterator[Message], sources: Sequence[str | Path]) -> "Iterator[Result]":
+    logged: set[Logged] = set()
     for message in messages:
-        if message.kind == "crashed" and message.idx is not None:
+        if message.kind == "told":
+            if message.value not in logged:  # each worker says the same of the model
+                logged.add(message.value)
+                logging.getLogger(message.value.logger).log(message.value.level, "%s", message.value.text)
+        elif message.kind == "crashed" and message.idx is not None:
             yield crash_error(sources[message.idx], message.value)
-        elif message.ends:
+        else:
             yield message.value
 
 
