@@ -9,7 +9,7 @@ import typer
 from lipscribe.cli import flags
 
 if TYPE_CHECKING:  # modules that load torch are imported where they are used
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lipscribe.cli.edge import Failures
     from lipscribe.data.manifest import Clip
@@ -43,7 +43,7 @@ def label(
 
     from lipscribe.cli.edge import Failures
     from lipscribe.data.journal import reading_journal
-    from lipscribe.data.manifest import load_manifest, save_manifest, word_times
+    from lipscribe.data.manifest import load_manifest, save_manifest
     from lipscribe.errors import LipscribeError
     from lipscribe.zoo.registry import find_model
 
@@ -53,7 +53,7 @@ def label(
     if not any(clip.split == split for clip in clips):
         raise LipscribeError(f"{manifest} has no clip of split {split}: give one of its splits with --split")
     find_model(model)  # before a journal is begun for it
-    kept, num_read, failures = [], 0, Failures(to_stdout=False)
+    failures = Failures(to_stdout=False)
     journal_path = output.with_name(output.name + ".read")
     with reading_journal(journal_path, {"model": model, "face": face}) as journal:
         if journal.words:
@@ -63,19 +63,7 @@ def label(
         for clip, read in readings:
             if read is not None:
                 journal.add(clip.path, read)
-        for clip in clips:
-            if clip.split != split:
-                kept.append(clip)
-                continue
-            words = journal.words.get(clip.path)
-            if words is None:  # it failed
-                continue
-            if why := _left_out(words, sure_above):
-                print(f"note: {clip.id} is left out: {why}", file=sys.stderr)
-                continue
-            num_read += 1
-            text = " ".join(word.text for word in words)
-            kept.append(replace(clip, text=text, words=word_times(words)))
+        kept, num_read = _labelled(clips, split, journal.words, sure_above)
         if not num_read:
             raise LipscribeError(f"nothing was read in split {split} of {manifest}: see above, or lower --sure-above")
         save_manifest(output, kept)
@@ -130,6 +118,29 @@ def _read(reader: "Model", clip: "Clip", face: str, failures: "Failures") -> "tu
     with failures.one(clip.id), bars() as progress:
         words = reader.transcribe(clip.path, face=face, progress=progress).words
     return words
+
+
+def _labelled(
+    clips: "Sequence[Clip]", split: str, read: "Mapping[str, tuple[Word, ...]]", sure_above: float
+) -> "tuple[list[Clip], int]":
+    """The clips to keep, those of the split with what was read in them, and the number of these."""
+    from dataclasses import replace
+
+    from lipscribe.data.manifest import word_times
+
+    kept, num_read = [], 0
+    for clip in clips:
+        words = read.get(clip.path)
+        if clip.split != split:
+            kept.append(clip)
+        elif words is None:  # it failed
+            continue
+        elif why := _left_out(words, sure_above):
+            print(f"note: {clip.id} is left out: {why}", file=sys.stderr)
+        else:
+            num_read += 1
+            kept.append(replace(clip, text=" ".join(word.text for word in words), words=word_times(words)))
+    return kept, num_read
 
 
 def _left_out(words: "Sequence[Word]", sure_above: float) -> str:
