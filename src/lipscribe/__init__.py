@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lipscribe.errors import LipscribeError
 
 if TYPE_CHECKING:
+    from lipscribe.batch import transcribe_all
     from lipscribe.encoded import Encoded
     from lipscribe.faces import choose_faces, track_faces
     from lipscribe.inspection import inspect_video
@@ -41,6 +42,7 @@ __all__ = [
     "to_transcript",
     "track_faces",
     "transcribe",
+    "transcribe_all",
     "write_transcript",
 ]
 
@@ -58,6 +60,7 @@ _HOMES = {
     "to_transcript": "pipeline",
     "track_faces": "faces",
     "transcribe": "pipeline",
+    "transcribe_all": "batch",
     "write_transcript": "transcript",
 }
 

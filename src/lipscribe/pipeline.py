@@ -133,14 +133,18 @@ def load_model(
             `set_precision`.
         runtime: "onnx", "torch", or "auto", which takes ONNX Runtime if the model has been exported for it and neither
             a device nor a precision asks for torch; see `load_runtime`.
-        threads: That the network computes with; None is the runtime's default. Several processes at once are fastest
-            with one thread each.
+        threads: Threads that compute on the CPU, in the whole process; None is the libraries' own number. Several
+            processes at once are fastest with one each.
 
     Raises:
         CheckpointError: The model does not exist or is damaged.
         ConfigError: The device is unavailable or does not support the precision.
         MissingExtraError: The runtime is not installed.
     """
+    if threads is not None:
+        import cv2
+
+        cv2.setNumThreads(threads)
     folder = find_model(name)
     spec = load_spec(folder)
     network = load_runtime(folder, spec, device, precision, runtime, threads)

@@ -12,6 +12,7 @@ from lipscribe.cli.app import app
 from lipscribe.data.manifest import Clip, load_manifest, save_manifest
 from lipscribe.errors import VideoError
 from lipscribe.resumable import locked
+from lipscribe.talker import Talker
 from lipscribe.transcript import Segment, Transcript, Word
 
 
@@ -138,3 +139,19 @@ def test_a_real_clip(grid_root: Path, tmp_path: Path):
     (clip,) = load_manifest(tmp_path / "labelled.jsonl")
     assert clip.text == "set white with p four please"
     assert len(clip.words) == 6
+
+
+@pytest.mark.slow
+def test_clips_are_read_in_other_processes(tmp_path: Path):
+    for number, said in enumerate(("place red at l seven please", "bin blue by f six now")):
+        Talker(seed=7).say(said).save(tmp_path / f"{number}.mp4")
+    (tmp_path / "bad.mp4").write_text("no video")
+    clips = [Clip(name, str(tmp_path / f"{name}.mp4"), "?") for name in ("0", "bad", "1")]
+    save_manifest(tmp_path / "clips.jsonl", clips)
+    for jobs in (1, 2):
+        output = tmp_path / f"by{jobs}.jsonl"
+        code, _, stderr = run(tmp_path / "clips.jsonl", "-o", output, "--model", "talkers", "--jobs", jobs)
+        assert code == 1
+        assert "error: bad: " in stderr and "2 of 3 clips of train have the text that talkers reads" in stderr
+    assert (tmp_path / "by1.jsonl").read_bytes() == (tmp_path / "by2.jsonl").read_bytes()
+    assert [clip.text for clip in load_manifest(output)] == ["place red at l seven please", "bin blue by f six now"]

@@ -35,3 +35,24 @@ def bars(shown: bool = True) -> Iterator[Progress | None]:
                 display.remove_task(tasks.pop(task))
 
         yield report
+
+
+@contextmanager
+def closed_after(progress: Progress | None) -> Iterator[Progress | None]:
+    """Yields the same callback; at the end, the bars of tasks that did not finish are removed."""
+    if progress is None:
+        yield None
+        return
+    running: set[str] = set()
+
+    def report(task: str, done: int, total: int | None) -> None:
+        running.add(task)
+        progress(task, done, total)
+        if total is not None and done >= total:
+            running.discard(task)
+
+    try:
+        yield report
+    finally:
+        for task in running:
+            progress(task, 0, 0)

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import typer
-
 from lipscribe.cli.notes import show_notes
 from lipscribe.errors import LipscribeError
 from lipscribe.extras import missing_extra
@@ -17,6 +15,8 @@ from lipscribe.extras import missing_extra
 
 def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
     """Wraps a command: its errors become one line each, and its result the exit code."""
+
+    import typer  # here, since workers import this module and have no use for it
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -61,6 +61,8 @@ class Failures:
 
 
 def _run(command: Callable[[], int | None]) -> int:
+    import typer
+
     try:
         code = command() or 0
         if sys.stdout is not None:

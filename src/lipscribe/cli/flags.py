@@ -58,6 +58,14 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps; with torch, a
 Runtime = Annotated[
     searching.Runtime, typer.Option(help="What computes the network: auto is onnx where a model has it, else torch.")
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        help="Videos to read at the same time, each in a process of its own; 1 starts none.",
+        min=1,
+        show_default="the CPUs, or 1 for a few short videos",
+    ),
+]
 Precision = Annotated[searching.Precision, typer.Option(help=searching.PRECISION_HELP)]
 Report = Annotated[
     Path | None,

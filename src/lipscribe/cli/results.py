@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import typer
-
 from lipscribe.cli.sources import Source
 from lipscribe.errors import LipscribeError
 
@@ -61,6 +59,8 @@ def find_results(output: str | None, format: Format | None, sources: Sequence[So
         LipscribeError: It cannot be written.
         BadParameter: The two contradict each other, or name one file for several videos.
     """
+    import typer  # here, since workers import this module and have no use for it
+
     formats = TEXTS if format is Format.all else (format or Format.txt,)
     if output is None or output == "-":
         if sys.stdout is None:
@@ -111,6 +111,8 @@ def result_folder(folder: Path) -> Path:
 
 def check_video_name(path: Path) -> None:
     """Raises a BadParameter where a video would have the name of another format: they are MP4."""
+    import typer
+
     if path.suffix.lower() not in ("", ".mp4", ".m4v"):
         raise typer.BadParameter(f"{path}: videos are written as MP4: give {path.stem}.mp4", param_hint="--output")
 

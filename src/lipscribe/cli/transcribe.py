@@ -54,11 +54,13 @@ def transcribe(
     device: flags.Device = "auto",
     precision: flags.Precision = Precision.float32,
     runtime: flags.Runtime = Runtime.auto,
+    jobs: flags.Jobs = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write results and errors, and nothing else.")] = False,
 ) -> int:
     """Read the words from videos, by the picture alone.
 
-    On stdout, lines appear as soon as they are read.
+    On stdout, lines appear as soon as they are read, in the order of the videos. Several videos are read at the same
+    time, in one process per CPU.
 
     Examples:
       lipscribe transcribe clip.mpg
@@ -68,6 +70,8 @@ def transcribe(
       lipscribe transcribe *.mp4 --format srt --output subs/
 
       lipscribe transcribe recordings/ --format all --output results/
+
+      lipscribe transcribe recordings/ --format json --jobs 4 > results.jsonl
 
       lipscribe transcribe clip.mpg -o captioned.mp4
 
@@ -83,16 +87,12 @@ def transcribe(
 
       curl https://example.org/clip.mp4 | lipscribe transcribe -
     """
-    from lipscribe.cli.bars import bars
-    from lipscribe.cli.edge import Failures
+    from lipscribe.batch import choose_jobs
     from lipscribe.cli.notes import show_notes
+    from lipscribe.cli.reading import Job, Task, read_here, read_in_workers
     from lipscribe.cli.results import all_different, find_results
-    from lipscribe.cli.searching import search_options
     from lipscribe.cli.sources import find_videos
-    from lipscribe.cli.writing import Writer
-    from lipscribe.pipeline import load_model
     from lipscribe.transcript import CAPTIONS
-    from lipscribe.video import Video
 
     # This function is long on purpose: most of it is the flags' help.
     show_notes(quiet)
@@ -103,34 +103,34 @@ def transcribe(
             raise typer.BadParameter("--words marks words in srt and vtt: want one of these", param_hint="--words")
         if nbest > 1 and Format.json not in results.formats:
             raise typer.BadParameter("other hypotheses are in json only: want --format json", param_hint="--nbest")
-        reader = load_model(model, device, precision.value, runtime=runtime.value)
-        options = search_options(
-            reader,
-            search,
-            grammar=grammar,
-            phrases=phrases,
-            lm=lm,
-            lm_weight=lm_weight,
-            word_bonus=word_bonus,
-            length_bonus=length_bonus,
-            ctc_weight=ctc_weight,
-            beam_size=beam_size,
-            nbest=nbest,
-            alternatives=alternatives if Format.json in results.formats else 0,
+        job = Job(
+            model=model,
+            device=device,
+            precision=precision.value,
+            runtime=runtime.value,
+            search={
+                "search": search,
+                "grammar": grammar,
+                "phrases": phrases,
+                "lm": lm,
+                "lm_weight": lm_weight,
+                "word_bonus": word_bonus,
+                "length_bonus": length_bonus,
+                "ctc_weight": ctc_weight,
+                "beam_size": beam_size,
+                "nbest": nbest,
+                "alternatives": alternatives if Format.json in results.formats else 0,
+            },
+            face=face,
+            range={"stream": stream, "start": start, "end": end},
+            results=results,
+            several=len(sources) > 1,
+            words=words,
+            unsure_below=unsure_below if mark_unsure else 0,
+            quiet=quiet,
         )
-        writer = Writer(
-            results, several=len(sources) > 1, words=words, unsure_below=unsure_below if mark_unsure else 0, quiet=quiet
-        )
-        failures = Failures(results.to_stdout)
-        for source, stem in zip(sources, all_different(source.stem for source in sources), strict=True):
-            transcript = None
-            with failures.one(source.name, source.path), bars(not quiet) as progress:
-                video = Video(source.path, reader.spec.input.fps, stream=stream, start=start, end=end)
-                on_segment = writer.printing(source) if face != "all" else None
-                transcript = reader.transcribe(
-                    video, face=face, options=options, progress=progress, on_segment=on_segment
-                )
-                writer.write_files(transcript, video, source, stem)
-            if transcript is not None:
-                writer.write_stdout(transcript, source)
+        stems = all_different(source.stem for source in sources)
+        tasks = [Task(source, stem) for source, stem in zip(sources, stems, strict=True)]
+        number = choose_jobs(jobs, [source.path for source in sources])
+        failures = read_in_workers(job, tasks, number) if number > 1 else read_here(job, tasks)
         return failures.exit_code(len(sources))

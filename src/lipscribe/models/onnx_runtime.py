@@ -92,7 +92,7 @@ def load_graph(folder: Path, name: str, threads: int | None = None) -> "Inferenc
         return onnxruntime.InferenceSession(str(folder / name), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base class
         reason = " ".join(str(error).split())
-        if "NOT_IMPLEMENTED" in reason or "is not a registered function" in reason:
+        if any(sign in reason for sign in ("NOT_IMPLEMENTED", "not a registered function", "In Node,")):
             raise CheckpointError(
                 f"{folder / name} has an operation that ONNX Runtime {onnxruntime.__version__} lacks: run "
                 "`pip install --upgrade onnxruntime`, or give --runtime torch"

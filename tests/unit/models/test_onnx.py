@@ -59,7 +59,7 @@ def make(kind: str, folder: Path) -> tuple[ModelSpec, TorchRuntime, Path]:
     frontend, encoder, decoder = KINDS[kind]
     tokenizer = WordTokenizer(["a", "b", "c", "d"])
     if decoder is not None and decoder.own_end:
-        (folder / "units.txt").write_text("".join(f"{unit} {i}\n" for i, unit in enumerate("abc", 2)))
+        (folder / "units.txt").write_text("".join(f"{unit} {i}\n" for i, unit in enumerate("abc", 1)))
         tokenizer = UnitsTokenizer(units=str(folder / "units.txt"))
     spec = ModelSpec("x", tokenizer, InputSpec(48, 48), frontend, encoder, decoder=decoder)
     reader = build_reader(spec).eval()
