@@ -5,19 +5,27 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 
-.PHONY: setup docs demo lint format test test-fast test-oldest bench clean
+.PHONY: setup docs demo lint format test test-fast test-reader test-oldest bench clean
 
+# All that developing needs: torch, plots, linters.
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml $(CONSTRAINTS)
+# Bytecode is compiled when it is first used: most of it never is.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint $(CONSTRAINTS)
+
+$(VENV)/.reader-ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lipscribe needs Python 3.11 or newer: make setup PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev]'
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.reader-ready
+	$(PIP) --editable '.[dev]'
 	@touch $@
 	@echo "ready: $(BIN)/lipscribe --help"
 
-# Makes a talking face, reads its lips, and leaves a captioned video and a picture in demo/.
-demo: setup
+# Makes a talking face, reads its lips, and leaves a captioned video and a picture in demo/. Needs the reader alone.
+demo: $(VENV)/.reader-ready
 	$(BIN)/lipscribe demo
 
 lint: setup
@@ -39,6 +47,15 @@ test: setup
 test-fast: setup
 	$(PYTEST) -m "not slow"
 
+# What a user has after `pip install lipscribe`: no torch. The commands of the README, and the tests of the reader.
+READER := .venv-reader
+test-reader:
+	$(MAKE) demo VENV=$(READER)
+	$(READER)/bin/lipscribe transcribe demo/talker.mp4 --model talkers
+	$(READER)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint $(CONSTRAINTS) --editable '.[test]'
+	! $(READER)/bin/python -c 'import torch' 2>/dev/null
+	$(READER)/bin/pytest -n auto --maxprocesses 8 --dist loadfile
+
 # All tests with the oldest dependencies, on Python 3.11 or 3.12: make test-oldest PYTHON=python3.11
 test-oldest:
 	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt
@@ -54,8 +71,8 @@ docs: $(VENV)/.docs-ready
 	@echo "open site/index.html"
 
 $(VENV)/.docs-ready: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[docs]'
+	$(PIP) --editable '.[docs]'
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-oldest site .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-oldest .venv-reader site .pytest_cache .ruff_cache .import_linter_cache

@@ -1,22 +1,30 @@
 """What several test files share: drawn mouths as a toy corpus, a toy model, and the real clips where they are."""
 
+import ast
+import importlib
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.data.shards import PreparedClip, write_shard
+from lipscribe.extras import REMEDIES
 from lipscribe.models.spec import ModelSpec
 from lipscribe.schema import from_dict
-from lipscribe.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from lipscribe.training.config import TrainConfig
 
 # Networks as small as ours gain nothing from threads, and threads that wait for each other on a busy machine cost much.
-torch.set_num_threads(1)
+if find_spec("torch"):
+    import torch
+
+    torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 
 REPO = Path(__file__).parents[1]
@@ -27,6 +35,42 @@ GRID = SHARED.absolute() / "grid"
 
 MOUTHS = {"red": (30, 6), "green": (10, 24), "blue": (18, 14)}  # width and height in pixels that each word opens to
 SENTENCES = ("red green", "blue", "green blue red", "red", "blue green", "red blue", "green", "blue red green")
+
+
+_left_out: list[str] = []
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Where torch is not installed, as after `pip install lipscribe`, the tests that need it or a package that comes
+    with it are left out, and counted."""
+    if find_spec("torch"):
+        return None
+    file = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
+    if collection_path == Path(__file__).parent or file.suffix != ".py" or not file.exists() or not _needs_extra(file):
+        return None
+    _left_out.append(str(collection_path.relative_to(REPO)))
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says what was left out."""
+    if _left_out:
+        terminalreporter.write_line(f"left out without torch: {len(_left_out)} files: {', '.join(sorted(_left_out))}")
+
+
+def _needs_extra(file: Path) -> bool:
+    """Whether importing a test file needs a package that reading does without."""
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for name in names:
+            try:
+                importlib.import_module(name)
+            except ModuleNotFoundError as error:
+                return (error.name or "").partition(".")[0] in {*REMEDIES, "keras", "jiwer", "webdataset"}
+            except pytest.skip.Exception:
+                return True
+    return False
 
 
 @pytest.fixture(scope="session")
@@ -113,12 +157,15 @@ def toy_settings(prepared: Path) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def toy_config(toy_settings: Callable[..., dict[str, Any]]) -> Callable[..., TrainConfig]:
+def toy_config(toy_settings: Callable[..., dict[str, Any]]) -> "Callable[..., TrainConfig]":
     """`toy_settings` as a `TrainConfig`."""
+    pytest.importorskip("torch")
+    from lipscribe.training.config import TrainConfig
+
     return lambda output, **sections: from_dict(TrainConfig, toy_settings(output, **sections), "toy")
 
 
 @pytest.fixture
-def toy_spec(toy_config: Callable[..., TrainConfig]) -> ModelSpec:
+def toy_spec(toy_config: "Callable[..., TrainConfig]") -> ModelSpec:
     """The model of `toy_settings`."""
     return toy_config("unused").model
