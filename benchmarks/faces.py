@@ -240,12 +240,13 @@ class EveryFrame:
 def track(folder: Path, output: Path, skip: int, every_frame: bool) -> None:
     """For each video: landmarks (F, T, 91, 2) of its faces from left to right, NaN where a face was not found."""
     import lipscribe
+    from lipscribe.faces import load_face_detector
 
     found = {}
     videos = sorted(path for path in folder.iterdir() if path.suffix in (".mp4", ".mpg"))
     if not videos:
         raise SystemExit(f"{folder} has no *.mp4: run the command `videos` first")
-    detector = EveryFrame() if every_frame else lipscribe.faces.load_face_detector()
+    detector = EveryFrame() if every_frame else load_face_detector()
     lipscribe.track_faces(lipscribe.Video(videos[0]).read(), 25.0, detector)  # the first run is not timed
     for path in videos:
         frames = lipscribe.Video(path).read()

@@ -28,7 +28,7 @@ LOST_AREA = 2.0  # sides of its region: how far around its last place a lost fac
 TILE_SIDE = 640  # px: in a tile of this size faces are found down to about 45 px, below which no lips can be read
 TILE_OVERLAP = 160  # px: larger faces are found in the whole picture
 TILE_INTERVAL = 64  # frames: tiles cost 5 ms each, and a face that is too small without them seldom enters
-MAX_SHIFT = 0.05  # sides of its region: a face further than this from its region's middle is read again
+MAX_SHIFT = 0.03  # sides of its region: a face whose own region differs by more is read once more, in that one
 
 
 class Detector(Protocol):
@@ -130,7 +130,7 @@ class FollowingDetector:
         faces: list[np.ndarray] = []
         for region in regions:
             face = self.read(frame, region)
-            if face is not None and face_region(face).shift_from(region) > MAX_SHIFT:
+            if face is not None and face_region(face).difference(region) > MAX_SHIFT:
                 face = self.read(frame, face_region(face))
             if face is None or _is_one_of(face, faces):
                 return None

@@ -41,9 +41,10 @@ class Region:
         """The same place, rotated by so many radians more."""
         return replace(self, angle=self.angle + angle)
 
-    def shift_from(self, other: "Region") -> float:
-        """How far its middle lies from another region's, in sides of the larger."""
-        return float(np.hypot(self.x - other.x, self.y - other.y)) / max(self.side, other.side)
+    def difference(self, other: "Region") -> float:
+        """How far apart the middles of two regions are and how unlike their sides, in sides of the larger, together."""
+        apart = math.hypot(self.x - other.x, self.y - other.y) + abs(self.side - other.side)
+        return apart / max(self.side, other.side)
 
     def cut(self, frame: np.ndarray, size: int, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
         """What lies in the region, sampled to (size, size, 3) uint8, upright.
