@@ -9,6 +9,10 @@ The middle command is run twice, by two environments: what docs/results.md compa
 `../old/.venv/bin/python benchmarks/faces.py track hard/ old.npz`. Distances are in pixels of a face whose eyes are 66
 px apart, over the frames in which both found the face. How far a tracker is from itself when it begins three frames
 later says how sure landmarks are at all: `track hard/ later.npz --skip 3`, then `compare old.npz later.npz`.
+
+How far key frames put the crops from where every frame's landmarks put them, and whether the mouths' movement is the
+same: `track hard/ all.npz --every-frame`, then `crops all.npz new.npz`. A folder of other clips, named KIND--NAME.mp4
+(or .mpg), does as well.
 """
 
 import argparse
@@ -31,18 +35,26 @@ SKIN, HAIR = (190, 140, 115), (45, 32, 25)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, names in {"videos": ["folder"], "track": ["folder", "output"], "compare": ["old", "new"]}.items():
+    for name, names in {
+        "videos": ["folder"],
+        "track": ["folder", "output"],
+        "compare": ["old", "new"],
+        "crops": ["old", "new"],
+    }.items():
         command = commands.add_parser(name)
         for argument in names:
             command.add_argument(argument, type=Path)
         if name == "track":
             command.add_argument("--skip", type=int, default=0, help="begin so many frames later")
+            command.add_argument("--every-frame", action="store_true", help="read every frame, and no key frames")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     if args.command == "videos":
         write_videos(args.folder)
     elif args.command == "track":
-        track(args.folder, args.output, args.skip)
+        track(args.folder, args.output, args.skip, args.every_frame)
+    elif args.command == "crops":
+        compare_crops(np.load(args.old), np.load(args.new))
     else:
         compare(np.load(args.old), np.load(args.new))
 
@@ -215,20 +227,32 @@ def write_videos(folder: Path) -> None:
 # --- tracks ---
 
 
-def track(folder: Path, output: Path, skip: int) -> None:
+class EveryFrame:
+    """A face detector that reads one frame at a time."""
+
+    def __init__(self) -> None:
+        from lipscribe.faces import load_face_detector
+
+        detector = load_face_detector()
+        self.detect, self.reset = detector.detect, detector.reset
+
+
+def track(folder: Path, output: Path, skip: int, every_frame: bool) -> None:
     """For each video: landmarks (F, T, 91, 2) of its faces from left to right, NaN where a face was not found."""
     import lipscribe
+    from lipscribe.faces import load_face_detector
 
     found = {}
-    videos = sorted(folder.glob("*.mp4"))
+    videos = sorted(path for path in folder.iterdir() if path.suffix in (".mp4", ".mpg"))
     if not videos:
         raise SystemExit(f"{folder} has no *.mp4: run the command `videos` first")
-    lipscribe.track_faces(lipscribe.Video(videos[0]).read())  # what is started with the first video is not timed
+    detector = EveryFrame() if every_frame else load_face_detector()
+    lipscribe.track_faces(lipscribe.Video(videos[0]).read(), 25.0, detector)  # the first run is not timed
     for path in videos:
         frames = lipscribe.Video(path).read()
-        started = time.perf_counter()
-        tracks = lipscribe.track_faces(frames[skip:])
-        seconds = time.perf_counter() - started
+        started = time.process_time()
+        tracks = lipscribe.track_faces(frames[skip:], 25.0, detector)
+        seconds = time.process_time() - started
         faces = np.full((len(tracks), len(frames), 91, 2), np.nan, np.float32)
         for face, each in zip(faces, tracks, strict=True):
             face[skip + each.start : skip + each.stop] = each.landmarks
@@ -248,6 +272,54 @@ def compare(old: dict[str, np.ndarray], new: dict[str, np.ndarray]) -> None:
         if own:
             show(kind, own, old, new)
     show("all", clips, old, new)
+
+
+def compare_crops(old: dict[str, np.ndarray], new: dict[str, np.ndarray]) -> None:
+    clips = [name for name in new if not name.endswith("--ms")]
+    print(f"{'':28s} videos  face found in   crop's centre off by, px      motion    new/old      ms a frame")
+    print(f"{'':28s}            old    new     mean   95 %   most       old     5 %   95 %    old    new")
+    kinds = [*dict.fromkeys([*HARD, *(name.split("--")[0] for name in clips)]), ""]
+    for kind in kinds:
+        own = [name for name in clips if name.split("--")[0] == kind or not kind]
+        if not own:
+            continue
+        shares = [np.mean([share(found[name], 3 if "three" in name else 1) for name in own]) for found in (old, new)]
+        times = [np.median([found[f"{name}--ms"] for name in own]) for found in (old, new)]
+        pairs = [pair for name in own for pair in same_runs(old[name], new[name])]
+        off = np.concatenate([centres_off(*pair) for pair in pairs]) if pairs else np.array([np.nan])
+        motions = np.array([[motion(face) for face in pair] for pair in pairs]).reshape(-1, 2)
+        ratios = np.percentile(motions[:, 1] / np.maximum(motions[:, 0], 0.02), (5, 95)) if pairs else (np.nan, np.nan)
+        print(
+            f"{kind or 'all':28s} {len(own):6d} {shares[0]:7.1%} {shares[1]:6.1%} {off.mean():8.3f} "
+            f"{np.percentile(off, 95):6.2f} {off.max():6.2f} {motions[:, 0].mean():9.3f} {ratios[0]:7.2f} "
+            f"{ratios[1]:6.2f} {times[0]:6.2f} {times[1]:6.2f}"
+        )
+
+
+def same_runs(old: np.ndarray, new: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Longest stretches in which both found a face, of videos in which both found as many: (T, 91, 2) each."""
+    for one, other in zip(old, new, strict=False) if len(old) == len(new) else ():
+        both = np.flatnonzero(~np.isnan(one[:, 0, 0]) & ~np.isnan(other[:, 0, 0]))
+        run = max(np.split(both, np.flatnonzero(np.diff(both) > 1) + 1), key=len)
+        if len(run) > SETTLED:
+            yield one[run], other[run]
+
+
+def centres_off(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """How far the middle of the new crops lies from that of the old ones, in px of the crop: (T,)."""
+    from lipscribe.mouth.cropping import crop_transforms
+
+    first, second = crop_transforms(old), crop_transforms(new)
+    middle = np.full(2, 47.5)
+    in_picture = np.linalg.solve(second[:, :, :2], (middle - second[:, :, 2])[..., None])
+    return np.linalg.norm((first[:, :, :2] @ in_picture)[..., 0] + first[:, :, 2] - middle, axis=-1)
+
+
+def motion(face: np.ndarray) -> float:
+    """`FaceTrack.motion` of landmarks (T, 91, 2) px at 25 Hz."""
+    from lipscribe.faces import FaceTrack
+
+    return FaceTrack(0, 0, 0, face, 25.0).motion
 
 
 def show(kind: str, clips: list[str], old: dict[str, np.ndarray], new: dict[str, np.ndarray]) -> None:

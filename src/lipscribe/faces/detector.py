@@ -1,12 +1,14 @@
 """The interface of face detectors, and the one that Lipscribe uses."""
 
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from lipscribe.errors import ConfigError
 from lipscribe.faces.blazeface import BlazeFace
 from lipscribe.faces.following import FollowingDetector
+from lipscribe.faces.key_frames import KeyFrameDetector
 from lipscribe.faces.mesh import FaceMesh
 from lipscribe.faces.networks import Runtime, find_runtime, load_network
 
@@ -27,6 +29,22 @@ class FaceDetector(Protocol):
 
     def reset(self) -> None:
         """Forgets the frames before: the next one belongs to another shot."""
+        ...
+
+
+@runtime_checkable
+class SeveralFrames(FaceDetector, Protocol):
+    """A `FaceDetector` that reads several frames for less than it reads them one by one."""
+
+    def detect_all(self, frames: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+        """Finds every face of the next frames of the shot.
+
+        Args:
+            frames: (H, W, 3) uint8 RGB each.
+
+        Returns:
+            For each frame what `detect` returns, nearly.
+        """
         ...
 
 
@@ -54,4 +72,4 @@ def load_face_detector(runtime: Literal["auto"] | Runtime = "auto", max_faces: i
     full_range = short_range
     if runtime != "opencv":
         full_range = BlazeFace.full_range(load_network("face_detection_full_range_sparse", runtime))
-    return FollowingDetector(mesh, short_range, full_range, max_faces)
+    return KeyFrameDetector(FollowingDetector(mesh, short_range, full_range, max_faces))

@@ -2,10 +2,11 @@
 
 The mesh reads a face where it was in the frame before, for 1.5 ms a face. The short-range detector looks for faces that
 were lost, and for any face while there is none. The full-range detector, which costs more and sees further, looks for
-others from time to time.
+others from time to time, if the picture has changed beside the faces.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,8 +16,9 @@ from lipscribe.faces.blazeface import Detection
 from lipscribe.faces.landmarks import MESH_INDICES
 from lipscribe.faces.mesh import Face, face_region
 from lipscribe.faces.regions import Region
+from lipscribe.faces.surroundings import Surroundings
 
-SEARCH_INTERVAL = 15  # frames: a search costs 5 ms; a face that enters is found after this many at the latest
+SEARCH_INTERVAL = 16  # frames: a search costs 5 ms; a face that enters is found after this many at the latest
 SAME_FACE = 0.5  # face widths: two boxes whose centres are closer than this are on one face
 NEW_PRESENCE = 3.0  # logit: what a new face must have, so that patterns seldom pass; one that was lost may have less
 SURE = 15.0  # logit: GRID's faces and talkers have 15 to 42 the right way up, and 14 at most upside down
@@ -25,7 +27,8 @@ LOST_AREA = 2.0  # sides of its region: how far around its last place a lost fac
 
 TILE_SIDE = 640  # px: in a tile of this size faces are found down to about 45 px, below which no lips can be read
 TILE_OVERLAP = 160  # px: larger faces are found in the whole picture
-TILE_INTERVAL = 60  # frames: tiles cost 5 ms each, and a face that is too small without them seldom enters
+TILE_INTERVAL = 64  # frames: tiles cost 5 ms each, and a face that is too small without them seldom enters
+MAX_SHIFT = 0.03  # sides of its region: a face whose own region differs by more is read once more, in that one
 
 
 class Detector(Protocol):
@@ -60,6 +63,11 @@ class FollowingDetector:
         short_range: Finds large faces quickly.
         full_range: Finds smaller ones too.
         max_faces: At most this many faces are followed at a time.
+
+    Attributes:
+        last_frame: (H, W, 3) uint8 RGB, None before the first of a shot.
+        last_faces: The landmarks (L, 2) float32 px found in it.
+        points: The meshes (468, 2) float32 px that they are part of.
     """
 
     def __init__(self, mesh: Mesh, short_range: Detector, full_range: Detector, max_faces: int):
@@ -70,10 +78,10 @@ class FollowingDetector:
     def detect(self, frame: np.ndarray) -> list[np.ndarray]:
         """See `FaceDetector.detect`."""
         # `Video` gives out a picture that stays repeatedly; what is read-only cannot have changed meanwhile.
-        if frame is self._last_frame and not frame.flags.writeable:
+        if frame is self.last_frame and not frame.flags.writeable:
             self._frame_idx += 1
-            return list(self._last_faces)
-        self._last_frame = frame
+            return list(self.last_faces)
+        self.last_frame = frame
         frame = np.ascontiguousarray(frame)
         faces: list[np.ndarray] = []
         lost: list[_Followed] = []
@@ -85,22 +93,76 @@ class FollowingDetector:
                 faces.append(face)
         if not faces:
             faces += self._read_new(frame, self._short_range.find(frame), faces)
-        if self._is_due(SEARCH_INTERVAL) and len(faces) < self._max_faces:
-            faces += self._search(frame, faces)
-        self._last_idx = self._frame_idx
-        self._frame_idx += 1
-        lost = [old for old in lost if old.num_lost <= SEARCH_INTERVAL]
-        self._followed = [_Followed(face_region(face)) for face in faces] + lost[: self._max_faces - len(faces)]
-        self._last_faces = [face[MESH_INDICES] for face in faces]
-        return list(self._last_faces)
+        return self._finish(frame, faces, lost)
 
     def reset(self) -> None:
         """See `FaceDetector.reset`."""
         self._followed: list[_Followed] = []
         self._frame_idx = 0
         self._last_idx = -1  # of the last frame that was read
-        self._last_frame: np.ndarray | None = None
-        self._last_faces: list[np.ndarray] = []
+        self.last_frame: np.ndarray | None = None
+        self.last_faces: list[np.ndarray] = []
+        self.points: list[np.ndarray] = []
+        self._surroundings = Surroundings()
+
+    # What follows lets `KeyFrameDetector` leave frames out.
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether somebody is followed, and nobody is lost."""
+        return bool(self._followed) and not any(followed.num_lost for followed in self._followed)
+
+    def read(self, frame: np.ndarray, region: Region) -> np.ndarray | None:
+        """Mesh (468, 2) float32 px of the face in a region of any frame, None where there is none."""
+        face = self._mesh.read(frame, region)
+        return None if face is None else face.points
+
+    def look_ahead(self, frame: np.ndarray, regions: Sequence[Region]) -> list[np.ndarray] | None:
+        """Reads the faces of the last frame in one that comes a little later, and forgets it again.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            regions: Where each of them is by now, nearly.
+
+        Returns:
+            Their meshes (468, 2) float32 px; None unless every face is surely there.
+        """
+        faces: list[np.ndarray] = []
+        for region in regions:
+            face = self.read(frame, region)
+            if face is not None and face_region(face).difference(region) > MAX_SHIFT:
+                face = self.read(frame, face_region(face))
+            if face is None or _is_one_of(face, faces):
+                return None
+            faces.append(face)
+        return faces
+
+    def go_ahead(self, frame: np.ndarray, faces: list[np.ndarray], num_frames: int) -> list[np.ndarray]:
+        """`detect` of the frame that comes `num_frames` after the last, with what `look_ahead` read in it."""
+        self.last_frame = frame
+        self._frame_idx += num_frames - 1
+        return self._finish(np.ascontiguousarray(frame), faces, [])
+
+    def stay(self, num_frames: int) -> None:
+        """Counts frames that were not read, since their pictures are the last one's."""
+        self._frame_idx += num_frames
+
+    def _finish(self, frame: np.ndarray, faces: list[np.ndarray], lost: list[_Followed]) -> list[np.ndarray]:
+        """Looks for further faces in a frame, and goes on to the next: landmarks (L, 2) float32 px of all faces."""
+        faces = list(faces)
+        if self._is_due(SEARCH_INTERVAL) and len(faces) < self._max_faces and self._may_show_others(frame, faces):
+            faces += self._search(frame, faces)
+        self._last_idx = self._frame_idx
+        self._frame_idx += 1
+        lost = [old for old in lost if old.num_lost <= SEARCH_INTERVAL]
+        self._followed = [_Followed(face_region(face)) for face in faces] + lost[: self._max_faces - len(faces)]
+        self.points, self.last_faces = faces, [face[MESH_INDICES] for face in faces]
+        return list(self.last_faces)
+
+    def _may_show_others(self, frame: np.ndarray, faces: list[np.ndarray]) -> bool:
+        """Whether to search: if nobody is there, if the rest of the picture has changed, and now and then."""
+        changed = self._surroundings.changed(frame, [face_region(face) for face in faces])
+        return changed or not faces or self._is_due(TILE_INTERVAL)
 
     def _is_due(self, interval: int) -> bool:
         """Whether a frame that is a multiple of the interval came since the last frame was read, or is this one."""

@@ -126,10 +126,12 @@ class Gallery:
         for look in other._looks:
             self.add(look)
 
-    def add(self, look: np.ndarray) -> None:
-        """Takes a signature in, unless it tells nothing new or the gallery is full."""
-        if len(self._looks) < self.CAPACITY and self.likeness(look) < self.NEW_BELOW:
+    def add(self, look: np.ndarray) -> bool:
+        """Takes a signature in, unless it tells nothing new or the gallery is full; says whether it did."""
+        is_new = len(self._looks) < self.CAPACITY and self.likeness(look) < self.NEW_BELOW
+        if is_new:
             self._looks.append(look)
+        return is_new
 
 
 class People:

@@ -122,14 +122,15 @@ class LiteRTNetwork:
         with quiet_stderr():
             self._interpreter = Interpreter(model_content=data, num_threads=1)
             self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
+        # A view of the input, made anew for each picture: none may be held while the network runs.
+        self._input = self._interpreter.tensor(self._interpreter.get_input_details()[0]["index"])
         self._scaled = _Scaled(name)
         outputs = sorted(self._interpreter.get_output_details(), key=lambda out: -int(np.prod(out["shape"])))
         self._outputs = [out["index"] for out in outputs]
 
     def run(self, picture: np.ndarray) -> list[np.ndarray]:
         """See `Network.run`."""
-        self._interpreter.set_tensor(self._input, self._scaled(picture)[None])
+        self._scaled(picture, self._input()[0])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index).ravel() for index in self._outputs]
 
@@ -149,26 +150,24 @@ class OpenCVNetwork:
 
     def run(self, picture: np.ndarray) -> list[np.ndarray]:
         """See `Network.run`."""
-        self._net.setInput(np.ascontiguousarray(self._scaled(picture).transpose(2, 0, 1)[None]))
+        scaled = self._scaled(picture, np.empty(picture.shape, np.float32))
+        self._net.setInput(np.ascontiguousarray(scaled.transpose(2, 0, 1)[None]))
         return sorted((out.ravel().copy() for out in self._net.forward(self._names)), key=lambda out: -out.size)
 
 
 class _Scaled:
-    """Pictures in a network's input range, in one array: to allocate half a megabyte takes longer than to fill it."""
+    """Brings pictures to a network's input range."""
 
     def __init__(self, name: NetworkName):
         low, high = INPUT_RANGES[name]
         self._scale, self._offset = np.float32((high - low) / 255), np.float32(low)
-        self._room = np.empty(0, np.float32)
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """(S, S, 3) uint8 -> (S, S, 3) float32, until the next call."""
-        if self._room.shape != picture.shape:
-            self._room = np.empty(picture.shape, np.float32)
-        np.multiply(picture, self._scale, out=self._room)
+    def __call__(self, picture: np.ndarray, room: np.ndarray) -> np.ndarray:
+        """(S, S, 3) uint8 -> (S, S, 3) float32, written to `room`: to allocate it takes longer than to fill it."""
+        np.multiply(picture, self._scale, out=room)
         if self._offset:
-            self._room += self._offset
-        return self._room
+            room += self._offset
+        return room
 
 
 def _check_opencv() -> None:

@@ -1,12 +1,16 @@
 """The faces of single frames joined to tracks: one for each person and shot, one id for each person."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 
-from lipscribe.faces.detector import FaceDetector, load_face_detector
+from lipscribe.faces.detector import FaceDetector, SeveralFrames, load_face_detector
 from lipscribe.faces.identity import SAME_PERSON, Gallery, People, signature
-from lipscribe.faces.landmarks import NUM_LANDMARKS, eye_distance
+from lipscribe.faces.key_frames import KEY_INTERVAL
+from lipscribe.faces.landmarks import EYE_CORNERS, NUM_LANDMARKS
 from lipscribe.faces.shots import mark_cuts
 from lipscribe.faces.track import FaceTrack, choose_faces
 from lipscribe.units import MODEL_FPS, Seconds, seconds_to_frame
@@ -20,7 +24,8 @@ MAX_STEP = 0.75  # eye distances that a face moves from one frame to the next, a
 MAX_STEP_GONE = 0.15  # eye distances more for each frame that it was gone
 MAX_GROWTH = 1.5  # times larger or smaller than it was
 ALIKE_NEARBY = 0.5  # likeness that is enough for a face that was gone and is back in its place; see `identity`
-LOOK_INTERVAL = 5  # frames between two looks taken of a person
+LOOK_INTERVAL = 5  # frames between two looks taken of a person; twice as many each time nothing new was seen, up to
+MAX_LOOK_INTERVAL = 40
 _ROOM = 256  # frames: what a person's landmarks have room for at first
 
 
@@ -31,7 +36,7 @@ def track_faces(
 
     A person who leaves the picture and comes back in the same shot keeps the track, known by place and by looks. A cut
     ends all tracks; a person who is known by looks in another shot has the same id there. Memory grows by 1.1 MB for
-    each minute and face; of the frames only seven are held at a time.
+    each minute and face; of the frames only 15 are held at a time.
 
     Args:
         frames: (H, W, 3) uint8 RGB each; see `check_frames` for what else is taken.
@@ -52,15 +57,57 @@ def track_faces(
     people = People()
     shot = _Shot(0, 0, fps)
     detector.reset()
-    num_frames = 0
-    for frame_idx, (frame, is_cut) in enumerate(mark_cuts(frames)):
+    frame_idx = 0
+    for piece, is_cut in _pieces(frames):
         if is_cut:
             tracks += shot.tracks(frame_idx, people)
             shot = _Shot(shot.idx + 1, frame_idx, fps)
             detector.reset()
-        shot.add(frame_idx, frame, detector.detect(frame))
-        num_frames = frame_idx + 1
-    return tracks + shot.tracks(num_frames, people)
+        for frame, faces in zip(piece, _detect(detector, piece), strict=True):
+            shot.add(frame_idx, frame, faces)
+            frame_idx += 1
+    return tracks + shot.tracks(frame_idx, people)
+
+
+def _pieces(frames: Iterable[np.ndarray]) -> Iterator[tuple[list[np.ndarray], bool]]:
+    """Frames as the detector takes them: the first of a shot by itself, then up to the next key frame each.
+
+    Yields:
+        Consecutive frames of one shot, and whether a shot other than the first begins with them.
+    """
+    piece: list[np.ndarray] = []
+    ends_at, is_new = 1, False
+    for frame, is_cut in mark_cuts(frames):
+        if piece and (is_cut or len(piece) == ends_at):
+            yield piece, is_new
+            piece, ends_at, is_new = [], KEY_INTERVAL, False
+        if is_cut:
+            ends_at, is_new = 1, True
+        piece.append(frame)
+    if piece:
+        yield piece, is_new
+
+
+def _detect(detector: FaceDetector, frames: list[np.ndarray]) -> list[list[np.ndarray]]:
+    """Every frame's faces."""
+    if isinstance(detector, SeveralFrames):
+        return detector.detect_all(frames)
+    return [detector.detect(frame) for frame in frames]
+
+
+class _Place(NamedTuple):
+    """Where a face is: its middle and the distance of its eyes in px."""
+
+    x: float
+    y: float
+    size: float
+
+    @classmethod
+    def of(cls, face: np.ndarray) -> "_Place":
+        """The place of landmarks (L, 2) float32 px."""
+        x, y = cv2.mean(face.reshape(-1, 1, 2))[:2]  # numpy's takes ten times as long for so few numbers
+        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = face[EYE_CORNERS].tolist()
+        return cls(x, y, math.hypot(x2 + x3 - x0 - x1, y2 + y3 - y0 - y1) / 2)
 
 
 class _Shot:
@@ -100,8 +147,9 @@ class _Shot:
         recent = [person for person in self.people if frame_idx - person.last_idx <= self._nearby]
         pairs = []
         for face_idx, face in enumerate(faces):
+            place = _Place.of(face)
             for person in recent:
-                distance = person.distance(face, frame_idx)
+                distance = person.distance(place, frame_idx)
                 if distance is not None:
                     pairs.append((distance, face_idx, person))
         left = dict(enumerate(faces))
@@ -155,21 +203,25 @@ class _Person:
         self.start = self.last_idx = start
         self.num_detected = 0
         self.gallery = Gallery()
+        self._next_look, self._look_interval = 0, LOOK_INTERVAL
         self._landmarks = np.empty((_ROOM, NUM_LANDMARKS, 2), np.float32)
+        self._last_place: _Place | None = None
 
     def add(self, frame_idx: int, frame: np.ndarray, face: np.ndarray) -> None:
         """Takes in the face of a frame later than all before."""
-        if self.num_detected % LOOK_INTERVAL == 0:
-            self.gallery.add(signature(frame, face))
+        if self.num_detected >= self._next_look:
+            is_new = self.gallery.add(signature(frame, face))
+            self._look_interval = LOOK_INTERVAL if is_new else min(2 * self._look_interval, MAX_LOOK_INTERVAL)
+            self._next_look = self.num_detected + self._look_interval
         self._take(frame_idx, face[None])
-        self._last = face
+        self._last, self._last_place = face, None
         self.num_detected += 1
 
     def append(self, later: "_Person") -> None:
         """Takes in all that is known of somebody who turned out to be the same, and came later."""
         self._take(later.start, later.landmarks())
         self.gallery.merge(later.gallery)
-        self._last = later._last
+        self._last, self._last_place = later._last, None
         self.num_detected += later.num_detected
 
     def _take(self, frame_idx: int, landmarks: np.ndarray) -> None:
@@ -187,11 +239,13 @@ class _Person:
         landmarks = self._landmarks[: self.last_idx - self.start + 1]
         return landmarks.copy() if len(landmarks) < _ROOM else landmarks  # a long video has a thousand short ones
 
-    def distance(self, face: np.ndarray, frame_idx: int) -> float | None:
+    def distance(self, place: "_Place", frame_idx: int) -> float | None:
         """How far from the person's last place a face is, in eye distances; None where it cannot be the same face."""
-        old_size, size = float(eye_distance(self._last)), float(eye_distance(face))
-        if not 1 / MAX_GROWTH < size / max(old_size, 1e-6) < MAX_GROWTH:
+        if self._last_place is None:
+            self._last_place = _Place.of(self._last)
+        old = self._last_place
+        if not 1 / MAX_GROWTH < place.size / max(old.size, 1e-6) < MAX_GROWTH:
             return None
-        distance = float(np.linalg.norm(face.mean(0) - self._last.mean(0))) / max(size, old_size)
+        distance = math.hypot(place.x - old.x, place.y - old.y) / max(place.size, old.size)
         gone = frame_idx - self.last_idx - 1
         return distance if distance < MAX_STEP + MAX_STEP_GONE * gone else None

@@ -115,10 +115,20 @@ def detector(networks: Networks) -> FollowingDetector:
 
 
 def test_one_face_costs_one_reading_a_frame(detector: FollowingDetector, networks: Networks) -> None:
-    """Beside that: two readings when it is new, and a search now and then."""
+    """Beside that: two readings when it is new, and a search at the beginning."""
     for t in range(31):
         assert middles(detector.detect(picture((100 + t, 120, 80)))) == [(100 + t, 120)]
-    assert networks.calls == (30 + 2, 1, -(-31 // SEARCH_INTERVAL))
+    assert networks.calls == (30 + 2, 1, 1)
+
+
+def test_others_are_looked_for_where_the_picture_changes(detector: FollowingDetector, networks: Networks) -> None:
+    """What changes here is too small for a face; else there is a search now and then."""
+    for t in range(3 * SEARCH_INTERVAL):
+        detector.detect(picture((100, 120, 80), (300, 200, 16 if t >= SEARCH_INTERVAL else 0)))
+    assert networks.full.calls == 2
+    for _ in range(3 * SEARCH_INTERVAL, TILE_INTERVAL + 1):
+        detector.detect(picture((100, 120, 80), (300, 200, 16)))
+    assert networks.full.calls == 3
 
 
 def test_landmarks_are_those_that_are_kept(detector: FollowingDetector) -> None:
@@ -228,7 +238,7 @@ def test_tiles_are_searched_seldom_while_somebody_is_there(detector: FollowingDe
     searches = networks.full.calls
     counts = [len(detector.detect(picture(large, entering, size=(720, 1280)))) for _ in range(TILE_INTERVAL)]
     assert counts == [1] * (TILE_INTERVAL - 1) + [2]
-    assert networks.full.calls == searches + TILE_INTERVAL // SEARCH_INTERVAL + len(tile_corners(720, 1280))
+    assert networks.full.calls == searches + 2 + len(tile_corners(720, 1280)), "one as it enters, one with the tiles"
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
@@ -245,7 +255,7 @@ def test_other_ways_up_are_tried_only_while_nobody_is_there(detector: FollowingD
     detector.detect(picture())
     assert networks.calls == (0, 1, 4)
     for _ in range(SEARCH_INTERVAL):
-        detector.detect(picture((100, 120, 80)))
+        detector.detect(picture((100, 120, 80), (260, 220, 16)))
     assert networks.full.calls == 5
 
 

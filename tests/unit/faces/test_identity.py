@@ -64,9 +64,10 @@ def test_a_gallery_keeps_only_new_looks(make_face: Faces, plant: Plant) -> None:
     first, second = (look(plant, make_face(100, 100), person) for person in (0, 1))
     assert gallery.likeness(first) == -1.0
     for _ in range(50):
-        gallery.add(first)
+        is_new = gallery.add(first)
+    assert not is_new
     assert len(gallery._looks) == 1
-    gallery.add(second)
+    assert gallery.add(second)
     assert gallery.likeness(second) == pytest.approx(1.0, abs=1e-5)
     assert gallery.likeness(-first) < 0.5
 

@@ -43,6 +43,18 @@ def test_beyond_the_picture_its_edge_goes_on_or_black_begins() -> None:
     assert (region.cut(picture(), 40, cv2.BORDER_CONSTANT)[:, :19] == 0).all()
 
 
+@pytest.mark.parametrize(("x", "y"), [(20, 30), (650, 300), (-15, 790), (300, 2000)])
+@pytest.mark.parametrize("border", [cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT])
+def test_a_small_part_of_a_large_picture_is_what_it_is_of_all_of_it(x: float, y: float, border: int) -> None:
+    frame = cv2.resize(np.random.default_rng(0).integers(0, 255, (80, 67, 3)).astype(np.uint8), (670, 800))
+    region = Region(x, y, 60, 0.3)
+    whole = cv2.copyMakeBorder(frame, 60, 60, 60, 60, border)
+    around = Region(x + 60, y + 60, 60, 0.3)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    wanted = cv2.warpAffine(whole, around._matrix(48), (48, 48), flags=flags, borderMode=border)
+    np.testing.assert_allclose(region.cut(frame, 48, border), wanted, atol=1)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 900), (900, 2)])
 def test_tiny_pictures_are_cut(size: tuple[int, int]) -> None:
     frame = np.full((*size, 3), 7, np.uint8)
