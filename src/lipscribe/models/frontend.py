@@ -19,8 +19,8 @@ class PerFrame(nn.Module):
 
     Args:
         net: Takes (N, C, H, W).
-        neighbours: Odd; above 1, `net` gets each frame stacked with its temporal neighbours as channels (see
-            `stack_neighbours`), which makes a first 2D convolution a 3D one of this depth.
+        neighbours: Odd; above 1, `net` gets each frame stacked with its temporal neighbours as channels, which makes a
+            first 2D convolution a 3D one of this depth.
     """
 
     def __init__(self, net: nn.Module, neighbours: int = 1):
@@ -36,19 +36,38 @@ class PerFrame(nn.Module):
 def per_frame(
     net: Callable[[Tensor], Tensor], video: Tensor, video_lengths: Tensor | None = None, neighbours: int = 1
 ) -> Tensor:
-    """(B, T, C, H, W) -> (B, T, ...): the functional form of `PerFrame`."""
+    """(B, T, C, H, W) -> (B, T, ...): the functional form of `PerFrame`.
+
+    With lengths on the CPU nothing waits for a GPU: the number of valid frames, a shape, is known there.
+    """
     batch, num_frames = video.shape[:2]
-    if neighbours > 1:
-        every = torch.full((batch,), num_frames) if video_lengths is None else video_lengths
-        video = stack_neighbours(video, every, neighbours)
-    if video_lengths is None:
+    if video_lengths is None and neighbours == 1:
         out = net(video.flatten(0, 1))  # (B*T, ...)
         return out.unflatten(0, (batch, num_frames))
-    valid = frame_mask(video_lengths, num_frames)  # (B, T)
-    out = net(video[valid])  # (sum of lengths, ...)
-    unfolded = out.new_zeros(batch, num_frames, *out.shape[1:])
-    unfolded[valid] = out
-    return unfolded
+    lengths = torch.full((batch,), num_frames) if video_lengths is None else video_lengths
+    valid = frame_mask(lengths, num_frames).flatten().nonzero()  # (N, 1): N is the sum of lengths
+    out = net(_with_neighbours(video, valid, lengths, neighbours))  # (N, ...)
+    unfolded = out.new_zeros(batch * num_frames, *out.shape[1:])
+    indices = valid[:, 0].to(out.device, non_blocking=True)
+    return unfolded.index_copy(0, indices, out).unflatten(0, (batch, num_frames))
+
+
+def _with_neighbours(video: Tensor, frames: Tensor, lengths: Tensor, number: int) -> Tensor:
+    """Frames stacked with their temporal neighbours as channels, with zeros beyond the ends of the clip.
+
+    (B, T, C, H, W) and N frames (N, 1), counted over the batch -> (N, number * C, H, W), earliest first, the frame
+    itself in the middle.
+    """
+    num_frames = video.shape[1]
+    steps = torch.arange(number, device=frames.device) - number // 2
+    positions = frames % num_frames + steps  # (N, number), in the clip
+    absent = (positions < 0) | (positions >= lengths[frames // num_frames])
+    indices = (frames + steps).masked_fill_(absent, 0).flatten().to(video.device, non_blocking=True)
+    stacked = video.flatten(0, 1).index_select(0, indices)  # (N * number, C, H, W)
+    if number > 1:
+        beyond = absent.flatten().nonzero()[:, 0].to(video.device, non_blocking=True)
+        stacked = stacked.index_fill(0, beyond, 0) if stacked.requires_grad else stacked.index_fill_(0, beyond, 0)
+    return stacked.unflatten(0, (len(frames), number)).flatten(1, 2)
 
 
 class ConvFrontend(nn.Module):
@@ -111,17 +130,6 @@ def feature_layers(
         nn.LayerNorm(features),
         nn.ReLU(inplace=True),
     ]
-
-
-def stack_neighbours(video: Tensor, video_lengths: Tensor, num_frames: int) -> Tensor:
-    """Stacks each frame with its temporal neighbours as channels, with zeros beyond the ends of the clip.
-
-    (B, T, C, H, W) -> (B, T, num_frames * C, H, W), earliest first, the frame itself in the middle.
-    """
-    reach = num_frames // 2
-    exists = frame_mask(video_lengths.to(video.device), video.shape[1])[:, :, None, None, None]
-    padded = nn.functional.pad(video.masked_fill(~exists, 0), (0, 0, 0, 0, 0, 0, reach, reach))
-    return torch.cat([padded[:, i : i + video.shape[1]] for i in range(num_frames)], dim=2)
 
 
 def frame_mask(lengths: Tensor, num_frames: int) -> Tensor:

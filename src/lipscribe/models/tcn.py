@@ -28,7 +28,9 @@ class TCNEncoder(nn.Module):
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Features (B, T, D) and (B,) int64 lengths -> encoder_out (B, T, out_features); zeros beyond each length."""
-        padding = ~frame_mask(lengths.to(features.device), features.shape[1])[:, :, None]  # (B, T, 1)
+        padding = ~frame_mask(lengths.to(features.device, non_blocking=True), features.shape[1])[
+            :, :, None
+        ]  # (B, T, 1)
         out = self.project(features.masked_fill(padding, 0))
         for block in self.blocks:
             out = block(out, padding)

@@ -62,7 +62,9 @@ class TransformerDecoder(nn.Module):
         layers = tuple(layer.source_attention.keys_values(encoder_out) for layer in self._layers())
         if bool((lengths == encoder_out.shape[1]).all()):
             return Frames(layers, None)
-        return Frames(layers, frame_mask(lengths.to(encoder_out.device), encoder_out.shape[1])[:, None, None])
+        return Frames(
+            layers, frame_mask(lengths.to(encoder_out.device, non_blocking=True), encoder_out.shape[1])[:, None, None]
+        )
 
     def start(self, memory: Frames) -> History:
         """The state of B empty sentences."""
