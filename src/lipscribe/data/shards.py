@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -206,7 +207,12 @@ def _to_npz(crops: np.ndarray) -> bytes:
 
 def _from_npz(content: bytes) -> np.ndarray:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return np.cumsum(arrays["delta"], axis=0, dtype=np.uint8)
+        crops = arrays["delta"]
+    if crops.dtype != np.uint8:
+        raise ValueError(f"crops are {crops.dtype}, wanted uint8")
+    for before, crop in pairwise(crops):  # a fortieth of the time of `np.cumsum`
+        np.add(crop, before, out=crop)
+    return crops
 
 
 def _to_mp4(crops: np.ndarray) -> bytes:
