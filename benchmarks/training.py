@@ -111,12 +111,14 @@ def steps(args: argparse.Namespace) -> Rows:
     """A step on batches that are there already."""
     dataset, step = build(args)
     batches = {size: list(itertools.islice(dataset.batches(size), 3)) for size in args.batch_sizes}
-    times: dict[int, list[float]] = {size: [] for size in args.batch_sizes}
+    times, used = ({size: list[float]() for size in args.batch_sizes} for _ in range(2))
     for n, size in itertools.product(range(args.steps), args.batch_sizes):
         batch = batches[size][n % len(batches[size])]
+        started = time.process_time()
         times[size].append(seconds(lambda batch=batch: step(batch)))
-    medians = {size: statistics.median(found[1:]) for size, found in times.items()}
-    return [{"batch": size, "ms": 1e3 * found, "clips/s": size / found} for size, found in medians.items()]
+        used[size].append(time.process_time() - started)
+    rows = ((size, statistics.median(times[size][1:]), statistics.median(used[size][1:])) for size in args.batch_sizes)
+    return [{"batch": size, "ms": 1e3 * t, "CPU ms": 1e3 * cpu, "clips/s": size / t} for size, t, cpu in rows]
 
 
 def loading(args: argparse.Namespace) -> Rows:
@@ -143,15 +145,15 @@ def measured(
         for n in range(args.steps + 4 + workers):  # the first ones wait for the workers' start
             if n == 4 + workers:
                 synchronise()
-                started = time.perf_counter()
+                started, started_cpu = clocks()
             waits.append(seconds(lambda: next(batches), wait=False))
             batch = BATCH.pop()
             if step is not None:
                 step(batch)
         synchronise()
-        total = (time.perf_counter() - started) / args.steps
-    row = {"batch": size, "workers": workers, "clips/s": size / total}
-    return row if step is None else row | {"ms": 1e3 * total, "wait ms": 1e3 * statistics.mean(waits[4 + workers :])}
+        total, own = ((now - then) / args.steps for now, then in zip(clocks(), (started, started_cpu), strict=True))
+    row = {"batch": size, "workers": workers, "clips/s": size / total, "ms": 1e3 * total, "own CPU ms": 1e3 * own}
+    return row if step is None else row | {"wait ms": 1e3 * statistics.mean(waits[4 + workers :])}
 
 
 def founding(args: argparse.Namespace) -> Rows:
@@ -190,11 +192,15 @@ def founding(args: argparse.Namespace) -> Rows:
             "training step, Keras": lambda theirs=theirs, x=video, y=wanted: theirs.train_on_batch(x, y),
             "training step, Lipscribe": train_ours,
         }
-        times: dict[str, list[float]] = {name: [] for name in works}
+        times, used = ({name: list[float]() for name in works} for _ in range(2))
         for _, (name, work) in itertools.product(range(max(args.steps, 30)), works.items()):
+            started = time.process_time()
             times[name].append(seconds(work))
+            used[name].append(time.process_time() - started)
         shape = "x".join(map(str, video.shape))
-        rows += [{"video": shape, "what": name, "ms": 1e3 * statistics.median(t[3:])} for name, t in times.items()]
+        for name in works:
+            ms, cpu_ms = (1e3 * statistics.median(found[name][3:]) for found in (times, used))
+            rows.append({"video": shape, "what": name, "ms": ms, "CPU ms": cpu_ms})
     return rows
 
 
@@ -212,6 +218,11 @@ def seconds(work: Callable[[], Any], wait: bool = True) -> float:
     else:
         BATCH.append(result)
     return time.perf_counter() - started
+
+
+def clocks() -> tuple[float, float]:
+    """Seconds on the clock, and seconds of processors that this process has used, its workers not among them."""
+    return time.perf_counter(), time.process_time()
 
 
 def synchronise() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lipscribe.data.manifest import Clip
+from lipscribe.models.device import moved
 
 ON_DEVICE = ("video", "targets", "frame_tokens")
 SIMILAR = 1.1  # the longest clip of a class of similar length, in terms of the shortest
@@ -60,8 +61,7 @@ class Batch:
 
         The lengths stay on the CPU: shapes depend on them, and asking a GPU for them would wait until it is done.
         """
-        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in ON_DEVICE}
-        return replace(self, **moved)
+        return replace(self, **{name: moved(getattr(self, name), device) for name in ON_DEVICE})
 
     def pin_memory(self) -> "Batch":
         """The same batch in pinned memory, from which a GPU copies by itself; a DataLoader calls it."""

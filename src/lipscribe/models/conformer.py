@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lipscribe.models.device import moved
 from lipscribe.models.frontend import frame_mask
 from lipscribe.models.onednn import FrameLinear
 from lipscribe.models.transformer import NORM_EPS, FeedForward
@@ -60,7 +61,7 @@ class ConformerEncoder(nn.Module):
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Features (B, T, D) and (B,) int64 lengths -> encoder_out (B, T, out_features); zeros beyond each length."""
         num_frames = features.shape[1]
-        padding = ~frame_mask(lengths.to(features.device, non_blocking=True), num_frames)  # (B, T)
+        padding = ~frame_mask(moved(lengths, features.device), num_frames)  # (B, T)
         x = self.project(features.masked_fill(padding[:, :, None], 0)) * self.scale
         encoding = legacy_encoding if self.legacy else distance_encoding
         positions = encoding(num_frames, self.out_features).to(x)

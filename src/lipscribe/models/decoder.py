@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lipscribe.models.device import moved
 from lipscribe.models.frontend import frame_mask
 from lipscribe.tokenizer import END
 
@@ -67,7 +68,7 @@ class AttentionDecoder(nn.Module):
 
     def remember(self, encoder_out: Tensor, lengths: Tensor) -> Memory:
         """encoder_out (B, T, D), zeros beyond each length, and (B,) int64 lengths -> the memory for `step`."""
-        padding = ~frame_mask(lengths.to(encoder_out.device, non_blocking=True), encoder_out.shape[1])
+        padding = ~frame_mask(moved(lengths, encoder_out.device), encoder_out.shape[1])
         return Memory(encoder_out, self.key(encoder_out), padding)
 
     def start(self, memory: Memory) -> DecoderState:

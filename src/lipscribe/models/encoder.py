@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from lipscribe.models.device import moved
 from lipscribe.models.frontend import frame_mask
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
@@ -48,7 +49,7 @@ class RecurrentEncoder(nn.Module):
         """`forward` before dropout, all layers and directions at once."""
         rnn, (batch, num_frames) = self.rnn, features.shape[:2]
         rows, batch_sizes = packed_rows(lengths.cpu(), num_frames)
-        rows = rows.to(features.device, non_blocking=True)
+        rows = moved(rows, features.device)
         packed = features.flatten(0, 1).index_select(0, rows)
         directions = 2 if rnn.bidirectional else 1
         start = packed.new_zeros(rnn.num_layers * directions, batch, rnn.hidden_size)
@@ -65,7 +66,7 @@ class RecurrentEncoder(nn.Module):
 
     def _read_by_direction(self, features: Tensor, lengths: Tensor) -> Tensor:
         """`forward` before dropout, one layer and direction after the other."""
-        num_frames, lengths = features.shape[1], lengths.to(features.device, non_blocking=True)[:, None]
+        num_frames, lengths = features.shape[1], moved(lengths, features.device)[:, None]
         frames = torch.arange(num_frames, device=features.device)
         turned = torch.where(frames < lengths, lengths - 1 - frames, frames)  # (B, T): each clip's own frames reversed
         out = features
@@ -132,5 +133,5 @@ class NoEncoder(nn.Module):
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Features (B, T, D) and (B,) int64 lengths -> the same (B, T, D); zeros beyond each length."""
-        exists = frame_mask(lengths.to(features.device, non_blocking=True), features.shape[1])
+        exists = frame_mask(moved(lengths, features.device), features.shape[1])
         return self.dropout(features.masked_fill(~exists[:, :, None], 0))

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from lipscribe.models.device import moved
+
 
 class PerFrame(nn.Module):
     """Applies an image network to every frame of a video: the frames are folded into the batch and unfolded again.
@@ -48,7 +50,7 @@ def per_frame(
     valid = frame_mask(lengths, num_frames).flatten().nonzero()  # (N, 1): N is the sum of lengths
     out = net(_with_neighbours(video, valid, lengths, neighbours))  # (N, ...)
     unfolded = out.new_zeros(batch * num_frames, *out.shape[1:])
-    indices = valid[:, 0].to(out.device, non_blocking=True)
+    indices = moved(valid[:, 0], out.device)
     return unfolded.index_copy(0, indices, out).unflatten(0, (batch, num_frames))
 
 
@@ -62,10 +64,10 @@ def _with_neighbours(video: Tensor, frames: Tensor, lengths: Tensor, number: int
     steps = torch.arange(number, device=frames.device) - number // 2
     positions = frames % num_frames + steps  # (N, number), in the clip
     absent = (positions < 0) | (positions >= lengths[frames // num_frames])
-    indices = (frames + steps).masked_fill_(absent, 0).flatten().to(video.device, non_blocking=True)
+    indices = moved((frames + steps).masked_fill_(absent, 0).flatten(), video.device)
     stacked = video.flatten(0, 1).index_select(0, indices)  # (N * number, C, H, W)
     if number > 1:
-        beyond = absent.flatten().nonzero()[:, 0].to(video.device, non_blocking=True)
+        beyond = moved(absent.flatten().nonzero()[:, 0], video.device)
         stacked = stacked.index_fill(0, beyond, 0) if stacked.requires_grad else stacked.index_fill_(0, beyond, 0)
     return stacked.unflatten(0, (len(frames), number)).flatten(1, 2)
 

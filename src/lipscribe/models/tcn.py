@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from lipscribe.models.device import moved
 from lipscribe.models.frontend import frame_mask
 
 
@@ -28,9 +29,7 @@ class TCNEncoder(nn.Module):
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Features (B, T, D) and (B,) int64 lengths -> encoder_out (B, T, out_features); zeros beyond each length."""
-        padding = ~frame_mask(lengths.to(features.device, non_blocking=True), features.shape[1])[
-            :, :, None
-        ]  # (B, T, 1)
+        padding = ~frame_mask(moved(lengths, features.device), features.shape[1])[:, :, None]  # (B, T, 1)
         out = self.project(features.masked_fill(padding, 0))
         for block in self.blocks:
             out = block(out, padding)

@@ -1,4 +1,4 @@
-"""`python -m lipscribe.training CONFIG [--resume]`: training where only torch, numpy and Lightning are installed."""
+"""`python -m lipscribe.training CONFIG [--resume]`: training where only torch, numpy and Lightning Fabric are."""
 
 import argparse
 import sys

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lipscribe.data.dataset import Batch
+from lipscribe.models.device import moved
 from lipscribe.tokenizer import END
 
 
@@ -49,7 +50,7 @@ def attention_loss(expected: Tensor, batch: Batch, label_smoothing: float, end: 
         () float32, the mean over all tokens of the batch, ends included.
     """
     positions = torch.arange(expected.shape[1], device=expected.device)
-    lengths = batch.target_lengths.to(expected.device, non_blocking=True)[:, None]
+    lengths = moved(batch.target_lengths, expected.device)[:, None]
     wanted = F.pad(batch.targets, (0, 1)).masked_fill(positions == lengths, end).masked_fill(positions > lengths, -1)
     return _mean_cross_entropy(expected.flatten(0, 1), wanted.flatten(), label_smoothing)
 
