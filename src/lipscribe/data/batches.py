@@ -1,7 +1,7 @@
 """Batches: clips padded to one length, and which clips go together."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,11 +51,6 @@ class Batch:
     frame_tokens: Tensor
     clips: tuple[Clip, ...]
 
-    def __reduce__(self) -> tuple[Callable[..., "Batch"], tuple[Any, ...]]:
-        """For other processes: only the video is shared, since for each shared tensor they exchange a descriptor."""
-        small = (self.video_lengths, self.targets, self.target_lengths, self.frame_tokens)
-        return _unpickled, (self.video, *(tensor.numpy() for tensor in small), self.clips)
-
     def to(self, device: torch.device) -> "Batch":
         """The same batch with its tensors on `device`, without waiting for a copy from pinned memory.
 
@@ -69,12 +64,6 @@ class Batch:
         return Batch(**pinned)
 
 
-def _unpickled(video: Tensor, *rest: Any) -> Batch:
-    *small, clips = rest
-    lengths, targets, target_lengths, frame_tokens = map(torch.from_numpy, small)
-    return Batch(video, lengths, targets, target_lengths, frame_tokens, clips)
-
-
 @dataclass(frozen=True)
 class Sample:
     """One clip of a batch, before padding; the fields are those of `Batch` without B."""
@@ -85,10 +74,17 @@ class Sample:
     clip: Clip
 
 
-def collate(samples: list[Sample]) -> Batch:
-    """Pads clips to one batch."""
+def collate(samples: list[Sample], memory: Tensor | None = None) -> Batch:
+    """Pads clips to one batch.
+
+    Args:
+        memory: (N,) float32 for the video, if that fits into it.
+    """
     batch, longest = len(samples), max(len(s.video) for s in samples)
-    video = torch.empty(batch, longest, *samples[0].video.shape[1:])
+    shape = (batch, longest, *samples[0].video.shape[1:])
+    if memory is None or math.prod(shape) > len(memory):
+        memory = torch.empty(math.prod(shape))
+    video = memory[: math.prod(shape)].view(shape)
     targets = torch.zeros(batch, max(len(s.targets) for s in samples), dtype=torch.int64)
     tokens = torch.full((batch, longest), -1, dtype=torch.int64)
     for row, sample in enumerate(samples):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from lipscribe.data.batches import Batch, BatchSizes, Sample, batches_of_similar_length, collate
 from lipscribe.data.clip_store import ClipStore, StoredClip
@@ -125,16 +126,17 @@ class ShardDataset:
             batches = [batches[i] for i in mixed]
         return batches[rank : len(batches) // world_size * world_size : world_size]
 
-    def batch(self, epoch: int, numbers: Sequence[int], world_size: int = 1) -> Batch:
+    def batch(self, epoch: int, numbers: Sequence[int], world_size: int = 1, memory: Tensor | None = None) -> Batch:
         """A batch of an epoch.
 
         Args:
             numbers: Its clips (see `plan`).
+            memory: See `collate`.
 
         Raises:
             ManifestError: A clip cannot be read, or its text is outside the vocabulary.
         """
-        return collate([self._sample(epoch, number, world_size) for number in numbers])
+        return collate([self._sample(epoch, number, world_size) for number in numbers], memory)
 
     def _stored(self) -> list[StoredClip]:
         if self._chosen is not None:

@@ -1,16 +1,16 @@
 """Worker processes that make batches ahead of the training step."""
 
 import contextlib
+import mmap
 import multiprocessing
-import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lipscribe.data.batches import Batch, BatchSizes
@@ -20,12 +20,12 @@ from lipscribe.processes import available_cpus
 
 AHEAD = 2  # batches that each worker prepares in advance
 MAX_WORKERS = 8  # of one training process: more would wait for it
-LONGER = 1.5  # how much longer than its clip an augmented one may be, for the estimate of memory
-SHARED_MEMORY = Path("/dev/shm")  # where Linux keeps the tensors that processes share
+LONGER = 1.5  # how much longer than the longest clip the augmented clips of a batch may be, to fit into its memory
 
 
+SMALL = ("video_lengths", "targets", "target_lengths", "frame_tokens")
 ENDED = (
-    "a process that makes batches has ended (it was killed, or memory or shared memory ran out): --resume continues "
+    "a process that makes batches has ended (it was killed, or memory ran out): --resume continues "
     "after the last finished epoch; with data.workers 0 no such process is needed"
 )
 
@@ -64,8 +64,8 @@ class BatchLoader:
         self._pin = pin
         self._rank, self._world_size = rank, world_size
         self._start_method = start_method or ("fork" if sys.platform.startswith("linux") else "spawn")
-        self._made: Iterator[Batch | LipscribeError] | None = None  # by the workers
-        self._next_epoch = -1  # of what they make
+        self._made: Iterator[Batch | _InShared | LipscribeError] | None = None  # by the workers
+        self._next_epoch = -1  # of those
 
     def __enter__(self) -> "BatchLoader":
         return self
@@ -82,6 +82,7 @@ class BatchLoader:
         if made is not None:
             # Without a public name for it, workers would live for as long as a traceback refers to them.
             made._shutdown_workers()  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+        _SHARED.pop(id(self), None)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch.
@@ -94,8 +95,9 @@ class BatchLoader:
             yield from (batch.pin_memory() for batch in batches) if self._pin else batches
             return
         if self._made is None or epoch != self._next_epoch:
+            self.stop()
             self._made = self._start(epoch)
-        self._next_epoch = epoch + 1
+        self._next_epoch = -1  # until this one is over
         for _ in self._plan(epoch):
             try:
                 made = next(self._made)
@@ -103,17 +105,32 @@ class BatchLoader:
                 raise LipscribeError(ENDED) if _tells_of_death(error) else error from None
             if isinstance(made, LipscribeError):
                 raise made
-            yield made
+            yield made.batch() if isinstance(made, _InShared) else made
+        self._next_epoch = epoch + 1
+
+    def _shared_memory(self) -> Tensor:
+        """(N,) float32 in shared memory, with room for most batches."""
+        data = self._dataset
+        longest = max(clip.num_frames for clip in data.scan())
+        frames = max(self._sizes.frames or self._sizes.clips * longest, longest) * LONGER
+        number = int(frames) * data.height * data.width
+        if self._start_method == "fork":  # unlike files in /dev/shm, which containers limit to 64 MB
+            return torch.frombuffer(mmap.mmap(-1, number * torch.float32.itemsize), dtype=torch.float32)
+        return torch.empty(number).share_memory_()
 
     def _plan(self, epoch: int) -> list[list[int]]:
         return self._dataset.plan(self._sizes, epoch, self._rank, self._world_size)
 
-    def _start(self, first_epoch: int) -> Iterator[Batch | LipscribeError]:
+    def _start(self, first_epoch: int) -> "Iterator[Batch | _InShared | LipscribeError]":
         if self._start_method != "fork":
             self._dataset.share()
-        wanted = ((epoch, numbers) for epoch in range(first_epoch, self._epochs) for numbers in self._plan(epoch))
+        # Besides those that are prepared or being made, one is being copied.
+        number = self._workers * AHEAD + 1
+        shared = _SHARED[id(self)] = [self._shared_memory() for _ in range(number)]
+        plans = ((epoch, numbers) for epoch in range(first_epoch, self._epochs) for numbers in self._plan(epoch))
+        wanted = ((*plan, n % number) for n, plan in enumerate(plans))
         loader = DataLoader(
-            _Batches(self._dataset, self._world_size),
+            _Batches(self._dataset, self._world_size, shared, id(self)),
             batch_size=None,
             sampler=wanted,
             collate_fn=_as_it_is,
@@ -128,34 +145,55 @@ class BatchLoader:
             return iter(loader)
 
 
-class _Batches(Dataset[Batch | LipscribeError]):
+# The shared memory of each loader, by its id, in the process of the training.
+_SHARED: dict[int, list[Tensor]] = {}
+
+
+class _InShared:
+    """A batch on its way, whose video lies in shared memory. The memory is used again: new one is slow to map."""
+
+    def __init__(self, batch: Batch, loader: int, place: int):
+        self._loader, self._place, self._shape = loader, place, batch.video.shape
+        self._rest = {name: value for name, value in vars(batch).items() if name != "video"}
+        self._arrays = {name: self._rest.pop(name).numpy() for name in SMALL}  # small, and so sent as they are
+
+    def batch(self) -> Batch:
+        """The batch with memory of its own."""
+        return self._attached(Tensor.clone)
+
+    def pin_memory(self) -> Batch:
+        """The batch in pinned memory; a DataLoader calls it."""
+        return self._attached(Tensor.pin_memory)
+
+    def _attached(self, copy: Callable[[Tensor], Tensor]) -> Batch:
+        memory = _SHARED[self._loader][self._place]
+        video = copy(memory[: self._shape.numel()].view(self._shape))
+        tensors = {name: torch.from_numpy(array) for name, array in self._arrays.items()}
+        return Batch(video, **tensors, **self._rest)
+
+
+class _Batches(Dataset[Any]):
     """Makes the batch of an epoch and numbers; an error of ours is returned, since torch would add its traceback."""
 
-    def __init__(self, dataset: ShardDataset, world_size: int):
+    def __init__(self, dataset: ShardDataset, world_size: int, shared: list[Tensor], loader: int):
         self._dataset = dataset
         self._world_size = world_size
+        self._shared = shared
+        self._loader = loader
 
-    def __getitem__(self, wanted: tuple[int, list[int]]) -> Batch | LipscribeError:
-        epoch, numbers = wanted
+    def __getitem__(self, wanted: tuple[int, list[int], int]) -> Batch | _InShared | LipscribeError:
+        epoch, numbers, place = wanted
+        memory = self._shared[place]
         try:
-            return self._dataset.batch(epoch, numbers, self._world_size)
+            batch = self._dataset.batch(epoch, numbers, self._world_size, memory)
         except LipscribeError as error:
             return error
+        return _InShared(batch, self._loader, place) if batch.video.data_ptr() == memory.data_ptr() else batch
 
 
-def fitting_workers(dataset: ShardDataset, sizes: BatchSizes, processes: int = 1) -> int:
-    """The number of workers that suits this machine: one less than its processors, shared by `processes` trainings.
-
-    Where shared memory is small, as in a container, there are only as many as its space allows, perhaps none.
-    """
-    workers = max(0, min(available_cpus() // processes - 1, MAX_WORKERS))
-    longest = max(clip.num_frames for clip in dataset.scan())
-    frames = max(sizes.frames or sizes.clips * longest, longest) * LONGER
-    size = frames * dataset.height * dataset.width * torch.float32.itemsize
-    if SHARED_MEMORY.is_dir():
-        room = shutil.disk_usage(SHARED_MEMORY).free / processes
-        workers = min(workers, int(room / (size * (AHEAD + 1))))
-    return workers
+def fitting_workers(processes: int = 1) -> int:
+    """The number of workers that suits this machine: one less than its processors, shared by `processes` trainings."""
+    return max(0, min(available_cpus() // processes - 1, MAX_WORKERS))
 
 
 def _tells_of_death(error: Exception) -> bool:

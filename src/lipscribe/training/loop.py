@@ -91,7 +91,7 @@ def _train(
     on_gpu = fabric.device.type == "cuda"
     workers = config.data.workers
     if workers is None:
-        workers = fitting_workers(train_set, config.batch_sizes, fabric.world_size)
+        workers = fitting_workers(fabric.world_size)
     share = (fabric.global_rank, fabric.world_size)
     steps_per_epoch = len(train_set.plan(config.batch_sizes, 0, *share))
     epochs = math.ceil(optim.steps / steps_per_epoch) if optim.steps else optim.epochs

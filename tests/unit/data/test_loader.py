@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
@@ -67,6 +67,15 @@ def test_any_number_of_workers_makes_the_same_batches(prepared: Path, workers: i
     assert all(map(same, found, plain))
     later = made(dataset(prepared, cache=cache), first=2, workers=workers, **options)  # as a resumed run does
     assert all(map(same, later, plain[8:]))
+
+
+def test_an_epoch_that_is_left_begins_again(prepared: Path):
+    plain = made(dataset(prepared), epochs=2)
+    with BatchLoader(dataset(prepared), SIZES, 2, workers=1) as loader:
+        batches = loader.epoch(0)
+        assert same(next(batches), plain[0])
+        assert all(map(same, loader.epoch(0), plain[:4]))
+        assert all(map(same, loader.epoch(1), plain[4:]))
 
 
 def test_batches_of_similar_length_too(prepared: Path):
@@ -134,19 +143,18 @@ def test_an_interruption_is_the_trainings_and_ends_the_workers(prepared: Path):
         raise KeyboardInterrupt
 
 
-class Usage(NamedTuple):
-    free: int
-
-
-def test_workers_fit_processors_and_shared_memory(prepared: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(module, "SHARED_MEMORY", tmp_path)
-    data, room = dataset(prepared), 2**40
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: Usage(room))
+def test_workers_fit_the_processors(monkeypatch: pytest.MonkeyPatch):
     for processors, processes, wanted in ((1, 1, 0), (2, 1, 1), (4, 1, 3), (64, 1, 8), (16, 4, 3), (2, 4, 0)):
         monkeypatch.setattr(module, "available_cpus", lambda number=processors: number)
-        assert fitting_workers(data, SIZES, processes) == wanted
-    monkeypatch.setattr(module, "available_cpus", lambda: 64)
-    room = 5 * 3 * 35 * 32 * 48 * 4  # a few batches of three clips
-    assert 0 < fitting_workers(data, SIZES) < 8
-    assert fitting_workers(data, BatchSizes(300)) == 0
-    assert fitting_workers(data, BatchSizes(1, frames=100_000)) == 0
+        assert fitting_workers(processes) == wanted
+
+
+@pytest.mark.parametrize("longer", [0.3, 1.5])
+def test_batches_that_do_not_fit_into_shared_memory_come_too(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch, longer: float
+):
+    monkeypatch.setattr(module, "LONGER", longer)
+    kept = []
+    with BatchLoader(dataset(prepared), SIZES, 3, workers=1) as loader:
+        kept += [batch for epoch in range(3) for batch in loader.epoch(epoch)]
+    assert all(map(same, kept, made(dataset(prepared))))  # batches stay as they are while their memory is used again
