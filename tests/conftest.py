@@ -138,7 +138,7 @@ def toy_settings(prepared: Path) -> Callable[..., dict[str, Any]]:
     def settings(output: Path | str, **sections: Any) -> dict[str, Any]:
         data: dict[str, Any] = {
             "output": str(output),
-            "data": {"folder": str(prepared)},
+            "data": {"folder": str(prepared), "workers": 0},
             "model": {
                 "name": "toy",
                 "tokenizer": {"kind": "words", "words": list(MOUTHS)},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipscribe.transforms import Augment, AugmentConfig, crops_to_video, normalise_frames
+from lipscribe.transforms import NOISE_SIZE, Augment, AugmentConfig, add_noise, crops_to_video, normalise_frames
 
 HEIGHT, WIDTH = 56, 80
 OFF = {
@@ -239,3 +239,36 @@ def test_word_times_beyond_the_clip_leave_a_frame_at_least(speech: tuple[float, 
 
 def rng_of(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
+
+
+def test_noise_is_normal_and_another_for_each_start():
+    videos = []
+    for start in (0, 1000, NOISE_SIZE - 100):  # the last goes on with the beginning of the table
+        video = torch.full((40, 1, 20, 30), 7.0)
+        add_noise(video, start, 0.5)
+        noise = (video - 7) / 0.5
+        assert abs(float(noise.mean())) < 0.02
+        assert float(noise.std()) == pytest.approx(1, abs=0.02)
+        assert float((abs(noise) < 1).float().mean()) == pytest.approx(0.683, abs=0.01)
+        videos.append(noise.flatten())
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert abs(float(torch.corrcoef(torch.stack([videos[one], videos[other]]))[0, 1])) < 0.03
+    torch.testing.assert_close(videos[2][100:], videos[0][:-100], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("shift", [0.0, 48.0])
+def test_a_view_is_that_of_the_whole_crop(shift: float):
+    """Only the part of a crop that a view covers is sampled; beyond its border the last pixels repeat."""
+    config = AugmentConfig(**OFF | {"rotation": 180.0, "scale": 0.9, "flip": 0.5, "shift": shift})
+    varied, crops = Augment(config, HEIGHT, WIDTH), smooth_crops(2)
+    for seed in range(30):
+        view = varied._view(rng_of(seed))
+        (top, bottom), (left, right), grid = varied._grid(view, (96, 96))
+        part = torch.from_numpy(crops[:, top:bottom, left:right].astype(np.float32))
+        options = {"padding_mode": "border", "align_corners": False}
+        got = torch.nn.functional.grid_sample(part[None], grid, **options)[0]
+        rows, columns = torch.meshgrid(torch.arange(HEIGHT) - 27.5, torch.arange(WIDTH) - 39.5, indexing="ij")
+        places = torch.stack([columns, rows, torch.ones(HEIGHT, WIDTH)], -1).double() @ torch.from_numpy(view).T
+        whole = torch.from_numpy(crops.astype(np.float64))[None]
+        wanted = torch.nn.functional.grid_sample(whole, places[None] / 48, **options)[0]
+        torch.testing.assert_close(got.double(), wanted, atol=0.01, rtol=0)

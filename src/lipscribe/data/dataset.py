@@ -1,18 +1,17 @@
-"""Shards -> training batches, streamed in an order that depends on the seed and the epoch alone."""
+"""Shards -> training batches, in an order that depends on the seed and the epoch alone."""
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from lipscribe.data.batches import Batch, BatchSizes, Sample, batches_of_similar_length, collate
+from lipscribe.data.clip_store import ClipStore, StoredClip
 from lipscribe.data.manifest import Clip, WordTime
-from lipscribe.data.shards import PreparedClip, find_shards, read_shard
+from lipscribe.data.shards import PreparedClip, find_shards
 from lipscribe.data.splice import splice
 from lipscribe.errors import LipscribeError, ManifestError
 from lipscribe.tokenizer import Tokenizer
@@ -23,33 +22,6 @@ DONORS = 300  # number of previous clips that a spliced clip may take words from
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Clips padded to one length.
-
-    Attributes:
-        video: (B, T, 1, H, W) float32, zeros beyond each clip's length.
-        video_lengths: (B,) int64 frames.
-        targets: (B, U) int64 token ids, zeros beyond each clip's length.
-        target_lengths: (B,) int64 tokens.
-        frame_tokens: (B, T) int64, the token that is being said in each frame, 0 in silence, -1 where nobody knows
-            and beyond each clip's length.
-        clips: The records of the clips.
-    """
-
-    video: Tensor
-    video_lengths: Tensor
-    targets: Tensor
-    target_lengths: Tensor
-    frame_tokens: Tensor
-    clips: tuple[Clip, ...]
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch with its tensors on `device`."""
-        moved: dict[str, Any] = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
-        return Batch(**moved)
-
-
-@dataclass(frozen=True)
 class ClipLength:
     """One clip of an epoch, without its pictures."""
 
@@ -57,18 +29,11 @@ class ClipLength:
     num_frames: int
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One clip of a batch, before padding; the fields are those of `Batch` without B."""
-
-    video: Tensor
-    targets: list[int]
-    frame_tokens: np.ndarray
-    clip: Clip
-
-
 class ShardDataset:
     """The prepared clips of one split, of one corpus or several.
+
+    A batch is made from the seed, the epoch and the numbers of its clips in the epoch's order alone, so any process can
+    make any batch.
 
     Args:
         folders: Prepared folders, each with the number of clips to use (sampled by the seed, for learning curves);
@@ -77,8 +42,9 @@ class ShardDataset:
         tokenizer: Turns text into targets.
         height, width, normalisation: Of the model's input (`augment` has its own).
         augment: Augmentation; None yields unmodified clips in order.
-        cache: Keep the decoded crops in memory after the first epoch; GRID's 800 clips take 550 MB.
-        shuffle_buffer: Number of clips to shuffle among; shards are read sequentially.
+        cache: Keep the decoded crops in memory; GRID's 800 clips take 550 MB. Otherwise a clip is read from its shard
+            and decoded each time.
+        shuffle_buffer: Number of clips to shuffle among, so that neighbours are read from the same few shards.
 
     Attributes:
         margin: See `frame_tokens`; 0 if nobody sets it.
@@ -106,19 +72,17 @@ class ShardDataset:
         self.height, self.width = height, width
         self.normalisation: Normalisation = normalisation
         self.augment = augment
-        self.cache: dict[Path, list[PreparedClip]] | None = {} if cache else None
         self.shuffle_buffer = shuffle_buffer
         self.seed = seed
         self.margin = 0.0
-        self._length: int | None = None
-        self._kept: set[tuple[Path, str]] = set()  # folder and id of the clips that limits leave, once they are known
         self.word_times: dict[tuple[str, str], tuple[WordTime, ...]] = {}
+        self._store = ClipStore(self.shards, cache)
+        self._chosen: list[StoredClip] | None = None  # the clips that limits leave, once they are known
+        self._ordered: tuple[int, list[int]] | None = None  # the last epoch asked for, and its order
 
     def __len__(self) -> int:
         """Clips in an epoch; counting them reads every shard once."""
-        if self._length is None:
-            self._length = len(self.scan())
-        return self._length
+        return len(self._stored())
 
     def scan(self) -> list[ClipLength]:
         """Reads every shard once: the clips of an epoch, in the order in which they are stored.
@@ -126,99 +90,100 @@ class ShardDataset:
         Raises:
             ManifestError: Shards cannot be read (all are named), hold no clip, or fewer than a limit wants.
         """
-        found: list[tuple[Path, ClipLength]] = []
-        damaged: list[str] = []
-        for shard in self.shards:
-            try:
-                clips = [ClipLength(prepared.clip, len(prepared.crops)) for prepared in self._read(shard)]
-            except ManifestError as error:
-                damaged.append(str(error))
-                continue
-            found += [(shard.parent, clip) for clip in clips]
-        if damaged:
-            raise ManifestError("; ".join(damaged))
-        if not found:
-            raise ManifestError(f"{self.shards[0]} and its like hold no clip: status.jsonl beside them says why")
-        for folder, limit in self.limits.items():
-            ids = sorted(found_clip.clip.id for parent, found_clip in found if parent == folder)
-            if limit > len(ids):
-                raise ManifestError(f"limit is {limit} clips, the split has {len(ids)} in {folder}")
-            chosen = np.random.default_rng(self.seed).permutation(ids)[:limit]
-            self._kept |= {(folder, str(clip_id)) for clip_id in chosen}
-        clips = [clip for folder, clip in found if self._keeps(folder, clip.clip)]
-        self._length = len(clips)
-        return clips
+        return [ClipLength(stored.clip, stored.shape[0]) for stored in self._stored()]
 
-    def _keeps(self, folder: Path, clip: Clip) -> bool:
-        return folder not in self.limits or (folder, clip.id) in self._kept
+    def share(self) -> None:
+        """Moves cached crops to shared memory, for processes that are not forked."""
+        self._stored()
+        self._store.share()
 
     def clips(self) -> Iterator[tuple[tuple[str, str], PreparedClip]]:
         """The clips of an epoch as they were prepared, in the order of the shards, each with its folder and id."""
-        return self._keyed(self.shards)
+        for stored in self._stored():
+            yield _key(stored), PreparedClip(stored.clip, self._store.crops(stored))
 
-    def batches(self, batch_size: int, epoch: int = 0, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
-        """One epoch. With several processes each gets every `world_size`-th clip.
+    def batches(self, sizes: BatchSizes | int, epoch: int = 0, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
+        """One epoch, in the order of `plan`; an int is the number of clips of a batch."""
+        sizes = BatchSizes(sizes) if isinstance(sizes, int) else sizes
+        for numbers in self.plan(sizes, epoch, rank, world_size):
+            yield self.batch(epoch, numbers, world_size)
 
-        Clips that do not divide evenly at the end are dropped in this epoch: a process with one batch more than the
-        others would wait for them forever.
+    def plan(self, sizes: BatchSizes, epoch: int = 0, rank: int = 0, world_size: int = 1) -> list[list[int]]:
+        """The clips of each batch of an epoch, as numbers in the epoch's order; there are as many in every epoch.
+
+        With several processes each gets every `world_size`-th clip, or batch where these are of similar length. What
+        does not divide evenly at the end is dropped in this epoch: a process with one batch more than the others would
+        wait for them forever.
         """
-        samples: list[Sample] = []
-        donors: deque[PreparedClip] = deque(maxlen=DONORS)  # the same for every process
-        numbered = enumerate(self._order(epoch))
-        while len(share := list(islice(numbered, world_size))) == world_size:
-            number, prepared = share[rank]
-            samples.append(self._sample(prepared, donors, epoch, np.random.default_rng([self.seed, epoch, number])))
-            donors.extend(clip for _, clip in share)
-            if len(samples) == batch_size:
-                yield collate(samples)
-                samples = []
-        if samples:
-            yield collate(samples)
+        order = self._order(epoch)
+        if sizes.frames is None:
+            share = list(range(rank, len(order) // world_size * world_size, world_size))
+            return [share[first : first + sizes.clips] for first in range(0, len(share), sizes.clips)]
+        stored = self._stored()
+        batches = batches_of_similar_length([stored[i].shape[0] for i in order], sizes.frames)
+        if self.augment is not None:
+            mixed = np.random.default_rng([self.seed, epoch, len(order)]).permutation(len(batches))
+            batches = [batches[i] for i in mixed]
+        return batches[rank : len(batches) // world_size * world_size : world_size]
 
-    def _order(self, epoch: int) -> Iterator[PreparedClip]:
+    def batch(self, epoch: int, numbers: Sequence[int], world_size: int = 1, memory: Tensor | None = None) -> Batch:
+        """A batch of an epoch.
+
+        Args:
+            numbers: Its clips (see `plan`).
+            memory: See `collate`.
+
+        Raises:
+            ManifestError: A clip cannot be read, or its text is outside the vocabulary.
+        """
+        return collate([self._sample(epoch, number, world_size) for number in numbers], memory)
+
+    def _stored(self) -> list[StoredClip]:
+        if self._chosen is not None:
+            return self._chosen
+        found = self._store.clips()
+        for folder, limit in self.limits.items():
+            ids = sorted(stored.clip.id for stored in found if stored.folder == folder)
+            if limit > len(ids):
+                raise ManifestError(f"limit is {limit} clips, the split has {len(ids)} in {folder}")
+            kept = set(np.random.default_rng(self.seed).permutation(ids)[:limit].tolist())
+            found = [stored for stored in found if stored.folder != folder or stored.clip.id in kept]
+        self._chosen = found
+        return found
+
+    def _order(self, epoch: int) -> list[int]:
         """All clips once: in order without augmentation, else shards shuffled and clips shuffled within the buffer."""
         if self.augment is None:
-            yield from self._chosen(self.shards)
-            return
-        rng = np.random.default_rng([self.seed, epoch])
-        held: list[PreparedClip] = []
-        for prepared in self._chosen([self.shards[i] for i in rng.permutation(len(self.shards))]):
-            held.append(prepared)
-            if len(held) >= self.shuffle_buffer:
-                yield held.pop(rng.integers(len(held)))
-        for i in rng.permutation(len(held)):
-            yield held[i]
+            return list(range(len(self)))
+        if self._ordered is None or self._ordered[0] != epoch:
+            self._ordered = epoch, self._shuffled(np.random.default_rng([self.seed, epoch]))
+        return self._ordered[1]
 
-    def _chosen(self, shards: list[Path]) -> Iterator[PreparedClip]:
-        for key, prepared in self._keyed(shards):
-            words = self.word_times.get(key)
-            yield PreparedClip(replace(prepared.clip, words=words), prepared.crops) if words else prepared
+    def _shuffled(self, rng: np.random.Generator) -> list[int]:
+        of_shard: dict[Path, list[int]] = {shard: [] for shard in self.shards}
+        for i, stored in enumerate(self._stored()):
+            of_shard[stored.place.shard].append(i)
+        order: list[int] = []
+        held: list[int] = []
+        for shard in rng.permutation(len(self.shards)):
+            for i in of_shard[self.shards[shard]]:
+                held.append(i)
+                if len(held) >= self.shuffle_buffer:
+                    order.append(held.pop(rng.integers(len(held))))
+        return order + [held[i] for i in rng.permutation(len(held))]
 
-    def _keyed(self, shards: list[Path]) -> Iterator[tuple[tuple[str, str], PreparedClip]]:
-        if self.limits and not self._kept:
-            self.scan()
-        empty = True
-        for shard in shards:
-            for prepared in self._read(shard):
-                empty = False
-                if self._keeps(shard.parent, prepared.clip):
-                    yield (str(shard.parent), prepared.clip.id), prepared
-        if empty:
-            raise ManifestError(f"{self.shards[0]} and its like hold no clip: status.jsonl beside them says why")
+    def _prepared(self, i: int) -> PreparedClip:
+        stored = self._stored()[i]
+        words = self.word_times.get(_key(stored))
+        clip = replace(stored.clip, words=words) if words else stored.clip
+        return PreparedClip(clip, self._store.crops(stored))
 
-    def _read(self, shard: Path) -> Iterator[PreparedClip]:
-        if self.cache is None:
-            yield from read_shard(shard)
-            return
-        if shard not in self.cache:
-            self.cache[shard] = list(read_shard(shard))
-        yield from self.cache[shard]
-
-    def _sample(
-        self, prepared: PreparedClip, donors: Sequence[PreparedClip], epoch: int, rng: np.random.Generator
-    ) -> Sample:
+    def _sample(self, epoch: int, number: int, world_size: int) -> Sample:
+        order, rng = self._order(epoch), np.random.default_rng([self.seed, epoch, number])
+        prepared = self._prepared(order[number])
         if self.augment and (chance := self.augment.config.splice_chance(epoch)):
-            prepared = splice(prepared, donors, chance, rng)
+            before = number // world_size * world_size  # the same for every process
+            prepared = splice(prepared, _Clips(self._prepared, order[max(0, before - DONORS) : before]), chance, rng)
         clip = prepared.clip
         if self.augment is None:
             video = crops_to_video(prepared.crops, self.height, self.width, self.normalisation)
@@ -232,6 +197,24 @@ class ShardDataset:
             return Sample(video, self.tokenizer.encode(clip.text), spoken, clip)
         except LipscribeError as error:
             raise ManifestError(f"clip {clip.id}: {error}") from None
+
+
+class _Clips(Sequence[PreparedClip]):
+    """Clips that are read when they are asked for."""
+
+    def __init__(self, read: Callable[[int], PreparedClip], indices: list[int]):
+        self._read = read
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._read(self._indices[place])
+
+
+def _key(stored: StoredClip) -> tuple[str, str]:
+    return str(stored.folder), stored.clip.id
 
 
 def frame_tokens(clip: Clip, times: np.ndarray, tokenizer: Tokenizer, margin: float = 0.0) -> np.ndarray:
@@ -252,23 +235,3 @@ def frame_tokens(clip: Clip, times: np.ndarray, tokenizer: Tokenizer, margin: fl
         for bound in (word.start, word.end):
             tokens[abs(seconds - bound) < margin / MODEL_FPS] = -1
     return tokens
-
-
-def collate(samples: list[Sample]) -> Batch:
-    """Pads clips to one batch."""
-    batch, longest = len(samples), max(len(s.video) for s in samples)
-    video = torch.zeros(batch, longest, *samples[0].video.shape[1:])
-    targets = torch.zeros(batch, max(len(s.targets) for s in samples), dtype=torch.int64)
-    tokens = torch.full((batch, longest), -1, dtype=torch.int64)
-    for row, sample in enumerate(samples):
-        video[row, : len(sample.video)] = sample.video
-        targets[row, : len(sample.targets)] = torch.tensor(sample.targets)
-        tokens[row, : len(sample.video)] = torch.from_numpy(sample.frame_tokens)
-    return Batch(
-        video=video,
-        video_lengths=torch.tensor([len(s.video) for s in samples]),
-        targets=targets,
-        target_lengths=torch.tensor([len(s.targets) for s in samples]),
-        frame_tokens=tokens,
-        clips=tuple(s.clip for s in samples),
-    )

@@ -5,6 +5,7 @@ them. In a spliced clip only the mouth identifies the word. Mouth crops are alig
 seam.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -58,6 +59,6 @@ def _same_position(position: int, count: int, count_there: int) -> int:
 
 def _frames(word: WordTime, num_frames: int) -> tuple[int, int]:
     """First frame whose middle lies within a word, and one past the last; at least one where the clip has one."""
-    start, stop = (int(np.ceil(time * MODEL_FPS - 0.5)) for time in (word.start, word.end))
+    start, stop = (math.ceil(time * MODEL_FPS - 0.5) for time in (word.start, word.end))
     start = min(max(start, 0), num_frames)
     return start, min(max(stop, start + 1), num_frames)

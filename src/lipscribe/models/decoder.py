@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from lipscribe.models.device import moved
 from lipscribe.models.frontend import frame_mask
 from lipscribe.tokenizer import END
 
@@ -68,7 +70,7 @@ class AttentionDecoder(nn.Module):
         """encoder_out (B, T, D), zeros beyond each length, and (B,) int64 lengths, None if all frames are valid -> the
         memory for `step`.
         """
-        exists = None if lengths is None else frame_mask(lengths.to(encoder_out.device), encoder_out.shape[1])
+        exists = None if lengths is None else frame_mask(moved(lengths, encoder_out.device), encoder_out.shape[1])
         padding = None if exists is None else ~exists
         return Memory(encoder_out, self.key(encoder_out), padding)
 
@@ -89,16 +91,8 @@ class AttentionDecoder(nn.Module):
         Returns:
             (N, V) float32 log-probabilities of the next token, including `END`, and the new state.
         """
-        embedded = self.dropout(self.embedding(previous))
-        incoming = torch.cat([embedded, state.context.to(embedded)], dim=-1)
-        out, (hidden, cell) = self.rnn(incoming[:, None], (state.hidden, state.cell))
-        out = out[:, 0]  # (N, H)
-        attended = self._attend(out, state.attended, memory)
-        clips = (memory.values.shape[0], -1)  # `len` would be a constant in an export
-        context = (attended.unflatten(0, clips).to(memory.values) @ memory.values).flatten(0, 1)  # (N, D)
-        combined = self.combine(torch.cat([out, context.to(out)], dim=-1)).tanh()
-        log_probs = self.project(self.dropout(combined)).float().log_softmax(-1)
-        return log_probs, DecoderState(hidden.float(), cell.float(), context.float(), attended)
+        out, state = self._advance(self.dropout(self.embedding(previous)), state, memory)
+        return self._expected(out, state.context), state
 
     def select(self, state: DecoderState, indices: Tensor) -> DecoderState:
         """Select the state of the sentences at (M,) int64 indices."""
@@ -114,12 +108,36 @@ class AttentionDecoder(nn.Module):
             rows.append(state.attended)
         return torch.cat(rows)
 
+    def _advance(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, DecoderState]:
+        """Embedded tokens (N, H) -> the output of the last LSTM layer (N, H), and the new state."""
+        incoming = torch.cat([embedded, state.context.to(embedded)], dim=-1)
+        out, hidden, cell = incoming, [], []
+        for layer, weights in enumerate(self.rnn.all_weights):
+            # A third of the time of calling `nn.LSTM` for one token.
+            out, kept = torch.lstm_cell(out, (state.hidden[layer].to(out), state.cell[layer].to(out)), *weights)
+            hidden.append(out)
+            cell.append(kept)
+            if layer + 1 < len(self.rnn.all_weights):
+                out = functional.dropout(out, self.rnn.dropout, self.training)
+        attended = self._attend(out, state.attended, memory)
+        clips = (memory.values.shape[0], -1)  # `len` would be a constant in an export
+        context = (attended.unflatten(0, clips).to(memory.values) @ memory.values).flatten(0, 1)  # (N, D)
+        return out, DecoderState(torch.stack(hidden).float(), torch.stack(cell).float(), context.float(), attended)
+
+    def _expected(self, out: Tensor, context: Tensor) -> Tensor:
+        """LSTM outputs (..., H) and contexts (..., D) -> (..., V) float32 log-probabilities of the next token."""
+        combined = self.combine(torch.cat([out, context.to(out)], dim=-1)).tanh()
+        return self.project(self.dropout(combined)).float().log_softmax(-1)
+
     def _attend(self, out: Tensor, last: Tensor, memory: Memory) -> Tensor:
         """(N, H) and the last weights (N, T) -> new weights (N, T) float32, by additive attention."""
         clips = (memory.keys.shape[0], -1)
         energy = self.query(out).unflatten(0, clips)[:, :, None] + memory.keys[:, None]  # (B, N / B, T, H)
         if self.location is not None:
-            energy = energy + self.location(last[:, None]).transpose(1, 2).unflatten(0, clips)
+            weight = self.location.weight[:, 0]  # (H, frames)
+            # A convolution of one channel is a product with its windows, which takes less time.
+            windows = functional.pad(last, (weight.shape[1] // 2, weight.shape[1] // 2)).unfold(1, weight.shape[1], 1)
+            energy = energy + functional.linear(windows, weight).unflatten(0, clips)
         scores = self.weigh(energy.tanh())[..., 0].float()
         if memory.padding is not None:
             scores = scores.masked_fill(memory.padding[:, None], -torch.inf)
@@ -139,14 +157,24 @@ class AttentionDecoder(nn.Module):
             (B, U + 1, V) float32 log-probabilities; row u is of token u, given the tokens before it.
         """
         memory = self.remember(encoder_out, lengths)
+        if sampling > 0 and self.training:
+            return self._forward_sampled(memory, targets, sampling)
+        state, outs, contexts = self.start(memory), [], []
+        # What does not depend on the step before is computed for all tokens at once.
+        embedded = self.dropout(self.embedding(functional.pad(targets, (1, 0), value=END)))  # (B, U + 1, H)
+        for each in embedded.unbind(1):
+            out, state = self._advance(each, state, memory)
+            outs.append(out)
+            contexts.append(state.context)
+        return self._expected(torch.stack(outs, dim=1), torch.stack(contexts, dim=1))
+
+    def _forward_sampled(self, memory: Memory, targets: Tensor, sampling: float) -> Tensor:
         state, previous, expected = self.start(memory), targets.new_full((len(targets),), END), []
         for u in range(targets.shape[1] + 1):
             log_probs, state = self.step(previous, state, memory)
             expected.append(log_probs)
             if u < targets.shape[1]:
-                previous = targets[:, u]
-                if sampling > 0 and self.training:
-                    drawn = log_probs.detach().exp().multinomial(1)[:, 0]
-                    own = torch.rand(previous.shape, device=previous.device) < sampling
-                    previous = torch.where(own, drawn, previous)
+                drawn = log_probs.detach().exp().multinomial(1)[:, 0]
+                own = torch.rand(previous.shape, device=previous.device) < sampling
+                previous = torch.where(own, drawn, targets[:, u])
         return torch.stack(expected, dim=1)

@@ -1,6 +1,7 @@
 """Selects the device of networks."""
 
 import torch
+from torch import Tensor
 
 from lipscribe.errors import ConfigError
 
@@ -21,3 +22,11 @@ def pick_device(name: str = "auto") -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = "torch has no device of this name" if "Expected one of" in str(error) else str(error).splitlines()[0]
         raise ConfigError(f"device {name!r} is unavailable ({reason}): give cpu, cuda or mps") from None
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor.to(device)`, which on CUDA does not wait for the work that is queued there.
+
+    CUDA has copied a tensor in ordinary memory when the call returns. MPS may copy it later, so there the call waits.
+    """
+    return tensor.to(device, non_blocking=device.type == "cuda")

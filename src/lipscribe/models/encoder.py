@@ -2,8 +2,8 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from lipscribe.models.device import moved
 from lipscribe.models.frontend import padding_mask, without
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
@@ -50,23 +50,26 @@ class RecurrentEncoder(nn.Module):
 
     def _read_packed(self, features: Tensor, lengths: Tensor) -> Tensor:
         """`forward` before dropout, all layers and directions at once."""
-        rnn, num_layers = self.rnn, self.rnn.num_layers
-        packed = pack_padded_sequence(features, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        rnn, (batch, num_frames) = self.rnn, features.shape[:2]
+        rows, batch_sizes = packed_rows(lengths.cpu(), num_frames)
+        rows = moved(rows, features.device)
+        packed = features.flatten(0, 1).index_select(0, rows)
         directions = 2 if rnn.bidirectional else 1
-        start = packed.data.new_zeros(num_layers * directions, len(features), rnn.hidden_size)
+        start = packed.new_zeros(rnn.num_layers * directions, batch, rnn.hidden_size)
         weights = [weight for group in rnn.all_weights for weight in group]
         dropout = rnn.dropout if self.training else 0.0
         # has_biases, num_layers, dropout, train, bidirectional
-        settings = (True, num_layers, dropout, self._learns(), rnn.bidirectional)
+        settings = (True, rnn.num_layers, dropout, self._learns(), rnn.bidirectional)
         if isinstance(rnn, nn.LSTM):
-            out = torch.lstm(packed.data, packed.batch_sizes, (start, start), weights, *settings)[0]
+            out = torch.lstm(packed, batch_sizes, (start, start), weights, *settings)[0]
         else:
-            out = torch.gru(packed.data, packed.batch_sizes, start, weights, *settings)[0]
-        return pad_packed_sequence(packed._replace(data=out), batch_first=True, total_length=features.shape[1])[0]
+            out = torch.gru(packed, batch_sizes, start, weights, *settings)[0]
+        padded = out.new_zeros(batch * num_frames, out.shape[1]).index_copy(0, rows, out)
+        return padded.unflatten(0, (batch, num_frames))
 
     def _read_by_direction(self, features: Tensor, lengths: Tensor) -> Tensor:
         """`forward` before dropout, one layer and direction after the other."""
-        num_frames, lengths = features.shape[1], lengths.to(features.device)[:, None]
+        num_frames, lengths = features.shape[1], moved(lengths, features.device)[:, None]
         frames = torch.arange(num_frames, device=features.device)
         turned = torch.where(frames < lengths, lengths - 1 - frames, frames)  # (B, T): each clip's own frames reversed
         out = features
@@ -92,6 +95,25 @@ class RecurrentEncoder(nn.Module):
     def _learns(self) -> bool:
         """Whether gradients may be needed, which cuDNN computes only after a forward pass in training mode."""
         return self.training or torch.is_grad_enabled()
+
+
+def packed_rows(lengths: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
+    """The layout of `PackedSequence`: all first frames, all second frames and so on, longer clips first.
+
+    `pack_padded_sequence` and its reverse take a kernel for each length and wait for a GPU; with the rows each is one.
+
+    Args:
+        lengths: (B,) int64 valid frames on the CPU.
+        num_frames: T of the padded batch.
+
+    Returns:
+        The rows of a padded batch (B * T, D) in this order, (sum of lengths,) int64, and the number of clips at each
+        frame until the last clip ends, int64.
+    """
+    lengths, clips = lengths.sort(descending=True, stable=True)
+    frames = torch.arange(int(lengths[0]))[:, None]
+    there = frames < lengths  # (T, B)
+    return (clips * num_frames + frames)[there], there.sum(1)
 
 
 def _reorder(sequence: Tensor, indices: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from lipscribe.models.device import moved
+
 
 class PerFrame(nn.Module):
     """Applies an image network to every frame of a video: the frames are folded into the batch and unfolded again.
@@ -19,8 +21,8 @@ class PerFrame(nn.Module):
 
     Args:
         net: Takes (N, C, H, W).
-        neighbours: Odd; above 1, `net` gets each frame stacked with its temporal neighbours as channels (see
-            `stack_neighbours`), which makes a first 2D convolution a 3D one of this depth.
+        neighbours: Odd; above 1, `net` gets each frame stacked with its temporal neighbours as channels, which makes a
+            first 2D convolution a 3D one of this depth.
     """
 
     def __init__(self, net: nn.Module, neighbours: int = 1):
@@ -36,18 +38,38 @@ class PerFrame(nn.Module):
 def per_frame(
     net: Callable[[Tensor], Tensor], video: Tensor, video_lengths: Tensor | None = None, neighbours: int = 1
 ) -> Tensor:
-    """(B, T, C, H, W) -> (B, T, ...): the functional form of `PerFrame`."""
+    """(B, T, C, H, W) -> (B, T, ...): the functional form of `PerFrame`.
+
+    With lengths on the CPU nothing waits for a GPU: the number of valid frames, a shape, is known there.
+    """
     batch, num_frames = video.shape[:2]
-    if neighbours > 1:
-        video = stack_neighbours(video, video_lengths, neighbours)
     if video_lengths is None:
+        video = stack_neighbours(video, neighbours) if neighbours > 1 else video
         out = net(video.flatten(0, 1))  # (B*T, ...)
         return out.unflatten(0, (batch, num_frames))
-    valid = frame_mask(video_lengths, num_frames)  # (B, T)
-    out = net(video[valid])  # (sum of lengths, ...)
-    unfolded = out.new_zeros(batch, num_frames, *out.shape[1:])
-    unfolded[valid] = out
-    return unfolded
+    valid = frame_mask(video_lengths, num_frames).flatten().nonzero()  # (N, 1): N is the sum of lengths
+    out = net(_with_neighbours(video, valid, video_lengths, neighbours))  # (N, ...)
+    unfolded = out.new_zeros(batch * num_frames, *out.shape[1:])
+    indices = moved(valid[:, 0], out.device)
+    return unfolded.index_copy(0, indices, out).unflatten(0, (batch, num_frames))
+
+
+def _with_neighbours(video: Tensor, frames: Tensor, lengths: Tensor, number: int) -> Tensor:
+    """Frames stacked with their temporal neighbours as channels, with zeros beyond the ends of the clip.
+
+    (B, T, C, H, W) and N frames (N, 1), counted over the batch -> (N, number * C, H, W), earliest first, the frame
+    itself in the middle.
+    """
+    num_frames = video.shape[1]
+    steps = torch.arange(number, device=frames.device) - number // 2
+    positions = frames % num_frames + steps  # (N, number), in the clip
+    absent = (positions < 0) | (positions >= lengths[frames // num_frames])
+    indices = moved((frames + steps).masked_fill_(absent, 0).flatten(), video.device)
+    stacked = video.flatten(0, 1).index_select(0, indices)  # (N * number, C, H, W)
+    if number > 1:
+        beyond = moved(absent.flatten().nonzero()[:, 0], video.device)
+        stacked = stacked.index_fill(0, beyond, 0) if stacked.requires_grad else stacked.index_fill_(0, beyond, 0)
+    return stacked.unflatten(0, (len(frames), number)).flatten(1, 2)
 
 
 class ConvFrontend(nn.Module):
@@ -112,15 +134,12 @@ def feature_layers(
     ]
 
 
-def stack_neighbours(video: Tensor, video_lengths: Tensor | None, num_frames: int) -> Tensor:
-    """Stacks each frame with its temporal neighbours as channels, with zeros beyond the ends of the clip.
+def stack_neighbours(video: Tensor, num_frames: int) -> Tensor:
+    """Stacks each frame of whole clips with its temporal neighbours as channels, with zeros beyond the ends.
 
     (B, T, C, H, W) -> (B, T, num_frames * C, H, W), earliest first, the frame itself in the middle.
     """
     reach = num_frames // 2
-    if video_lengths is not None:
-        exists = frame_mask(video_lengths.to(video.device), video.shape[1])[:, :, None, None, None]
-        video = video.masked_fill(~exists, 0)
     padded = nn.functional.pad(video, (0, 0, 0, 0, 0, 0, reach, reach))
     return torch.cat([padded[:, i : i + video.shape[1]] for i in range(num_frames)], dim=2)
 
@@ -134,7 +153,7 @@ def padding_mask(lengths: Tensor | None, features: Tensor) -> Tensor | None:
     """(B,) int64 lengths of features (B, T, D) -> (B, T, 1) bool, true in padding; None without lengths."""
     if lengths is None:
         return None
-    return ~frame_mask(lengths.to(features.device), features.shape[1])[:, :, None]
+    return ~frame_mask(moved(lengths, features.device), features.shape[1])[:, :, None]
 
 
 def without(padding: Tensor | None, features: Tensor) -> Tensor:

@@ -30,40 +30,32 @@ Axes = dict[int, str]
 """Which axes of an input or output have any size, and what they are called."""
 
 
-class _Encoder(nn.Module):
+class _Part(nn.Module):
+    """A part of a network that becomes a graph."""
+
     def __init__(self, reader: LipReader):
         super().__init__()
         self.reader = reader
 
+
+class _Encoder(_Part):
     def forward(self, video: Tensor) -> Tensor:
         return self.reader.encode(video)
 
 
-class _CTC(nn.Module):
-    def __init__(self, reader: LipReader):
-        super().__init__()
-        self.reader = reader
-
+class _CTC(_Part):
     def forward(self, encoder_out: Tensor) -> Tensor:
         assert self.reader.ctc is not None
         return self.reader.ctc(encoder_out)
 
 
-class _LSTMMemory(nn.Module):
-    def __init__(self, reader: LipReader):
-        super().__init__()
-        self.reader = reader
-
+class _LSTMMemory(_Part):
     def forward(self, encoder_out: Tensor) -> Tensor:
         assert isinstance(self.reader.decoder, AttentionDecoder)
         return self.reader.decoder.remember(encoder_out).keys
 
 
-class _LSTMStep(nn.Module):
-    def __init__(self, reader: LipReader):
-        super().__init__()
-        self.reader = reader
-
+class _LSTMStep(_Part):
     def forward(
         self,
         previous: Tensor,
@@ -87,21 +79,13 @@ class _LSTMStep(nn.Module):
         )
 
 
-class _TransformerMemory(nn.Module):
-    def __init__(self, reader: LipReader):
-        super().__init__()
-        self.reader = reader
-
+class _TransformerMemory(_Part):
     def forward(self, encoder_out: Tensor) -> tuple[Tensor, Tensor]:
         assert isinstance(self.reader.decoder, TransformerDecoder)
         return _stacked(self.reader.decoder.remember(encoder_out).layers)
 
 
-class _TransformerStep(nn.Module):
-    def __init__(self, reader: LipReader):
-        super().__init__()
-        self.reader = reader
-
+class _TransformerStep(_Part):
     def forward(
         self,
         previous: Tensor,
@@ -119,11 +103,7 @@ class _TransformerStep(nn.Module):
         return log_probs, *_stacked(layers)
 
 
-class _TransformerAttention(nn.Module):
-    def __init__(self, reader: LipReader):
-        super().__init__()
-        self.reader = reader
-
+class _TransformerAttention(_Part):
     def forward(self, previous: Tensor, source_keys: Tensor, source_values: Tensor) -> Tensor:
         assert isinstance(self.reader.decoder, TransformerDecoder)
         return self.reader.decoder.attention_after(previous, Frames(_by_layer(source_keys, source_values), None))
@@ -221,10 +201,10 @@ def _transformer_graphs(
     yield ATTENTION, _export(_TransformerAttention(reader), tokens, {"weights": {0: "tokens", 1: "frames"}})
 
 
-def _export(module: nn.Module, inputs: dict[str, tuple[Tensor, Axes]], outputs: dict[str, Axes]) -> "ModelProto":
+def _export(module: "_Part", inputs: dict[str, tuple[Tensor, Axes]], outputs: dict[str, Axes]) -> "ModelProto":
     dynamic = {name: dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for name, (_, axes) in inputs.items()}
     try:
-        with _quiet(), recurrent_for_onnx(module):
+        with _quiet(), recurrent_for_onnx(module.reader.encoder):
             program = torch.onnx.export(
                 module.eval(),
                 tuple(example for example, _ in inputs.values()),

@@ -67,8 +67,9 @@ class OnnxRecurrent(nn.Module):
 
     def _reordered(self, name: str) -> Tensor:
         """A parameter with its gates in ONNX's order."""
-        parts = self.get_parameter(name).chunk(len(_GATES[self.operation]))
-        return torch.cat([parts[gate] for gate in _GATES[self.operation]])
+        parameter, size = self.get_parameter(name), self.hidden_size
+        # Slices, which runtimes compute on loading; `chunk` would be a sequence, which they compute in every call.
+        return torch.cat([parameter[gate * size : (gate + 1) * size] for gate in _GATES[self.operation]])
 
 
 @contextmanager

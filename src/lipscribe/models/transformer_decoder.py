@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from lipscribe.models.device import moved
 from lipscribe.models.frontend import frame_mask
 from lipscribe.models.onednn import Linear
 from lipscribe.models.transformer import (
@@ -65,7 +66,7 @@ class TransformerDecoder(nn.Module):
         layers = tuple(layer.source_attention.keys_values(encoder_out) for layer in self._layers())
         if lengths is None or bool((lengths == encoder_out.shape[1]).all()):
             return Frames(layers, None)
-        return Frames(layers, frame_mask(lengths.to(encoder_out.device), encoder_out.shape[1])[:, None, None])
+        return Frames(layers, frame_mask(moved(lengths, encoder_out.device), encoder_out.shape[1])[:, None, None])
 
     def start(self, memory: Frames) -> History:
         """The state of B empty sentences."""

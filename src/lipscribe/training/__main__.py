@@ -1,4 +1,4 @@
-"""`python -m lipscribe.training CONFIG [--resume]`: training where only torch, numpy and Lightning are installed."""
+"""`python -m lipscribe.training CONFIG [--resume]`: training where only torch, numpy and Lightning Fabric are."""
 
 import argparse
 import sys
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from lipscribe.errors import LipscribeError
 from lipscribe.progress import Progress
 from lipscribe.training.config import load_config
-from lipscribe.training.loop import train
 
 PROGRESS_EVERY_S = 30.0
 
@@ -20,6 +19,8 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true", help="continue after the last finished epoch")
     args = parser.parse_args()
     try:
+        from lipscribe.training.loop import train  # here, so that a missing package is one line too
+
         print(train(load_config(args.config), args.resume, progress_lines(_say), _say))
     except LipscribeError as error:
         print(f"error: {error}", file=sys.stderr)

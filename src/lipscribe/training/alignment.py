@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -20,6 +19,7 @@ from lipscribe.models.reader import LipReader
 from lipscribe.search.align import align_text
 from lipscribe.training.checks import RunData
 from lipscribe.training.config import TrainConfig
+from lipscribe.training.fabric import Fabric
 from lipscribe.transforms import crops_to_video
 from lipscribe.units import MODEL_FPS, frame_to_seconds
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from lipscribe.data.batches import BatchSizes
 from lipscribe.errors import ConfigError
 from lipscribe.models.decoder_specs import AttentionDecoderSpec
 from lipscribe.models.spec import ModelSpec
@@ -26,6 +27,8 @@ class DataConfig:
         also: Further prepared folders, whose training clips are added.
         also_limit: Maximum number of clips from each of these.
         cache: Keep the decoded crops in memory.
+        workers: Processes that make batches ahead of the training; 0 makes them in between. None is as many as suit the
+            machine. The batches are the same for any number.
     """
 
     folder: str
@@ -35,6 +38,7 @@ class DataConfig:
     also: tuple[str, ...] = ()
     also_limit: int | None = within(None, 1)
     cache: bool = True
+    workers: int | None = within(None, 0, 256)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,9 @@ class OptimConfig:
     Attributes:
         epochs: Passes over the training clips, if `steps` is not given.
         steps: Optimizer steps instead of `epochs`, rounded up to whole epochs.
+        batch_size: Clips of a batch.
+        batch_frames: Instead of `batch_size`, frames of a batch as prepared, padding included: clips of similar length
+            go together, so that little is padded, and short ones make larger batches.
         learning_rate: The peak of a one-cycle schedule (Smith and Topin, 2018) over all steps.
         warmup: Share of the steps that rise to the peak.
         clip_norm: Maximum gradient norm.
@@ -66,6 +73,7 @@ class OptimConfig:
     epochs: int = within(70, 1)
     steps: int | None = within(None, 1)
     batch_size: int = within(16, 1)
+    batch_frames: int | None = within(None, 1)
     learning_rate: float = within(2e-3, 1e-8, 1)
     warmup: float = within(0.1, 0, 0.9)
     weight_decay: float = within(0.01, 0, 10)
@@ -107,6 +115,11 @@ class TrainConfig:
     seed: int = within(1, 0)
     evaluate_every: int = within(2, 1)
     devices: int = within(1, 1)
+
+    @property
+    def batch_sizes(self) -> BatchSizes:
+        """How clips make a batch."""
+        return BatchSizes(self.optim.batch_size, self.optim.batch_frames)
 
     @property
     def trained_model(self) -> ModelSpec:

@@ -5,9 +5,8 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-from lightning.fabric.loggers import Logger, TensorBoardLogger
-
 from lipscribe.atomic import write_text
+from lipscribe.training.fabric import Logger, TensorBoardLogger
 
 METRICS_FILE = "metrics.csv"
 

@@ -1,9 +1,9 @@
 """The training loop, to be read from top to bottom."""
 
+import functools
 import logging
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +11,11 @@ from pickle import UnpicklingError
 from typing import Any, Literal
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from lipscribe.atomic import writing
+from lipscribe.data.loader import BatchLoader, fitting_workers
 from lipscribe.errors import CheckpointError, ConfigError
 from lipscribe.models.builders import build_reader
 from lipscribe.models.reader import LipReader
@@ -27,6 +27,7 @@ from lipscribe.training.card import card_of_run, with_scores
 from lipscribe.training.checks import RunData, load_data
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.distilling import distil_losses, load_teacher
+from lipscribe.training.fabric import Fabric
 from lipscribe.training.freezing import freeze, set_training
 from lipscribe.training.logs import log_row, tensorboard
 from lipscribe.training.losses import attention_loss, ctc_loss, frame_loss
@@ -87,7 +88,12 @@ def _train(
     precision = _best_precision() if optim.precision == "auto" else optim.precision
     fabric = Fabric(accelerator="auto", devices=config.devices, precision=precision, loggers=tensorboard(output, say))
     fabric.launch()
-    steps_per_epoch = math.ceil(len(train_set) // fabric.world_size / optim.batch_size)
+    on_gpu = fabric.device.type == "cuda"
+    workers = config.data.workers
+    if workers is None:
+        workers = fitting_workers(fabric.world_size)
+    share = (fabric.global_rank, fabric.world_size)
+    steps_per_epoch = len(train_set.plan(config.batch_sizes, 0, *share))
     epochs = math.ceil(optim.steps / steps_per_epoch) if optim.steps else optim.epochs
     begin = _LOG.debug if resume else say  # how a run began was said when it did
     word_times = missing_word_times(data, config, epochs, begin)
@@ -100,7 +106,8 @@ def _train(
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  missing in its stubs
     freeze(model, config.freeze)
     trained = [weights for weights in model.parameters() if weights.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=optim.learning_rate, weight_decay=optim.weight_decay)
+    fused = fabric.device.type in ("cuda", "cpu")  # one kernel for all weights
+    optimizer = torch.optim.AdamW(trained, lr=optim.learning_rate, weight_decay=optim.weight_decay, fused=fused)
     model, optimizer = fabric.setup(model, optimizer)
     model.mark_forward_method("forward_train")
     average = MovingAverage(model.module, optim.average, config.freeze).to(fabric.device)
@@ -118,70 +125,77 @@ def _train(
     weights = {name: weight * (1 - distil_weight) for name, weight in heads.items()}
     weights["frame"] = weights["ctc"] * optim.frame_weight
     weights |= {f"distil_{name}": weight * distil_weight for name, weight in heads.items()}
+
+    @functools.cache  # copied to a GPU once
+    def weights_of(names: tuple[str, ...]) -> Tensor:
+        return torch.tensor([weights[name] for name in names], device=fabric.device)
+
     first_epoch, best = _load_state(output / RESUME_FILE, saved) if resume else (0, math.inf)
     if resume:
         done = "" if first_epoch < epochs else ", which are all: for more, give larger --epochs or optim.steps"
         say(f"{output} has {first_epoch} of {epochs} epochs{done}")
 
-    for epoch in range(first_epoch, epochs):
-        if word_times and epoch in realign_epochs(epochs):
-            word_times.realign(average.module, fabric)
-        # Dropout draws from torch's global generator: seeding it here makes a resumed epoch equal an uninterrupted one.
-        torch.manual_seed(config.seed * 1_000_003 + epoch * 1009 + fabric.global_rank)
-        set_training(model.module, config.freeze)
-        started, sums = time.monotonic(), defaultdict(lambda: torch.zeros((), device=fabric.device))
-        batches = train_set.batches(optim.batch_size, epoch, fabric.global_rank, fabric.world_size)
-        seen = progress if fabric.is_global_zero else None
-        for batch in tracked(batches, seen, f"epoch {epoch + 1}/{epochs}", steps_per_epoch):
-            batch = batch.to(fabric.device)
-            with fabric.autocast():  # Fabric does it for a marked method on several devices only
-                log_probs, expected = model.forward_train(
-                    batch.video, batch.video_lengths, batch.targets, optim.sampling
-                )
-            losses: dict[str, Tensor] = {}
-            if log_probs is not None:  # (B, T, V)
-                losses["ctc"] = ctc_loss(log_probs, batch)
-                losses["frame"] = frame_loss(log_probs, batch, optim.label_smoothing)
-            if expected is not None:  # (B, U + 1, V)
-                losses["attention"] = attention_loss(expected, batch, optim.label_smoothing, model.module.end)
-            if teacher:
-                with torch.no_grad(), fabric.autocast():
-                    teacher_outputs = teacher.forward_train(batch.video, batch.video_lengths, batch.targets)
-                ends, outputs = (model.module.end, teacher.end), (log_probs, expected)
-                losses |= distil_losses(outputs, teacher_outputs, batch, optim.distil_temperature, ends)
-            weighted = (weights[name] * loss for name, loss in losses.items())
-            losses["loss"] = sum(weighted, torch.zeros((), device=fabric.device))
-            fabric.backward(losses["loss"])
-            # Whether all is finite is looked at once an epoch: each look makes the CPU wait for a GPU.
-            fabric.clip_gradients(model, optimizer, max_norm=optim.clip_norm, error_if_nonfinite=False)
-            optimizer.step()
-            optimizer.zero_grad()
-            schedule.step()
-            average.update(model.module)
-            for name, value in losses.items():
-                sums[name] = sums[name] + value.detach().float()
+    losses: dict[str, Tensor] = {}
+    with BatchLoader(train_set, config.batch_sizes, epochs, workers, on_gpu, *share) as loader:
+        for epoch in range(first_epoch, epochs):
+            if word_times and epoch in realign_epochs(epochs):
+                word_times.realign(average.module, fabric)
+                loader.stop()  # its workers have the former times
+            # Dropout draws from torch's global generator: seeded here, a resumed epoch equals an uninterrupted one.
+            torch.manual_seed(config.seed * 1_000_003 + epoch * 1009 + fabric.global_rank)
+            set_training(model.module, config.freeze)
+            started, sums = time.monotonic(), torch.zeros((), device=fabric.device)
+            seen = progress if fabric.is_global_zero else None
+            for batch in tracked(loader.epoch(epoch), seen, f"epoch {epoch + 1}/{epochs}", steps_per_epoch):
+                batch = batch.to(fabric.device)
+                with fabric.autocast():  # Fabric does it for a marked method on several devices only
+                    log_probs, expected = model.forward_train(
+                        batch.video, batch.video_lengths, batch.targets, optim.sampling
+                    )
+                losses = {}
+                if log_probs is not None:  # (B, T, V)
+                    losses["ctc"] = ctc_loss(log_probs, batch)
+                    losses["frame"] = frame_loss(log_probs, batch, optim.label_smoothing)
+                if expected is not None:  # (B, U + 1, V)
+                    losses["attention"] = attention_loss(expected, batch, optim.label_smoothing, model.module.end)
+                if teacher:
+                    with torch.no_grad(), fabric.autocast():
+                        teacher_outputs = teacher.forward_train(batch.video, batch.video_lengths, batch.targets)
+                    ends, outputs = (model.module.end, teacher.end), (log_probs, expected)
+                    losses |= distil_losses(outputs, teacher_outputs, batch, optim.distil_temperature, ends)
+                values = torch.stack(list(losses.values()))
+                loss = values @ weights_of(tuple(losses))
+                fabric.backward(loss)
+                # Whether all is finite is looked at once an epoch: each look makes the CPU wait for a GPU.
+                fabric.clip_gradients(model, optimizer, max_norm=optim.clip_norm, error_if_nonfinite=False)
+                optimizer.step()
+                optimizer.zero_grad()
+                schedule.step()
+                average.update(model.module)
+                sums = sums + torch.cat([values, loss[None]]).detach()
 
-        metrics = {f"train_{name}": float(value) / steps_per_epoch for name, value in sums.items()}
-        if not math.isfinite(metrics["train_loss"]):
-            raise ConfigError(
-                f"the loss is {metrics['train_loss']} in epoch {epoch + 1}: start again in another output, with "
-                "optim.precision 32-true or a lower optim.learning_rate"
-            )
-        metrics |= {"learning_rate": float(schedule.get_last_lr()[0]), "epoch_seconds": time.monotonic() - started}
-        if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == epochs:
-            metrics |= dev_scores(average.module, data.dev_set.batches(optim.batch_size), spec, fabric)
-        fabric.log_dict(metrics, step=epoch + 1)
-        if fabric.is_global_zero:
-            log_row(output, epoch + 1, metrics)
-            say(f"epoch {epoch + 1:3d}  " + "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
-            limit = metrics.get("surprise_limit")
-            scored = replace(spec, card=with_scores(spec.card, metrics), surprise_limit=limit)
-            save_checkpoint(output / "last", scored, average.module.state_dict())
-            if metrics.get("dev_wer", math.inf) < best:
-                best = metrics["dev_wer"]
-                save_checkpoint(output / "best", scored, average.module.state_dict())
-            # Written last: an epoch that is interrupted before this line is trained again.
-            _save_state(output / RESUME_FILE, saved, epoch + 1, best)
+            means = (sums / steps_per_epoch).tolist()
+            metrics = dict(zip([f"train_{name}" for name in (*losses, "loss")], means, strict=True))
+            if not math.isfinite(metrics["train_loss"]):
+                raise ConfigError(
+                    f"the loss is {metrics['train_loss']} in epoch {epoch + 1}: start again in another output, with "
+                    "optim.precision 32-true or a lower optim.learning_rate"
+                )
+            metrics |= {"learning_rate": float(schedule.get_last_lr()[0]), "epoch_seconds": time.monotonic() - started}
+            if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == epochs:
+                metrics |= dev_scores(average.module, data.dev_set.batches(config.batch_sizes), spec, fabric)
+            fabric.log_dict(metrics, step=epoch + 1)
+            if fabric.is_global_zero:
+                log_row(output, epoch + 1, metrics)
+                say(f"epoch {epoch + 1:3d}  " + "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
+                limit = metrics.get("surprise_limit")
+                scored = replace(spec, card=with_scores(spec.card, metrics), surprise_limit=limit)
+                save_checkpoint(output / "last", scored, average.module.state_dict())
+                if metrics.get("dev_wer", math.inf) < best:
+                    best = metrics["dev_wer"]
+                    save_checkpoint(output / "best", scored, average.module.state_dict())
+                # Written last: an epoch that is interrupted before this line is trained again.
+                _save_state(output / RESUME_FILE, saved, epoch + 1, best)
 
 
 def _best_precision() -> Literal["32-true", "bf16-mixed"]:

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lipscribe.data.dataset import Batch
+from lipscribe.models.device import moved
 from lipscribe.tokenizer import END
 
 
@@ -35,10 +36,7 @@ def frame_loss(log_probs: Tensor, batch: Batch, label_smoothing: float) -> Tenso
         () float32, the mean over all frames whose token is known; 0 where there are none.
     """
     tokens = batch.frame_tokens.flatten()
-    total = F.cross_entropy(
-        log_probs.flatten(0, 1), tokens, ignore_index=-1, label_smoothing=label_smoothing, reduction="sum"
-    )
-    return total / (tokens >= 0).sum().clamp(min=1)  # asking whether there are any would wait for the GPU
+    return _mean_cross_entropy(log_probs.flatten(0, 1), tokens, label_smoothing)
 
 
 def attention_loss(expected: Tensor, batch: Batch, label_smoothing: float, end: int = END) -> Tensor:
@@ -52,6 +50,16 @@ def attention_loss(expected: Tensor, batch: Batch, label_smoothing: float, end: 
         () float32, the mean over all tokens of the batch, ends included.
     """
     positions = torch.arange(expected.shape[1], device=expected.device)
-    lengths = batch.target_lengths[:, None]
+    lengths = moved(batch.target_lengths, expected.device)[:, None]
     wanted = F.pad(batch.targets, (0, 1)).masked_fill(positions == lengths, end).masked_fill(positions > lengths, -1)
-    return F.cross_entropy(expected.flatten(0, 1), wanted.flatten(), ignore_index=-1, label_smoothing=label_smoothing)
+    return _mean_cross_entropy(expected.flatten(0, 1), wanted.flatten(), label_smoothing)
+
+
+def _mean_cross_entropy(log_probs: Tensor, tokens: Tensor, label_smoothing: float) -> Tensor:
+    """`F.cross_entropy` over the tokens that are not -1, without the softmax that `log_probs` (N, V) already have."""
+    total = F.nll_loss(log_probs, tokens, ignore_index=-1, reduction="sum")
+    known = tokens >= 0
+    if label_smoothing:
+        uniform = -(log_probs.mean(-1) * known).sum()  # the cross-entropy with all tokens alike
+        total = (1 - label_smoothing) * total + label_smoothing * uniform
+    return total / known.sum().clamp(min=1)  # asking whether there are any would wait for the GPU

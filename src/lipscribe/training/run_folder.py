@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from lipscribe.atomic import write_text
 from lipscribe.errors import ConfigError
 from lipscribe.resumable import differences, locked
 from lipscribe.schema import from_dict, to_dict, without_unused
 from lipscribe.training.config import TrainConfig
+from lipscribe.training.fabric import rank_zero_only
 
 CONFIG_FILE = "config.yaml"
 RESUME_FILE = "last.ckpt"
@@ -61,11 +61,12 @@ def _check(output: Path, config: TrainConfig, resume: bool) -> None:
     if other := differences(found, _comparable(config)):
         raise ConfigError(
             f"{path} differs from the config given ({'; '.join(other)}): resume with the same settings, of which only "
-            "the number of epochs may change, or set another output"
+            "the number of epochs and data.workers may change, or set another output"
         )
 
 
 def _comparable(config: TrainConfig) -> dict[str, Any]:
     settings = to_dict(config)
     del settings["output"], settings["optim"]["epochs"], settings["optim"]["steps"], settings["model"]["format_version"]
+    del settings["data"]["workers"]  # it changes no batch
     return settings

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 
 from lipscribe.data.dataset import Batch
@@ -14,6 +13,7 @@ from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
 from lipscribe.search import Capabilities, Hypothesis, SearchOptions, resolve, search
 from lipscribe.search.familiarity import fit_limit, frame_surprise, spoken_surprise
+from lipscribe.training.fabric import Fabric
 from lipscribe.training.losses import attention_loss, ctc_loss
 
 BEAM_SIZE = 4  # of a decoder: a look at the dev split is to take little of the time that training takes

@@ -1,5 +1,6 @@
 """Batches: every clip once an epoch, an order that the seed alone decides, and targets that follow the pictures."""
 
+import pickle
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from lipscribe.data.dataset import Batch, Sample, ShardDataset, collate, frame_tokens
+from lipscribe.data.batches import Batch, BatchSizes, Sample, batches_of_similar_length, collate
+from lipscribe.data.dataset import ShardDataset, frame_tokens
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.data.shards import PreparedClip, write_shard
 from lipscribe.errors import ManifestError
@@ -189,3 +191,42 @@ def test_a_damaged_shard_stops_the_epoch(prepared: Path, tmp_path: Path):
     shard.write_bytes(shard.read_bytes()[:5000])
     with pytest.raises(ManifestError, match=r"train-000001.tar cannot be read"):
         list(dataset(tmp_path / "copy").batches(4))
+
+
+def test_clips_of_similar_length_go_together_and_no_batch_has_too_many_frames():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(20, 400, size=500)
+    counts = set()
+    for _ in range(5):
+        batches = batches_of_similar_length(lengths.tolist(), 2000)
+        assert sorted(i for batch in batches for i in batch) == list(range(500))
+        padded = [len(batch) * lengths[batch].max() for batch in batches]
+        assert max(padded) <= 2000
+        assert lengths.sum() > 0.8 * sum(padded)
+        counts.add(len(batches))
+        rng.shuffle(lengths)
+    assert len(counts) == 1  # the learning rate follows the number of steps
+    assert batches_of_similar_length([75] * 10, 300) == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
+    assert batches_of_similar_length([900, 10], 100) == [[1], [0]]  # a clip that is too long is alone
+
+
+def test_batches_by_frames_have_every_clip_once_an_epoch_and_come_in_another_order(prepared: Path):
+    data, sizes = dataset(prepared), BatchSizes(1, frames=60)
+    plans = [data.plan(sizes, epoch) for epoch in range(4)]
+    orders = [ids(list(data.batches(sizes, epoch))) for epoch in range(4)]
+    assert all(sorted(order) == ALL for order in orders)
+    assert len({tuple(order) for order in orders}) > 1
+    assert len({len(plan) for plan in plans}) == 1
+    shares = [ids(list(data.batches(sizes, 1, rank=rank, world_size=2))) for rank in (0, 1)]
+    assert not {*shares[0]} & {*shares[1]}
+    plain = dataset(prepared, varied=False)
+    frames = {clip.clip.id: clip.num_frames for clip in plain.scan()}
+    for batch in plain.batches(sizes):
+        assert len(batch.clips) * max(frames[clip.id] for clip in batch.clips) <= 60
+
+
+def test_a_dataset_is_sent_to_another_process_with_its_clips(prepared: Path):
+    data = dataset(prepared)
+    data.share()
+    sent = pickle.loads(pickle.dumps(data))
+    assert all(map(same, sent.batches(4, 1), data.batches(4, 1)))

@@ -26,6 +26,34 @@ def encoded() -> torch.Tensor:
     return states
 
 
+@pytest.mark.parametrize(("location_frames", "layers"), [(0, 1), (3, 2)])
+def test_all_tokens_at_once_equal_one_by_one_by_torchs_own_modules(location_frames: int, layers: int):
+    """The formula as it is written in the paper: `nn.LSTM`, `nn.Conv1d` and the last layers for each token."""
+    decoder = decoder_of(location_frames, layers)
+    states = encoded().requires_grad_()
+    memory = decoder.remember(states, LENGTHS)
+    context, attended = states.new_zeros(3, 5), states.new_zeros(3, 6)
+    previous, cells, expected = torch.full((3,), END), None, []
+    for u in range(4):
+        incoming = torch.cat([decoder.embedding(previous), context], dim=-1)
+        out, cells = decoder.rnn(incoming[:, None], cells)
+        energy = decoder.query(out) + memory.keys
+        if decoder.location is not None:
+            energy = energy + decoder.location(attended[:, None]).transpose(1, 2)
+        scores = decoder.weigh(energy.tanh())[..., 0].masked_fill(memory.padding, -torch.inf)
+        attended = scores.softmax(-1)
+        context = (attended[:, None] @ states)[:, 0]
+        combined = decoder.combine(torch.cat([out[:, 0], context], dim=-1)).tanh()
+        expected.append(decoder.project(combined).log_softmax(-1))
+        previous = TARGETS[:, u] if u < 3 else previous
+    theirs, ours = torch.stack(expected, 1), decoder(states, LENGTHS, TARGETS)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+    inputs = [states, *decoder.parameters()]
+    wanted = torch.randn(theirs.shape, generator=torch.Generator().manual_seed(2))
+    for got, want in zip(*(torch.autograd.grad((out * wanted).sum(), inputs) for out in (ours, theirs)), strict=True):
+        torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-5)
+
+
 @torch.inference_mode()
 @pytest.mark.parametrize("location_frames", [0, 3])
 def test_padding_and_company_change_nothing(location_frames: int):

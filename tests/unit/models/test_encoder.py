@@ -3,9 +3,10 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from lipscribe.models.conformer import Clips, ConformerEncoder, RelativeSelfAttention, by_key, distance_encoding
-from lipscribe.models.encoder import NoEncoder, RecurrentEncoder
+from lipscribe.models.encoder import NoEncoder, RecurrentEncoder, packed_rows
 from lipscribe.models.tcn import TCNEncoder
 
 LENGTHS = torch.tensor([9, 1, 5])
@@ -119,3 +120,11 @@ def test_attention_is_its_formula_written_out():
                 scores[j] = by_content + (query[i, h] + attention.distance_bias[h, 0]) @ distance
             heads.append((scores / 2).softmax(0) @ value[:num_frames, h])
         torch.testing.assert_close(out[i], attention.out(torch.cat(heads)), atol=1e-5, rtol=0)
+
+
+def test_packed_rows_are_those_of_torchs_packed_sequences():
+    lengths, features = torch.tensor([3, 6, 1, 6]), torch.randn(4, 7, 2)
+    rows, batch_sizes = packed_rows(lengths, 7)
+    packed = pack_padded_sequence(features, lengths, batch_first=True, enforce_sorted=False)
+    assert torch.equal(features.flatten(0, 1)[rows], packed.data)
+    assert torch.equal(batch_sizes, packed.batch_sizes)

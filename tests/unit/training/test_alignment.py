@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning.fabric import Fabric
 
 from lipscribe.data.dataset import ShardDataset
 from lipscribe.data.manifest import Clip, WordTime
@@ -18,6 +17,7 @@ from lipscribe.tokenizer import WordTokenizer
 from lipscribe.training import alignment
 from lipscribe.training.alignment import WordTimes, guess_word_times, moving_stretch, realign_epochs
 from lipscribe.training.config import TrainConfig
+from lipscribe.training.fabric import Fabric
 from lipscribe.training.loop import train
 
 MakeConfig = Callable[..., TrainConfig]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lipscribe.training.fabric import TensorBoardLogger
 from lipscribe.training.logs import METRICS_FILE, log_row, tensorboard
 
 
@@ -34,7 +35,7 @@ def test_an_epoch_that_is_done_again_replaces_its_row_and_those_after(tmp_path: 
 
 def test_without_tensorboard_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     said: list[str] = []
-    monkeypatch.setattr("lightning.fabric.loggers.tensorboard._TENSORBOARD_AVAILABLE", False)
-    monkeypatch.setattr("lightning.fabric.loggers.tensorboard._TENSORBOARDX_AVAILABLE", False)
+    for name in ("_TENSORBOARD_AVAILABLE", "_TENSORBOARDX_AVAILABLE"):
+        monkeypatch.setattr(f"{TensorBoardLogger.__module__}.{name}", False)
     assert tensorboard(tmp_path, said.append) == []
     assert "pip install tensorboard" in said[0]

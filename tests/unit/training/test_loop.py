@@ -2,7 +2,10 @@
 
 import csv
 import math
+import multiprocessing
+import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -131,6 +134,41 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     assert weights(run) == weights(straight)
     assert weights(run, "best") == weights(straight, "best")
     assert log_of(run) == log_of(straight)
+
+
+@pytest.mark.parametrize("workers", [1, 2, None])
+def test_any_number_of_workers_trains_the_same_also_when_it_is_resumed_with_another(
+    straight: Path, toy_config: MakeConfig, tmp_path: Path, workers: int | None
+):
+    run = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interruption):
+        interrupt(patch, "ctc_loss", 8)  # in the middle of epoch 3
+        train(toy_config(run, data={"workers": workers}))
+    assert state_of(run)["epoch"] == 2
+    train(toy_config(run, data={"workers": 1 if workers == 2 else 2}), resume=True)
+    assert same(state_of(run), state_of(straight))
+    assert weights(run) == weights(straight)
+    assert log_of(run) == log_of(straight)
+
+
+def test_a_worker_that_is_killed_ends_the_run_in_one_line(toy_config: MakeConfig, tmp_path: Path):
+    def kill(task: str, done: int, total: int | None) -> None:
+        for child in multiprocessing.active_children():
+            os.kill(child.pid, signal.SIGKILL)
+
+    config = toy_config(tmp_path / "run", data={"workers": 1}, optim={"epochs": 50})
+    with pytest.raises(LipscribeError, match=r"^a process that makes batches has ended .* --resume continues after"):
+        train(config, progress=kill)
+    assert not multiprocessing.active_children()
+
+
+def test_batches_by_frames(toy_config: MakeConfig, tmp_path: Path):
+    config = toy_config(tmp_path / "run", optim={"epochs": 2, "batch_frames": 60})
+    steps: list[tuple[str, int, int | None]] = []
+    train(config, progress=lambda *step: steps.append(step))
+    number = len(load_data(config).train_set.plan(config.batch_sizes))
+    assert 11 / 4 < number < 11
+    assert steps[-1] == ("epoch 2/2", number, number)
 
 
 def test_the_seed_decides(straight: Path, toy_config: MakeConfig, tmp_path: Path):

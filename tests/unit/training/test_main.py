@@ -57,5 +57,5 @@ def test_an_interruption_tells_how_to_go_on(
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "train", interrupted)
+    monkeypatch.setattr("lipscribe.training.loop.train", interrupted)
     assert run(config) == (1, "", "interrupted: --resume continues after the last finished epoch\n")

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from lipscribe.data.dataset import Batch, ShardDataset
@@ -15,6 +14,7 @@ from lipscribe.models.decoder_specs import AttentionDecoderSpec
 from lipscribe.models.spec import ModelSpec
 from lipscribe.search.familiarity import QUANTILE, SLACK
 from lipscribe.tokenizer import WordTokenizer
+from lipscribe.training.fabric import Fabric
 from lipscribe.training.losses import ctc_loss
 from lipscribe.training.scoring import dev_scores
 
