@@ -220,14 +220,11 @@ class Model:
         mirrored = (False, True) if self.spec.flip_average else (False,)
         if not len(crops):
             return self._states(np.zeros((1, CROP_SIZE, CROP_SIZE), np.uint8))[:, :0]
-        states = []
-        # One after the other: a batch would take more memory and as much time.
+        views = []
         for lower in lowered:
             video = crops_to_array(crops, size.height, size.width, size.normalisation, lower)  # (T, 1, H, W)
-            for mirror in mirrored:
-                view = np.ascontiguousarray(video[..., ::-1]) if mirror else video
-                states.append(self.runtime.encode(view[None]))
-        return np.concatenate(states)
+            views += [video[..., ::-1] if mirror else video for mirror in mirrored]
+        return self.runtime.encode(np.stack(views))
 
     def blanks(self, encoded: Encoded) -> np.ndarray:
         """(T,) the blank's log-probability in each frame; zeros without CTC."""

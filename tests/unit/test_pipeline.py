@@ -110,7 +110,7 @@ def test_fixed_normalisation_reaches_the_network_and_its_mirror_image(monkeypatc
     there = model.log_probs(picture)
     wanted = (picture[:, 4:92, 4:92] / 255 - 0.421) / 0.165
     np.testing.assert_allclose(views[0][0, :, 0], wanted, atol=1e-5)
-    np.testing.assert_allclose(views[1][0, :, 0], wanted[:, :, ::-1], atol=1e-5)
+    np.testing.assert_allclose(views[0][1, :, 0], wanted[:, :, ::-1], atol=1e-5)
     np.testing.assert_allclose(model.log_probs(picture[:, :, ::-1].copy()), there, atol=1e-5)
 
 

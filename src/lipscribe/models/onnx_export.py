@@ -231,6 +231,7 @@ def _export(module: "_Part", inputs: dict[str, tuple[Tensor, Axes]], outputs: di
     for node in graph.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
+    _drop_zero_biases(graph)
     for initializer in graph.graph.initializer:
         _rename(graph, initializer.name, initializer.name.removeprefix("reader."))
     return graph
@@ -241,6 +242,18 @@ def _name_axes(values: Any, axes: dict[str, Axes]) -> None:
     for value in values:
         for axis, name in axes.get(value.name, {}).items():
             value.type.tensor_type.shape.dim[axis].dim_param = name
+
+
+def _drop_zero_biases(graph: "ModelProto") -> None:
+    """Takes the bias from convolutions that have none in torch.
+
+    The exporter computes one of zeros in the graph, and then ONNX Runtime neither folds the batch norms nor takes its
+    fast layout: 19 instead of 12 ms for the encoder of `grid-s1` and 3 s.
+    """
+    weights = {initializer.name for initializer in graph.graph.initializer}
+    for node in graph.graph.node:
+        if node.op_type == "Conv" and len(node.input) == 3 and node.input[2] not in weights:
+            del node.input[2]
 
 
 def _rename(graph: "ModelProto", old: str, new: str) -> None:
