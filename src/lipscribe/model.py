@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
@@ -128,9 +129,13 @@ class Model:
         """Encodes an iterable of crops, (96, 96) uint8 each; long runs in overlapping windows."""
         return encode_in_windows(self.encode_lean, crops, self.windows)
 
-    def encode_lean(self, crops: np.ndarray) -> Encoded:
-        """`encode`, but only what the model's searches use: states for a decoder, else log-probabilities."""
-        states = self._states(crops)
+    def encode_lean(self, crops: np.ndarray, augmented: bool = True) -> Encoded:
+        """`encode`, but only what the model's searches use: states for a decoder, else log-probabilities.
+
+        Args:
+            augmented: Whether all views of test-time augmentation are encoded, or the crops alone.
+        """
+        states = self._states(crops, augmented)
         if self.spec.decoder is None:
             return Encoded(None, self.runtime.log_probs(states), self.spec.input.fps)
         return Encoded(states.swapaxes(0, 1), None, self.spec.input.fps)
@@ -213,13 +218,13 @@ class Model:
 
         return transcribe(source, self, **options)
 
-    def _states(self, crops: np.ndarray) -> np.ndarray:
+    def _states(self, crops: np.ndarray, augmented: bool = True) -> np.ndarray:
         """Encoder states (views, T, D) float32 of the crops, and of the shifted and mirrored views of the spec."""
         size, shift = self.spec.input, self.spec.shift_average
-        lowered = (0, -shift, shift) if shift else (0,)
-        mirrored = (False, True) if self.spec.flip_average else (False,)
+        lowered = (0, -shift, shift) if shift and augmented else (0,)
+        mirrored = (False, True) if self.spec.flip_average and augmented else (False,)
         if not len(crops):
-            return self._states(np.zeros((1, CROP_SIZE, CROP_SIZE), np.uint8))[:, :0]
+            return self._states(np.zeros((1, CROP_SIZE, CROP_SIZE), np.uint8), augmented)[:, :0]
         views = []
         for lower in lowered:
             video = crops_to_array(crops, size.height, size.width, size.normalisation, lower)  # (T, 1, H, W)
@@ -269,9 +274,12 @@ class RunReader:
     def __init__(self, model: Model, options: SearchOptions | ResolvedSearch | None = None):
         self._model = model
         self._options = search = model.resolve(options)
-        self._windows = Windows(model.encode_lean, model.windows)
         words = search.grammar.sentence_words if search.grammar and search.by_decoder and model.spec.ctc else None
         self._sentence_words = words
+        # Where each sentence is encoded again, windows only tell where it is, for which one view is enough.
+        in_windows = partial(model.encode_lean, augmented=False) if words else None
+        self._windows = Windows(model.encode_lean, model.windows, in_windows)
+        self._in_windows = False
         # A decoder is trained on single sentences.
         free = search.by_decoder and not words
         self._pieces = Pieces(model.blanks, model.windows.decoder_piece if free else PIECE)
@@ -284,6 +292,7 @@ class RunReader:
         if self._sentence_words is not None:
             self._crops.append(crop)
         if (encoded := self._windows.add(crop)) is not None:
+            self._in_windows = True
             yield from self.add_encoded(encoded)
 
     def finish(self) -> Iterator[Piece]:
@@ -308,8 +317,9 @@ class RunReader:
             read = self._model.search(encoded, self._by_ctc)[0]
             cuts[1:1] = between_sentences(read, self._sentence_words, self._model.tokenizer)
         crops = [self._crops.popleft() for _ in range(min(len(encoded), len(self._crops)))]
+        again = crops and (len(cuts) > 2 or self._in_windows)
         for begin, end in pairwise(cuts):
             part = encoded[begin:end]
-            if crops and len(cuts) > 2 and end > begin:  # the network is trained on single sentences too
+            if again and end > begin:  # the network is trained on single sentences too
                 part = self._model.encode_lean(np.stack(crops[begin:end]))
             yield Piece(start + begin, start + end, self._model.search(part, self._options))

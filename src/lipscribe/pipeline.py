@@ -39,12 +39,15 @@ from lipscribe.transcript import Alternative, NBest, RankedText, Segment, Transc
 from lipscribe.units import Seconds, frame_to_seconds
 from lipscribe.video import Video
 from lipscribe.video.frames import check_frames
+from lipscribe.video.opencv import one_thread
 from lipscribe.video.passes import Passes
+from lipscribe.video.read_ahead import read_ahead
 from lipscribe.video.resampled import Resampled
 from lipscribe.zoo.registry import DEFAULT_MODEL, find_model
 
 SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment
 LONG_PRESENT = 0.3  # unread faces in at least this share of a shot's frames are reported
+CROPS_AHEAD = 400  # 3.7 MB: cut while the network and the search are at work
 LOW_COVERAGE = 0.8  # below this share of frames with a face, the user is warned
 
 Source = str | Path | Video | np.ndarray | Iterable[np.ndarray]
@@ -90,7 +93,14 @@ def transcribe(
             found.add(reader.add(crop))
         found.add(reader.finish())
         return found.transcript(model, frame_to_seconds(len(frames), found.fps))
-    passes = Passes(frames, progress)
+    with one_thread():
+        return _read_video(source, frames, model, face, found, Passes(frames, progress))
+
+
+def _read_video(
+    source: Source, frames: Iterable[np.ndarray], model: Model, face: str | int, found: "_Found", passes: Passes
+) -> Transcript:
+    """`transcribe` of frames: faces in a first pass, mouths in a second."""
     tracks = track_faces(passes.read("faces"), found.fps, _detector())
     video = frames if isinstance(frames, Video) else None
     chosen = _choose(source, frames, tracks, face)
@@ -133,18 +143,14 @@ def load_model(
             `set_precision`.
         runtime: "onnx", "torch", or "auto", which takes ONNX Runtime if the model has been exported for it and neither
             a device nor a precision asks for torch; see `load_runtime`.
-        threads: Threads that compute on the CPU, in the whole process; None is the libraries' own number. Several
-            processes at once are fastest with one each.
+        threads: Threads that the network computes with; None is the runtime's own number. Several processes at once are
+            fastest with one each.
 
     Raises:
         CheckpointError: The model does not exist or is damaged.
         ConfigError: The device is unavailable or does not support the precision.
         MissingExtraError: The runtime is not installed.
     """
-    if threads is not None:
-        import cv2
-
-        cv2.setNumThreads(threads)
     folder = find_model(name)
     spec = load_spec(folder)
     network = load_runtime(folder, spec, device, precision, runtime, threads)
@@ -167,7 +173,10 @@ def read_runs(
         check: Measures the mouths in the same pass; must have the same runs.
     """
     readers: dict[int, tuple[RunReader, int]] = {}
-    for i, crop in check.watch(frames) if check else stream_all_crops(frames, runs, model.spec.input.crop):
+    crops = check.watch(frames) if check else stream_all_crops(frames, runs, model.spec.input.crop)
+    if any(len(run.landmarks) > model.windows.window for run in runs):  # crops are cut while a window is read
+        crops = read_ahead(iter(crops), CROPS_AHEAD)
+    for i, crop in crops:
         reader, num_frames = readers.pop(i, None) or (RunReader(model, options), 0)
         for piece in reader.add(crop):
             yield runs[i], piece

@@ -3,14 +3,15 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
+from typing import TypeVar
 
 FRAMES_AHEAD = 4
 
+Item = TypeVar("Item")
 
-def read_ahead(frames: Iterator[np.ndarray], num_frames: int = FRAMES_AHEAD) -> Iterator[np.ndarray]:
-    """The same frames in the same order, a few of them taken in advance by a thread.
+
+def read_ahead(frames: Iterator[Item], num_frames: int = FRAMES_AHEAD) -> Iterator[Item]:
+    """The same frames (or crops) in the same order, a few of them taken in advance by a thread.
 
     Decoding and scaling leave Python's lock free, so that they run beside what the frames are used for. Errors come
     where they would have come; who stops early leaves nothing running. The thread does not follow into a forked
