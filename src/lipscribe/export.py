@@ -14,9 +14,9 @@ from lipscribe.extras import EXPORT
 from lipscribe.model import Model, Runtime
 from lipscribe.models.onnx_export import export_graphs
 from lipscribe.models.onnx_runtime import ENCODER, OnnxRuntime
-from lipscribe.models.spec import TOKENIZER_FILES, WEIGHTS_FILE, ModelSpec
+from lipscribe.models.spec import TOKENIZER_FILES, WEIGHTS_FILE, ModelSpec, save_spec
 from lipscribe.models.torch_runtime import TorchRuntime
-from lipscribe.zoo.checkpoint import load_checkpoint, save_spec
+from lipscribe.zoo.checkpoint import load_checkpoint
 from lipscribe.zoo.safetensors_header import StoredTensor, read_header
 
 if TYPE_CHECKING:

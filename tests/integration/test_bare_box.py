@@ -70,8 +70,11 @@ def test_compact_shards_need_cv2_or_av(toy_settings: Callable[..., dict[str, Any
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("absent", ["lightning_fabric", "lightning"])
-def test_either_package_of_fabric_will_do(toy_settings: Callable[..., dict[str, Any]], tmp_path: Path, absent: str):
+@pytest.mark.parametrize(("absent", "present"), [("lightning_fabric", "lightning"), ("lightning", "lightning_fabric")])
+def test_either_package_of_fabric_will_do(
+    toy_settings: Callable[..., dict[str, Any]], tmp_path: Path, absent: str, present: str
+):
+    pytest.importorskip(present)
     config = toy_settings(tmp_path / "run", data={"workers": 1}, optim={"epochs": 1})
     done = train_on_bare_box(config, tmp_path, f"{ABSENT},{absent}")
     assert done.returncode == 0, done.stderr

@@ -9,9 +9,9 @@ import pytest
 
 from lipscribe.errors import ConfigError, LipscribeError, MissingExtraError
 from lipscribe.models.builders import build_reader
-from lipscribe.models.spec import ModelSpec
+from lipscribe.models.spec import ModelSpec, save_spec
 from lipscribe.tokenizer import SentencePieceTokenizer, TokenWord, train_sentencepiece
-from lipscribe.zoo.checkpoint import load_checkpoint, save_checkpoint, save_spec
+from lipscribe.zoo.checkpoint import load_checkpoint, save_checkpoint
 
 sentencepiece = pytest.importorskip("sentencepiece", reason="needs the extra sentencepiece")
 

@@ -80,7 +80,7 @@ def _save(folder: Path, output: Path | None, spec: "ModelSpec") -> None:
     import tempfile
 
     from lipscribe.errors import LipscribeError
-    from lipscribe.zoo.checkpoint import save_spec
+    from lipscribe.models.spec import save_spec
 
     try:
         if output is None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lipscribe.atomic import write_text
 from lipscribe.errors import CheckpointError
 from lipscribe.models.decoder_specs import DecoderSpec
 from lipscribe.models.encoder_specs import EncoderSpec, RecurrentEncoderSpec
 from lipscribe.models.frontend_specs import ConvFrontendSpec, FrontendSpec
-from lipscribe.schema import from_dict, within, without_unused
+from lipscribe.schema import from_dict, to_dict, within, without_unused
 from lipscribe.tokenizer import AnyTokenizer, UnitsTokenizer
 from lipscribe.units import MODEL_FPS
 
@@ -137,6 +138,19 @@ def load_spec(folder: Path | str) -> ModelSpec:
         if isinstance(tokenizer, dict) and isinstance(tokenizer.get(field), str):
             tokenizer[field] = str(Path(folder) / tokenizer[field])
     return from_dict(ModelSpec, data, str(path), CheckpointError)
+
+
+def save_spec(folder: Path | str, spec: ModelSpec) -> None:
+    """Writes only the spec of a model, atomically.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    record = to_dict(spec)
+    for field, name in TOKENIZER_FILES.items():  # next to the spec
+        if record["tokenizer"].get(field) is not None:
+            record["tokenizer"][field] = name
+    write_text(Path(folder) / SPEC_FILE, json.dumps(record, indent=2) + "\n")
 
 
 def read_record(path: Path, absent: str, again: str) -> Any:

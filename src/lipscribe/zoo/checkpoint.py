@@ -16,12 +16,19 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from lipscribe.atomic import write_bytes, write_text, writing
+from lipscribe.atomic import write_bytes, writing
 from lipscribe.errors import CheckpointError
 from lipscribe.models.builders import build_reader
 from lipscribe.models.reader import LipReader
-from lipscribe.models.spec import FORMAT_VERSION, SPEC_FILE, TOKENIZER_FILES, WEIGHTS_FILE, ModelSpec, load_spec
-from lipscribe.schema import to_dict
+from lipscribe.models.spec import (
+    FORMAT_VERSION,
+    SPEC_FILE,
+    TOKENIZER_FILES,
+    WEIGHTS_FILE,
+    ModelSpec,
+    load_spec,
+    save_spec,
+)
 from lipscribe.zoo.layouts import under_our_names, version_1_name
 
 # Weights with a row for each token: CTC's head, and a decoder's embedding and output layer.
@@ -47,19 +54,6 @@ def save_checkpoint(
         graph.unlink()
     save_weights(folder / WEIGHTS_FILE, state_dict, dtype)
     save_spec(folder, replace(spec, format_version=FORMAT_VERSION))
-
-
-def save_spec(folder: Path | str, spec: ModelSpec) -> None:
-    """Writes only the spec of a model, atomically.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    record = to_dict(spec)
-    for field, name in TOKENIZER_FILES.items():  # next to the spec
-        if record["tokenizer"].get(field) is not None:
-            record["tokenizer"][field] = name
-    write_text(Path(folder) / SPEC_FILE, json.dumps(record, indent=2) + "\n")
 
 
 def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
