@@ -52,9 +52,9 @@ READER := .venv-reader
 test-reader:
 	$(MAKE) demo VENV=$(READER)
 	$(READER)/bin/lipscribe transcribe demo/talker.mp4 --model talkers
-	$(READER)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint $(CONSTRAINTS) --editable '.[test]'
+	$(READER)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint $(CONSTRAINTS) --editable '.[test,plots]'
 	! $(READER)/bin/python -c 'import torch' 2>/dev/null
-	$(READER)/bin/pytest -n auto --maxprocesses 8 --dist loadfile
+	$(READER)/bin/pytest -n auto --maxprocesses 8 --dist loadfile -m "not slow"
 
 # All tests with the oldest dependencies, on Python 3.11 or 3.12: make test-oldest PYTHON=python3.11
 test-oldest:

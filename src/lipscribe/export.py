@@ -169,8 +169,12 @@ def _quantised(graph: "ModelProto", folder: Path) -> "ModelProto":
     options.optimized_model_filepath = str(folded)  # with its weights computed, which quantisation needs
     options.log_severity_level = 4
     onnxruntime.InferenceSession(str(raw), options, providers=["CPUExecutionProvider"])
-    logging.getLogger().setLevel(logging.ERROR)
-    quantize_dynamic(folded, quantised, op_types_to_quantize=INT8_OPERATIONS, weight_type=QuantType.QInt8)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # it recommends a preparation that the folding above is
+    try:
+        quantize_dynamic(folded, quantised, op_types_to_quantize=INT8_OPERATIONS, weight_type=QuantType.QInt8)
+    finally:
+        logging.disable(before)
     made = onnx.load(quantised)
     entry = made.metadata_props.add()
     entry.key, entry.value = "precision", "int8"

@@ -264,6 +264,7 @@ def test_unknown_model_names_those_at_hand(faceless):
 
 
 def test_corrupt_checkpoint(faceless, tmp_path):
+    pytest.importorskip("torch", reason="needs lipscribe[train]")
     from lipscribe.zoo.registry import find_model
 
     for file in find_model("grid-s1").iterdir():
@@ -272,6 +273,7 @@ def test_corrupt_checkpoint(faceless, tmp_path):
 
 
 def test_config_with_three_faults_tells_all(tmp_path):
+    pytest.importorskip("torch", reason="needs lipscribe[train]")
     config = tmp_path / "config.yaml"
     config.write_text(
         "output: runs/x\nsed: 3\ndata: {folder: prepared}\n"

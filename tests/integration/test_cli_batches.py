@@ -276,6 +276,7 @@ def test_the_package_is_a_command():
     ],
 )
 def test_the_shell_offers_commands_models_and_configs(words: str, offered: set[str]):
+    pytest.importorskip("torch", reason="needs lipscribe[train]")
     asked = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1), "_LIPSCRIBE_COMPLETE": "complete_bash"}
     program = "import sys; sys.argv = ['lipscribe']; from lipscribe.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | asked)
@@ -283,6 +284,7 @@ def test_the_shell_offers_commands_models_and_configs(words: str, offered: set[s
 
 
 def test_a_folder_of_several_is_not_explained(folder: Path, tmp_path: Path):
+    pytest.importorskip("torch", reason="needs lipscribe[train]")
     code, _, stderr = run("explain", folder, "--model", "talkers", "-o", tmp_path / "out")
     assert code == 2
     assert f"{folder} holds 2 videos: name one of them" in stderr

@@ -39,6 +39,7 @@ def test_what_cannot_be_said(text: str, tmp_path: Path):
 
 
 def test_no_face_is_nothing_to_explain(tmp_path: Path):
+    pytest.importorskip("torch", reason="needs lipscribe[train]")
     noise = np.random.default_rng(0).integers(0, 255, (25, 120, 160, 3), dtype=np.uint8)
     save_video(tmp_path / "noise.mp4", noise, 25)
     arguments = ["explain", str(tmp_path / "noise.mp4"), "--model", "talkers", "--output", str(tmp_path / "out")]
@@ -49,6 +50,7 @@ def test_no_face_is_nothing_to_explain(tmp_path: Path):
 
 @pytest.mark.slow
 def test_explain_says_what_mattered_and_leaves_a_picture_and_a_film(tmp_path: Path):
+    pytest.importorskip("torch", reason="needs lipscribe[train]")
     Talker(7).say("place red at c seven please").save(tmp_path / "clip.mp4")
     out = tmp_path / "out"
     arguments = ["explain", str(tmp_path / "clip.mp4"), "--model", "talkers", "--output", str(out)]

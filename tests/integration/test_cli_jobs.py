@@ -1,7 +1,6 @@
 """Many videos in worker processes: the same results as in one, in order, whatever happens to one of them."""
 
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from lipscribe.talker import Talker
+
+pty = pytest.importorskip("pty", reason="needs a terminal as Unix has it")
 
 SAID = ("place red at l seven please", "bin blue by f six now", "set white with p four again")
 PROGRAM = """
@@ -145,6 +146,7 @@ def test_an_interrupt_ends_the_workers_and_keeps_what_is_done(folder: Path, tmp_
 
 @pytest.mark.slow
 def test_what_is_wrong_for_all_videos_is_told_once(folder: Path, tmp_path: Path):
+    pytest.importorskip("torch", reason="needs lipscribe[train]")
     for arguments, message in (
         (["--search", "joint"], "error: "),
         (["--device", "nonsense"], "error: device 'nonsense' is unavailable"),

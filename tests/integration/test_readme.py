@@ -39,6 +39,7 @@ def test_every_command_and_flag_exists():
         "explain",
         "align",
         "label",
+        "export",
         "configs",
     }
     for name, rest in shown:
