@@ -7,8 +7,9 @@ from typing import Literal, get_args
 from lipscribe.errors import CheckpointError, ConfigError, MissingExtraError
 from lipscribe.extras import TRAIN
 from lipscribe.model import Runtime
-from lipscribe.models.onnx_runtime import OnnxRuntime, has_graphs
+from lipscribe.models.onnx_runtime import OnnxRuntime, has_graphs, refers_to_weights
 from lipscribe.models.spec import WEIGHTS_FILE, ModelSpec
+from lipscribe.zoo.safetensors_header import read_header
 
 RuntimeName = Literal["auto", "onnx", "torch"]
 
@@ -54,6 +55,8 @@ def load_runtime(
             f"device {device} with precision {precision} is not for ONNX Runtime: leave them out, or take --runtime "
             "torch (`lipscribe export --int8` makes a model in int8)"
         )
+    if refers_to_weights(folder):
+        read_header(folder / WEIGHTS_FILE)  # whose message is clearer than that of ONNX Runtime
     return OnnxRuntime(folder, spec, threads)
 
 

@@ -59,7 +59,7 @@ def test_every_search_speaks_numpy(search: str, clip: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train", "few-clips"), "this needs yaml, which is not installed: run `pip install 'lipscribe[train]'`"),
+        (("train", "few-clips"), "which is not installed: run `pip install 'lipscribe[train]'`"),
         (("explain", "CLIP"), "this needs torch, which is not installed: run `pip install 'lipscribe[train]'`"),
         (("inspect", "CLIP", "--output", "report"), "run `pip install 'lipscribe[plots]'`"),
         (("export", "talkers", "-o", "out"), "run `pip install 'lipscribe["),

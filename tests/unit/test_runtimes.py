@@ -79,8 +79,13 @@ def test_wishes_that_contradict_each_other(copied: Path):
         load_runtime(copied, spec, runtime="tpu")
     with pytest.raises(ConfigError, match="device cuda with precision float32 is not for ONNX Runtime"):
         load_runtime(copied, spec, device="cuda", runtime="onnx")
+    weights = (copied / "model.safetensors").read_bytes()
+    for damaged in (b"", weights[:1000], weights[:-1], b"\xff" * 100):
+        (copied / "model.safetensors").write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged .*: copy or train the model again"):
+            load_runtime(copied, spec)
     (copied / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="cannot be loaded"):
+    with pytest.raises(CheckpointError, match=r"holds no model\.safetensors: copy or train the model again"):
         load_runtime(copied, spec)
     pytest.importorskip("torch")
     with pytest.raises(CheckpointError, match="has ONNX graphs only, which torch does not read"):

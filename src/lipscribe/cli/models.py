@@ -13,6 +13,8 @@ def models(
 ) -> None:
     """List the installed models and those that can be downloaded; download, import or remove one.
 
+    Models whose runtime is onnx are read without torch; `lipscribe export` makes one of any other.
+
     Examples:
       lipscribe models
 
@@ -50,6 +52,8 @@ def models(
         if title:
             console.print(title, highlight=False)
         console.print(table)
+        if names := ", ".join(row["name"] for row in some if row["runtime"] == "onnx"):
+            console.print(f"\nwithout torch, by ONNX Runtime: {names}", highlight=False)
 
 
 def pull(

@@ -28,6 +28,7 @@ LOST_AREA = 2.0  # sides of its region: how far around its last place a lost fac
 TILE_SIDE = 640  # px: in a tile of this size faces are found down to about 45 px, below which no lips can be read
 TILE_OVERLAP = 160  # px: larger faces are found in the whole picture
 TILE_INTERVAL = 64  # frames: tiles cost 5 ms each, and a face that is too small without them seldom enters
+UNCHANGED_INTERVAL = 128  # frames: a small picture that has not changed beside the known faces is searched this often
 MAX_SHIFT = 0.03  # sides of its region: a face whose own region differs by more is read once more, in that one
 
 
@@ -162,7 +163,8 @@ class FollowingDetector:
     def _may_show_others(self, frame: np.ndarray, faces: list[np.ndarray]) -> bool:
         """Whether to search: if nobody is there, if the rest of the picture has changed, and now and then."""
         changed = self._surroundings.changed(frame, [face_region(face) for face in faces])
-        return changed or not faces or self._is_due(TILE_INTERVAL)
+        interval = TILE_INTERVAL if tile_corners(*frame.shape[:2]) else UNCHANGED_INTERVAL
+        return changed or not faces or self._is_due(interval)
 
     def _is_due(self, interval: int) -> bool:
         """Whether a frame that is a multiple of the interval came since the last frame was read, or is this one."""

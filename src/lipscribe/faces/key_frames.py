@@ -16,7 +16,7 @@ from lipscribe.faces.lips import LipRegression, Pose, move_lips
 from lipscribe.faces.mesh import face_region
 
 KEY_INTERVAL = 8  # frames; a search for others falls on key frames, since its interval is a multiple of this
-UNFAMILIAR = 0.065  # variance of the lips above which a frame is read; 0.04 reads a third more frames
+UNFAMILIAR = 0.05  # variance of the lips above which a frame is read; 0.04 reads a tenth more frames
 STEADY = 0.02  # eye distances: a head further than this from where it was foreseen is looked at again
 MAX_BEND = 0.01  # eye distances off the straight way between two frames that were read, above which another is
 MAX_MOVE = 0.75  # eye distances between two key frames: a face that moves further is read in every frame

@@ -10,7 +10,7 @@ import numpy as np
 
 from lipscribe.errors import CheckpointError, MissingExtraError
 from lipscribe.models.decoder_specs import AttentionDecoderSpec, TransformerDecoderSpec
-from lipscribe.models.spec import ModelSpec
+from lipscribe.models.spec import WEIGHTS_FILE, ModelSpec
 from lipscribe.tokenizer import END
 
 if TYPE_CHECKING:
@@ -286,6 +286,11 @@ def list_graphs(spec: ModelSpec) -> list[str]:
     if isinstance(spec.decoder, TransformerDecoderSpec):
         graphs.append(ATTENTION)
     return graphs
+
+
+def refers_to_weights(folder: Path) -> bool:
+    """Whether the graphs of a model folder refer to its `model.safetensors`, instead of holding their own weights."""
+    return WEIGHTS_FILE.encode() in (folder / ENCODER).read_bytes()
 
 
 def has_graphs(folder: Path, spec: ModelSpec) -> bool:

@@ -38,7 +38,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
                 raise ValueError(f"its header has {length} bytes")
             header = json.loads(file.read(length))
         begin = 8 + length
-        return {
+        tensors = {
             name: StoredTensor(
                 entry["dtype"],
                 tuple(entry["shape"]),
@@ -48,5 +48,11 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
             for name, entry in header.items()
             if name != "__metadata__"
         }
+        wanted = max((tensor.offset + tensor.num_bytes for tensor in tensors.values()), default=begin)
+        if (size := path.stat().st_size) < wanted:
+            raise ValueError(f"{size} bytes of {wanted}")
+        return tensors
+    except FileNotFoundError:
+        raise CheckpointError(f"{path.parent} holds no {path.name}: copy or train the model again") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path} is missing or damaged ({error}): copy or train the model again") from None
+        raise CheckpointError(f"{path} is damaged ({error}): copy or train the model again") from None

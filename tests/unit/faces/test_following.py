@@ -11,6 +11,7 @@ from lipscribe.faces.following import (
     SEARCH_INTERVAL,
     TILE_INTERVAL,
     TILE_SIDE,
+    UNCHANGED_INTERVAL,
     FollowingDetector,
     tile_corners,
 )
@@ -126,7 +127,7 @@ def test_others_are_looked_for_where_the_picture_changes(detector: FollowingDete
     for t in range(3 * SEARCH_INTERVAL):
         detector.detect(picture((100, 120, 80), (300, 200, 16 if t >= SEARCH_INTERVAL else 0)))
     assert networks.full.calls == 2
-    for _ in range(3 * SEARCH_INTERVAL, TILE_INTERVAL + 1):
+    for _ in range(3 * SEARCH_INTERVAL, UNCHANGED_INTERVAL + 1):
         detector.detect(picture((100, 120, 80), (300, 200, 16)))
     assert networks.full.calls == 3
 
