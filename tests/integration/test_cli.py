@@ -244,6 +244,7 @@ def test_an_upside_down_picture_is_read_the_right_way_up(upside_down):
     assert "note: the face is upside down in the picture (179 degrees)" in stdout
 
 
+@pytest.mark.slow
 def test_inspect_shows_the_crops_that_a_model_reads(upside_down, tmp_path):
     from lipscribe.zoo.registry import find_model
 

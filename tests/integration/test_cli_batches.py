@@ -298,6 +298,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_range_of_time_is_read_with_the_times_of_the_video(three: Path, tmp_path: Path):
     _, whole, _ = run("transcribe", three, "--format", "json", *TALKERS)
     code, stdout, _ = run("transcribe", three, "--start", 4.8, "--format", "json", *TALKERS)
@@ -320,6 +321,7 @@ def test_a_range_of_time_is_read_with_the_times_of_the_video(three: Path, tmp_pa
     assert heard == pytest.approx(1.0, abs=0.15)  # of two seconds, from the first on
 
 
+@pytest.mark.slow
 def test_lines_come_as_they_are_read(three: Path, monkeypatch: pytest.MonkeyPatch):
     import lipscribe.pipeline
     from lipscribe.errors import VideoError
@@ -346,6 +348,7 @@ def test_lines_come_as_they_are_read(three: Path, monkeypatch: pytest.MonkeyPatc
     assert "?]" in stdout
 
 
+@pytest.mark.slow
 def test_json_imports_no_package_under_the_gpl(clip: Path):
     program = (
         "import sys; from lipscribe.cli.app import app\n"

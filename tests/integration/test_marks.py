@@ -30,6 +30,7 @@ def crops_of(frames: np.ndarray) -> np.ndarray:
     return crop_mouth(frames, run)
 
 
+@pytest.mark.slow
 def test_a_known_sentence_is_not_marked_and_another_is(model: Model):
     talker = Talker(seed=7)
     known, other = (model.transcribe(crops_of(talker.say(text).frames)) for text in (KNOWN, OTHER))

@@ -43,6 +43,7 @@ def golden_states(model: Model) -> np.ndarray:
         return model.reader.encode(video()[None, :, None], torch.tensor([32])).transpose(0, 1).numpy()
 
 
+@pytest.mark.slow
 def test_a_video_from_file_to_words(folder: Path, tmp_path: Path):
     said = Talker(900_000).say("place red at c", duration=1.6)
     said.save(tmp_path / "clip.mp4")

@@ -57,6 +57,7 @@ def test_words_last_as_long_as_they_are_said(model: Model):
     assert sum(off) / len(off) < 0.025
 
 
+@pytest.mark.slow
 def test_threads_may_share_a_model(model: Model):
     clips = [Talker(FIRST_SEED + i).say(SENTENCE).frames for i in range(4)]
     alone = [model.transcribe(frames) for frames in clips]

@@ -23,6 +23,7 @@ def test_python_blocks_run(grid_root: Path, tmp_path: Path, monkeypatch: pytest.
     assert "set white with p four please" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_every_command_and_flag_exists():
     shown = re.findall(r"lipscribe (\w+)([^`\n|#]*)", README)
     commands = {name for name, _ in shown if name in typer.main.get_command(app).commands}

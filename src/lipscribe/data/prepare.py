@@ -272,6 +272,9 @@ def _members_of(path: Path, statuses: dict[str, ClipStatus]) -> dict[str, Outcom
 
 
 def _work(clip: Clip, codec: Codec, crop: CropKind) -> Outcome:
+    import cv2
+
+    cv2.setNumThreads(1)  # the other cores have clips of their own
     try:
         prepared, status = prepare_clip(clip, crop)
     except LipscribeError as error:

@@ -96,6 +96,7 @@ def test_a_clip_that_crashes_its_process_takes_no_other_with_it(tmp_path: Path):
     assert statuses["c1"].reason == f"{clips[1].path}: reading it crashes the decoder"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_shards")
 def test_what_is_finished_is_not_done_again(tmp_path: Path):
     source, output = tmp_path / "in", tmp_path / "out"

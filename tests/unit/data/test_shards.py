@@ -1,6 +1,7 @@
 """Shards: what goes in comes out, other programs read them, and no damage passes for a shorter shard."""
 
 import gc
+import io
 import sys
 import tarfile
 from collections.abc import Callable
@@ -43,6 +44,22 @@ def test_lossless_round_trip_is_exact(tmp_path: Path, clips: list[PreparedClip])
     for found, clip in zip(back, clips, strict=True):
         assert found.crops.dtype == np.uint8
         np.testing.assert_array_equal(found.crops, clip.crops)
+
+
+def test_lossless_crops_are_an_archive_of_numpy(tmp_path: Path, clips: list[PreparedClip]):
+    """Earlier versions read them by numpy, and wrote them by it."""
+    record, (name, content) = clip_members(clips[0], "lossless")
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        assert archive.files == ["delta"]
+        delta = archive["delta"]
+    np.testing.assert_array_equal(np.cumsum(delta, axis=0, dtype=np.uint8), clips[0].crops)
+
+    by_numpy = io.BytesIO()
+    np.savez_compressed(by_numpy, delta=delta)
+    write_members(tmp_path / "a.tar", [record, (name, by_numpy.getvalue())])
+    (found,) = read_shard(tmp_path / "a.tar")
+    np.testing.assert_array_equal(found.crops, clips[0].crops)
+    assert len(content) < 1.05 * by_numpy.tell()
 
 
 def test_compact_is_near_and_small(tmp_path: Path, clips: list[PreparedClip]):

@@ -340,6 +340,7 @@ def test_crop_outside_the_picture(film):
     assert inspection.quality.brightness == pytest.approx(128, abs=25)
 
 
+@pytest.mark.slow
 def test_crops_are_those_that_the_model_reads(film, tmp_path):
     faces = talking(30, centre=(80, 110))
     path = film(30)
