@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from lipscribe.transcript import Transcript
 
 
+LONGER = 2  # times the usual window, where one view of it is encoded
+
+
 class Runtime(Protocol):
     """What computes a model's network: torch, or ONNX Runtime. All take and give numpy, so the search is the same.
 
@@ -278,8 +281,7 @@ class RunReader:
         self._sentence_words = words
         # Where each sentence is encoded again, windows only tell where it is, for which one view is enough.
         in_windows = partial(model.encode_lean, augmented=False) if words else None
-        self._windows = Windows(model.encode_lean, model.windows, in_windows)
-        self._in_windows = False
+        self._windows = Windows(model.encode_lean, model.windows, in_windows, LONGER if words else 1)
         # A decoder is trained on single sentences.
         free = search.by_decoder and not words
         self._pieces = Pieces(model.blanks, model.windows.decoder_piece if free else PIECE)
@@ -292,7 +294,6 @@ class RunReader:
         if self._sentence_words is not None:
             self._crops.append(crop)
         if (encoded := self._windows.add(crop)) is not None:
-            self._in_windows = True
             yield from self.add_encoded(encoded)
 
     def finish(self) -> Iterator[Piece]:
@@ -317,7 +318,7 @@ class RunReader:
             read = self._model.search(encoded, self._by_ctc)[0]
             cuts[1:1] = between_sentences(read, self._sentence_words, self._model.tokenizer)
         crops = [self._crops.popleft() for _ in range(min(len(encoded), len(self._crops)))]
-        again = crops and (len(cuts) > 2 or self._in_windows)
+        again = crops and (len(cuts) > 2 or not self._windows.is_whole)
         for begin, end in pairwise(cuts):
             part = encoded[begin:end]
             if again and end > begin:  # the network is trained on single sentences too

@@ -19,6 +19,10 @@ class Windows:
     Args:
         encode: Crops (T, 96, 96) uint8 -> `Encoded`.
         encode_window: The same for the windows of a run that does not fit in one; None is `encode`.
+        times: How many times as long such windows are: less of them is context, but they take more memory.
+
+    Attributes:
+        is_whole: Whether the run fits in one window, as far as it has come.
     """
 
     def __init__(
@@ -26,27 +30,29 @@ class Windows:
         encode: Callable[[np.ndarray], Encoded],
         sizes: WindowSizes = NEARBY,
         encode_window: Callable[[np.ndarray], Encoded] | None = None,
+        times: int = 1,
     ):
         self._encode_whole = encode
         self._encode_window = encode_window or encode
-        self._sizes = sizes
+        self._max_whole = sizes.window + sizes.context
+        self._sizes = sizes = replace(sizes, window=times * sizes.window)
         self._crops = np.empty((sizes.window + 2 * sizes.context, CROP_SIZE, CROP_SIZE), np.uint8)
         self._num_held = 0  # of the crops
         self._before = 0  # frames of context at the start of the buffer
-        self._is_whole = True  # no window has been read yet
+        self.is_whole = True
 
     def add(self, crop: np.ndarray) -> Encoded | None:
         """Adds one crop (96, 96) uint8; yields the frames of a window that it completes."""
         full = self._num_held == self._before + self._sizes.window + self._sizes.context
         encoded = self._read(self._encode_window, self._sizes.window) if full else None
-        self._is_whole &= not full
         self._crops[self._num_held] = crop
         self._num_held += 1
+        self.is_whole &= self._num_held <= self._max_whole
         return encoded
 
     def finish(self) -> Encoded:
         """The frames of the last window."""
-        return self._read(self._encode_whole if self._is_whole else self._encode_window, self._num_held - self._before)
+        return self._read(self._encode_whole if self.is_whole else self._encode_window, self._num_held - self._before)
 
     def _read(self, encode: Callable[[np.ndarray], Encoded], keep: int) -> Encoded:
         end = self._before + keep

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import NamedTuple
 
 import cv2
@@ -15,6 +16,7 @@ from lipscribe.faces.shots import mark_cuts
 from lipscribe.faces.track import FaceTrack, choose_faces
 from lipscribe.units import MODEL_FPS, Seconds, seconds_to_frame
 from lipscribe.video.frames import check_frames
+from lipscribe.video.read_ahead import read_ahead
 
 __all__ = ["FaceTrack", "choose_faces", "track_faces"]
 
@@ -26,6 +28,7 @@ MAX_GROWTH = 1.5  # times larger or smaller than it was
 ALIKE_NEARBY = 0.5  # likeness that is enough for a face that was gone and is back in its place; see `identity`
 LOOK_INTERVAL = 5  # frames between two looks taken of a person; twice as many each time nothing new was seen, up to
 MAX_LOOK_INTERVAL = 40
+ALONE, AHEAD = 200, 16  # frames before a thread begins to read ahead, and so many are read ahead then
 _ROOM = 256  # frames: what a person's landmarks have room for at first
 
 
@@ -36,7 +39,7 @@ def track_faces(
 
     A person who leaves the picture and comes back in the same shot keeps the track, known by place and by looks. A cut
     ends all tracks; a person who is known by looks in another shot has the same id there. Memory grows by 1.1 MB for
-    each minute and face; of the frames only 15 are held at a time.
+    each minute and face; of the frames only 31 are held at a time.
 
     Args:
         frames: (H, W, 3) uint8 RGB each; see `check_frames` for what else is taken.
@@ -77,7 +80,9 @@ def _pieces(frames: Iterable[np.ndarray]) -> Iterator[tuple[list[np.ndarray], bo
     """
     piece: list[np.ndarray] = []
     ends_at, is_new = 1, False
-    for frame, is_cut in mark_cuts(frames):
+    marked = mark_cuts(frames)
+    # A long video is decoded and searched for cuts beside the detector; for a short one a thread costs what it saves.
+    for frame, is_cut in chain(islice(marked, ALONE), read_ahead(marked, AHEAD)):
         if piece and (is_cut or len(piece) == ends_at):
             yield piece, is_new
             piece, ends_at, is_new = [], KEY_INTERVAL, False

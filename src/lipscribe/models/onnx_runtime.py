@@ -28,7 +28,7 @@ class OnnxRuntime:
     Args:
         folder: Of the model, with the graphs.
         spec: The model's.
-        threads: That one operation may use; None is all cores.
+        threads: That an operation of the encoder may use; None is all cores.
 
     Raises:
         CheckpointError: A graph is missing or damaged, or has an operation that this ONNX Runtime lacks.
@@ -39,8 +39,8 @@ class OnnxRuntime:
     device = "cpu"
 
     def __init__(self, folder: Path | str, spec: ModelSpec, threads: int | None = None):
-        load = partial(load_graph, Path(folder), threads=threads)
-        self._encoder = load(ENCODER)
+        self._encoder = load_graph(Path(folder), ENCODER, threads)
+        load = partial(load_graph, Path(folder), threads=1)  # too small for more
         self.precision = self._encoder.get_modelmeta().custom_metadata_map.get("precision", "float32")
         self._ctc = load(CTC) if spec.ctc else None
         self._decoder_spec, self._end = spec.decoder, END
