@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(tables(result.rows))
     else:
         result = measure(args)
-    print(compared(args, result))
+    if args.against or not args.show:
+        print(compared(args, result))
     if not can_plot():
         print("no pictures: matplotlib is not installed")
     elif args.pictures or not args.show:
