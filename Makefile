@@ -60,10 +60,10 @@ test-reader:
 test-oldest:
 	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt
 
-# Prints the tables of docs/results.md that are about speed and memory; CLIP=... names the video.
+# Speed, memory and size: prints tables, saves bench/results.json, and says what got slower since the last run here.
+# CLIP=some.mp4 names the video, ARGS gives more: make bench ARGS=--quick; ARGS=--help lists all.
 bench: setup
-	$(BIN)/python benchmarks/speed.py $(if $(CLIP),--clip $(CLIP))
-	$(BIN)/python benchmarks/memory.py $(if $(CLIP),--clip $(CLIP))
+	$(BIN)/python -m benchmarks.bench $(if $(CLIP),--clip $(CLIP)) $(ARGS)
 
 # The site: guides, the commands' help, the Python reference. Open site/index.html.
 docs: $(VENV)/.docs-ready
