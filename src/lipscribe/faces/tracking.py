@@ -28,7 +28,7 @@ MAX_GROWTH = 1.5  # times larger or smaller than it was
 ALIKE_NEARBY = 0.5  # likeness that is enough for a face that was gone and is back in its place; see `identity`
 LOOK_INTERVAL = 5  # frames between two looks taken of a person; twice as many each time nothing new was seen, up to
 MAX_LOOK_INTERVAL = 40
-ALONE, AHEAD = 200, 8  # frames before a thread begins to read ahead, and so many are read ahead then
+ALONE, AHEAD = 200, 4  # frames before a thread begins to read ahead, and so many are read ahead then
 _ROOM = 256  # frames: what a person's landmarks have room for at first
 
 
@@ -39,7 +39,7 @@ def track_faces(
 
     A person who leaves the picture and comes back in the same shot keeps the track, known by place and by looks. A cut
     ends all tracks; a person who is known by looks in another shot has the same id there. Memory grows by 1.1 MB for
-    each minute and face; of the frames only 23 are held at a time.
+    each minute and face; of the frames only 19 are held at a time.
 
     Args:
         frames: (H, W, 3) uint8 RGB each; see `check_frames` for what else is taken.
