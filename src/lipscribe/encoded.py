@@ -28,6 +28,11 @@ class Encoded:
         rows = self.log_probs if self.states is None else self.states
         return 0 if rows is None else len(rows)
 
+    def by_view(self) -> np.ndarray:
+        """The states as runtimes take them: (views, T, D) float32 in C order."""
+        assert self.states is not None
+        return np.ascontiguousarray(self.states.swapaxes(0, 1), np.float32)
+
     def __getitem__(self, part: slice) -> "Encoded":
         states, log_probs = (None if rows is None else rows[part] for rows in (self.states, self.log_probs))
         return replace(self, states=states, log_probs=log_probs)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lipscribe.encoded import Encoded
 from lipscribe.errors import CheckpointError, MissingExtraError
 from lipscribe.extras import EXPORT
 from lipscribe.model import Model, Runtime
@@ -113,17 +114,15 @@ def compare(folder: Path, exported: Path, clips: Sequence[np.ndarray]) -> Parity
         if encoded[0].log_probs is not None and encoded[1].log_probs is not None:
             difference = max(difference, float(np.abs(encoded[0].log_probs - encoded[1].log_probs).max()))
         if spec.decoder is not None:
-            scores = []
-            for runtime, each in zip(runtimes, encoded, strict=True):
-                assert each.states is not None
-                scores.append(_forced_scores(runtime, each.states, found[0].tokens))
+            both = zip(runtimes, encoded, strict=True)
+            scores = [_forced_scores(runtime, each, found[0].tokens) for runtime, each in both]
             difference = max(difference, float(np.abs(scores[0] - scores[1]).max()))
     return Parity(len(clips), same, difference)
 
 
-def _forced_scores(runtime: Runtime, states: np.ndarray, tokens: Sequence[int]) -> np.ndarray:
+def _forced_scores(runtime: Runtime, encoded: Encoded, tokens: Sequence[int]) -> np.ndarray:
     """(U + 1, V) log-probabilities by the decoder after each of the tokens."""
-    scorer = runtime.decoder(np.ascontiguousarray(states.swapaxes(0, 1)))
+    scorer = runtime.decoder(encoded.by_view())
     state, rows = scorer.start(), []
     for token in (scorer.end, *tokens):
         scores, state = scorer.step(np.array([token], np.int64), state)

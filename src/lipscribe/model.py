@@ -194,7 +194,7 @@ class Model:
         options = self.resolve(options)
         log_probs, scorers = encoded.log_probs, None
         if encoded.states is not None and self.spec.decoder is not None:
-            states = _by_view(encoded.states)
+            states = encoded.by_view()
             if options.by_decoder:
                 scorers = [self.runtime.decoder(states)]
             if log_probs is None and self.spec.ctc:
@@ -241,15 +241,9 @@ class Model:
         if not self.spec.ctc:
             return np.zeros(len(encoded))
         # In pieces: a vocabulary of thousands for each frame of an hour would take gigabytes.
-        assert encoded.states is not None
         starts = range(0, max(len(encoded), 1), PIECE)
-        parts = (_by_view(encoded.states[start : start + PIECE]) for start in starts)
+        parts = (encoded[start : start + PIECE].by_view() for start in starts)
         return np.concatenate([self.runtime.log_probs(part)[:, 0] for part in parts])
-
-
-def _by_view(states: np.ndarray) -> np.ndarray:
-    """States (T, views, D) float32 or float16 -> (views, T, D) float32 in C order."""
-    return np.ascontiguousarray(states.swapaxes(0, 1), np.float32)
 
 
 class Piece(NamedTuple):

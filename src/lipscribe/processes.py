@@ -69,7 +69,7 @@ class Processes:
             Exception: Whatever `work` raises.
         """
         broken = False
-        with _interrupts_held():  # this is where processes start
+        with interrupts_held():  # this is where processes start
             futures = [self._submit(work, task) for task in tasks]
         for task, future in zip(tasks, futures, strict=True):
             try:
@@ -91,7 +91,7 @@ class Processes:
     def _alone(self, work: Callable[[Task], Outcome], task: Task, crashed: Callable[[Task], Outcome]) -> Outcome:
         try:
             with self._start(1) as pool:
-                with _interrupts_held():
+                with interrupts_held():
                     future = pool.submit(work, task)
                 return future.result()
         except BrokenProcessPool:
@@ -104,7 +104,7 @@ class Processes:
 
 
 @contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
+def interrupts_held() -> Iterator[None]:
     """Delays Ctrl-C until the block ends; processes started in it ignore it, since the parent ends them."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -231,7 +231,7 @@ class _Crew:
     def hire(self, number: int) -> None:
         """Starts workers."""
         context = multiprocessing.get_context("spawn")  # see `Processes`
-        with _interrupts_held():
+        with interrupts_held():
             for _ in range(number):
                 ours, theirs = context.Pipe()
                 process = context.Process(target=_serve, args=(theirs, self._start), daemon=True)

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from lipscribe.data.batches import Batch, BatchSizes
 from lipscribe.data.dataset import ShardDataset
 from lipscribe.errors import LipscribeError
-from lipscribe.processes import available_cpus
+from lipscribe.processes import available_cpus, interrupts_held
 
 AHEAD = 2  # batches that each worker prepares in advance
 MAX_WORKERS = 8  # of one training process: more would wait for it
@@ -141,7 +141,7 @@ class BatchLoader:
             multiprocessing_context=multiprocessing.get_context(self._start_method),
             generator=torch.Generator(),  # its own: torch's global one is the training's
         )
-        with _fork_allowed(), _interruptions_held():
+        with _fork_allowed(), interrupts_held():
             return iter(loader)
 
 
@@ -213,19 +213,6 @@ def _fork_allowed() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
         yield
-
-
-@contextlib.contextmanager
-def _interruptions_held() -> Iterator[None]:
-    """Ctrl-C comes after it. Processes that begin meanwhile inherit that: none is interrupted before it ignores it."""
-    if not hasattr(signal, "pthread_sigmask"):  # on Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin_worker(number: int) -> None:
