@@ -13,8 +13,16 @@ import numpy as np
 from benchmarks.bench.measure import fastest
 
 PACKAGES = (
-    "lipscribe", "numpy", "av", "opencv-python-headless", "ai-edge-litert", "onnxruntime", "torch", "keras", "lightning"
-)  # fmt: skip
+    "lipscribe",
+    "numpy",
+    "av",
+    "opencv-python-headless",
+    "ai-edge-litert",
+    "onnxruntime",
+    "torch",
+    "keras",
+    "lightning-fabric",
+)
 
 
 def facts() -> dict[str, Any]:

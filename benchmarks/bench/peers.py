@@ -17,7 +17,7 @@ from benchmarks.bench.stations import build_following
 
 FRAMES = 75  # 3 s
 STEPS = 12  # of each figure of training
-NO_TORCH = "torch or Lightning is not installed (pip install 'lipscribe[train]')"
+NO_TORCH = "torch or Lightning Fabric is not installed (pip install 'lipscribe[train]')"
 
 
 def peers(run: Run) -> None:
@@ -28,7 +28,7 @@ def peers(run: Run) -> None:
 
 def has_torch() -> bool:
     """Whether the packages of the extra `train` are installed."""
-    return find_spec("torch") is not None and find_spec("lightning") is not None
+    return find_spec("torch") is not None and find_spec("lightning_fabric") is not None
 
 
 def faces(run: Run) -> None:

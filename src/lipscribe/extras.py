@@ -6,7 +6,6 @@ TRAIN = "pip install 'lipscribe[train]'"
 EXPORT = "pip install 'lipscribe[export]'"
 REMEDIES = {
     "torch": TRAIN,
-    "lightning": TRAIN,
     "lightning_fabric": TRAIN,
     "safetensors": TRAIN,
     "yaml": TRAIN,

@@ -69,18 +69,7 @@ def test_compact_shards_need_cv2_or_av(toy_settings: Callable[..., dict[str, Any
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("absent", "present"), [("lightning_fabric", "lightning"), ("lightning", "lightning_fabric")])
-def test_either_package_of_fabric_will_do(
-    toy_settings: Callable[..., dict[str, Any]], tmp_path: Path, absent: str, present: str
-):
-    pytest.importorskip(present)
-    config = toy_settings(tmp_path / "run", data={"workers": 1}, optim={"epochs": 1})
-    done = train_on_bare_box(config, tmp_path, f"{ABSENT},{absent}")
-    assert done.returncode == 0, done.stderr
-
-
 def test_without_fabric_the_remedy_is_one_line(toy_settings: Callable[..., dict[str, Any]], tmp_path: Path):
-    done = train_on_bare_box(toy_settings(tmp_path / "run"), tmp_path, f"{ABSENT},lightning,lightning_fabric")
+    done = train_on_bare_box(toy_settings(tmp_path / "run"), tmp_path, f"{ABSENT},lightning_fabric")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: training needs Lightning Fabric: pip install 'lipscribe[train]'\n"

@@ -8,7 +8,7 @@ import pytest
 
 from lipscribe.talker import Talker
 
-ABSENT = "torch,lightning,lightning_fabric,safetensors,matplotlib,yaml,PIL,onnx,onnxscript,tensorboard,scipy"
+ABSENT = "torch,lightning_fabric,safetensors,matplotlib,yaml,PIL,onnx,onnxscript,tensorboard,scipy"
 RUN = """
 import runpy, sys
 
