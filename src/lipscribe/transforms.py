@@ -16,6 +16,7 @@ from torch.nn import functional
 from lipscribe.model_input import FIXED_DEVIATION, FIXED_MEAN, Normalisation, crops_to_array
 from lipscribe.schema import within
 
+FIELD_SIZE = 4, 5  # random values down and across a picture, between which a smooth field is interpolated
 NOISE_SIZE = 2**22  # values in the table of noise, 16 MB
 
 
@@ -57,6 +58,10 @@ class AugmentConfig:
         cutout: Probability of masking a rectangle of up to half the height and width throughout the clip.
         brightness: Maximum relative change of gamma; contrast changes with it.
         noise: Maximum standard deviation of added noise, in units of the normalised picture.
+        warp: Standard deviation of a smooth distortion in pixels, the same in all frames: another face's proportions.
+        shade: Standard deviation of a smooth pattern of light and shadow, the same in all frames, as a share of the
+            brightness: another light, skin or beard.
+        blur: Maximum factor by which the resolution is reduced, less one.
         splice: Probability of exchanging each word with one of another clip (see `data.splice`); needs word times.
         splice_from, splice_until: First and last epoch of splicing, from 1; None is the last. Splicing slows training
             before a model reads, and the last epochs need natural word boundaries.
@@ -73,6 +78,9 @@ class AugmentConfig:
     cutout: float = within(0.5, 0, 1)
     brightness: float = within(0.3, 0, 0.9)
     noise: float = within(0.1, 0, 10)
+    warp: float = within(0.0, 0, 10)
+    shade: float = within(0.0, 0, 2)
+    blur: float = within(0.0, 0, 7)
     splice: float = within(0.0, 0, 1)
     splice_from: int = within(1, 1)
     splice_until: int | None = within(None, 1)
@@ -132,10 +140,11 @@ class Augment:
         nearest = np.clip(np.rint(times).astype(int), 0, len(crops) - 1)
         light = self._light(rng)
         (top, bottom), (left, right), grid = self._grid(self._view(rng), crops.shape[1:])
+        grid = self._warp(grid, (bottom - top, right - left), rng)
         seen = np.take(light, crops[:, top:bottom, left:right][nearest])  # (T', h, w): what the view covers
         # One grid for all frames as channels of one picture: half the time of one grid for each frame.
         video = functional.grid_sample(torch.from_numpy(seen)[None], grid, padding_mode="border", align_corners=False)
-        video = self.normalise(video.transpose(0, 1))  # (T', 1, height, width)
+        video = self.normalise(self._shade(self._blur(video, rng), rng).transpose(0, 1))  # (T', 1, height, width)
         add_noise(video, int(rng.integers(2**62)) % NOISE_SIZE, rng.uniform(0, self.config.noise))
         self._cover(video, rng)
         return video, times
@@ -193,6 +202,34 @@ class Augment:
             )
         (left, top), (right, bottom) = first.tolist(), stop.tolist()
         return (top, bottom), (left, right), torch.from_numpy(grid)
+
+    def _warp(self, grid: Tensor, size: tuple[int, int], rng: np.random.Generator) -> Tensor:
+        """A smoothly distorted sampling grid (1, height, width, 2), in halves of `size`, (height, width) pixels."""
+        if not self.config.warp:
+            return grid
+        unit = self.config.warp * 2 / np.array([size[1], size[0]])
+        field = self._smooth_field(rng, 2) * torch.from_numpy(unit.astype(np.float32))[None, :, None, None]
+        return grid + field.permute(0, 2, 3, 1)
+
+    def _blur(self, video: Tensor, rng: np.random.Generator) -> Tensor:
+        """(1, T', height, width) greys at a random lower resolution, enlarged again."""
+        if not self.config.blur:
+            return video
+        factor = 1 + rng.uniform(0, self.config.blur)
+        small = functional.interpolate(video, scale_factor=1 / factor, mode="bilinear", antialias=True)
+        return functional.interpolate(small, size=video.shape[-2:], mode="bilinear")
+
+    def _shade(self, video: Tensor, rng: np.random.Generator) -> Tensor:
+        """(1, T', height, width) greys under a smooth random light."""
+        if not self.config.shade:
+            return video
+        return video * torch.exp(self.config.shade * self._smooth_field(rng, 1))
+
+    def _smooth_field(self, rng: np.random.Generator, channels: int) -> Tensor:
+        """(1, channels, height, width) float32: standard deviation about 1, changing slowly over the picture."""
+        coarse = torch.from_numpy(rng.standard_normal((1, channels, *FIELD_SIZE), dtype=np.float32))
+        size = (self.height, self.width)
+        return functional.interpolate(coarse, size=size, mode="bicubic", align_corners=True)
 
     def _cover(self, video: Tensor, rng: np.random.Generator) -> None:
         """Masks stretches of time and a rectangle of the picture, in place; 0 is the mean grey."""

@@ -256,6 +256,39 @@ def test_noise_is_normal_and_another_for_each_start():
     torch.testing.assert_close(videos[2][100:], videos[0][:-100], atol=1e-5, rtol=0)
 
 
+def test_warp_moves_the_parts_of_a_face_smoothly_and_alike_in_all_frames():
+    ramp = np.broadcast_to(np.arange(96, dtype=np.uint8) * 2, (3, 96, 96))
+    plain = crops_to_video(ramp, HEIGHT, WIDTH, "fixed")
+    moved = []
+    for seed in range(30):
+        video, _ = Augment(AugmentConfig(**OFF | {"warp": 2.0}), HEIGHT, WIDTH, "fixed")(ramp, (0, 3), rng_of(seed))
+        assert torch.equal(video[0], video[2])
+        moved.append((video - plain)[0, 0] / float(plain.diff(dim=-1).mean()))  # pixels to the right
+        assert float(moved[-1].diff(dim=0).abs().max()) < 1
+    assert 1.4 < float(torch.stack(moved).std()) < 2.4
+
+
+def test_shade_lights_all_frames_alike_and_smoothly():
+    even = np.full((3, 96, 96), 100, np.uint8)
+    logs = []
+    for seed in range(30):
+        video, _ = Augment(AugmentConfig(**OFF | {"shade": 0.3}), HEIGHT, WIDTH, "fixed")(even, (0, 3), rng_of(seed))
+        assert torch.equal(video[0], video[2])
+        logs.append(torch.log((video[0, 0] * 0.165 + 0.421) * 2.55))
+        assert float(logs[-1].diff(dim=0).abs().max()) < 0.2
+    assert 0.2 < float(torch.stack(logs).std()) < 0.4
+
+
+def test_blur_takes_fine_detail_and_leaves_the_rest():
+    def deviations(crops: np.ndarray) -> list[float]:
+        videos = (augment(blur=1.5)(crops, (0, 2), rng_of(seed))[0] for seed in range(20))
+        return [float((video - crops_to_video(crops, HEIGHT, WIDTH)).std()) for video in videos]
+
+    fine = rng_of(0).integers(0, 256, (2, 96, 96)).astype(np.uint8)
+    assert max(deviations(fine)) > 0.7
+    assert max(deviations(smooth_crops(2))) < 0.2
+
+
 @pytest.mark.parametrize("shift", [0.0, 48.0])
 def test_a_view_is_that_of_the_whole_crop(shift: float):
     """Only the part of a crop that a view covers is sampled; beyond its border the last pixels repeat."""

@@ -44,6 +44,7 @@ class ShardDataset:
         augment: Augmentation; None yields unmodified clips in order.
         cache: Keep the decoded crops in memory; GRID's 800 clips take 550 MB. Otherwise a clip is read from its shard
             and decoded each time.
+        repeat: How often an epoch of augmented clips has those of a folder; once where not given.
         shuffle_buffer: Number of clips to shuffle among, so that neighbours are read from the same few shards.
 
     Attributes:
@@ -63,6 +64,7 @@ class ShardDataset:
         shuffle_buffer: int = 2000,
         seed: int = 0,
         normalisation: Normalisation = "frame",
+        repeat: Mapping[str, int] | None = None,
     ):
         limits = folders if isinstance(folders, Mapping) else {str(folders): None}
         self.limits = {Path(folder): limit for folder, limit in limits.items() if limit is not None}
@@ -71,6 +73,7 @@ class ShardDataset:
         self.tokenizer = tokenizer
         self.height, self.width = height, width
         self.normalisation: Normalisation = normalisation
+        self.repeat = {Path(folder): times for folder, times in (repeat or {}).items()}
         self.augment = augment
         self.shuffle_buffer = shuffle_buffer
         self.seed = seed
@@ -167,9 +170,10 @@ class ShardDataset:
         held: list[int] = []
         for shard in rng.permutation(len(self.shards)):
             for i in of_shard[self.shards[shard]]:
-                held.append(i)
-                if len(held) >= self.shuffle_buffer:
-                    order.append(held.pop(rng.integers(len(held))))
+                for _ in range(self.repeat.get(self._stored()[i].folder, 1)):
+                    held.append(i)
+                    if len(held) >= self.shuffle_buffer:
+                        order.append(held.pop(rng.integers(len(held))))
         return order + [held[i] for i in rng.permutation(len(held))]
 
     def _prepared(self, i: int) -> PreparedClip:

@@ -83,6 +83,8 @@ class ConvFrontend(nn.Module):
         features: Size of the output vector.
         height, width: Input size in pixels, needed to flatten.
         dropout: Dropout probability of the flattened map.
+        instance_norm: Number of first convolutions whose maps are normalised frame by frame and channel by channel
+            (Ulyanov et al., 2016, arXiv 1607.08022) instead of by the batch, which removes light and skin.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class ConvFrontend(nn.Module):
         height: int,
         width: int,
         dropout: float,
+        instance_norm: int = 0,
     ):
         super().__init__()
         self.out_features = features
@@ -103,7 +106,7 @@ class ConvFrontend(nn.Module):
             kernel = 5 if i == 0 else 3
             layers += [
                 nn.Conv2d(size_in, size_out, kernel, stride=2, padding=kernel // 2, bias=False),
-                nn.BatchNorm2d(size_out),
+                nn.InstanceNorm2d(size_out, affine=True) if i < instance_norm else nn.BatchNorm2d(size_out),
                 nn.ReLU(inplace=True),
             ]
             size_in = size_out
