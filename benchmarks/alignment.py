@@ -1,6 +1,6 @@
 """How far are aligned words from where they are said?
 
-    python benchmarks/alignment.py prepared/ --model grid-s1 --limit 100
+    python benchmarks/alignment.py prepared/ --model grid --limit 100
 
 Of clips whose word times are known, the error of each word's start and end: where CTC emits the words (the best path),
 where they are said by `lipscribe align` and all searches (`search.align.extents`), and as `train` guesses them from
@@ -23,7 +23,7 @@ from lipscribe.units import MODEL_FPS
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prepared", type=Path, help="prepared folder of clips with word times")
-    parser.add_argument("--model", default="grid-s1", help="name or folder of a model with a CTC head")
+    parser.add_argument("--model", default="grid", help="name or folder of a model with a CTC head")
     parser.add_argument("--split", default="train")
     parser.add_argument("--limit", type=int, help="so many clips only")
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 """How often a clip that a model cannot know is marked, and how often one that it knows.
 
     lipscribe prepare grid GRID prepared/s1; lipscribe prepare grid OTHERS prepared/others
-    python benchmarks/familiarity.py prepared/s1 prepared/others --model grid-s1
+    python benchmarks/familiarity.py prepared/s1 prepared/others --model grid
 
 Prints a table for each half: the clips that the score was chosen by, and others, which are what is reported. A clip is
 marked where one of its segments is; a clip in which nothing was read says nothing that could mislead. The sentences,
@@ -104,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("known", type=Path, help="GRID speaker s1, prepared")
     parser.add_argument("others", type=Path, help="other speakers, prepared")
-    parser.add_argument("--model", default="grid-s1")
+    parser.add_argument("--model", default="grid")
     parser.add_argument("--half", choices=("chosen", "reported"), default="reported")
     args = parser.parse_args()
     model = lipscribe.load_model(args.model)

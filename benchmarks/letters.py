@@ -1,6 +1,6 @@
 """Which letters of GRID's sentences are read as which, beside how they look on the lips.
 
-    python benchmarks/letters.py prepared/ --model grid-s1 --output docs/pictures/letters.png
+    python benchmarks/letters.py prepared/ --model grid --output docs/pictures/letters.png
 
 A development split has four of each letter, too few to count errors by. So the picture shows the probability that the
 reader gives to each letter, the mean over those four: what it hesitates between, also where it is right.
@@ -74,7 +74,7 @@ def _frame(x: int, y: int, color: str):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="prepared folder of GRID")
-    parser.add_argument("--model", default="grid-s1")
+    parser.add_argument("--model", default="grid")
     parser.add_argument("--split", default="dev")
     parser.add_argument("--output", type=Path, default=Path("docs/pictures/letters.png"))
     args = parser.parse_args()

@@ -2,7 +2,7 @@
 
 lipscribe talk --corpus grid --clips 80 --speakers 10 --seed 7 -o corpus/
 lipscribe prepare grid --root corpus/ --output prepared/
-python benchmarks/long_runs.py prepared/ --model grid-s1
+python benchmarks/long_runs.py prepared/ --model grid
 """
 
 import argparse
@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prepared", type=Path)
     parser.add_argument("--split", default="train")
-    parser.add_argument("--model", default="grid-s1")
+    parser.add_argument("--model", default="grid")
     parser.add_argument("--clips", type=int, default=8, help="of each speaker")
     args = parser.parse_args()
     model = lipscribe.load_model(args.model, "cpu")

@@ -1,4 +1,4 @@
-"""Puts a trained model into the package: `python tools/bundle_model.py runs/grid-s1/last report/report.json`.
+"""Puts a trained model into the package: `python tools/bundle_model.py runs/grid/last report/report.json`.
 
 The weights are the run's. The card is that of the model which is replaced, or the run's where there is none, with the
 scores that `lipscribe evaluate` reported.

@@ -1,7 +1,7 @@
 """Reads the same videos with two checkouts of this repository, and prints every difference.
 
     git worktree add ../before COMMIT
-    python tools/compare_commits.py ../before . dev/*.mpg talkers/*.mp4 -- --model grid-s1
+    python tools/compare_commits.py ../before . dev/*.mpg talkers/*.mp4 -- --model grid
 
 What follows `--` goes to `lipscribe transcribe`. Each checkout reads all videos in one call, and the JSON of the two is
 compared: text, times of words, probabilities, alternatives, warnings. Exit code 1: some text differs.

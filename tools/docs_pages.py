@@ -13,7 +13,7 @@ ASSETS = ROOT / "src/lipscribe/assets"
 OF_ASSETS = {  # what the guides link to in there -> its page
     "cmudict/LICENSE": "from/cmudict.md",
     "faces/README.md": "from/faces.md",
-    "models/grid-s1/README.md": "from/grid-s1.md",
+    "models/grid/README.md": "from/grid.md",
 }
 
 

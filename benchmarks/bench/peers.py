@@ -146,5 +146,5 @@ def step_limit(run: Run) -> float:
 
     size = lipscribe.load_model().spec.input
     video = np.zeros((1, FRAMES, 1, size.height, size.width), np.float32)
-    number = multiply_adds(find_model("grid-s1") / "encoder.onnx", {"video": video}, run.folder)
+    number = multiply_adds(find_model("grid") / "encoder.onnx", {"video": video}, run.folder)
     return 3 * number / run.matmul_rate

@@ -33,7 +33,7 @@ Result: TypeAlias = "Transcript | Exception"
 
 def transcribe_all(
     sources: Iterable[str | Path],
-    model: str | Path = "grid-s1",
+    model: str | Path = "grid",
     face: str | int = "moving",
     options: "SearchOptions | None" = None,
     progress: Progress | None = None,

@@ -96,7 +96,7 @@ def test_a_stopped_run_goes_on_where_it_was(manifest: Path, tmp_path: Path, monk
         code, _, stderr = run(manifest, "-o", output)
     assert (code, f"error: another process is writing to {journal}: wait" in stderr) == (2, True)
     assert {path.name for path in tmp_path.iterdir()} == {"clips.jsonl", "labelled.jsonl"}
-    journal.write_text('{"model": "grid-s1", "face": "moving"}\nnonsense\n')
+    journal.write_text('{"model": "grid", "face": "moving"}\nnonsense\n')
     code, _, stderr = run(manifest, "-o", output)
     assert (code, "is damaged" in stderr) == (2, True)
 

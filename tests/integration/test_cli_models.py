@@ -47,7 +47,7 @@ def test_import_list_and_remove(tmp_path, cache):
     assert (row["vocabulary"], row["licence"], row["wer"]) == ("7 units", "for me", "not measured")
     code, stdout, _ = run("models")
     assert code == 0
-    assert "grid-s1 (default)" in stdout
+    assert "grid (default)" in stdout
     assert "my-vsr" in stdout
     assert "for me" in stdout
     assert "To fetch, with `lipscribe models pull NAME`" in stdout
@@ -58,7 +58,7 @@ def test_import_list_and_remove(tmp_path, cache):
 
 def test_every_name_of_a_lip_reader_in_json_can_be_given_as_model():
     here = [row for row in rows().values() if row["path"] and row["kind"] == "lip reader"]
-    assert [row["name"] for row in here if row["default"]] == ["grid-s1"]
+    assert [row["name"] for row in here if row["default"]] == ["grid"]
     for row in here:
         assert find_model(row["name"]) == Path(row["path"])
 
@@ -97,7 +97,7 @@ def test_the_licence_is_shown_and_must_be_accepted(cache):
     ("arguments", "message"),
     [
         (["pull", "x"], "no published model 'x'"),
-        (["remove", "grid-s1"], "no installed model 'grid-s1'"),
+        (["remove", "grid"], "no installed model 'grid'"),
         (["import", "absent.pth", "--name", "x"], "absent.pth cannot be read"),
         (["import", "absent.pth", "--name", "a b"], "'a b' is no name for a model"),
     ],

@@ -22,7 +22,7 @@ KNOWN, OTHER = "place red at l seven please", "The museum is closed on Mondays a
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return lipscribe.load_model("grid-s1")
+    return lipscribe.load_model("grid")
 
 
 def crops_of(frames: np.ndarray) -> np.ndarray:

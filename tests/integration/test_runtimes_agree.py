@@ -33,7 +33,7 @@ def cropped(frames: Video | np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def models() -> list[Model]:
-    return [load_model("grid-s1", runtime=runtime) for runtime in ("torch", "onnx")]
+    return [load_model("grid", runtime=runtime) for runtime in ("torch", "onnx")]
 
 
 def assert_same(models: list[Model], crops: np.ndarray, options: SearchOptions | None = None) -> None:
@@ -50,7 +50,7 @@ def assert_same(models: list[Model], crops: np.ndarray, options: SearchOptions |
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["grid-s1", "talkers"])
+@pytest.mark.parametrize("name", ["grid", "talkers"])
 def test_bundled_exports_are_those_of_their_weights(name: str):
     folder = find_model(name)
     noise = np.random.default_rng(0).integers(0, 255, (60, 96, 96)).astype(np.uint8)

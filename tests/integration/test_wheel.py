@@ -47,4 +47,4 @@ def test_the_wheel_reads_outside_the_repository(wheel: Path, tmp_path: Path) -> 
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "wheel"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", READ], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "place red at l seven please\ngrid-s1\ntalkers\n"
+    assert done.stdout == "place red at l seven please\ngrid\ntalkers\n"

@@ -16,7 +16,7 @@ from lipscribe.transcript import Segment, Word
 
 def way(path: Path) -> None:
     """The whole way, and each station of it."""
-    model = lipscribe.load_model("grid-s1", device="cpu")
+    model = lipscribe.load_model("grid", device="cpu")
     assert_type(model, Model)
     result = lipscribe.transcribe(path, model, options=SearchOptions(beam_size=4), on_segment=told)
     assert_type(result, Transcript)
@@ -26,7 +26,7 @@ def way(path: Path) -> None:
     assert_type(result.words, tuple[Word, ...])
     assert_type(result.words[0].start, float)
     assert_type(
-        lipscribe.transcribe_all([path], "grid-s1", jobs=2), Iterator[tuple[str | Path, Transcript | Exception]]
+        lipscribe.transcribe_all([path], "grid", jobs=2), Iterator[tuple[str | Path, Transcript | Exception]]
     )
     lipscribe.write_transcript(result, "srt", path.with_suffix(".srt"))
 

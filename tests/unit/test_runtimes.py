@@ -30,7 +30,7 @@ def without(monkeypatch: pytest.MonkeyPatch):
     return hide
 
 
-@pytest.mark.parametrize("name", ["grid-s1", "talkers"])
+@pytest.mark.parametrize("name", ["grid", "talkers"])
 def test_bundled_models_take_onnx_runtime(name: str):
     model = load_model(name)
     assert (model.runtime.name, model.runtime.device, model.runtime.precision) == ("onnx", "cpu", "float32")
@@ -40,7 +40,7 @@ def test_bundled_models_take_onnx_runtime(name: str):
 
 
 def test_bundled_models_are_small():
-    folder = find_model("grid-s1").parent
+    folder = find_model("grid").parent
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 12e6
 
 

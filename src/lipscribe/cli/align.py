@@ -12,7 +12,7 @@ from lipscribe.cli import flags
 def align(
     manifest: Annotated[Path, typer.Argument(help="A manifest of videos and their texts.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The manifest to write.", show_default=False)],
-    model: flags.Model = "grid-s1",
+    model: flags.Model = "grid",
     face: Annotated[str, typer.Option(help="Who says the text: moving, largest, or a face's id.")] = "moving",
     sure_above: Annotated[
         float, typer.Option(help="Leave clips as they are whose words are less probable, on average.", min=0, max=1)
@@ -27,7 +27,7 @@ def align(
     times. A stopped run resumes (from OUTPUT.aligned).
 
     Examples:
-      lipscribe align clips.jsonl --model grid-s1 -o timed.jsonl
+      lipscribe align clips.jsonl --model grid -o timed.jsonl
     """
     from dataclasses import replace
 

@@ -44,7 +44,7 @@ def calibrate(
 
       lipscribe calibrate prepared/ --model runs/mine --search beam
 
-      lipscribe calibrate prepared/ --model grid-s1 -o calibrated/
+      lipscribe calibrate prepared/ --model grid -o calibrated/
     """
     from dataclasses import replace
 

@@ -18,7 +18,7 @@ def evaluate(
         Path, typer.Argument(help="A prepared folder, or a JSONL manifest of clips.", show_default=False)
     ],
     split: Annotated[str, typer.Option(help="Which split to read.")] = "dev",
-    model: flags.Model = "grid-s1",
+    model: flags.Model = "grid",
     output: flags.Report = None,
     from_video: Annotated[
         bool,
@@ -41,7 +41,7 @@ def evaluate(
 
     Examples:
 
-      lipscribe evaluate prepared/ --split dev --model runs/grid-s1 --output report/
+      lipscribe evaluate prepared/ --split dev --model runs/grid --output report/
 
       lipscribe evaluate prepared/ --split dev --from-video
 

@@ -17,7 +17,7 @@ def explain(
     video: Annotated[
         str, typer.Argument(help="A video file, an address (https://...), or - for standard input.", show_default=False)
     ],
-    model: flags.Model = "grid-s1",
+    model: flags.Model = "grid",
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("explain"),
     face: flags.Face = "moving",
     start: Annotated[float, typer.Option(help="Where in the video to begin, in seconds.", min=0)] = 0.0,

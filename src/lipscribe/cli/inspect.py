@@ -14,7 +14,7 @@ def inspect(
     videos: flags.Videos,
     output: flags.Report = None,
     face: flags.Face = "moving",
-    model: flags.Model = "grid-s1",
+    model: flags.Model = "grid",
     stream: flags.Stream = None,
 ) -> int:
     """Report how readable a video is: frame rate, faces, size and sharpness of the mouth, and a verdict.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # modules that load torch are imported where they are used
 def label(
     manifest: Annotated[Path, typer.Argument(help="A manifest whose videos are read.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The manifest to write.", show_default=False)],
-    model: flags.Model = "grid-s1",
+    model: flags.Model = "grid",
     split: Annotated[str, typer.Option(help="Split whose texts are replaced; other clips keep theirs.")] = "train",
     face: Annotated[str, typer.Option(help="Whom to read: moving, largest, or a face's id.")] = "moving",
     sure_above: Annotated[

@@ -14,7 +14,7 @@ FORMAT_HELP = "What to write: txt, json, srt, vtt or tsv; mp4 is the captioned v
 
 def transcribe(
     videos: flags.Videos,
-    model: flags.Model = "grid-s1",
+    model: flags.Model = "grid",
     format: Annotated[
         Format | None, typer.Option(help=FORMAT_HELP, show_default="txt, or what the name of --output ends in")
     ] = None,

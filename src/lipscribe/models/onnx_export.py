@@ -248,7 +248,7 @@ def _drop_zero_biases(graph: "ModelProto") -> None:
     """Takes the bias from convolutions that have none in torch.
 
     The exporter computes one of zeros in the graph, and then ONNX Runtime neither folds the batch norms nor takes its
-    fast layout: 19 instead of 12 ms for the encoder of `grid-s1` and 3 s.
+    fast layout: 19 instead of 12 ms for the encoder of `grid` and 3 s.
     """
     weights = {initializer.name for initializer in graph.graph.initializer}
     for node in graph.graph.node:

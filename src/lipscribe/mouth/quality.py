@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 Severity = Literal["note", "doubtful", "bad"]
 
 # Where the thresholds come from: 25 to 50 clips of GRID's dev split (speaker s1, mouth 40 px wide) were made worse step
-# by step and read by grid-s1. It gets 7 to 8 % of the words wrong where nothing is done; what it gets wrong then stands
+# by step and read by grid. It gets 7 to 8 % of the words wrong where nothing is done; what it gets wrong then stands
 # in brackets. Such a closed vocabulary forgives more than an open one will, so "good" leaves a margin.
 
 # Words said while no face is seen are lost, so errors rise by what is missing.

@@ -11,7 +11,8 @@ from lipscribe.zoo.published import list_published
 
 BUNDLED = Path(__file__).parent.parent / "assets" / "models"
 RUNS = Path("runs")  # default output of the configs
-DEFAULT_MODEL = "grid-s1"
+DEFAULT_MODEL = "grid"
+FORMER_NAMES = {"grid-s1": "grid"}  # bundled models that another one replaced
 LM_FILE = "language_model.json"  # a language model's SPEC_FILE
 
 
@@ -29,6 +30,8 @@ def find_model(name: str | Path) -> Path:
     if not isinstance(name, str | Path):
         raise CheckpointError(f"a model's name is wanted, or its folder, not a {type(name).__name__}")
     own = [folder / str(name) for folder in (BUNDLED, models_folder()) if _is_name(name)]
+    if str(name) in FORMER_NAMES:
+        own.append(BUNDLED / FORMER_NAMES[str(name)])
     for folder in (*own, Path(name), Path(name) / "best", Path(name) / "last"):
         if (folder / SPEC_FILE).is_file():
             return folder

@@ -67,6 +67,6 @@ def test_the_card_of_a_base_is_not_inherited(
     assert (card.notice, card.licence) == ("", "CC0" if own else "unknown")
 
 
-@pytest.mark.parametrize("name", ["grid-s1", "talkers", "few-clips", "student"])
+@pytest.mark.parametrize("name", ["grid", "grid-s1", "talkers", "few-clips", "student"])
 def test_no_bundled_config_speaks_for_the_clips_of_others(name: str):
     assert load_config(name).model.card == type(load_config(name).model.card)()

@@ -176,6 +176,6 @@ def test_a_teacher_without_the_heads(toy_config: MakeConfig, toy_spec: ModelSpec
 
 
 def test_no_teacher_of_that_name(toy_config: MakeConfig, tmp_path: Path):
-    with pytest.raises(CheckpointError, match=r"no model 'nobody': give one of .*grid-s1"):
+    with pytest.raises(CheckpointError, match=r"no model 'nobody': give one of .*grid"):
         train(toy_config(tmp_path / "run", teacher="nobody"))
     assert not (tmp_path / "run").exists()

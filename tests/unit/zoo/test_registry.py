@@ -27,23 +27,29 @@ def models(tmp_path: Path, toy_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("LIPSCRIBE_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     card = Card("two words", "drawn", "CC0", closed_vocabulary=True, scores={"dev_wer": 0.125})
-    put_model(tmp_path / "assets" / "grid-s1", replace(toy_spec, card=card))
+    put_model(tmp_path / "assets" / "grid", replace(toy_spec, card=card))
     put_model(tmp_path / "runs" / "mine" / "best", toy_spec)
     put_model(tmp_path / "runs" / "mine" / "last", toy_spec)
     return tmp_path
 
 
 def test_models_are_found_by_name_by_folder_and_by_run(models: Path):
-    assert find_model("grid-s1") == models / "assets" / "grid-s1"
+    assert find_model("grid") == models / "assets" / "grid"
     assert find_model("runs/mine/last") == Path("runs/mine/last")
     assert find_model(models / "runs" / "mine") == models / "runs" / "mine" / "best"
     (models / "runs" / "mine" / "best" / SPEC_FILE).unlink()
     assert find_model("runs/mine") == Path("runs/mine/last")
 
 
+def test_the_former_name_of_a_bundled_model_goes_on_working(models: Path, toy_spec: ModelSpec):
+    assert find_model("grid-s1") == find_model("grid")
+    own = put_model(models_folder() / "grid-s1", toy_spec)
+    assert find_model("grid-s1") == own
+
+
 def test_an_unknown_model_names_those_at_hand(models: Path):
     with pytest.raises(
-        CheckpointError, match="no model 'grid-s2': give one of grid-s1, runs/mine/best, runs/mine/last"
+        CheckpointError, match="no model 'grid-s2': give one of grid, runs/mine/best, runs/mine/last"
     ):
         find_model("grid-s2")
 
@@ -59,14 +65,14 @@ def test_nothing_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     assert list(list_models()) == []
     with pytest.raises(CheckpointError, match="give one of none"):
-        find_model("grid-s1")
+        find_model("grid")
 
 
 def test_the_listing_tells_what_each_can_read(models: Path):
     rows = describe_models()
-    assert [row["name"] for row in rows] == ["grid-s1", "runs/mine/best", "runs/mine/last"]
+    assert [row["name"] for row in rows] == ["grid", "runs/mine/best", "runs/mine/last"]
     assert rows[0] | {"path": "", "size": ""} == {
-        "name": "grid-s1",
+        "name": "grid",
         "default": True,
         "kind": "lip reader",
         "path": "",
@@ -95,20 +101,20 @@ def test_installed_models_are_found_listed_and_removed(models: Path, toy_spec: M
     put_model(models_folder() / "mine", toy_spec)
     put_model(models_folder() / ".half.abc", toy_spec)
     assert find_model("mine") == models_folder() / "mine"
-    assert [name for name, _ in list_models()] == ["grid-s1", "mine", "runs/mine/best", "runs/mine/last"]
+    assert [name for name, _ in list_models()] == ["grid", "mine", "runs/mine/best", "runs/mine/last"]
     with pytest.raises(CheckpointError, match="no model 'half'"):
         find_model("half")
     assert remove_model("mine") == models_folder() / "mine"
     assert not (models_folder() / "mine").exists()
 
 
-@pytest.mark.parametrize("name", ["grid-s1", "runs/mine", "..", "", ".", "../models/mine"])
+@pytest.mark.parametrize("name", ["grid", "runs/mine", "..", "", ".", "../models/mine"])
 def test_only_installed_models_are_removed(models: Path, toy_spec: ModelSpec, name: str):
     put_model(models_folder() / "mine", toy_spec)
     with pytest.raises(CheckpointError, match=r"no installed model .*: give one of mine"):
         remove_model(name)
     assert find_model("mine")
-    assert find_model("grid-s1")
+    assert find_model("grid")
 
 
 def test_what_can_be_fetched_is_told(models: Path):
