@@ -82,7 +82,7 @@ def run(args: argparse.Namespace, row: str, seed: int) -> None:
     plain = dict.fromkeys(VARIED, 0) | {"model__frontend__instance_norm": 0}
     config = load_config(
         "grid", output=str(output), seed=seed, start_from=args.start_from, data__folder=str(args.data), data__limit=300,
-        data__also=[others], data__repeat={others: 5}, optim__epochs=args.epochs, optim__average=0.99,
+        data__also=[others], data__also_repeat=[5], optim__epochs=args.epochs, optim__average=0.99,
         augment__splice_until=args.epochs - 2, evaluate_every=args.epochs,
         **plain | ROWS[row][1],
     )  # fmt: skip

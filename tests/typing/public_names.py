@@ -25,9 +25,7 @@ def way(path: Path) -> None:
     assert_type(result.segments, tuple[Segment, ...])
     assert_type(result.words, tuple[Word, ...])
     assert_type(result.words[0].start, float)
-    assert_type(
-        lipscribe.transcribe_all([path], "grid", jobs=2), Iterator[tuple[str | Path, Transcript | Exception]]
-    )
+    assert_type(lipscribe.transcribe_all([path], "grid", jobs=2), Iterator[tuple[str | Path, Transcript | Exception]])
     lipscribe.write_transcript(result, "srt", path.with_suffix(".srt"))
 
     video = Video(path)

@@ -28,9 +28,7 @@ def spoken(text: str, start: float, step: float = 0.5, speaker: str | None = Non
 
 
 SENTENCE = spoken("bin blue at f two now", start=0.32)
-TWO = Transcript(
-    (SENTENCE, spoken("caf\u00e9 <b> & so", start=4.0)), "clip.mpg", "grid", 7.5, 0.98, ("16 fps is low",)
-)
+TWO = Transcript((SENTENCE, spoken("caf\u00e9 <b> & so", start=4.0)), "clip.mpg", "grid", 7.5, 0.98, ("16 fps is low",))
 PEOPLE = Transcript((spoken("hello", 2.0, speaker="face 1"), spoken("hi there", 1.0, speaker="face 0")))
 
 

@@ -58,10 +58,9 @@ def load_data(config: TrainConfig) -> RunData:
     }
     augment = Augment(config.augment, size.height, size.width, size.normalisation)
     folders = {data.folder: data.limit} | dict.fromkeys(data.also, data.also_limit)
+    repeat = dict(zip(data.also, data.also_repeat, strict=False))
     train_set = _attempt(
-        lambda: ShardDataset(
-            folders, data.train_split, augment=augment, seed=config.seed, repeat=data.repeat, **common
-        ),
+        lambda: ShardDataset(folders, data.train_split, augment=augment, seed=config.seed, repeat=repeat, **common),
         faults,
     )
     dev_set = _attempt(lambda: ShardDataset(data.folder, data.dev_split, **common), faults)

@@ -1,7 +1,7 @@
 """Training settings: a YAML file -> `TrainConfig`, all faults reported at once."""
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ class DataConfig:
         limit: Maximum number of training clips.
         also: Further prepared folders, whose training clips are added.
         also_limit: Maximum number of clips from each of these.
-        repeat: How often an epoch has the clips of a folder, by folder; once where not given.
+        also_repeat: How often an epoch has the clips of each of these; once where not given.
         cache: Keep the decoded crops in memory.
         workers: Processes that make batches ahead of the training; 0 makes them in between. None is as many as suit the
             machine. The batches are the same for any number.
@@ -38,21 +38,14 @@ class DataConfig:
     limit: int | None = within(None, 1)
     also: tuple[str, ...] = ()
     also_limit: int | None = within(None, 1)
-    repeat: dict[str, int] = field(default_factory=dict)
+    also_repeat: tuple[int, ...] = within((), 1)
     cache: bool = True
     workers: int | None = within(None, 0, 256)
 
     def faults(self) -> list[str]:
         """Faults across fields (see `from_dict`)."""
-        known = (self.folder, *self.also)
-        faults = [
-            f"repeat names {folder}, which is not among {', '.join(known)}"
-            for folder in self.repeat
-            if folder not in known
-        ]
-        return faults + [
-            f"repeat of {folder} is {times}, wanted 1 or more" for folder, times in self.repeat.items() if times < 1
-        ]
+        given, wanted = len(self.also_repeat), len(self.also)
+        return [f"also_repeat has {given} numbers for the {wanted} folders of also"] if given > wanted else []
 
 
 @dataclass(frozen=True)

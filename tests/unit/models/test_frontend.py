@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lipscribe.models.frontend import PerFrame, frame_mask
+from lipscribe.models.frontend import ConvFrontend, PerFrame, frame_mask
 from lipscribe.models.lipnet import LipNetFrontend
 from lipscribe.models.resnet import ResNetFrontend
 
@@ -62,6 +62,16 @@ def published_lipnet() -> nn.Sequential:
 
 
 @torch.inference_mode()
+def test_instance_norm_removes_the_contrast_of_each_frame():
+    torch.manual_seed(0)
+    video, lights = torch.randn(2, 6, 1, 24, 32), torch.tensor([3.0, 0.5])[:, None, None, None, None]
+    with torch.inference_mode():
+        for number, same in ((0, False), (1, True), (2, True)):
+            net = ConvFrontend((8, 8), 1, "flatten", 16, 24, 32, 0.0, instance_norm=number).eval()
+            torch.testing.assert_close(net(video * lights)[0, 2], net(video * lights)[:, :4][0, 2])
+            assert torch.allclose(net(video), net(video * lights), atol=1e-3) == same
+
+
 def test_the_lipnet_frontend_is_the_published_stack_of_3d_convolutions():
     torch.manual_seed(0)
     theirs, ours = published_lipnet(), LipNetFrontend((32, 64, 96), 50, 96, dropout=0.5).eval()

@@ -1,5 +1,6 @@
 """Exported networks against torch's: every kind of frontend, encoder and decoder."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ RESNET = {"channels": (4, 4, 4, 4)}
 KINDS = {
     "lstm": (CONV, LSTM, AttentionDecoderSpec(hidden=8, layers=2, location_frames=5)),
     "gru": (CONV, RecurrentEncoderSpec("gru", hidden=6, bidirectional=False), AttentionDecoderSpec(hidden=8)),
+    "instance-norm": (replace(CONV, instance_norm=1), NoEncoderSpec(), None),
     "conformer": (CONV, ConformerEncoderSpec(hidden=8, heads=2), None),
     "auto-avsr": (
         AutoAVSRFrontendSpec(**RESNET, activation="swish"),

@@ -163,3 +163,10 @@ def test_no_file(tmp_path: Path):
         load_config(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match="is not readable YAML"):
         load_config(tmp_path)
+
+
+def test_also_repeat_fits_also():
+    with pytest.raises(ConfigError, match="also_repeat has 3 numbers for the 2 folders of also"):
+        load_config("grid", data__also_repeat=[5, 1, 1])
+    with pytest.raises(ConfigError, match="also_repeat"):
+        load_config("grid", data__also_repeat=[0])

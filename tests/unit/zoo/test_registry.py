@@ -48,9 +48,7 @@ def test_the_former_name_of_a_bundled_model_goes_on_working(models: Path, toy_sp
 
 
 def test_an_unknown_model_names_those_at_hand(models: Path):
-    with pytest.raises(
-        CheckpointError, match="no model 'grid-s2': give one of grid, runs/mine/best, runs/mine/last"
-    ):
+    with pytest.raises(CheckpointError, match="no model 'grid-s2': give one of grid, runs/mine/best, runs/mine/last"):
         find_model("grid-s2")
 
 
