@@ -6,7 +6,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,9 +21,9 @@ from lipscribe.models.phrases_spec import PhrasesSpec
 from lipscribe.models.spec import SPEC_FILE, Card, ModelSpec, load_spec
 from lipscribe.mouth import crop_mouth
 from lipscribe.phrase_model import phrase_features
-from lipscribe.pipeline import load_model
 from lipscribe.progress import Progress, tracked
-from lipscribe.search.phrases import PhraseMatcher, find_speech, lively_motion
+from lipscribe.runtimes import load_runtime
+from lipscribe.search.phrases import PhraseMatcher, trim_recording
 from lipscribe.text import count_of
 from lipscribe.video import Video
 from lipscribe.zoo.phrases import base_digest, find_base, load_recordings, save_phrases
@@ -123,7 +122,8 @@ def learn_phrases(
     if failed and not new:
         raise LipscribeError(f"none of the recordings can be used: {next(iter(failed.values()))}")
     everything = [*old, *new]
-    spec, matcher = _calibrated(model.spec, name, base or str(model.name), everything, states)
+    base = before.phrases.base if before and before.phrases else base
+    spec, matcher = _calibrated(model.spec, name, base, everything, states)
     assert spec.phrases is not None
     warnings = [*_look_warnings(everything), *_distance_warnings(matcher, spec.phrases, everything)]
     for warning in warnings:
@@ -155,13 +155,18 @@ def _target(name: str, add: bool) -> Path:
 
 def _base_model(name: str, base: str, before: ModelSpec | None) -> tuple[Model, str]:
     """The model whose network is used, and which of its outputs."""
-    if before is None:
-        return load_model(base), "frontend"
-    assert before.phrases is not None
-    folder = find_base(name, before.phrases)
-    if base and find_model(base) != folder:
-        raise ConfigError(f"model {name} was made with {before.phrases.base}: leave --from out to add to it")
-    return load_model(folder), before.phrases.states
+    folder, states = find_model(base) if base else None, "frontend"
+    if before is not None:
+        assert before.phrases is not None
+        own, states = find_base(name, before.phrases), before.phrases.states
+        if folder not in (None, own):
+            raise ConfigError(f"model {name} was made with {before.phrases.base}: leave --from out to add to it")
+        folder = own
+    assert folder is not None, "a new model of phrases needs a base"
+    spec = load_spec(folder)
+    if spec.phrases is not None:
+        raise ConfigError(f"{base} is a model of phrases itself: give the one it was made with, {spec.phrases.base}")
+    return Model(spec, load_runtime(folder, spec)), states  # without its notice, which is of its own words
 
 
 def _recorded_before(folder: Path, spec: ModelSpec) -> list[_Recorded]:
@@ -202,10 +207,8 @@ def _record(recording: PhraseRecording, digest: str, model: Model, states: str) 
     if run.motion < MOTION_AT_REST:
         raise LipscribeError("the mouth hardly moves: record it again while the phrase is said, or take it out")
     features = phrase_features(model, crop_mouth(frames, run, model.spec.input.crop), states)
-    spans = find_speech(features, lively_motion(features))
-    if not spans:
+    if not len(spoken := trim_recording(features)):
         raise LipscribeError("the mouth moves for a moment only: record it again, or take it out")
-    spoken = features[spans[0].start : spans[-1].end]
     return _Recorded(recording.text, str(recording.path), digest, spoken, _look(frames, run))
 
 
@@ -229,9 +232,7 @@ def _calibrated(
     phrase_of = tuple(texts.index(each.text) for each in recorded)
     features = [each.features.astype(np.float16) for each in recorded]  # as they are stored
     matcher = PhraseMatcher(texts, features, phrase_of)
-    level = float(np.median([lively_motion(each) for each in features]))
-    pause = max([_longest_pause(each, level) + 4 for each in features] + [12])
-    fitted = matcher.calibrate(level, pause)
+    fitted = matcher.calibration
     phrases = PhrasesSpec(
         texts,
         phrase_of,
@@ -256,12 +257,6 @@ def _calibrated(
     return replace(spec, temperatures={}, surprise_limit=None), matcher
 
 
-def _longest_pause(features: np.ndarray, level: float) -> int:
-    """Frames of stillness within a phrase."""
-    spans = find_speech(features, level, pause=0)
-    return max((after.start - before.end for before, after in pairwise(spans)), default=0)
-
-
 def _look_warnings(recorded: Sequence[_Recorded]) -> list[str]:
     """One line if the recordings seem to be of two people or more."""
     looks = np.stack([each.look for each in recorded]).astype(np.float32)
@@ -273,8 +268,8 @@ def _look_warnings(recorded: Sequence[_Recorded]) -> list[str]:
     if not others:
         return []
     return [
-        f"{recorded[0].name} and {others[0]} seem to show two people ({len(others)} of {len(recorded)} recordings are "
-        "of another than the first): phrases of several people are told apart worse, make a model for each"
+        f"{recorded[0].name} and {others[0]} seem to show two people: what one says is badly compared with what the "
+        "other does, make a model for each"
     ]
 
 

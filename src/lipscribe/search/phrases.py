@@ -6,6 +6,7 @@ model: nothing is trained, so phrases may be of any words, and a new one costs i
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -81,6 +82,12 @@ def find_speech(features: np.ndarray, level: float, pause: int = _BRIDGED) -> li
     ]
 
 
+def trim_recording(features: np.ndarray) -> np.ndarray:
+    """Features (T, D) of a recording -> those without the silence around the phrase; (0, D) if the mouth is still."""
+    spans = find_speech(features, lively_motion(features))
+    return features[spans[0].start : spans[-1].end] if spans else features[:0]
+
+
 class PhraseMatcher:
     """Compares what is said with recordings of phrases.
 
@@ -88,7 +95,7 @@ class PhraseMatcher:
         texts: The phrases.
         recordings: Features (T, D) of each recording, without the silence around it.
         phrase_of: The index of each recording's phrase.
-        calibration: None compares only; see `calibrate`.
+        calibration: Fitted before to the same recordings; None fits it.
     """
 
     def __init__(
@@ -99,7 +106,6 @@ class PhraseMatcher:
         calibration: Calibration | None = None,
     ):
         self.texts = list(texts)
-        self.calibration = calibration
         normalised = [_normalise(recording) for recording in recordings]
         self._components = _principal_components(np.concatenate(normalised))
         self._recordings = [self._project(each) for each in normalised]
@@ -108,6 +114,7 @@ class PhraseMatcher:
         for row, recording in zip(self._stacked, self._recordings, strict=True):
             row[: len(recording)] = recording
         self._phrase_of = np.asarray(phrase_of)
+        self.calibration = calibration or self._fit(recordings)
 
     def distances(self, features: np.ndarray) -> np.ndarray:
         """(P,) the distance of what is said, features (T, D) without silence around it, to each phrase."""
@@ -119,12 +126,14 @@ class PhraseMatcher:
         np.fill_diagonal(apart, np.inf)
         return np.stack([self._by_phrase(row) for row in apart])
 
-    def calibrate(self, level: float, pause: int = _BRIDGED) -> Calibration:
+    def _fit(self, recordings: Sequence[np.ndarray]) -> Calibration:
         """Fits the probabilities to the recordings, each of them left out in turn.
 
         The other phrases are what a phrase must be told from. With two or more recordings of phrases, how far these
         are apart counts too.
         """
+        level = float(np.median([lively_motion(each) for each in recordings]))
+        pause = max([_BRIDGED, *(_longest_pause(each, level) + _MARGIN for each in recordings)])
         apart = self.cross_distances()
         rows = np.arange(len(apart))
         own = apart[rows, self._phrase_of]
@@ -140,14 +149,12 @@ class PhraseMatcher:
 
     def probabilities(self, distances: np.ndarray) -> np.ndarray:
         """(P + 1,) the probability of each phrase, and last of something else, by distances (P,)."""
-        assert self.calibration is not None
         scores = -self.calibration.slope * np.append(distances, self.calibration.limit)
         weights = np.exp(scores - scores.max())
         return weights / weights.sum()
 
     def find_phrases(self, features: np.ndarray) -> list[Span]:
         """Where phrases may be said, in the features (T, D) of a run."""
-        assert self.calibration is not None
         return find_speech(features, self.calibration.level, self.calibration.pause)
 
     def search(self, features: np.ndarray, nbest: int = 1, alternatives: int = 0) -> list[Hypothesis]:
@@ -223,6 +230,12 @@ def warped_distances(costs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         entered[:, 1:] = np.minimum(entered[:, 1:], best[:, :-1] + 2 * row[:, 1:])
         best = along + np.minimum.accumulate(entered - along, axis=1)
     return best[np.arange(len(lengths)), lengths - 1] / (len(costs) + lengths)
+
+
+def _longest_pause(features: np.ndarray, level: float) -> int:
+    """Frames of stillness within a phrase."""
+    spans = find_speech(features, level, pause=0)
+    return max((after.start - before.end + 2 * _MARGIN for before, after in pairwise(spans)), default=0)
 
 
 def _hypothesis(text: str, start: int, end: int, probability: float) -> Hypothesis:
