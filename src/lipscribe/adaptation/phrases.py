@@ -30,9 +30,9 @@ from lipscribe.zoo.phrases import base_digest, find_base, load_recordings, save_
 from lipscribe.zoo.registry import find_model, models_folder
 
 MAX_FRAMES = 375  # of a recording, 15 s at the models' rate
-# Likeness of faces: one person's in other rooms and other light are less alike than in the shots of one film.
-SAME_PERSON = 0.6
-UNLIKE = 1.15  # times the distance to other phrases: recordings of one phrase this far apart are doubtful
+# Likeness of faces: in GRID no two people are more alike, and each recording of a person is to another of the same.
+SAME_PERSON = 0.75
+UNLIKE = 0.95  # times the usual distance to other phrases: recordings of one phrase this far apart are doubtful
 ALIKE = 0.5  # times the usual distance: phrases that are nearer look alike
 
 
@@ -282,10 +282,12 @@ def _distance_warnings(matcher: PhraseMatcher, phrases: PhrasesSpec, recorded: S
     others = apart.copy()
     others[rows, own_phrase] = np.inf
     usual = float(np.median(others.min(1)))
+    doubtful = rows[np.isfinite(own) & (own > np.maximum(others.min(1), UNLIKE * usual))]
+    worst = {own_phrase[idx]: idx for idx in sorted(doubtful, key=lambda idx: own[idx] / others[idx].min())}
     warnings = [
         f"{recorded[idx].name} looks quite different from the other recordings of {recorded[idx].text!r}, more like "
         f"{phrases.texts[int(others[idx].argmin())]!r}: check what is said there, or record it again"
-        for idx in rows[np.isfinite(own) & (own > np.maximum(others.min(1), UNLIKE * usual))]
+        for idx in sorted(worst.values())
     ]
     pairs = {
         tuple(sorted((int(own_phrase[idx]), int(others[idx].argmin())))) for idx in rows[others.min(1) < ALIKE * usual]

@@ -6,7 +6,6 @@ model: nothing is trained, so phrases may be of any words, and a new one costs i
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -73,7 +72,7 @@ def find_speech(features: np.ndarray, level: float, pause: int = _BRIDGED) -> li
     """
     if not len(features):
         return []
-    moving = np.flatnonzero(mouth_motion(features) > MOVES * level)
+    moving = _moving(features, level)
     groups = np.split(moving, np.flatnonzero(np.diff(moving) > pause) + 1)
     return [
         Span(max(0, int(group[0]) - _MARGIN), min(len(features), int(group[-1]) + 1 + _MARGIN))
@@ -233,9 +232,13 @@ def warped_distances(costs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def _longest_pause(features: np.ndarray, level: float) -> int:
-    """Frames of stillness within a phrase."""
-    spans = find_speech(features, level, pause=0)
-    return max((after.start - before.end + 2 * _MARGIN for before, after in pairwise(spans)), default=0)
+    """From one moving frame of a phrase to the next, at most."""
+    return int(np.diff(_moving(features, level)).max(initial=0))
+
+
+def _moving(features: np.ndarray, level: float) -> np.ndarray:
+    """Indices of the frames in which the mouth moves."""
+    return np.flatnonzero(mouth_motion(features) > MOVES * level)
 
 
 def _hypothesis(text: str, start: int, end: int, probability: float) -> Hypothesis:
