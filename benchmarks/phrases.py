@@ -98,16 +98,16 @@ def main() -> None:
 
 
 def show(name: str, rows: Sequence[np.ndarray]) -> None:
-    """A line of the table; rows (7,) of counts: see `count`."""
+    """A line of the table; rows of counts: see `count`."""
     if not rows:
         return
-    read, right, three, missed, others, accepted, still, moved = np.sum(rows, axis=0)[:8]
+    read, right, three, missed, others, accepted, still, moved, seconds, claimed = np.sum(rows, axis=0)
     line = f"{name:42s} n {read:4.0f}  right {right / read:6.1%}  among three {three / read:6.1%}"
     line += f"  wrong {(read - right - missed) / read:6.1%}  missed {missed / read:6.1%}"
     line += f"  other {accepted / others:6.1%} of {others:.0f}" if others else ""
     line += f"  still {moved:.0f} of {still:.0f}" if still else ""
-    seconds = np.sum(rows, axis=0)[8] / (read + others + still)
-    print(f"{line}  {seconds * 1000:.0f} ms a clip", flush=True)
+    line += f"  said to be right {claimed / max(read - missed, 1):.1%}, are {right / max(read - missed, 1):.1%}"
+    print(f"{line}  {1000 * seconds / (read + others + still):.0f} ms a clip", flush=True)
 
 
 def talkers_row(see: Callable[[np.ndarray], np.ndarray], clips: Clips, number: int) -> np.ndarray:
@@ -150,17 +150,19 @@ def count(
     still: Sequence[np.ndarray],
 ) -> np.ndarray:
     """Phrases read, right, right among the best three phrases, and read as nothing; others, and read as a phrase; still
-    mouths, and read as a phrase; seconds."""
+    mouths, and read as a phrase; seconds; the sum of the probabilities of the phrases read."""
     right = three = missed = 0
+    claimed = 0.0
     started = time.process_time()
     for number, features in read:
         found = matcher.search(features, nbest=len(matcher.texts) + 1)
         right += found[0].text == str(number)
         missed += not found[0].text
+        claimed += found[0].posterior if found[0].text else 0
         three += str(number) in [each.text for each in found if each.text][:3]
     accepted, moved = (sum(bool(matcher.search(each)[0].text) for each in some) for some in (others, still))
     seconds = time.process_time() - started
-    return np.array([len(read), right, three, missed, len(others), accepted, len(still), moved, seconds])
+    return np.array([len(read), right, three, missed, len(others), accepted, len(still), moved, seconds, claimed])
 
 
 def drawn(seed: int, cache: Path | None) -> Clips:

@@ -12,6 +12,7 @@ from lipscribe.models.phrases_spec import PhrasesSpec
 from lipscribe.models.spec import ModelSpec
 from lipscribe.mouth import check_crops
 from lipscribe.search import Hypothesis, ResolvedSearch, SearchOptions
+from lipscribe.search.confidence import calibrated
 from lipscribe.search.phrases import Calibration, PhraseMatcher, mouth_motion
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ class PhraseModel(Model):
         resolved = self.resolve(options)
         if not isinstance(encoded, Encoded) or encoded.states is None:
             raise ConfigError(f"encoded is a {type(encoded).__name__}, wanted the result of encode(crops)")
-        return self.matcher.search(_features(encoded), resolved.nbest, resolved.alternatives)
+        found = self.matcher.search(_features(encoded), resolved.nbest, resolved.alternatives)
+        temperature = self.spec.temperatures.get(resolved.method, 1.0)
+        return [calibrated(hypothesis, temperature) for hypothesis in found]
 
 
 def phrase_features(model: Model, crops: np.ndarray, states: str, augmented: bool = True) -> np.ndarray:

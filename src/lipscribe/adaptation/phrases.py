@@ -1,7 +1,7 @@
 """Learns phrases of any words from one to three recordings of each."""
 
+import functools
 import hashlib
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 
 from lipscribe.adaptation.phrase_sources import PhraseRecording
 from lipscribe.errors import CheckpointError, ConfigError, LipscribeError, NoFaceError
-from lipscribe.faces import load_face_detector, track_faces
+from lipscribe.faces import FaceDetector, load_face_detector, track_faces
 from lipscribe.faces.identity import signature
 from lipscribe.faces.track import MOTION_AT_REST, FaceTrack, longest_run
 from lipscribe.model import Model
@@ -25,9 +25,10 @@ from lipscribe.progress import Progress, tracked
 from lipscribe.runtimes import load_runtime
 from lipscribe.search.phrases import PhraseMatcher, trim_recording
 from lipscribe.text import count_of
+from lipscribe.tokenizer import WordTokenizer
 from lipscribe.video import Video
 from lipscribe.zoo.phrases import base_digest, find_base, load_recordings, save_phrases
-from lipscribe.zoo.registry import find_model, models_folder
+from lipscribe.zoo.registry import BUNDLED, find_model, models_folder
 
 MAX_FRAMES = 375  # of a recording, 15 s at the models' rate
 # Likeness of faces: in GRID no two people are more alike, and each recording of a person is to another of the same.
@@ -122,7 +123,7 @@ def learn_phrases(
     if failed and not new:
         raise LipscribeError(f"none of the recordings can be used: {next(iter(failed.values()))}")
     everything = [*old, *new]
-    base = before.phrases.base if before and before.phrases else base
+    base = before.phrases.base if before and before.phrases else _lasting(base)
     spec, matcher = _calibrated(model.spec, name, base, everything, states)
     assert spec.phrases is not None
     warnings = [*_look_warnings(everything), *_distance_warnings(matcher, spec.phrases, everything)]
@@ -169,6 +170,12 @@ def _base_model(name: str, base: str, before: ModelSpec | None) -> tuple[Model, 
     return Model(spec, load_runtime(folder, spec)), states  # without its notice, which is of its own words
 
 
+def _lasting(base: str) -> str:
+    """A name of a model that does not depend on the current folder."""
+    folder = find_model(base)
+    return base if folder.parent in (BUNDLED, models_folder()) else str(folder.resolve())
+
+
 def _recorded_before(folder: Path, spec: ModelSpec) -> list[_Recorded]:
     phrases = spec.phrases
     assert phrases is not None
@@ -201,7 +208,7 @@ def _record(recording: PhraseRecording, digest: str, model: Model, states: str) 
         if len(frames) > MAX_FRAMES:
             raise LipscribeError("it is longer than 15 s: record each phrase in a video of its own")
     try:
-        run, _ = longest_run(track_faces(frames, model.spec.input.fps, load_face_detector()))
+        run, _ = longest_run(track_faces(frames, model.spec.input.fps, _detector()))
     except NoFaceError as error:
         raise NoFaceError(f"{error}: record it again with the whole face in the picture, or take it out") from None
     if run.motion < MOTION_AT_REST:
@@ -210,6 +217,12 @@ def _record(recording: PhraseRecording, digest: str, model: Model, states: str) 
     if not len(spoken := trim_recording(features)):
         raise LipscribeError("the mouth moves for a moment only: record it again, or take it out")
     return _Recorded(recording.text, str(recording.path), digest, spoken, _look(frames, run))
+
+
+@functools.cache
+def _detector() -> FaceDetector:
+    """One for all recordings."""
+    return load_face_detector()
 
 
 def _look(frames: Sequence[np.ndarray], run: FaceTrack) -> np.ndarray:
@@ -251,10 +264,10 @@ def _calibrated(
         licence=f"yours; its base {base}: {base_spec.card.licence}",
         closed_vocabulary=True,
     )
-    spec = replace(
-        base_spec, name=name, phrases=phrases, card=card, decoder=None, ctc=True, grammar=None, slot_names=None
-    )
-    return replace(spec, temperatures={}, surprise_limit=None), matcher
+    # Its output is a phrase, whatever the base writes.
+    tokenizer = WordTokenizer(tuple(text.replace(" ", "-") for text in texts))
+    spec = replace(base_spec, name=name, tokenizer=tokenizer, phrases=phrases, card=card, ctc=True, decoder=None)
+    return replace(spec, grammar=None, slot_names=None, temperatures={}, surprise_limit=None), matcher
 
 
 def _look_warnings(recorded: Sequence[_Recorded]) -> list[str]:
@@ -312,11 +325,16 @@ def _install(folder: Path, spec: ModelSpec, recorded: Sequence[_Recorded], add: 
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".lipscribe-") as temporary:
-            made = Path(temporary) / "model"
+            made, kept = Path(temporary) / "model", Path(temporary) / "before"
             save_phrases(made, spec, [each.features for each in recorded], np.stack([each.look for each in recorded]))
             if add:
-                folder.rename(Path(temporary) / "before")
-            shutil.move(made, folder)
+                folder.rename(kept)
+            try:
+                made.rename(folder)
+            except OSError:
+                if add:
+                    kept.rename(folder)
+                raise
     except OSError as error:
         raise CheckpointError(
             f"{folder} cannot be written ({error.strerror}): make room, or set LIPSCRIBE_CACHE to another folder"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,30 @@ def test_another_base_is_refused(folder: Path):
         assert row["reads"].startswith("damaged: ")
     (made.folder / "spec.json").write_text(json.dumps(spec))
     assert find_base("mine", load_spec(made.folder).phrases) == find_model(BASE)
+
+
+def test_a_base_given_as_a_folder_is_found_from_everywhere(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    shutil.copytree(find_model(BASE), folder / "own")
+    monkeypatch.chdir(folder)
+    made = learn(folder, "yes", "no", base="own")
+    assert load_spec(made.folder).phrases.base == str(folder / "own")
+    monkeypatch.chdir("/")
+    assert load_model("mine").matcher.texts == ["yes", "no"]
+
+
+def test_a_model_that_cannot_be_replaced_stays(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    made = learn(folder, "yes", "no")
+    rename = Path.rename
+
+    def full(path: Path, target: Path) -> Path:
+        if path.name == "model":
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(CheckpointError, match=r"cannot be written .*make room, or set LIPSCRIBE_CACHE"):
+        learn(folder, "stop", add=True)
+    assert load_spec(made.folder).phrases.texts == ("yes", "no")
 
 
 def test_damaged_recordings_are_told_in_one_line(folder: Path):
