@@ -17,7 +17,7 @@ from lipscribe.faces import FaceDetector, load_face_detector, track_faces
 from lipscribe.faces.identity import signature
 from lipscribe.faces.track import MOTION_AT_REST, FaceTrack, longest_run
 from lipscribe.model import Model
-from lipscribe.models.phrases_spec import PhrasesSpec
+from lipscribe.models.phrases_spec import PhrasesSpec, States
 from lipscribe.models.spec import SPEC_FILE, Card, ModelSpec, load_spec
 from lipscribe.mouth import crop_mouth
 from lipscribe.phrase_model import phrase_features
@@ -86,6 +86,8 @@ def learn_phrases(
     add: bool = False,
     progress: Progress | None = None,
     warn: Callable[[str], None] | None = None,
+    *,
+    states: States = "frontend",
 ) -> LearntPhrases:
     """Makes an installed model that tells phrases apart, or adds phrases and recordings to one.
 
@@ -98,6 +100,8 @@ def learn_phrases(
         add: Add to the model `name`, which exists; recordings that it has already are skipped.
         progress: Called after each recording.
         warn: Called with each warning and each failure as it is found.
+        states: Which of the network's outputs a new model compares; `benchmarks/phrases.py` says which is better for a
+            base.
 
     Raises:
         ConfigError: There are fewer than two phrases.
@@ -107,7 +111,9 @@ def learn_phrases(
     say = warn or (lambda line: None)
     folder = _target(name, add)
     before = load_spec(folder) if add else None
-    model, states = _base_model(name, base, before)
+    if before and before.phrases:
+        states = before.phrases.states
+    model = _base_model(name, base, before)
     old = _recorded_before(folder, before) if before else []
     known = {each.digest for each in old}
     failed: dict[str, str] = {}
@@ -154,12 +160,12 @@ def _target(name: str, add: bool) -> Path:
     return folder
 
 
-def _base_model(name: str, base: str, before: ModelSpec | None) -> tuple[Model, str]:
-    """The model whose network is used, and which of its outputs."""
-    folder, states = find_model(base) if base else None, "frontend"
+def _base_model(name: str, base: str, before: ModelSpec | None) -> Model:
+    """The model whose network is used."""
+    folder = find_model(base) if base else None
     if before is not None:
         assert before.phrases is not None
-        own, states = find_base(name, before.phrases), before.phrases.states
+        own = find_base(name, before.phrases)
         if folder not in (None, own):
             raise ConfigError(f"model {name} was made with {before.phrases.base}: leave --from out to add to it")
         folder = own
@@ -167,7 +173,7 @@ def _base_model(name: str, base: str, before: ModelSpec | None) -> tuple[Model, 
     spec = load_spec(folder)
     if spec.phrases is not None:
         raise ConfigError(f"{base} is a model of phrases itself: give the one it was made with, {spec.phrases.base}")
-    return Model(spec, load_runtime(folder, spec)), states  # without its notice, which is of its own words
+    return Model(spec, load_runtime(folder, spec))  # without its notice, which is of its own words
 
 
 def _lasting(base: str) -> str:
@@ -231,7 +237,7 @@ def _look(frames: Sequence[np.ndarray], run: FaceTrack) -> np.ndarray:
 
 
 def _calibrated(
-    base_spec: ModelSpec, name: str, base: str, recorded: Sequence[_Recorded], states: str
+    base_spec: ModelSpec, name: str, base: str, recorded: Sequence[_Recorded], states: States
 ) -> tuple[ModelSpec, PhraseMatcher]:
     """The spec of the model, and its matcher.
 
@@ -256,7 +262,7 @@ def _calibrated(
         fitted.slope,
         fitted.level,
         fitted.pause,
-        "encoder" if states == "encoder" else "frontend",
+        states,
     )
     card = Card(
         reads=f"{count_of(len(texts), 'phrase')} of one person",

@@ -5,6 +5,9 @@ from typing import Literal
 
 from lipscribe.schema import within
 
+States = Literal["frontend", "encoder"]
+"""An output of the network, one row for each frame."""
+
 
 @dataclass(frozen=True)
 class PhrasesSpec:
@@ -29,7 +32,7 @@ class PhrasesSpec:
     slope: float = within(1.0, 0)
     level: float = within(1.0, 0)
     pause: int = within(12, 1)
-    states: Literal["frontend", "encoder"] = "frontend"
+    states: States = "frontend"
 
     def faults(self) -> list[str]:
         """Faults across fields (see `from_dict`)."""

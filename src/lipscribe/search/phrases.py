@@ -169,23 +169,16 @@ class PhraseMatcher:
         start, end = spans[0].start, spans[-1].end
         shares = self.probabilities(self.distances(features[start:end]))
         nothing = silence(float(np.log(shares[-1] + 1e-30)), float(shares[-1]))
-        order = [int(idx) for idx in np.argsort(-shares)]
-        if shares[-1] < 0.5:  # some phrase, though two that look alike may share its probability
-            order.remove(len(self.texts))
-            order.insert(1, len(self.texts))
-        else:
-            order.remove(len(self.texts))
-            order.insert(0, len(self.texts))
-        ranked = [
-            nothing if idx == len(self.texts) else _hypothesis(self.texts[idx], start, end, float(shares[idx]))
-            for idx in order
+        said = [
+            _hypothesis(self.texts[idx], start, end, float(shares[idx])) for idx in np.argsort(-shares[:-1]).tolist()
         ]
-        if ranked[0].words:
-            others = [Alternative(h.text, h.posterior) for h in ranked if h.words][1 : alternatives + 1]
-            best = replace(ranked[0].words[0], alternatives=tuple(others))
-            ranked[0] = replace(ranked[0], words=(best,))
-            ranked[1:] = sorted(ranked[1:], key=lambda hypothesis: -hypothesis.posterior)
-        return ranked[:nbest]
+        if shares[-1] >= 0.5:
+            first, rest = nothing, said
+        else:  # some phrase, though two that look alike may share its probability
+            others = tuple(Alternative(other.text, other.posterior) for other in said[1 : alternatives + 1])
+            first = replace(said[0], words=(replace(said[0].words[0], alternatives=others),))
+            rest = [*said[1:], nothing]
+        return [first, *sorted(rest, key=lambda hypothesis: -hypothesis.posterior)][:nbest]
 
     def _project(self, normalised: np.ndarray) -> np.ndarray:
         """(T, D) -> (T, 2 * components) of length 1: the components and their change over time."""
