@@ -46,6 +46,10 @@ class Runtime(Protocol):
         """Encodes clips of the same length: (B, T, 1, H, W) float32, T at least 1 -> states (B, T, D) float32."""
         ...
 
+    def features(self, video: np.ndarray) -> np.ndarray:
+        """The frontend's output, before the encoder: as `encode`."""
+        ...
+
     def log_probs(self, states: np.ndarray) -> np.ndarray:
         """CTC of one clip's views: states (views, T, D) float32 -> (T, V) float32, log-softmaxed: their mean."""
         ...
@@ -221,18 +225,26 @@ class Model:
 
         return transcribe(source, self, **options)
 
+    def cuts(self, encoded: Encoded) -> list[int]:
+        """Frames at which a piece is cut before it is searched: none, but for a model of phrases."""
+        return []
+
     def _states(self, crops: np.ndarray, augmented: bool = True) -> np.ndarray:
         """Encoder states (views, T, D) float32 of the crops, and of the shifted and mirrored views of the spec."""
+        if not len(crops):
+            return self._states(np.zeros((1, CROP_SIZE, CROP_SIZE), np.uint8), augmented)[:, :0]
+        return self.runtime.encode(self.views(crops, augmented))
+
+    def views(self, crops: np.ndarray, augmented: bool = True) -> np.ndarray:
+        """The network's input (views, T, 1, H, W) float32."""
         size, shift = self.spec.input, self.spec.shift_average
         lowered = (0, -shift, shift) if shift and augmented else (0,)
         mirrored = (False, True) if self.spec.flip_average and augmented else (False,)
-        if not len(crops):
-            return self._states(np.zeros((1, CROP_SIZE, CROP_SIZE), np.uint8), augmented)[:, :0]
         views = []
         for lower in lowered:
             video = crops_to_array(crops, size.height, size.width, size.normalisation, lower)  # (T, 1, H, W)
             views += [video[..., ::-1] if mirror else video for mirror in mirrored]
-        return self.runtime.encode(np.stack(views))
+        return np.stack(views)
 
     def blanks(self, encoded: Encoded) -> np.ndarray:
         """(T,) the blank's log-probability in each frame; zeros without CTC."""
@@ -307,7 +319,7 @@ class RunReader:
 
     def _search(self, start: int, encoded: Encoded) -> Iterator[Piece]:
         """Searches a piece; for a decoder trained on single sentences, each sentence that CTC finds separately."""
-        cuts = [0, len(encoded)]
+        cuts = [0, *self._model.cuts(encoded), len(encoded)]
         if self._sentence_words is not None:
             read = self._model.search(encoded, self._by_ctc)[0]
             cuts[1:1] = between_sentences(read, self._sentence_words, self._model.tokenizer)

@@ -31,6 +31,7 @@ from lipscribe.models.spec import load_spec
 from lipscribe.mouth import check_crops, crop_warnings, stream_all_crops
 from lipscribe.mouth.measures import QualityCheck
 from lipscribe.mouth.quality import reading_warnings
+from lipscribe.phrase_model import PhraseModel
 from lipscribe.progress import Progress
 from lipscribe.runtimes import RuntimeName, load_runtime
 from lipscribe.search import Hypothesis, ResolvedSearch, SearchOptions, WordSpan
@@ -43,6 +44,7 @@ from lipscribe.video.opencv import one_thread
 from lipscribe.video.passes import Passes
 from lipscribe.video.read_ahead import read_ahead
 from lipscribe.video.resampled import Resampled
+from lipscribe.zoo.phrases import load_base_spec, load_recordings
 from lipscribe.zoo.registry import DEFAULT_MODEL, find_model
 
 SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment
@@ -153,6 +155,10 @@ def load_model(
     """
     folder = find_model(name)
     spec = load_spec(folder)
+    if spec.phrases is not None:
+        base, base_spec = load_base_spec(spec.name, spec.phrases)
+        network = load_runtime(base, base_spec, device, precision, runtime, threads)
+        return PhraseModel(spec, network, load_recordings(folder, spec.phrases)[0])
     network = load_runtime(folder, spec, device, precision, runtime, threads)
     if spec.card.notice and spec.name not in _noticed:
         _noticed.add(spec.name)

@@ -17,6 +17,7 @@ from lipscribe.cli.export import export
 from lipscribe.cli.inspect import inspect
 from lipscribe.cli.label import label
 from lipscribe.cli.models import import_model, models, pull, remove
+from lipscribe.cli.phrases import adapt
 from lipscribe.cli.prepare import prepare
 from lipscribe.cli.talk import talk
 from lipscribe.cli.train import train
@@ -64,7 +65,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (transcribe, inspect, explain, demo, talk, prepare, label, align, train, evaluate, calibrate, export):
+for _command in (
+    transcribe,
+    inspect,
+    explain,
+    demo,
+    talk,
+    prepare,
+    label,
+    align,
+    train,
+    adapt,
+    evaluate,
+    calibrate,
+    export,
+):
     app.command()(guarded(_command))
 
 _GROUPS = {  # each is a command too, which lists

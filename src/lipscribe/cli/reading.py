@@ -94,6 +94,9 @@ class Reading:
             self.writer.write_files(transcript, video, source, task.stem)
         if transcript is not None:
             self.writer.write_stdout(transcript, source)
+            if self.model.spec.phrases is not None and not self.job.quiet:
+                for word in transcript.words:
+                    print(f"note: {source.name}: {word.text!r}, probability {word.probability:.2f}", file=sys.stderr)
 
 
 def read_here(job: Job, tasks: Sequence[Task]) -> Failures:

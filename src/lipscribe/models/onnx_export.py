@@ -17,7 +17,7 @@ from lipscribe.errors import MissingExtraError
 from lipscribe.extras import EXPORT
 from lipscribe.models.decoder import AttentionDecoder, DecoderState, Memory
 from lipscribe.models.onnx_recurrent import OPSET, recurrent_for_onnx
-from lipscribe.models.onnx_runtime import ATTENTION, CTC, ENCODER, MEMORY, STEP
+from lipscribe.models.onnx_runtime import ATTENTION, CTC, ENCODER, ENCODER_OUT, FEATURES, MEMORY, STEP
 from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import ModelSpec
 from lipscribe.models.transformer import KeysValues
@@ -39,8 +39,9 @@ class _Part(nn.Module):
 
 
 class _Encoder(_Part):
-    def forward(self, video: Tensor) -> Tensor:
-        return self.reader.encode(video)
+    def forward(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.reader.frontend(video)
+        return self.reader.encoder(features), features
 
 
 class _CTC(_Part):
@@ -135,7 +136,7 @@ def export_graphs(reader: LipReader, spec: ModelSpec) -> "Iterator[tuple[str, Mo
     with torch.no_grad():
         states = reader.encode(video)
     by_frame: Axes = {0: "batch", 1: "frames"}
-    yield ENCODER, _export(_Encoder(reader), {"video": (video, by_frame)}, {"encoder_out": by_frame})
+    yield ENCODER, _export(_Encoder(reader), {"video": (video, by_frame)}, {ENCODER_OUT: by_frame, FEATURES: by_frame})
     frames = {"encoder_out": (states, by_frame)}
     if reader.ctc is not None:
         yield CTC, _export(_CTC(reader), frames, {"log_probs": by_frame})

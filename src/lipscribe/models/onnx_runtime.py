@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ENCODER, CTC, MEMORY, STEP, ATTENTION = (
     f"{name}.onnx" for name in ("encoder", "ctc", "decoder_memory", "decoder_step", "decoder_attention")
 )
+ENCODER_OUT, FEATURES = "encoder_out", "features"  # outputs of the encoder's graph
 ERRORS_ONLY = 3  # of ONNX Runtime's log
 
 
@@ -39,7 +40,8 @@ class OnnxRuntime:
     device = "cpu"
 
     def __init__(self, folder: Path | str, spec: ModelSpec, threads: int | None = None):
-        self._encoder = load_graph(Path(folder), ENCODER, threads)
+        self._folder = Path(folder)
+        self._encoder = load_graph(self._folder, ENCODER, threads)
         load = partial(load_graph, Path(folder), threads=1)  # too small for more
         self.precision = self._encoder.get_modelmeta().custom_metadata_map.get("precision", "float32")
         self._ctc = load(CTC) if spec.ctc else None
@@ -52,7 +54,20 @@ class OnnxRuntime:
 
     def encode(self, video: np.ndarray) -> np.ndarray:
         """(B, T, 1, H, W) float32 -> states (B, T, D) float32."""
-        return _run(self._encoder, video=video)[0]
+        return _run(self._encoder, ENCODER_OUT, video=video)[0]
+
+    def features(self, video: np.ndarray) -> np.ndarray:
+        """(B, T, 1, H, W) float32 -> the frontend's output (B, T, D) float32.
+
+        Raises:
+            CheckpointError: The graph is of an earlier version, which had no such output.
+        """
+        if FEATURES not in (output.name for output in self._encoder.get_outputs()):
+            raise CheckpointError(
+                f"{self._folder / ENCODER} is of an earlier version, without the frontend's features: export the model "
+                "again with `lipscribe export`"
+            )
+        return _run(self._encoder, FEATURES, video=video)[0]
 
     def log_probs(self, states: np.ndarray) -> np.ndarray:
         """States (views, T, D) float32 -> (T, V) float32, the mean of the views."""
@@ -108,8 +123,9 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
-def _run(session: "InferenceSession", **inputs: np.ndarray) -> list[np.ndarray]:
-    outputs = session.run(None, {name: np.ascontiguousarray(array) for name, array in inputs.items()})
+def _run(session: "InferenceSession", *wanted: str, **inputs: np.ndarray) -> list[np.ndarray]:
+    """The named outputs, or all."""
+    outputs = session.run(wanted or None, {name: np.ascontiguousarray(array) for name, array in inputs.items()})
     return cast("list[np.ndarray]", outputs)  # ONNX has other types too
 
 

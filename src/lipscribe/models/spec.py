@@ -12,6 +12,7 @@ from lipscribe.errors import CheckpointError
 from lipscribe.models.decoder_specs import DecoderSpec
 from lipscribe.models.encoder_specs import EncoderSpec, RecurrentEncoderSpec
 from lipscribe.models.frontend_specs import ConvFrontendSpec, FrontendSpec
+from lipscribe.models.phrases_spec import PhrasesSpec
 from lipscribe.schema import from_dict, to_dict, within, without_unused
 from lipscribe.tokenizer import AnyTokenizer, UnitsTokenizer
 from lipscribe.units import MODEL_FPS
@@ -74,6 +75,7 @@ class ModelSpec:
         temperatures: Of word probabilities, by search method, 1 where missing; `lipscribe calibrate` fits them.
         surprise_limit: Nats per frame above which a clip is out of domain (see `search/familiarity.py`); None if it was
             never fitted. Training fits it on dev, and so does `calibrate`.
+        phrases: Recorded phrases that are compared, with the network of another model; None for all other models.
         format_version: Of the folder it was loaded from.
         flip_average: Test-time augmentation: average with the mirrored view.
         shift_average: Test-time augmentation: average with views shifted up and down by so many pixels; 0 is off.
@@ -92,6 +94,7 @@ class ModelSpec:
     shift_average: int = within(0, 0, 44)
     temperatures: dict[str, float] = dataclasses.field(default_factory=dict)
     surprise_limit: float | None = None
+    phrases: PhrasesSpec | None = None
     card: Card = Card()
     format_version: int = within(FORMAT_VERSION, 1, FORMAT_VERSION)
 

@@ -40,6 +40,11 @@ class TorchRuntime:
         return self.reader.encode(torch.from_numpy(video).to(self._device)).cpu().numpy()
 
     @torch.inference_mode()
+    def features(self, video: np.ndarray) -> np.ndarray:
+        """(B, T, 1, H, W) float32 -> the frontend's output (B, T, D) float32."""
+        return self.reader.frontend(torch.from_numpy(video).to(self._device)).float().cpu().numpy()
+
+    @torch.inference_mode()
     def log_probs(self, states: np.ndarray) -> np.ndarray:
         """States (views, T, D) float32 -> (T, V) float32, the mean of the views."""
         assert self.reader.ctc is not None, "a model without a CTC head has no log_probs"

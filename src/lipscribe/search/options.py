@@ -12,7 +12,7 @@ from lipscribe.search.language_model import LanguageModel
 from lipscribe.search.scorers import TokenModel
 from lipscribe.tokenizer import Tokenizer
 
-METHODS = ("greedy", "beam", "grammar", "attention", "joint")
+METHODS = ("greedy", "beam", "grammar", "attention", "joint", "phrases")
 BY_DECODER = ("attention", "joint")
 LIMIT = 10_000  # of all numbers: more is a mistake, which would overflow or exhaust memory
 
@@ -23,8 +23,8 @@ class SearchOptions:
 
     Attributes:
         method: "greedy" (the best path), "beam" (CTC prefix beam search), "grammar" (CTC, restricted to the grammar's
-            sentences), "attention" (beam search with the decoder), "joint" (with decoder and CTC); "auto" is the
-            model's default.
+            sentences), "attention" (beam search with the decoder), "joint" (with decoder and CTC), "phrases"
+            (comparison with recorded phrases, the one of models that have them); "auto" is the model's default.
         beam_size: Hypotheses kept by a beam search.
         nbest: Maximum number of hypotheses of each clip.
         alternatives: Maximum number of alternatives of each word of the best hypothesis: of the words that a grammar
@@ -67,6 +67,8 @@ class Searchable(Protocol):
     def decoder(self) -> Any: ...  # noqa: D102
     @property
     def grammar(self) -> Sequence[Sequence[str]] | None: ...  # noqa: D102
+    @property
+    def phrases(self) -> object | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Capabilities:
         own_end: Whether the decoder has its own end symbol in the vocabulary, as published Transformers do.
         grammar: The grammar of a closed-vocabulary model.
         name: The model's name in messages.
+        phrases: Whether it compares recorded phrases, and does nothing else.
     """
 
     tokenizer: Tokenizer
@@ -88,6 +91,7 @@ class Capabilities:
     own_end: bool = False
     grammar: Grammar | None = None
     name: str = "the model"
+    phrases: bool = False
 
     @classmethod
     def of(cls, spec: Searchable) -> "Capabilities":
@@ -95,12 +99,22 @@ class Capabilities:
         grammar = Grammar.of_slots(spec.grammar) if spec.grammar else None
         decoder = spec.decoder
         own_end = decoder is not None and decoder.own_end
-        return cls(spec.tokenizer, spec.ctc, decoder is not None, own_end, grammar, f"model {spec.name}")
+        return cls(
+            spec.tokenizer,
+            spec.ctc,
+            decoder is not None,
+            own_end,
+            grammar,
+            f"model {spec.name}",
+            spec.phrases is not None,
+        )
 
     @property
     def methods(self) -> tuple[str, ...]:
         """The methods that the model supports."""
-        able = {"attention": self.decoder, "joint": self.decoder and self.ctc}
+        if self.phrases:
+            return ("phrases",)
+        able = {"phrases": False, "attention": self.decoder, "joint": self.decoder and self.ctc}
         return tuple(method for method in METHODS if able.get(method, self.ctc))
 
 
@@ -203,6 +217,8 @@ def _or(value: float | None, default: float) -> float:
 def _method(model: Capabilities, options: SearchOptions) -> str:
     if options.method != "auto":
         return options.method
+    if model.phrases:
+        return "phrases"
     if model.decoder:
         return "joint" if model.ctc else "attention"
     closed = options.grammar is not None or (model.grammar is not None and options.lm is None)
@@ -242,6 +258,9 @@ def _is_number(value: object) -> bool:
 def _method_faults(model: Capabilities, options: SearchOptions, method: str) -> list[str]:
     if method not in METHODS:
         return [f"method is {method!r}, want auto or one of {', '.join(METHODS)}"]
+    if method not in model.methods and (model.phrases or method == "phrases"):
+        what = "compares recorded phrases" if model.phrases else "has no recorded phrases"
+        return [f"{model.name} {what}, for which method {method!r} is of no use: want one of {_listed(model.methods)}"]
     if method not in model.methods:
         lacks = "no decoder" if not model.decoder else "no CTC head"
         return [f"{model.name} has {lacks} for method {method!r}: want one of {', '.join(model.methods)}"]
@@ -253,8 +272,8 @@ def _method_faults(model: Capabilities, options: SearchOptions, method: str) -> 
 def _contradictions(options: SearchOptions, method: str) -> list[str]:
     """What is asked for and the method has no use for."""
     users = {
-        "alternatives are": ("beam", "grammar", *BY_DECODER),
-        "nbest above 1 is": ("beam", "grammar", *BY_DECODER),
+        "alternatives are": ("beam", "grammar", "phrases", *BY_DECODER),
+        "nbest above 1 is": ("beam", "grammar", "phrases", *BY_DECODER),
         "a grammar is": ("grammar", *BY_DECODER),
         "a language model of words is": ("beam", *BY_DECODER),
         "a language model of tokens is": BY_DECODER,

@@ -3,11 +3,9 @@
 Nothing is ever unpickled. Our weights are stored as float16: half the size at the same WER (docs/results.md).
 """
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ from lipscribe.models.spec import (
     save_spec,
 )
 from lipscribe.zoo.layouts import under_our_names, version_1_name
+from lipscribe.zoo.safetensors_header import write_header
 
 # Weights with a row for each token: CTC's head, and a decoder's embedding and output layer.
 BY_TOKEN = ("ctc.project.", "decoder.embedding.", "decoder.project.")
@@ -65,6 +64,10 @@ def load_checkpoint(folder: Path | str) -> tuple[ModelSpec, LipReader]:
         CheckpointError: Something is missing or damaged, or the weights are not those of the spec.
     """
     spec = load_spec(folder)
+    if spec.phrases is not None:
+        raise CheckpointError(
+            f"{folder} compares recorded phrases and has no network of its own: give its base, {spec.phrases.base}"
+        )
     with sizes_only():  # skips the initialisation of weights that are replaced
         reader = build_reader(spec)
     wanted = reader.state_dict()
@@ -168,16 +171,11 @@ def save_weights(path: Path | str, tensors: Mapping[str, Tensor], dtype: torch.d
     Args:
         dtype: Floating-point tensors are converted to it; None keeps theirs.
     """
-    header, offset = {}, 0
     stored = {name: dtype if dtype and t.is_floating_point() else t.dtype for name, t in sorted(tensors.items())}
-    for name, kind in stored.items():
-        shape = list(tensors[name].shape)
-        end = offset + prod(shape) * kind.itemsize
-        header[name] = {"dtype": STORED[kind], "shape": shape, "data_offsets": [offset, end]}
-        offset = end
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
+    shapes = {name: tuple(tensors[name].shape) for name in stored}
+    header = {name: (STORED[kind], shapes[name], prod(shapes[name]) * kind.itemsize) for name, kind in stored.items()}
     # In C order, whatever the layout in memory.
     blobs = (tensors[name].detach().cpu().to(kind).numpy().tobytes() for name, kind in stored.items())
     with writing(path) as file:
-        file.writelines(chain([len(text).to_bytes(8, "little"), text], blobs))
+        write_header(file, header)
+        file.writelines(blobs)

@@ -5,7 +5,10 @@ from typing import Any
 
 from lipscribe.errors import LipscribeError
 from lipscribe.models.onnx_runtime import has_graphs
-from lipscribe.models.spec import WEIGHTS_FILE, Card, load_spec
+from lipscribe.models.phrases_spec import PhrasesSpec
+from lipscribe.models.spec import WEIGHTS_FILE, Card, ModelSpec, load_spec
+from lipscribe.text import count_of
+from lipscribe.zoo.phrases import RECORDINGS_FILE, find_base
 from lipscribe.zoo.published import list_published
 from lipscribe.zoo.registry import DEFAULT_MODEL, list_language_models, list_models, models_folder
 
@@ -56,12 +59,16 @@ def describe_published() -> list[dict[str, Any]]:
 
 def _weights_size(folder: Path) -> int:
     """Bytes of a model's weights, which are in `model.safetensors` or, in int8, in its graphs."""
-    path = folder / WEIGHTS_FILE
-    return path.stat().st_size if path.exists() else sum(graph.stat().st_size for graph in folder.glob("*.onnx"))
+    for path in (folder / WEIGHTS_FILE, folder / RECORDINGS_FILE):
+        if path.exists():
+            return path.stat().st_size
+    return sum(graph.stat().st_size for graph in folder.glob("*.onnx"))
 
 
 def _lip_reader(folder: Path) -> dict[str, str]:
     spec = load_spec(folder)
+    if spec.phrases is not None:
+        return _phrases(spec, spec.phrases)
     words = len(spec.tokenizer.vocab) - 1
     closed = "closed, " if spec.card.closed_vocabulary else ""
     return {
@@ -71,6 +78,18 @@ def _lip_reader(folder: Path) -> dict[str, str]:
         "wer": _wer(spec.card),
         "licence": spec.card.licence,
         "runtime": "onnx" if has_graphs(folder, spec) else "torch",
+    }
+
+
+def _phrases(spec: ModelSpec, phrases: PhrasesSpec) -> dict[str, str]:
+    base = find_base(spec.name, phrases)
+    return {
+        "reads": spec.card.reads,
+        "data": spec.card.data,
+        "vocabulary": f"closed, {count_of(len(phrases.texts), 'phrase')}",
+        "wer": _wer(spec.card),
+        "licence": spec.card.licence,
+        "runtime": "onnx" if has_graphs(base, load_spec(base)) else "torch",
     }
 
 

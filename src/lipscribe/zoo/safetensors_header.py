@@ -1,8 +1,9 @@
-"""Where the tensors lie in a safetensors file: 8 bytes of header length, a JSON header, the raw tensors."""
+"""The header of a safetensors file: 8 bytes of its length, JSON, and after it the raw tensors."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from lipscribe.errors import CheckpointError
 
@@ -23,6 +24,21 @@ class StoredTensor(NamedTuple):
     shape: tuple[int, ...]
     offset: int
     num_bytes: int
+
+
+def write_header(file: BinaryIO, tensors: Mapping[str, tuple[str, tuple[int, ...], int]]) -> None:
+    """Writes the header; the tensors follow in the same order.
+
+    Args:
+        tensors: By name the dtype as safetensors calls it, the shape, and the number of bytes.
+    """
+    header, offset = {}, 0
+    for name, (dtype, shape, num_bytes) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, offset + num_bytes]}
+        offset += num_bytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
 
 
 def read_header(path: Path) -> dict[str, StoredTensor]:

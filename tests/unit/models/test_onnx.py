@@ -81,6 +81,7 @@ def test_an_export_is_the_same_network(kind: str, tmp_path: Path):
         video = rng.normal(size=(batch, num_frames, 1, 48, 48)).astype(np.float32)
         states = by_torch.encode(video)
         np.testing.assert_allclose(by_onnx.encode(video), states, atol=1e-5)
+        np.testing.assert_allclose(by_onnx.features(video), by_torch.features(video), atol=1e-5)
         np.testing.assert_allclose(by_onnx.log_probs(states), by_torch.log_probs(states), atol=1e-5)
         if spec.decoder is None:
             continue
@@ -106,6 +107,17 @@ def test_a_first_convolution_over_time_is_two_dimensional(tmp_path: Path):
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     assert len(convolutions) == 3
     assert {weights[node.input[1]] for node in convolutions} == {4}  # out, in, height, width
+
+
+def test_a_graph_of_an_earlier_version_has_no_features(tmp_path: Path):
+    spec, by_torch, folder = make("tcn", tmp_path)
+    graph = onnx.load(folder / ENCODER)
+    del graph.graph.output[1:]
+    onnx.save(graph, folder / ENCODER)
+    video, by_onnx = np.zeros((1, 5, 1, 48, 48), np.float32), OnnxRuntime(folder, spec)
+    np.testing.assert_allclose(by_onnx.encode(video), by_torch.encode(video), atol=1e-5)
+    with pytest.raises(CheckpointError, match="without the frontend's features: export the model again"):
+        by_onnx.features(video)
 
 
 def test_broken_graphs_are_told_in_one_line(tmp_path: Path):

@@ -1,0 +1,1 @@
+"""One person's recordings -> a model for that person."""

@@ -1,0 +1,102 @@
+"""The recordings of phrases in a folder, and the text of each."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from lipscribe.data.corpora.grid import VIDEO_SUFFIXES
+from lipscribe.errors import ManifestError
+from lipscribe.text import count_of, normalise, read_text
+
+PROMPTS_FILE = "prompts.txt"
+SUFFIXES = (*VIDEO_SUFFIXES, ".webm", ".m4v")
+# The number of a take, as people and file managers write it: "yes 2", "yes-2", "yes_02", "yes (2)".
+_TAKE = re.compile(r"(?:[\s_-]*\(\d+\)|[\s_-]+\d+)$")
+
+
+@dataclass(frozen=True)
+class PhraseRecording:
+    """A video in which one phrase is said once."""
+
+    path: Path
+    text: str
+
+
+def find_recordings(folder: Path | str, prompts: Path | str | None = None) -> list[PhraseRecording]:
+    """The videos of a folder and its subfolders, sorted by name, with what is said in each.
+
+    Texts come from the first of these that is there: `prompts` or the folder's prompts.txt (lines `file<TAB>text`, or
+    one text a line in the order of the videos), a text file beside the video (`a.txt` for `a.mp4`), the name of the
+    subfolder, the name of the file without the number of a take at its end.
+
+    Raises:
+        ManifestError: There are no videos, or a text is missing.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ManifestError(f"{folder} is not a folder: give one with a video of each phrase")
+    visible = (path for path in folder.rglob("*") if not any(part.startswith(".") for part in path.parts))
+    videos = sorted((path for path in visible if path.suffix.lower() in SUFFIXES and path.is_file()), key=_natural)
+    if not videos:
+        raise ManifestError(f"{folder} holds no video ({', '.join(SUFFIXES)}): record each phrase in one of its own")
+    listed = folder / PROMPTS_FILE if prompts is None else Path(prompts)
+    if prompts is not None or listed.is_file():
+        texts = _listed_texts(listed, folder, videos)
+    else:
+        texts = [_own_text(video, folder) for video in videos]
+    return [PhraseRecording(video, text) for video, text in zip(videos, texts, strict=True)]
+
+
+def _listed_texts(path: Path, folder: Path, videos: list[Path]) -> list[str]:
+    lines = [(number, line) for number, line in enumerate(_read(path).splitlines(), 1) if line.strip()]
+    by_name = [line for line in lines if "\t" in line[1]]
+    if not by_name:
+        if len(lines) != len(videos):
+            raise ManifestError(
+                f"{path} has {count_of(len(lines), 'line')} for {count_of(len(videos), 'video')} in {folder}: wanted "
+                "one each, in the order of the names, or lines `file<TAB>text`"
+            )
+        return [_cleaned(text, f"{path}, line {number}") for number, text in lines]
+    texts: dict[Path, str] = {}
+    for number, line in lines:
+        where = f"{path}, line {number}"
+        name, tab, text = line.partition("\t")
+        found = [v for v in videos if name.strip() in (v.name, v.stem, v.relative_to(folder).as_posix())]
+        if not tab or len(found) != 1:
+            raise ManifestError(f"{where}: {name.strip()!r} is {_number(found)} in {folder}: wanted `file<TAB>text`")
+        texts[found[0]] = _cleaned(text, where)
+    if missing := [video for video in videos if video not in texts]:
+        raise ManifestError(f"{path} has no text for {missing[0].name}: add a line `{missing[0].name}<TAB>text`")
+    return [texts[video] for video in videos]
+
+
+def _number(found: list[Path]) -> str:
+    return "the name of several videos" if found else "no video"
+
+
+def _own_text(video: Path, folder: Path) -> str:
+    if (beside := video.with_suffix(".txt")).is_file():
+        return _cleaned(_read(beside), str(beside))
+    said = video.parent.name if video.parent != folder else _TAKE.sub("", video.stem)
+    return _cleaned(re.sub(r"[_-]+", " ", said), f"the name of {video}")
+
+
+def _cleaned(text: str, where: str) -> str:
+    """One form for the same phrase however it is written."""
+    if not (text := normalise(text)):
+        raise ManifestError(f"{where} has no words, wanted what is said: write it, or name the file by its phrase")
+    return text
+
+
+def _read(path: Path) -> str:
+    try:
+        return read_text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
+        raise ManifestError(f"{path} cannot be read ({reason}): write it again, in UTF-8") from None
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """A sorting key that puts "take 2" before "take 10"."""
+    parts = re.split(r"(\d+)", path.as_posix())
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
