@@ -28,6 +28,7 @@ REFERENCE_FACE = EYE_DISTANCE * np.array(
 ALIGN_SIGMA = 2.0  # frames: takes out the detector's jitter and keeps the head's own movement
 MOUTH_SIGMA = 10.0  # frames: slower than any word
 SMOOTH_REACH = 3  # sigmas to either side
+REACH = int(SMOOTH_REACH * max(ALIGN_SIGMA, MOUTH_SIGMA))  # frames to either side that a frame's crop depends on
 BLOCK = 3000  # frames aligned at once, since an hour at once would need 100 MB for a moment
 
 
@@ -40,11 +41,10 @@ def alignment(landmarks: np.ndarray) -> np.ndarray:
     Returns:
         (T, 2, 3) float64 matrices, picture pixels -> crop pixels.
     """
-    reach = int(SMOOTH_REACH * max(ALIGN_SIGMA, MOUTH_SIGMA))  # the frames around a block that its own depend on
     transforms = np.empty((len(landmarks), 2, 3))
     for start in range(0, len(landmarks), BLOCK):
-        first = max(start - reach, 0)
-        block = _align(landmarks[first : start + BLOCK + reach])
+        first = max(start - REACH, 0)
+        block = _align(landmarks[first : start + BLOCK + REACH])
         transforms[start : start + BLOCK] = block[start - first :][:BLOCK]
     return transforms
 
