@@ -49,7 +49,7 @@ from lipscribe.zoo.registry import DEFAULT_MODEL, find_model
 
 SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment
 LONG_PRESENT = 0.3  # unread faces in at least this share of a shot's frames are reported
-CROPS_AHEAD = 100  # batches, 7 MB at most: cut while the network and the search are at work
+CROPS_AHEAD = 100  # batches, 3.7 MB: cut while the network and the search are at work
 LOW_COVERAGE = 0.8  # below this share of frames with a face, the user is warned
 
 Source = str | Path | Video | np.ndarray | Iterable[np.ndarray]
@@ -102,7 +102,7 @@ def transcribe(
 def _read_video(
     source: Source, frames: Iterable[np.ndarray], model: Model, face: str | int, found: "_Found", passes: Passes
 ) -> Transcript:
-    """`transcribe` of frames: faces in a first pass, mouths in a second, for which long videos are not decoded again."""
+    """`transcribe` of frames: faces in a first pass, then mouths; a long video is not decoded again for these."""
     video = frames if isinstance(frames, Video) else None
     cuts_early = video is not None and video.is_long and model.spec.input.crop == "lipscribe"
     with EarlyCrops(found.fps) if cuts_early else nullcontext() as early:

@@ -18,7 +18,7 @@ import numpy as np
 
 from lipscribe.faces import FaceTrack
 from lipscribe.faces.track import MAX_GAP
-from lipscribe.mouth.cropping import crop_transforms
+from lipscribe.mouth.cropping import crop_transforms, with_runs
 from lipscribe.mouth.sampling import CROP_SIZE, in_grey
 from lipscribe.mouth.upright import REACH, alignment, warp_mouth
 from lipscribe.units import seconds_to_frame
@@ -112,11 +112,9 @@ class EarlyCrops:
             for start, cut_with, first in self._stretches:
                 low, high = max(start, run.start), min(start + len(cut_with), run.stop)
                 if low < high:
-                    same = (cut_with[low - start : high - start] == transforms[low - run.start : high - run.start]).all(
-                        (1, 2)
-                    )
-                    at = np.flatnonzero(same)
-                    numbers[at + low - run.start] = at + low - start + first
+                    same = cut_with[low - start : high - start] == transforms[low - run.start : high - run.start]
+                    at = low + np.flatnonzero(same.all((1, 2)))
+                    numbers[at - run.start] = first + at - start
             if self._file is None or (numbers < 0).any():
                 return None
             found.append(numbers)
@@ -125,13 +123,12 @@ class EarlyCrops:
     def stream(
         self, runs: Sequence[FaceTrack], numbers: Sequence[np.ndarray], frames: Iterable[int]
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """`stream_all_crops` of runs that `find` found, for the indices of the video's frames."""
+        """`stream_all_crops` of runs that `find` found, as `frames`, the indices of the video's, are gone through."""
         assert self._file is not None
-        for frame_idx in frames:
-            for i, run in enumerate(runs):
-                if run.start <= frame_idx < run.stop:
-                    self._file.seek(int(numbers[i][frame_idx - run.start]) * CROP_SIZE**2)
-                    yield i, np.frombuffer(self._file.read(CROP_SIZE**2), np.uint8).reshape(CROP_SIZE, CROP_SIZE)
+        for frame_idx, _, active in with_runs(frames, runs):
+            for i in active:
+                self._file.seek(int(numbers[i][frame_idx - runs[i].start]) * CROP_SIZE**2)
+                yield i, np.frombuffer(self._file.read(CROP_SIZE**2), np.uint8).reshape(CROP_SIZE, CROP_SIZE)
 
     def _cut(self, frames: Sequence[np.ndarray], first: int, tracks: Sequence[FaceTrack]) -> None:
         """Cuts the crops of frames from index `first` on."""
@@ -151,18 +148,18 @@ class EarlyCrops:
 
     def _write(self, crops: Sequence[np.ndarray]) -> bool:
         """Appends crops to the file; False where there is no room."""
+        if (self._num_crops + len(crops)) * CROP_SIZE**2 > self._max_bytes:
+            self._give_up()
         if self._file is None:
             return False
+        data = b"".join(crop.tobytes() for crop in crops)
         try:
-            if (self._num_crops + len(crops)) * CROP_SIZE**2 > self._max_bytes:
-                raise OSError
-            data = b"".join(crop.tobytes() for crop in crops)
-            if self._file.write(data) == len(data):
-                return True
-        except OSError:
-            pass
-        self._give_up()
-        return False
+            is_written = self._file.write(data) == len(data)
+        except OSError:  # the disk is full
+            is_written = False
+        if not is_written:
+            self._give_up()
+        return is_written
 
     def _give_up(self) -> None:
         if self._file is not None:

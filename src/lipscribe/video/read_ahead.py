@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from lipscribe.units import Seconds
 
-BATCHES_AHEAD = 4
-BATCH = 8  # frames handed over at once, at most
+BATCHES_AHEAD = 3
+BATCH = 4  # frames handed over at once, at most
 BATCH_TIME: Seconds = 0.002  # a batch that took longer is handed over as it is: large frames come one by one
 
 Item = TypeVar("Item")
