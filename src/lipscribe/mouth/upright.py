@@ -96,13 +96,12 @@ def _smooth(values: np.ndarray, sigma: float) -> np.ndarray:
     A window cut off on one side only would drag the first and last frames towards the middle of the clip.
     """
     num_frames = len(values)
-    reach = np.minimum(np.arange(num_frames), num_frames - 1 - np.arange(num_frames))
     total = np.zeros_like(values)
     weight = np.zeros(num_frames)
-    radius = int(SMOOTH_REACH * sigma)
-    for shift in range(-min(radius, num_frames - 1), min(radius, num_frames - 1) + 1):
-        inside = np.flatnonzero(reach >= abs(shift))
+    radius = min(int(SMOOTH_REACH * sigma), (num_frames - 1) // 2)
+    for shift in range(-radius, radius + 1):
+        start, stop = abs(shift), num_frames - abs(shift)  # as far from the ends, or further
         kernel = np.exp(-0.5 * (shift / sigma) ** 2)
-        total[inside] += kernel * values[inside + shift]
-        weight[inside] += kernel
+        total[start:stop] += kernel * values[start + shift : stop + shift]
+        weight[start:stop] += kernel
     return total / weight.reshape(-1, *[1] * (values.ndim - 1))

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from lipscribe.units import Seconds
 
-BATCHES_AHEAD = 3
+BATCHES_AHEAD = 2
 BATCH = 4  # frames handed over at once, at most
 BATCH_TIME: Seconds = 0.002  # a batch that took longer is handed over as it is: large frames come one by one
 
