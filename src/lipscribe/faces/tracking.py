@@ -59,7 +59,7 @@ def track_faces(
 
     A person who leaves the picture and comes back in the same shot keeps the track, known by place and by looks. A cut
     ends all tracks; a person who is known by looks in another shot has the same id there. Memory grows by 1.1 MB for
-    each minute and face; of the frames only 27 are held at a time.
+    each minute and face; of the frames only 24 are held at a time.
 
     Args:
         frames: (H, W, 3) uint8 RGB each; see `check_frames` for what else is taken.

@@ -9,7 +9,7 @@ from typing import TypeVar
 from lipscribe.units import Seconds
 
 BATCHES_AHEAD = 2
-BATCH = 4  # frames handed over at once, at most
+BATCH = 3  # frames handed over at once, at most
 BATCH_TIME: Seconds = 0.002  # a batch that took longer is handed over as it is: large frames come one by one
 
 Item = TypeVar("Item")
@@ -32,7 +32,8 @@ def read_ahead(frames: Iterator[Item], num_batches: int = BATCHES_AHEAD) -> Iter
         try:
             while batch := waiting.popleft().result():
                 waiting.append(pool.submit(_take, frames))
-                for frame in batch:
+                while batch:
+                    frame = batch.popleft()  # those that are done with are let go
                     if isinstance(frame, _Failure):
                         raise frame.error
                     yield frame
@@ -48,9 +49,9 @@ class _Failure:
         self.error = error
 
 
-def _take(frames: Iterator[Item]) -> list[Item | _Failure]:
+def _take(frames: Iterator[Item]) -> deque[Item | _Failure]:
     """The next frames; none at the end."""
-    batch: list[Item | _Failure] = []
+    batch: deque[Item | _Failure] = deque()
     until = time.perf_counter() + BATCH_TIME
     try:
         for frame in frames:
