@@ -49,7 +49,7 @@ from lipscribe.zoo.registry import DEFAULT_MODEL, find_model
 
 SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment
 LONG_PRESENT = 0.3  # unread faces in at least this share of a shot's frames are reported
-CROPS_AHEAD = 100  # batches, 3.7 MB: cut while the network and the search are at work
+CROPS_AHEAD = 130  # batches, 3.6 MB: cut while the network and the search are at work
 LOW_COVERAGE = 0.8  # below this share of frames with a face, the user is warned
 
 Source = str | Path | Video | np.ndarray | Iterable[np.ndarray]
@@ -112,6 +112,7 @@ def _read_video(
 def _read_passes(
     source: Source, model: Model, face: str | int, found: "_Found", passes: Passes, early: EarlyCrops | None
 ) -> Transcript:
+    """`_read_video`, with what cuts crops in the first pass, if they are to be."""
     frames = passes.frames
     video = frames if isinstance(frames, Video) else None
     tracks = track_faces(passes.read("faces"), found.fps, _detector(), early)

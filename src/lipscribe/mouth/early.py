@@ -10,6 +10,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple
@@ -67,7 +68,8 @@ class EarlyCrops:
         self._at_work: Future[None] | None = None
 
     def __enter__(self) -> "EarlyCrops":
-        self._file = tempfile.TemporaryFile(dir=_folder(), buffering=0)
+        with suppress(OSError):  # a system without a place to write
+            self._file = tempfile.TemporaryFile(dir=_folder(), buffering=0)
         return self
 
     def __exit__(

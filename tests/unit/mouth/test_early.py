@@ -131,3 +131,10 @@ def test_a_full_disk_leaves_it_to_the_second_pass(monkeypatch: pytest.MonkeyPatc
     frames, faces = scene(0, 300), [[face] for face in moving(300, 100)]
     with EarlyCrops(25.0) as early:
         assert both(frames, faces, early)[2] is None
+
+
+def test_without_a_place_to_write_it_is_left_to_the_second_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipscribe.mouth.early._folder", lambda: "/no/such/folder")
+    frames, faces = scene(0, 100), [[face] for face in moving(100, 100)]
+    with EarlyCrops(25.0) as early:
+        assert both(frames, faces, early)[2] is None
