@@ -19,6 +19,7 @@ from lipscribe.search.confidence import calibrated
 from lipscribe.search.familiarity import frame_surprise
 from lipscribe.search.hypothesis import between_sentences
 from lipscribe.search.scorers import DecoderView
+from lipscribe.video.read_ahead import read_ahead
 from lipscribe.windows import PIECE, Pieces, Windows, encode_in_windows
 
 if TYPE_CHECKING:
@@ -324,9 +325,18 @@ class RunReader:
             read = self._model.search(encoded, self._by_ctc)[0]
             cuts[1:1] = between_sentences(read, self._sentence_words, self._model.tokenizer)
         crops = [self._crops.popleft() for _ in range(min(len(encoded), len(self._crops)))]
-        again = crops and (len(cuts) > 2 or not self._windows.is_whole)
-        for begin, end in pairwise(cuts):
-            part = encoded[begin:end]
-            if again and end > begin:  # the network is trained on single sentences too
-                part = self._model.encode_lean(np.stack(crops[begin:end]))
+        parts: Iterator[tuple[int, int, Encoded]]
+        if crops and (len(cuts) > 2 or not self._windows.is_whole):
+            parts = read_ahead(self._encode_again(crops, encoded, cuts))  # a sentence is encoded while one is searched
+        else:
+            parts = ((begin, end, encoded[begin:end]) for begin, end in pairwise(cuts))
+        for begin, end, part in parts:
             yield Piece(start + begin, start + end, self._model.search(part, self._options))
+
+    def _encode_again(
+        self, crops: list[np.ndarray], encoded: Encoded, cuts: list[int]
+    ) -> Iterator[tuple[int, int, Encoded]]:
+        """Each sentence of a piece separately: the network is trained on single sentences too."""
+        for begin, end in pairwise(cuts):
+            again = end > begin
+            yield begin, end, self._model.encode_lean(np.stack(crops[begin:end])) if again else encoded[begin:end]

@@ -15,6 +15,7 @@ Each stage can be used alone, and takes the output of the one before:
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +30,7 @@ from lipscribe.faces.track import frames_found
 from lipscribe.model import Model, Piece, RunReader
 from lipscribe.models.spec import load_spec
 from lipscribe.mouth import check_crops, crop_warnings, stream_all_crops
+from lipscribe.mouth.early import EarlyCrops
 from lipscribe.mouth.measures import QualityCheck
 from lipscribe.mouth.quality import reading_warnings
 from lipscribe.phrase_model import PhraseModel
@@ -49,7 +51,7 @@ from lipscribe.zoo.registry import DEFAULT_MODEL, find_model
 
 SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment
 LONG_PRESENT = 0.3  # unread faces in at least this share of a shot's frames are reported
-CROPS_AHEAD = 400  # 3.7 MB: cut while the network and the search are at work
+CROPS_AHEAD = 130  # batches, 3.6 MB: cut while the network and the search are at work
 LOW_COVERAGE = 0.8  # below this share of frames with a face, the user is warned
 
 Source = str | Path | Video | np.ndarray | Iterable[np.ndarray]
@@ -102,9 +104,20 @@ def transcribe(
 def _read_video(
     source: Source, frames: Iterable[np.ndarray], model: Model, face: str | int, found: "_Found", passes: Passes
 ) -> Transcript:
-    """`transcribe` of frames: faces in a first pass, mouths in a second."""
-    tracks = track_faces(passes.read("faces"), found.fps, _detector())
+    """`transcribe` of frames: faces in a first pass, then mouths; a long video is not decoded again for these."""
     video = frames if isinstance(frames, Video) else None
+    cuts_early = video is not None and video.is_long and model.spec.input.crop == "lipscribe"
+    with EarlyCrops(found.fps) if cuts_early else nullcontext() as early:
+        return _read_passes(source, model, face, found, passes, early)
+
+
+def _read_passes(
+    source: Source, model: Model, face: str | int, found: "_Found", passes: Passes, early: EarlyCrops | None
+) -> Transcript:
+    """`_read_video`, with what cuts crops in the first pass, if they are to be."""
+    frames = passes.frames
+    video = frames if isinstance(frames, Video) else None
+    tracks = track_faces(passes.read("faces"), found.fps, _detector(), early)
     chosen = _choose(source, frames, tracks, face)
     warnings = [*(video.warnings if video else ()), *orientation_warnings(chosen)]
     runs = [run for track in chosen for run in track.runs()]
@@ -112,7 +125,13 @@ def _read_video(
     begin = 0 if video is None else video.first_frame  # of one that starts within its file
     warnings += cut_warnings(chosen, passes.num_frames, begin)
     check = QualityCheck(chosen, model.spec.input.crop, video.info.width if video else None)
-    for run, piece in read_runs(model, passes.read("mouths"), runs, found.search, check):
+    numbers = early.find(runs) if early else None
+    if early is None or numbers is None:
+        pieces = read_runs(model, passes.read("mouths"), runs, found.search, check)
+    else:
+        crops = check.watch_crops(early.stream(runs, numbers, passes.count("mouths")), early.frame_size)
+        pieces = _read_crops(model, crops, runs, found.search)
+    for run, piece in pieces:
         found.add([piece], begin + run.start, f"face {run.id}" if face == "all" else None)
     passes.finish("mouths")
     coverage = float(frames_found(chosen, passes.num_frames).mean())
@@ -178,10 +197,20 @@ def read_runs(
     Args:
         check: Measures the mouths in the same pass; must have the same runs.
     """
-    readers: dict[int, tuple[RunReader, int]] = {}
     crops = check.watch(frames) if check else stream_all_crops(frames, runs, model.spec.input.crop)
     if any(len(run.landmarks) > model.windows.window for run in runs):  # crops are cut while a window is read
         crops = read_ahead(iter(crops), CROPS_AHEAD)
+    return _read_crops(model, crops, runs, options)
+
+
+def _read_crops(
+    model: Model,
+    crops: Iterable[tuple[int, np.ndarray]],
+    runs: list[FaceTrack],
+    options: SearchOptions | ResolvedSearch | None,
+) -> Iterator[tuple[FaceTrack, Piece]]:
+    """`read_runs`, of crops as `stream_all_crops` gives them."""
+    readers: dict[int, tuple[RunReader, int]] = {}
     for i, crop in crops:
         reader, num_frames = readers.pop(i, None) or (RunReader(model, options), 0)
         for piece in reader.add(crop):

@@ -15,7 +15,7 @@ import numpy as np
 from lipscribe.faces.blazeface import Detection
 from lipscribe.faces.landmarks import MESH_INDICES
 from lipscribe.faces.mesh import Face, face_region
-from lipscribe.faces.regions import Region
+from lipscribe.faces.regions import Region, box_around
 from lipscribe.faces.surroundings import Surroundings
 
 SEARCH_INTERVAL = 16  # frames: a search costs 5 ms; a face that enters is found after this many at the latest
@@ -246,7 +246,7 @@ def tile_corners(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def _centre_and_width(points: np.ndarray) -> tuple[np.ndarray, float]:
-    low, high = points.min(0), points.max(0)
+    low, high = box_around(points)
     return (low + high) / 2, max(float(high[0] - low[0]), 1.0)
 
 

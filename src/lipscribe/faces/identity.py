@@ -8,6 +8,7 @@ tell those, and are less steady. docs/results.md has how often the two together 
 import cv2
 import numpy as np
 
+from lipscribe.faces.lab import rgb_to_lab
 from lipscribe.faces.landmarks import EYE_CORNERS_LEFT, EYE_CORNERS_RIGHT
 
 SAME_PERSON = 0.8  # likeness; chosen on four of GRID's speakers, of whom no two are as much alike
@@ -75,7 +76,7 @@ def _cut_out(
 
 def _colours(face: np.ndarray) -> np.ndarray:
     """Colours of face and hair against their mean: (16, 16, 3) uint8 RGB -> (768,) float32."""
-    lab = cv2.cvtColor(face, cv2.COLOR_RGB2LAB).astype(np.float32)
+    lab = rgb_to_lab(face).astype(np.float32)
     lab -= (lab * _MASK).sum((0, 1)) / _MASK.sum()
     lab[..., 1:] *= _CHROMA_WEIGHT
     return (lab * _MASK).ravel()

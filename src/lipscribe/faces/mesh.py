@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lipscribe.faces.networks import Network
-from lipscribe.faces.regions import Region
+from lipscribe.faces.regions import Region, box_around
 
 INPUT_SIZE = 192  # px
 NUM_POINTS = 468
@@ -60,4 +60,4 @@ class FaceMesh:
 def face_region(points: np.ndarray) -> Region:
     """The region in which the mesh wants a face: (468, 2) px -> 1.5 times the box around it, the eyes level."""
     (x0, y0), (x1, y1) = points[RIGHT_EYE].tolist(), points[LEFT_EYE].tolist()
-    return Region.around(np.stack([points.min(0), points.max(0)]), SCALE, math.atan2(y1 - y0, x1 - x0))
+    return Region.around(box_around(points), SCALE, math.atan2(y1 - y0, x1 - x0))

@@ -86,3 +86,9 @@ class Region:
         return np.array(
             [[cos, -sin, self.x - half * (cos - sin)], [sin, cos, self.y - half * (sin + cos)]], dtype=np.float64
         )
+
+
+def box_around(points: np.ndarray) -> np.ndarray:
+    """Upper left and lower right corner (2, 2) of the box around points (N, 2)."""
+    by_axis = np.ascontiguousarray(points.T)  # along rows of two numpy takes six times as long
+    return np.stack([by_axis.min(1), by_axis.max(1)])

@@ -10,6 +10,7 @@ from lipscribe.faces.landmarks import LIP_INNER_BOTTOM, LIP_INNER_TOP, eye_dista
 from lipscribe.units import Seconds, seconds_to_frame
 
 MIN_RUN = 3  # frames in which the face was found
+MAX_GAP: Seconds = 1.0  # longer gaps end a run, shorter ones are filled
 MAX_GAP_AT_CUT: Seconds = 0.2  # a face found again this soon after a cut was there all the time
 # Eye distances: openings much wider than this count by how far they change in proportion, since nodding with an open
 # mouth narrows a wide gap by more than speech moves a narrow one.
@@ -111,7 +112,7 @@ class FaceTrack:
         """Whether the other track, or run, is of the same person in a shot that this one was made of."""
         return self.id == other.id and self.shot <= other.shot <= self.shot + len(self.cuts)
 
-    def runs(self, max_gap: Seconds = 1.0) -> list["FaceTrack"]:
+    def runs(self, max_gap: Seconds = MAX_GAP) -> list["FaceTrack"]:
         """Cuts the track where the face is gone for long, and fills the short gaps by linear interpolation.
 
         A gap at a cut is filled by what lies on either side of it.

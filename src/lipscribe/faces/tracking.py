@@ -1,9 +1,9 @@
 """The faces of single frames joined to tracks: one for each person and shot, one id for each person."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -28,23 +28,44 @@ MAX_GROWTH = 1.5  # times larger or smaller than it was
 ALIKE_NEARBY = 0.5  # likeness that is enough for a face that was gone and is back in its place; see `identity`
 LOOK_INTERVAL = 5  # frames between two looks taken of a person; twice as many each time nothing new was seen, up to
 MAX_LOOK_INTERVAL = 40
-ALONE, AHEAD = 200, 4  # frames before a thread begins to read ahead, and so many are read ahead then
+ALONE = 200  # frames before a thread begins to read ahead
 _ROOM = 256  # frames: what a person's landmarks have room for at first
 
 
+class TrackWatcher(Protocol):
+    """Is shown frames and tracks while faces are tracked."""
+
+    def add(self, frame: np.ndarray) -> bool:
+        """Takes the next frame (H, W, 3) uint8 RGB, whose faces are assigned; True asks for `follow`."""
+        ...
+
+    def follow(self, tracks: Sequence[FaceTrack], shot_ends: bool) -> None:
+        """Takes the tracks of the shot up to the last frame added, mistakes of the detector among them.
+
+        Args:
+            tracks: Their landmarks are written on later. Their ids mean nothing.
+            shot_ends: Whether it was the last frame of the shot.
+        """
+        ...
+
+
 def track_faces(
-    frames: Iterable[np.ndarray], fps: float = MODEL_FPS, detector: FaceDetector | None = None
+    frames: Iterable[np.ndarray],
+    fps: float = MODEL_FPS,
+    detector: FaceDetector | None = None,
+    watcher: TrackWatcher | None = None,
 ) -> list[FaceTrack]:
     """Follows every face through a video.
 
     A person who leaves the picture and comes back in the same shot keeps the track, known by place and by looks. A cut
     ends all tracks; a person who is known by looks in another shot has the same id there. Memory grows by 1.1 MB for
-    each minute and face; of the frames only 19 are held at a time.
+    each minute and face; of the frames only 24 are held at a time.
 
     Args:
         frames: (H, W, 3) uint8 RGB each; see `check_frames` for what else is taken.
         fps: Their rate in Hz.
         detector: Finds the faces; by default one is loaded.
+        watcher: Is shown what is known on the way.
 
     Returns:
         The tracks in order of appearance; people are numbered 0, 1, 2 and so on in that order. Faces found for less
@@ -63,12 +84,18 @@ def track_faces(
     frame_idx = 0
     for piece, is_cut in _pieces(frames):
         if is_cut:
+            if watcher:
+                watcher.follow(shot.so_far(), shot_ends=True)
             tracks += shot.tracks(frame_idx, people)
             shot = _Shot(shot.idx + 1, frame_idx, fps)
             detector.reset()
         for frame, faces in zip(piece, _detect(detector, piece), strict=True):
             shot.add(frame_idx, frame, faces)
             frame_idx += 1
+            if watcher and watcher.add(frame):
+                watcher.follow(shot.so_far(), shot_ends=False)
+    if watcher:
+        watcher.follow(shot.so_far(), shot_ends=True)
     return tracks + shot.tracks(frame_idx, people)
 
 
@@ -82,7 +109,7 @@ def _pieces(frames: Iterable[np.ndarray]) -> Iterator[tuple[list[np.ndarray], bo
     ends_at, is_new = 1, False
     marked = mark_cuts(frames)
     # A long video is decoded and searched for cuts beside the detector; for a short one a thread costs what it saves.
-    for frame, is_cut in chain(islice(marked, ALONE), read_ahead(marked, AHEAD)):
+    for frame, is_cut in chain(islice(marked, ALONE), read_ahead(marked)):
         if piece and (is_cut or len(piece) == ends_at):
             yield piece, is_new
             piece, ends_at, is_new = [], KEY_INTERVAL, False
@@ -135,6 +162,10 @@ class _Shot:
             for person in self.people
             if person.num_detected >= self._min_frames or frame_idx - person.last_idx <= self._nearby
         ]
+
+    def so_far(self) -> list[FaceTrack]:
+        """The tracks of everybody up to now, for a `TrackWatcher`."""
+        return [FaceTrack(-1, self.idx, person.start, person.landmarks(), self._fps) for person in self.people]
 
     def tracks(self, stop: int, known: People) -> list[FaceTrack]:
         """The tracks of the shot, which ends before frame `stop`, in order of appearance."""

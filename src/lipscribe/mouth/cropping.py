@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from lipscribe.mouth.sampling import CROP_SIZE
 from lipscribe.mouth.upright import alignment, warp_mouth
 from lipscribe.video.frames import check_frames
 
+Frame = TypeVar("Frame")
 CropKind = Literal["lipscribe", "auto-avsr"]
 Cutter: TypeAlias = Callable[[np.ndarray, int], np.ndarray]
 """Called with a frame (H, W, 3) uint8 of the video and which frame of the run it is; gives the crop (96, 96) uint8."""
@@ -75,15 +76,25 @@ def stream_all_crops(
     frames: Iterable[np.ndarray], tracks: Sequence[FaceTrack], kind: CropKind = "lipscribe"
 ) -> Iterator[tuple[int, np.ndarray]]:
     """The crops of many runs in one pass over the frames: (index of the run, crop (96, 96) uint8), frame by frame."""
-    waiting = sorted(range(len(tracks)), key=lambda i: tracks[i].start, reverse=True)
-    active: dict[int, Cutter] = {}
-    for frame_idx, frame in enumerate(check_frames(frames)):
-        while waiting and tracks[waiting[-1]].start <= frame_idx:
-            i = waiting.pop()
-            active[i] = mouth_cutter(tracks[i].landmarks, kind, tracks[i].cuts)
-        for i, cut in active.items():
-            yield i, cut(frame, frame_idx - tracks[i].start)
-        active = {i: cut for i, cut in active.items() if tracks[i].stop > frame_idx + 1}
+    cutters: dict[int, Cutter] = {}
+    for frame_idx, frame, active in with_runs(check_frames(frames), tracks):
+        for i in active:
+            if i not in cutters:
+                cutters[i] = mouth_cutter(tracks[i].landmarks, kind, tracks[i].cuts)
+            yield i, cutters[i](frame, frame_idx - tracks[i].start)
+            if tracks[i].stop == frame_idx + 1:
+                del cutters[i]
+
+
+def with_runs(frames: Iterable[Frame], runs: Sequence[FaceTrack]) -> Iterator[tuple[int, Frame, list[int]]]:
+    """Each frame until the last run ends: its index, itself, and the indices of the runs that it is part of."""
+    waiting = sorted(range(len(runs)), key=lambda i: runs[i].start, reverse=True)
+    active: list[int] = []
+    for frame_idx, frame in enumerate(frames):
+        while waiting and runs[waiting[-1]].start <= frame_idx:
+            active.append(waiting.pop())
+        yield frame_idx, frame, active
+        active = [i for i in active if runs[i].stop > frame_idx + 1]
         if not waiting and not active:
             return
 

@@ -78,7 +78,17 @@ class QualityCheck:
 
     def watch(self, frames: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
         """`stream_all_crops` of the tracks' runs, each in order."""
-        for i, crop in stream_all_crops(self._sized(frames), self._runs, self._kind):
+        yield from self._measured(stream_all_crops(self._sized(frames), self._runs, self._kind))
+
+    def watch_crops(
+        self, crops: Iterable[tuple[int, np.ndarray]], frame_size: tuple[int, int]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """As `watch`, of crops that were cut before, from frames of (height, width) pixels."""
+        self._frame_size = frame_size
+        yield from self._measured(crops)
+
+    def _measured(self, crops: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+        for i, crop in crops:
             t = self._num_seen[i]
             self._num_seen[i] += 1
             if t % CHECKED_EVERY == 0:

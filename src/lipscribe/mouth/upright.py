@@ -28,6 +28,7 @@ REFERENCE_FACE = EYE_DISTANCE * np.array(
 ALIGN_SIGMA = 2.0  # frames: takes out the detector's jitter and keeps the head's own movement
 MOUTH_SIGMA = 10.0  # frames: slower than any word
 SMOOTH_REACH = 3  # sigmas to either side
+REACH = int(SMOOTH_REACH * max(ALIGN_SIGMA, MOUTH_SIGMA))  # frames to either side that a frame's crop depends on
 BLOCK = 3000  # frames aligned at once, since an hour at once would need 100 MB for a moment
 
 
@@ -40,11 +41,10 @@ def alignment(landmarks: np.ndarray) -> np.ndarray:
     Returns:
         (T, 2, 3) float64 matrices, picture pixels -> crop pixels.
     """
-    reach = int(SMOOTH_REACH * max(ALIGN_SIGMA, MOUTH_SIGMA))  # the frames around a block that its own depend on
     transforms = np.empty((len(landmarks), 2, 3))
     for start in range(0, len(landmarks), BLOCK):
-        first = max(start - reach, 0)
-        block = _align(landmarks[first : start + BLOCK + reach])
+        first = max(start - REACH, 0)
+        block = _align(landmarks[first : start + BLOCK + REACH])
         transforms[start : start + BLOCK] = block[start - first :][:BLOCK]
     return transforms
 
@@ -96,13 +96,12 @@ def _smooth(values: np.ndarray, sigma: float) -> np.ndarray:
     A window cut off on one side only would drag the first and last frames towards the middle of the clip.
     """
     num_frames = len(values)
-    reach = np.minimum(np.arange(num_frames), num_frames - 1 - np.arange(num_frames))
     total = np.zeros_like(values)
     weight = np.zeros(num_frames)
-    radius = int(SMOOTH_REACH * sigma)
-    for shift in range(-min(radius, num_frames - 1), min(radius, num_frames - 1) + 1):
-        inside = np.flatnonzero(reach >= abs(shift))
+    radius = min(int(SMOOTH_REACH * sigma), (num_frames - 1) // 2)
+    for shift in range(-radius, radius + 1):
+        start, stop = abs(shift), num_frames - abs(shift)  # as far from the ends, or further
         kernel = np.exp(-0.5 * (shift / sigma) ** 2)
-        total[inside] += kernel * values[inside + shift]
-        weight[inside] += kernel
+        total[start:stop] += kernel * values[start + shift : stop + shift]
+        weight[start:stop] += kernel
     return total / weight.reshape(-1, *[1] * (values.ndim - 1))

@@ -28,6 +28,10 @@ class Passes:
             self.num_frames = max(self.num_frames, num_frames)
             yield frame
 
+    def count(self, task: str) -> Iterator[int]:
+        """The indices of the frames read so far, for a pass that needs no more of them."""
+        yield from tracked(range(self.num_frames), self._progress, task)
+
     def finish(self, task: str) -> None:
         """Reports a task as done: a pass may end before the frames do, if what it looks for does."""
         if self._progress:

@@ -109,6 +109,15 @@ class Video:
         return min(self._end, self.info.duration) - frame_to_seconds(self.first_frame, self.fps)
 
     @property
+    def is_long(self) -> bool:
+        """Whether it is decoded again each time it is read, by its headers."""
+        if self._kept is not None:
+            return False
+        scale = min(self._max_side / max(self.info.width, self.info.height), 1.0)
+        num_bytes = 3 * scale**2 * self.info.width * self.info.height * self.duration * self.fps
+        return not self._may_be_kept or num_bytes > KEEP_BYTES
+
+    @property
     def promised_duration(self) -> Seconds | None:
         """When the pictures end by the headers, from the file's start; None if they don't say."""
         return self._probe.clock.end

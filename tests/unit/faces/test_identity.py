@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from lipscribe.faces import load_face_detector, track_faces
 from lipscribe.faces.identity import SAME_PERSON, Gallery, People, signature
+from lipscribe.faces.lab import rgb_to_lab
 from lipscribe.video import Video
 
 Faces = Callable[..., np.ndarray]
@@ -142,3 +144,11 @@ def test_real_people_are_told_apart_and_most_are_known_again(strangers: dict[str
         for other, (its_first, _) in strangers.items():
             for gallery in galleries:
                 assert other == speaker or gallery.likeness_to(its_first) < SAME_PERSON, (speaker, other)
+
+
+def test_lab_is_that_of_opencv() -> None:
+    levels = np.arange(0, 256, 5, np.uint8)
+    every = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(len(levels), -1, 3)
+    difference = rgb_to_lab(every) - cv2.cvtColor(every, cv2.COLOR_RGB2LAB)
+    assert np.abs(difference).max() <= 1
+    assert (difference != 0).mean() < 1e-3

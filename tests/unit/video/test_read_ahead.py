@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lipscribe.errors import VideoError
-from lipscribe.video.read_ahead import read_ahead
+from lipscribe.video.read_ahead import BATCH, BATCH_TIME, read_ahead
 
 
 def frames(num: int, fails_after: int | None = None) -> Iterator[np.ndarray]:
@@ -18,12 +18,12 @@ def frames(num: int, fails_after: int | None = None) -> Iterator[np.ndarray]:
         yield np.full((2, 2, 3), t, np.uint8)
 
 
-@pytest.mark.parametrize("num", [0, 1, 4, 5, 30])
+@pytest.mark.parametrize("num", [0, 1, BATCH, BATCH + 1, 30, 100])
 def test_the_same_frames_in_the_same_order(num: int) -> None:
     assert [int(frame[0, 0, 0]) for frame in read_ahead(frames(num))] == list(range(num))
 
 
-@pytest.mark.parametrize("after", [0, 1, 10])
+@pytest.mark.parametrize("after", [0, 1, BATCH, 10])
 def test_an_error_comes_after_the_frames_before_it(after: int) -> None:
     got = []
     with pytest.raises(VideoError, match="broken"):
@@ -44,7 +44,23 @@ def test_no_more_than_a_few_are_taken() -> None:
     ahead = read_ahead(counted(), 3)
     next(ahead)
     time.sleep(0.05)
-    assert taken <= 4
+    assert taken <= 4 * BATCH
+    ahead.close()
+
+
+def test_slow_frames_are_handed_over_one_by_one() -> None:
+    taken = 0
+
+    def slow() -> Iterator[np.ndarray]:
+        nonlocal taken
+        for frame in frames(10):
+            time.sleep(2 * BATCH_TIME)
+            taken += 1
+            yield frame
+
+    ahead = read_ahead(slow(), 1)
+    next(ahead)
+    assert taken <= 2
     ahead.close()
 
 

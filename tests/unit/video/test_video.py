@@ -21,7 +21,7 @@ from numbered_videos import HEIGHT, WIDTH, number_in, numbered, numbers_in, pict
 import lipscribe.video.video
 from lipscribe.errors import ConfigError, VideoError
 from lipscribe.video import Video, canvas, probe_video
-from lipscribe.video.read_ahead import FRAMES_AHEAD
+from lipscribe.video.read_ahead import BATCH, BATCHES_AHEAD
 
 
 def nearest(times: Sequence[Fraction | float], end: Fraction | float, fps: int = 25) -> list[int]:
@@ -355,6 +355,16 @@ def test_a_large_one_is_not_kept(tmp_path, monkeypatch):
     assert all(one is other for one, other in zip(list(short), short, strict=True))
 
 
+def test_what_is_long_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(lipscribe.video.video, "KEEP_BYTES", 10 * HEIGHT * WIDTH * 3)
+    path = write_source(tmp_path / "clip.mp4", numbered(12))
+    long, smaller = Video(path), Video(path, max_side=max(HEIGHT, WIDTH) // 2)
+    for _ in range(2):
+        assert (long.is_long, smaller.is_long) == (True, False)
+        assert numbers_in(long) == list(range(12))
+        assert len(list(smaller)) == 12
+
+
 def test_memory_does_not_grow_with_length(tmp_path, monkeypatch):
     monkeypatch.setattr(lipscribe.video.video, "KEEP_BYTES", 10 * HEIGHT * WIDTH * 3)
     drawn: list = []
@@ -369,7 +379,9 @@ def test_memory_does_not_grow_with_length(tmp_path, monkeypatch):
     video = Video(write_source(tmp_path / "clip.mp4", numbered(200)))
     for most_at_first in (11, 2):  # the second time it is known to be long
         for idx, _ in enumerate(video):
-            assert sum(ref() is not None for ref in drawn) <= (2 if idx > 10 else most_at_first) + FRAMES_AHEAD
+            assert sum(ref() is not None for ref in drawn) <= (2 if idx > 10 else most_at_first) + BATCH * (
+                BATCHES_AHEAD + 1
+            )
 
 
 def test_decoded_pictures_go_at_once_and_wait_for_no_garbage_collector(tmp_path, monkeypatch):
