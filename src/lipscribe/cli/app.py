@@ -6,6 +6,7 @@ from typing import Any
 import typer
 import typer.core
 
+from lipscribe.cli.adapt import adapt
 from lipscribe.cli.align import align
 from lipscribe.cli.calibrate import calibrate
 from lipscribe.cli.configs import configs, copy
@@ -64,7 +65,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (transcribe, inspect, explain, demo, talk, prepare, label, align, train, evaluate, calibrate, export):
+for _command in (
+    transcribe,
+    inspect,
+    explain,
+    demo,
+    talk,
+    prepare,
+    label,
+    align,
+    train,
+    adapt,
+    evaluate,
+    calibrate,
+    export,
+):
     app.command()(guarded(_command))
 
 _GROUPS = {  # each is a command too, which lists
