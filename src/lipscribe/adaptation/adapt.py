@@ -84,7 +84,7 @@ def adapt(
     folder, spec = adaptable(base)
     workers = min(jobs or available_cpus(), MAX_WORKERS)
     clips = find_recordings(recordings, prompts, untranscribed)
-    _check_number(len(clips), "are given")
+    _check_number(len(clips), "")
     work = target.with_name(f".adapting-{name}")
     try:
         work.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ def adapt(
 def _check_number(number: int, which: str) -> None:
     if number < MIN_RECORDINGS:
         raise ManifestError(
-            f"{count_of(number, 'recording')} {which}, wanted at least {MIN_RECORDINGS}: record more, of one sentence "
+            f"{count_of(number, 'recording')}{which}, wanted at least {MIN_RECORDINGS}: record more, of one sentence "
             "each"
         )
 
@@ -149,7 +149,7 @@ def _checked(
         if recording.faults:
             left_out.append(_leave_out(recording, "; ".join(recording.faults), say))
     good = [recording for recording in found if not recording.faults]
-    _check_number(len(good), f"of {len(clips)} can be learned from (the reasons are above)")
+    _check_number(len(good), f" of {len(clips)} can be learned from (the reasons are above)")
     people = people_in(good)
     if len(people) > 1 and not same_person:
         others = [recording.clip.id for group in people[1:] for recording in group]
@@ -175,7 +175,7 @@ def _with_fitting_texts(
     faults = {recording.clip.id: text_fault(model, recording) for recording in good}
     left_out = [_leave_out(each, faults[each.clip.id], say) for each in good if faults[each.clip.id]]
     fitting = [each for each in good if not faults[each.clip.id]]
-    _check_number(len(fitting), f"of {len(good)} have texts that the model can learn (the reasons are above)")
+    _check_number(len(fitting), f" of {len(good)} have texts that the model can learn (the reasons are above)")
     if not trust and (fault := order_fault(model, fitting)):
         raise ManifestError(fault)
     return fitting, left_out

@@ -85,7 +85,7 @@ def _readme(result: Adaptation, card: Card) -> str:
             "words wrong, expected": f"{show(result.after)}, cross-validated on recordings that were held out",
         }
     table = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
-    notes = "\n".join(f"- {line}" for line in result.lines()[1:])
+    notes = "\n".join(f"- {line}" for line in result.lines()[3:])
     return (
         f"# {result.name}\n\nMade by `lipscribe adapt`.\n\n| | |\n|---|---|\n{table}\n\n{notes}\n\n"
         "The expected rate is that of other recordings like those it learned from: the same person, camera, light and\n"

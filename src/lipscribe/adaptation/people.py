@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from lipscribe.adaptation.checking import Recording
-
-SAME_PERSON = 0.7  # likeness of two recordings; see docs/adapt.md for how it was chosen
+from lipscribe.faces.identity import SAME_PERSON
 
 
 def people_in(recordings: Sequence[Recording], likeness: float = SAME_PERSON) -> list[list[Recording]]:

@@ -9,6 +9,7 @@ MIN_RECORDINGS = 5
 FOLDS = 5  # of the cross-validation
 MIN_STEPS = 12  # fewer than these change a model hardly
 LOOKS = 2  # how often each training is looked at, to stop it early
+MOST_STEPS = 400
 
 Part = Literal["norms", "encoder", "all"]
 
@@ -46,7 +47,7 @@ class Recipe:
     """
 
     trained: Part = "all"
-    steps: int = 40
+    steps: int = 55
     batch_size: int = 8
     learning_rate: float = 5e-4
     warmup: float = 0.1
@@ -62,5 +63,5 @@ def recipe_for(num_recordings: int) -> Recipe:
 
 
 def steps_for(num_recordings: int) -> int:
-    """40 for 5 recordings, and 4 more for each further one, up to 400."""
-    return min(40 + 4 * max(num_recordings - MIN_RECORDINGS, 0), 400)
+    """55 for 5 recordings, and 5 more for each further one, up to 400."""
+    return min(55 + 5 * max(num_recordings - MIN_RECORDINGS, 0), MOST_STEPS)
