@@ -3,7 +3,8 @@
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -75,39 +76,46 @@ def adapt(
         ConfigError: `minutes` is too short.
         MissingExtraError: Torch is not installed.
     """
-    began = time.monotonic()
+    # More than 60 lines on purpose: most of them say what the arguments mean.
+    limit = None if minutes is None else (time.monotonic(), minutes * 60)
     if find_spec("torch") is None or find_spec("lightning_fabric") is None:
         raise MissingExtraError(f"adapting needs torch: run `{TRAIN}`")
-    from lipscribe.adaptation.learning import Limit, learn, learn_without_texts
-
     target = new_folder(name)
     folder, spec = adaptable(base)
-    workers = min(jobs or available_cpus(), MAX_WORKERS)
     clips = find_recordings(recordings, prompts, untranscribed)
-    _check_number(len(clips), "")
-    work = target.with_name(f".adapting-{name}")
+    _check_number(len(clips))
+    workers = min(jobs or available_cpus(), MAX_WORKERS)
+    with _work_folder(target) as work:
+        good, left_out = _checked(clips, spec, work, workers, progress, say, same_person)
+        from lipscribe.adaptation.learning import Limit, learn, learn_without_texts
+
+        model = _load_base(folder, spec)
+        if untranscribed:
+            result = learn_without_texts(model, folder, good, target, progress)
+        else:
+            good, misfits = _with_fitting_texts(model, good, say, trust_texts)
+            left_out += misfits
+            result = learn(model, folder, good, work, target, workers, limit and Limit(*limit), progress)
+    return replace(result, left_out=tuple(left_out))
+
+
+@contextmanager
+def _work_folder(target: Path) -> Iterator[Path]:
+    """A folder beside the new model's, for this process alone; deleted when the model is finished, and only then."""
+    work = target.with_name(f".adapting-{target.name}")
     try:
         work.mkdir(parents=True, exist_ok=True)
         with locked(work):
-            good, left_out = _checked(clips, spec, work, workers, progress, say, same_person)
-            model = _load_base(folder, spec)
-            if untranscribed:
-                result = learn_without_texts(model, folder, good, target, progress)
-            else:
-                good, misfits = _with_fitting_texts(model, good, say, trust_texts)
-                left_out += misfits
-                limit = None if minutes is None else Limit(began, minutes * 60)
-                result = learn(model, folder, good, work, target, workers, limit, progress)
+            yield work
         shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise ManifestError(
             f"{work} cannot be written ({error.strerror}): make room, or set LIPSCRIBE_CACHE to another folder; the "
             "same command then resumes"
         ) from None
-    return replace(result, left_out=tuple(left_out))
 
 
-def _check_number(number: int, which: str) -> None:
+def _check_number(number: int, which: str = "") -> None:
     if number < MIN_RECORDINGS:
         raise ManifestError(
             f"{count_of(number, 'recording')}{which}, wanted at least {MIN_RECORDINGS}: record more, of one sentence "

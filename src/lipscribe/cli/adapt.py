@@ -55,6 +55,7 @@ def adapt(
 
       lipscribe transcribe me.mp4 --model me
     """
+    # More than 60 lines on purpose: most of them are the options.
     import json
 
     from lipscribe.adaptation.adapt import adapt as run
@@ -75,10 +76,7 @@ def adapt(
             progress=progress,
             say=lambda line: print(line, file=sys.stderr),
         )
-    if as_json:
-        print(json.dumps(result.to_dict(), indent=2))
-    else:
-        print("\n".join(result.lines()))
+    print(json.dumps(result.to_dict(), indent=2) if as_json else "\n".join(result.lines()))
     if not result.exported:
         print("note: without the package onnx there are no ONNX graphs: reading needs torch", file=sys.stderr)
     print(f"read with it: lipscribe transcribe VIDEO --model {result.name}   ({result.folder})", file=sys.stderr)
