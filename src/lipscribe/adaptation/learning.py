@@ -22,6 +22,7 @@ from lipscribe.data.shards import PreparedClip
 from lipscribe.errors import ConfigError
 from lipscribe.metrics import word_errors
 from lipscribe.model import Model
+from lipscribe.models.spec import WEIGHTS_FILE
 from lipscribe.progress import Progress
 from lipscribe.schema import to_dict
 from lipscribe.units import Seconds
@@ -94,7 +95,7 @@ def learn_without_texts(
 def _fingerprint(model: Model, base: Path, clips: Sequence[PreparedClip], limited: bool) -> str:
     """A name of the folder for trials of these clips and this base: others do not resume from them."""
     said = [(clip.clip.id, clip.clip.text, hashlib.sha256(clip.crops.tobytes()).hexdigest()) for clip in clips]
-    stat = (base / "model.safetensors").stat()
+    stat = (base / WEIGHTS_FILE).stat()
     made_of = json.dumps([str(base), stat.st_size, stat.st_mtime_ns, said, limited, to_dict(recipe_for(len(clips)))])
     return "trials-" + hashlib.sha256(made_of.encode()).hexdigest()[:12]
 

@@ -64,6 +64,8 @@ class Adaptation:
             f"words wrong before: {show(self.before)}",
             f"words wrong now, expected: {show(self.after)} (measured on recordings that it did not learn from)",
         ]
+        if self.after.rate >= self.before.rate:
+            lines.append(f"it reads this person no better than {self.base}: record more, or go on with {self.base}")
         if self.outlook:
             more = ", ".join(f"about {rate:.0%} with {number}" for number, rate in self.outlook)
             lines.append(f"with more recordings, a rough guess: {more}")

@@ -13,6 +13,7 @@ from lipscribe.adaptation import adapt as adapting
 from lipscribe.adaptation import learning, trials
 from lipscribe.adaptation.adapt import adapt
 from lipscribe.adaptation.checking import Recording
+from lipscribe.adaptation.estimate import Rate
 from lipscribe.adaptation.recipe import Recipe
 from lipscribe.data.manifest import Clip, save_manifest
 from lipscribe.errors import CheckpointError, ConfigError, LipscribeError, ManifestError, MissingExtraError
@@ -64,6 +65,31 @@ def test_the_result_is_an_ordinary_model(run: Adapt, tmp_path: Path):
     assert heard[-1] == ("learn", 24, 24)  # five folds and the model itself
     assert [path.name for path in result.folder.parent.iterdir()] == ["me"]  # nothing is left behind
     assert json.loads(json.dumps(result.to_dict()))["num_recordings"] == 8
+
+
+def test_what_is_said_of_the_result(tmp_path: Path):
+    better = lipscribe.Adaptation(
+        "me",
+        tmp_path,
+        "grid",
+        10,
+        60,
+        before=Rate(0.7, 0.5, 0.8),
+        after=Rate(0.1, 0.02, 0.3),
+        outlook=((20, 0.05),),
+        confusions=(("l", "f", 2), ("r", "l", 1)),
+        odd=(("clip7", "bin red"),),
+    )
+    assert better.lines() == [
+        "me learned from 10 recordings",
+        "words wrong before: 70 % (95 % interval: 50 to 80 %)",
+        "words wrong now, expected: 10 % (95 % interval: 2 to 30 %) (measured on recordings that it did not learn from)",
+        "with more recordings, a rough guess: about 5% with 20",
+        "still confused: l as f (2x), r as l",
+        "clip7 was read as 'bin red': is its text right?",
+    ]
+    worse = replace(better, after=Rate(0.7, 0.5, 0.8), outlook=())
+    assert "it reads this person no better than grid: record more, or go on with grid" in worse.lines()
 
 
 def test_each_recording_is_held_out_once():
