@@ -15,6 +15,7 @@ from lipscribe.model import Model
 from lipscribe.progress import Progress
 from lipscribe.zoo.checkpoint import load_checkpoint
 
+STEPS = 20  # of the normalisation layers alone: training all weights on own mistakes makes more of them (docs/adapt.md)
 SURE_SHARE = 0.5  # of the recordings, those whose words are the most probable
 
 
@@ -45,7 +46,7 @@ def adapt_without_texts(
         )
     sure = sorted(sureness, key=lambda idx: -sureness[idx])[: max(MIN_RECORDINGS, round(SURE_SHARE * len(sureness)))]
     labelled = [replace(clips[idx], clip=replace(clips[idx].clip, text=found[idx].text)) for idx in sure]
-    recipe, reader = replace(Recipe(), looks=1), load_checkpoint(base)[1]
+    recipe, reader = Recipe(trained="norms", steps=STEPS, looks=1), load_checkpoint(base)[1]
     for step, adapted in fit(reader, model.spec, labelled, recipe):
         if progress is not None:
             progress("learn", step, recipe.steps)
