@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from lipscribe.errors import LipscribeError
 
 if TYPE_CHECKING:
+    from lipscribe.adaptation.adapt import adapt
+    from lipscribe.adaptation.result import Adaptation
     from lipscribe.batch import transcribe_all
     from lipscribe.encoded import Encoded
     from lipscribe.faces import choose_faces, track_faces
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Adaptation",
     "Encoded",
     "LipscribeError",
     "Model",
@@ -35,6 +38,7 @@ __all__ = [
     "Transcript",
     "Video",
     "__version__",
+    "adapt",
     "choose_faces",
     "crop_mouth",
     "inspect_video",
@@ -48,11 +52,13 @@ __all__ = [
 
 # Public name -> its module. Names are imported on first use, so `import lipscribe` is fast.
 _HOMES = {
+    "Adaptation": "adaptation.result",
     "Encoded": "encoded",
     "Model": "model",
     "SearchOptions": "search",
     "Transcript": "transcript",
     "Video": "video",
+    "adapt": "adaptation.adapt",
     "choose_faces": "faces",
     "crop_mouth": "mouth",
     "inspect_video": "inspection",

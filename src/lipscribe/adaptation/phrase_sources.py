@@ -4,12 +4,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lipscribe.data.corpora.grid import VIDEO_SUFFIXES
 from lipscribe.errors import ManifestError
+from lipscribe.suffixes import SUFFIXES
 from lipscribe.text import count_of, normalise, read_text
 
 PROMPTS_FILE = "prompts.txt"
-SUFFIXES = (*VIDEO_SUFFIXES, ".webm", ".m4v")
 # The number of a take, as people and file managers write it: "yes 2", "yes-2", "yes_02", "yes (2)".
 _TAKE = re.compile(r"(?:[\s_-]*\(\d+\)|[\s_-]+\d+)$")
 
@@ -36,9 +35,9 @@ def find_recordings(folder: Path | str, prompts: Path | str | None = None) -> li
     if not folder.is_dir():
         raise ManifestError(f"{folder} is not a folder: give one with a video of each phrase")
     visible = (path for path in folder.rglob("*") if not any(part.startswith(".") for part in path.parts))
-    videos = sorted((path for path in visible if path.suffix.lower() in SUFFIXES and path.is_file()), key=_natural)
+    videos = sorted((path for path in visible if path.suffix.lower()[1:] in SUFFIXES and path.is_file()), key=_natural)
     if not videos:
-        raise ManifestError(f"{folder} holds no video ({', '.join(SUFFIXES)}): record each phrase in one of its own")
+        raise ManifestError(f"{folder} holds no video: record each phrase in one of its own")
     listed = folder / PROMPTS_FILE if prompts is None else Path(prompts)
     if prompts is not None or listed.is_file():
         texts = _listed_texts(listed, folder, videos)

@@ -6,6 +6,7 @@ from typing import Any
 import typer
 import typer.core
 
+from lipscribe.cli.adapt import adapt
 from lipscribe.cli.align import align
 from lipscribe.cli.calibrate import calibrate
 from lipscribe.cli.configs import configs, copy
@@ -17,7 +18,6 @@ from lipscribe.cli.export import export
 from lipscribe.cli.inspect import inspect
 from lipscribe.cli.label import label
 from lipscribe.cli.models import import_model, models, pull, remove
-from lipscribe.cli.phrases import adapt
 from lipscribe.cli.prepare import prepare
 from lipscribe.cli.talk import talk
 from lipscribe.cli.train import train

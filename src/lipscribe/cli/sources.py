@@ -12,11 +12,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lipscribe.errors import LipscribeError
+from lipscribe.suffixes import SUFFIXES
 
 VIDEOS_HELP = "Video files, folders of them, URLs (https://...), or - for standard input."
-SUFFIXES = frozenset(
-    "3gp asf avi dv flv gif m2ts m2v m4v mjpeg mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm webp wmv y4m".split()  # noqa: SIM905
-)
 
 
 @dataclass(frozen=True)

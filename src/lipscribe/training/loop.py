@@ -85,7 +85,7 @@ def _train(
 ) -> None:
     """Trains what `train` has checked. More than 60 lines on purpose: the loop is to be read in one piece."""
     optim, train_set = config.optim, data.train_set
-    precision = _best_precision() if optim.precision == "auto" else optim.precision
+    precision = best_precision() if optim.precision == "auto" else optim.precision
     fabric = Fabric(accelerator="auto", devices=config.devices, precision=precision, loggers=tensorboard(output, say))
     fabric.launch()
     on_gpu = fabric.device.type == "cuda"
@@ -113,7 +113,7 @@ def _train(
     average = MovingAverage(model.module, optim.average, config.freeze).to(fabric.device)
     if teacher:
         teacher.to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  as above
-    schedule = LambdaLR(optimizer, _one_cycle(epochs * steps_per_epoch, optim.warmup))
+    schedule = LambdaLR(optimizer, one_cycle(epochs * steps_per_epoch, optim.warmup))
 
     saved = {"model": model.module, "average": average, "optimizer": optimizer, "schedule": schedule}
     if word_times:
@@ -198,7 +198,7 @@ def _train(
                 _save_state(output / RESUME_FILE, saved, epoch + 1, best)
 
 
-def _best_precision() -> Literal["32-true", "bf16-mixed"]:
+def best_precision() -> Literal["32-true", "bf16-mixed"]:
     """bfloat16 where the processor computes in it, rather than imitating it."""
     if torch.cuda.is_available():
         able = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -210,7 +210,7 @@ def _best_precision() -> Literal["32-true", "bf16-mixed"]:
     return "bf16-mixed" if able else "32-true"
 
 
-def _one_cycle(num_steps: int, warmup: float) -> Callable[[int], float]:
+def one_cycle(num_steps: int, warmup: float) -> Callable[[int], float]:
     """The factor on the peak learning rate at each step: up along a line, down along half a cosine."""
     rise = max(1, int(num_steps * warmup))
 

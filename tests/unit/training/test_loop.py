@@ -84,7 +84,7 @@ def test_steps_mean_the_same_for_any_number_of_clips(
     limit: int, epochs: int, toy_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     rates = []
-    monkeypatch.setattr(loop, "_one_cycle", lambda steps, warmup: rates.append(steps) or (lambda step: 1.0))
+    monkeypatch.setattr(loop, "one_cycle", lambda steps, warmup: rates.append(steps) or (lambda step: 1.0))
     train(toy_config(tmp_path / "run", data={"limit": limit}, optim={"steps": 7}))
     assert log_of(tmp_path / "run")[-1]["epoch"] == str(epochs)
     assert rates == [epochs * (3 if limit == 11 else 1)]  # whole epochs: 9 steps of the 7, and 7
@@ -349,18 +349,18 @@ def test_what_the_processor_does_not_compute_in_is_not_taken(monkeypatch: pytest
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     known = {"avx": True, "cpu_name": "bf16", **knows}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)  # torch 2.6 has none
-    assert loop._best_precision() == wanted
+    assert loop.best_precision() == wanted
 
 
 def test_the_learning_rate_rises_along_a_line_and_falls_along_half_a_cosine():
-    factor = loop._one_cycle(100, 0.1)
+    factor = loop.one_cycle(100, 0.1)
     rates = [factor(step) for step in range(100)]
     assert rates[:10] == pytest.approx([0.1 * n for n in range(1, 11)])
     assert rates[10] == 1
     assert rates[55] == pytest.approx(0.5)
     assert rates[99] < 0.001
     assert sorted(rates[10:], reverse=True) == rates[10:]
-    assert [loop._one_cycle(1, 0.5)(step) for step in range(2)] == [1, 1]  # a run of a single step
+    assert [loop.one_cycle(1, 0.5)(step) for step in range(2)] == [1, 1]  # a run of a single step
 
 
 # Messages

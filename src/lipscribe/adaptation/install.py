@@ -1,0 +1,106 @@
+"""An adapted model becomes one of the installed models, completely or not at all."""
+
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+
+from torch import Tensor
+
+from lipscribe.adaptation.result import Adaptation, show
+from lipscribe.atomic import write_text
+from lipscribe.errors import CheckpointError
+from lipscribe.export import export_model
+from lipscribe.models.spec import Card, ModelSpec
+from lipscribe.zoo.checkpoint import save_checkpoint
+
+
+def install(result: Adaptation, base: ModelSpec, weights: Mapping[str, Tensor]) -> Adaptation:
+    """Writes the model folder `result.folder`: weights, spec, README.md and, with onnx installed, the graphs.
+
+    Args:
+        base: Spec of the model that was adapted.
+        weights: The adapted weights, named as in the base.
+
+    Returns:
+        The result, which says whether there are graphs.
+
+    Raises:
+        CheckpointError: The folder has come into being meanwhile, or cannot be written.
+    """
+    spec = replace(base, name=result.name, card=_card(result, base.card))
+    target = result.folder
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".adapted-") as temporary:
+            made = Path(temporary) / "model"
+            save_checkpoint(made, spec, weights)
+            if find_spec("onnx") and find_spec("onnxscript") and find_spec("onnxruntime"):
+                with _quiet():
+                    export_model(made)
+                result = replace(result, exported=True)
+            write_text(made / "README.md", _readme(result, spec.card))
+            if target.exists():
+                raise CheckpointError(f"{target} exists: give another --name, or delete it first")
+            shutil.move(made, target)
+    except OSError as error:
+        raise CheckpointError(
+            f"{target} cannot be written ({error.strerror}): make room, or set LIPSCRIBE_CACHE to another folder; the "
+            "same command then resumes"
+        ) from None
+    return result
+
+
+def _card(result: Adaptation, base: Card) -> Card:
+    scores = {}
+    if result.before is not None and result.after is not None:
+        rates = {"dev_wer": result.after.rate, "dev_wer_low": result.after.low, "dev_wer_high": result.after.high}
+        scores = {name: round(rate, 4) for name, rate in (rates | {"before_wer": result.before.rate}).items()}
+    return replace(
+        base,
+        reads=f"{base.reads}; adapted to one person",
+        data=f"{result.num_recordings} recordings of one person, adapted on {date.today()} from {result.base}",
+        notice=f"model {result.name} is adapted to one person: other people it reads worse"
+        + (f"; as its base, it knows only {result.base}'s words" if base.closed_vocabulary else ""),
+        scores=scores,
+    )
+
+
+def _readme(result: Adaptation, card: Card) -> str:
+    rows = {
+        "reads": card.reads,
+        "learned from": f"{card.data}; {result.steps} steps",
+        "runtime": "ONNX Runtime or torch" if result.exported else "torch; `lipscribe export` adds ONNX graphs",
+        "licence": f"as its base: {card.licence}; the recordings are their owner's",
+    }
+    if result.before is not None and result.after is not None:
+        rows |= {
+            "words wrong before": show(result.before),
+            "words wrong, expected": f"{show(result.after)}, cross-validated on recordings that were held out",
+        }
+    table = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
+    notes = "\n".join(f"- {line}" for line in result.lines()[3:])
+    return (
+        f"# {result.name}\n\nMade by `lipscribe adapt`.\n\n| | |\n|---|---|\n{table}\n\n{notes}\n\n"
+        "The expected rate is that of other recordings like those it learned from: the same person, camera, light and\n"
+        "kind of sentences. Read the lips of people who agreed to it.\n"
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporter logs and warns of."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

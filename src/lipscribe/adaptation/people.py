@@ -1,0 +1,28 @@
+"""Whether recordings are of one person, by how their faces look."""
+
+from collections.abc import Sequence
+
+from lipscribe.adaptation.checking import Recording
+from lipscribe.faces.identity import SAME_PERSON
+
+
+def people_in(recordings: Sequence[Recording], likeness: float = SAME_PERSON) -> list[list[Recording]]:
+    """Groups recordings by person, the largest group first.
+
+    Two recordings are of one person if they look alike, or if both look like a third: light and distance change from
+    day to day, but rarely between all of somebody's recordings.
+
+    Args:
+        likeness: Of two faces, from which on they are one person's.
+    """
+    groups: list[list[Recording]] = []
+    for recording in recordings:
+        same = [group for group in groups if any(likeness_of(recording, other) >= likeness for other in group)]
+        joined = [each for group in same for each in group] + [recording]
+        groups = [group for group in groups if group not in same] + [joined]
+    return sorted(groups, key=len, reverse=True)
+
+
+def likeness_of(one: Recording, other: Recording) -> float:
+    """Likeness of the two looks that are most alike: -1 to 1."""
+    return float((one.looks @ other.looks.T).max()) if len(one.looks) and len(other.looks) else -1.0

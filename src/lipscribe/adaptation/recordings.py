@@ -1,0 +1,131 @@
+"""Videos and their texts, as clips: from a folder and a list of prompts, texts beside the videos, or a manifest."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lipscribe.data.manifest import Clip, load_manifest
+from lipscribe.errors import ManifestError
+from lipscribe.suffixes import SUFFIXES
+from lipscribe.text import count_of, normalise, read_text
+
+SHOWN = 3  # names in a message
+NO_TEXT = "-"  # text of a clip whose text is not known: a manifest's texts are never empty
+
+
+def find_recordings(
+    sources: Sequence[str | Path] | str | Path, prompts: Path | str | None = None, untranscribed: bool = False
+) -> list[Clip]:
+    """The recordings of a person, in order.
+
+    Args:
+        sources: Videos, folders of them, and JSONL manifests (see `load_manifest`).
+        prompts: What is said in the videos: a line `file<TAB or space>text` for each, or plain texts in the order of
+            the videos. None takes the text beside each video: `name.txt` for `name.mp4`.
+        untranscribed: Texts are not looked for; every text is `NO_TEXT`.
+
+    Returns:
+        Clips with normalised texts and absolute paths. Ids are the file names, made unique by numbers.
+
+    Raises:
+        ManifestError: There are no videos, a text is missing or empty, or the prompts name other files.
+    """
+    given = [sources] if isinstance(sources, str | Path) else list(sources)
+    clips: list[Clip] = []
+    videos: list[Path] = []
+    for path in map(Path, given):
+        if path.suffix.lower() in (".jsonl", ".json"):
+            clips += load_manifest(path)
+        else:
+            videos += _videos_of(path)
+    if not clips and not videos:
+        raise ManifestError("no recordings are given: give a folder of videos, videos, or a manifest (clips.jsonl)")
+    if videos:
+        texts = dict.fromkeys(videos, NO_TEXT) if untranscribed else _texts_of(videos, prompts)
+        clips += [Clip(path.stem, str(path), text) for path, text in texts.items()]
+    elif prompts is not None:
+        raise ManifestError(f"a manifest has its own texts: leave out the prompts {prompts}, or give the videos alone")
+    return _unique(
+        replace(clip, path=os.path.abspath(clip.path), text=NO_TEXT if untranscribed else normalise(clip.text))  # noqa: PTH100
+        for clip in clips
+    )
+
+
+def _videos_of(path: Path) -> list[Path]:
+    if not path.is_dir():
+        if not path.exists():
+            raise ManifestError(f"{path} does not exist: give a folder of videos, videos, or a manifest (clips.jsonl)")
+        return [path]
+    try:
+        found = sorted(each for each in path.iterdir() if not each.name.startswith("."))
+    except OSError as error:
+        raise ManifestError(f"folder {path} cannot be read ({error.strerror}): give the videos by name") from None
+    videos = [each for each in found if each.suffix.lower()[1:] in SUFFIXES and each.is_file()]
+    if not videos:
+        raise ManifestError(f"folder {path} holds no video file: give one that does, or videos by name")
+    return videos
+
+
+def _texts_of(videos: Sequence[Path], prompts: Path | str | None) -> dict[Path, str]:
+    if prompts is None:
+        missing = [path.name for path in videos if not path.with_suffix(".txt").is_file()]
+        if missing:
+            raise ManifestError(
+                f"{len(missing)} of {count_of(len(videos), 'recording')} have no text ({_named(missing)}): give "
+                f"--prompts FILE, a text beside each video ({Path(missing[0]).stem}.txt), or --untranscribed"
+            )
+        texts = {path: _read(path.with_suffix(".txt")) for path in videos}
+    else:
+        texts = _from_prompts(videos, Path(prompts))
+    if empty := [path.name for path, text in texts.items() if not normalise(text)]:
+        raise ManifestError(f"the text of {_named(empty)} is empty: write what is said, or leave the recording out")
+    return texts
+
+
+def _from_prompts(videos: Sequence[Path], prompts: Path) -> dict[Path, str]:
+    lines = [line.strip() for line in _read(prompts).splitlines() if line.strip() and not line.startswith("#")]
+    by_name = {name: path for path in videos for name in (path.name, path.stem)}
+    split = [line.split(maxsplit=1) for line in lines]
+    named = {words[0]: (words[1] if len(words) > 1 else "") for words in split if words[0] in by_name}
+    if len(named) * 2 < len(lines):  # plain texts, in which a word may be a file's name by chance
+        return _in_order(videos, lines, prompts)
+    if strangers := [words[0] for words in split if words[0] not in by_name]:
+        raise ManifestError(
+            f"{prompts} names {_named(strangers)}, which no recording is called: name the files as they are, or give "
+            "plain texts in the order of the files"
+        )
+    texts = {by_name[name]: text for name, text in named.items()}
+    if missing := [path.name for path in videos if path not in texts]:
+        raise ManifestError(f"{prompts} has no text for {_named(missing)}: add a line for each, `{missing[0]} TEXT`")
+    return {path: texts[path] for path in videos}
+
+
+def _in_order(videos: Sequence[Path], lines: Sequence[str], prompts: Path) -> dict[Path, str]:
+    if len(lines) != len(videos):
+        raise ManifestError(
+            f"{prompts} has {count_of(len(lines), 'text')} for {count_of(len(videos), 'recording')}: give one for each "
+            f"in the order of the files, or lines with the file's name first (`{videos[0].name} TEXT`)"
+        )
+    return dict(zip(videos, lines, strict=True))
+
+
+def _read(path: Path) -> str:
+    try:
+        return read_text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path} cannot be read ({error}): give a text file in UTF-8") from None
+
+
+def _unique(clips: Iterable[Clip]) -> list[Clip]:
+    """The clips with ids that no two share."""
+    found: list[Clip] = []
+    seen: dict[str, int] = {}
+    for clip in clips:
+        number = seen[clip.id] = seen.get(clip.id, 0) + 1
+        found.append(replace(clip, id=clip.id if number == 1 else f"{clip.id}-{number}"))
+    return found
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
