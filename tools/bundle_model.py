@@ -1,7 +1,8 @@
 """Puts a trained model into the package: `python tools/bundle_model.py runs/grid/last report/report.json`.
 
 The weights are the run's. The card is that of the model which is replaced, or the run's where there is none, with the
-scores that `lipscribe evaluate` reported.
+scores that `lipscribe evaluate` reported. `--familiar` fits the limit of familiarity to the dev clips of several
+prepared folders: a run knows one alone.
 """
 
 import argparse
@@ -10,8 +11,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from lipscribe.data.shards import find_shards, read_shard
 from lipscribe.models.spec import SPEC_FILE, WEIGHTS_FILE, load_spec
+from lipscribe.pipeline import load_model
 from lipscribe.schema import to_dict
+from lipscribe.search.familiarity import fit_limit, spoken_surprise
 from lipscribe.zoo.registry import BUNDLED
 
 
@@ -19,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, help="the model's folder")
     parser.add_argument("report", type=Path, help="report.json of its evaluation")
+    parser.add_argument("--familiar", type=Path, nargs="+", help="prepared folders")
     args = parser.parse_args()
     spec = load_spec(args.model)
     report = json.loads(args.report.read_text(encoding="utf-8"))
@@ -28,10 +33,23 @@ def main() -> None:
     target = BUNDLED / spec.name
     card = load_spec(target).card if (target / SPEC_FILE).is_file() else spec.card
     spec = replace(spec, card=replace(card, scores=scores))
+    if args.familiar:
+        spec = replace(spec, surprise_limit=limit_of(args.model, args.familiar))
     target.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(args.model / WEIGHTS_FILE, target / WEIGHTS_FILE)
     (target / SPEC_FILE).write_text(json.dumps(to_dict(spec), indent=2) + "\n", encoding="utf-8")
     print(f"{target}: {(target / WEIGHTS_FILE).stat().st_size / 1e6:.1f} MB, {scores}")
+
+
+def limit_of(folder: Path, prepared: list[Path]) -> float | None:
+    """The limit of familiarity, by the dev clips of prepared folders."""
+    model, surprises = load_model(folder, runtime="torch"), []
+    for shard in (shard for each in prepared for shard in find_shards(each, "dev")):
+        for clip in read_shard(shard):
+            found = model.search(model.encode(clip.crops))[0]
+            if found.surprise is not None and (surprise := spoken_surprise(found.surprise, found.words)) is not None:
+                surprises.append(surprise)
+    return fit_limit(surprises)
 
 
 if __name__ == "__main__":
