@@ -56,7 +56,7 @@ def expected(before: Rate, held_out: Rate, num_learned: float, num_recordings: i
 def curve(before: float, after: float, num_learned: float, num_recordings: float) -> float:
     """The rate that more recordings would bring: before / (1 + n / n0), through what was measured.
 
-    On strangers errors fall about so (docs/adapt.md); it is a rough guess beyond twice the recordings.
+    An assumption, not a measurement: a rough guess, the more so beyond twice the recordings.
 
     Args:
         before: The rate without adaptation.
