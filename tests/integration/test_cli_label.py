@@ -133,11 +133,11 @@ def test_messages(manifest: Path, tmp_path: Path, flags: list[str], message: str
 
 
 def test_a_real_clip(grid_root: Path, tmp_path: Path):
-    save_manifest(tmp_path / "clips.jsonl", [Clip("a", str(grid_root / "video" / "s1" / "swwp4p.mpg"), "?")])
+    save_manifest(tmp_path / "clips.jsonl", [Clip("a", str(grid_root / "video" / "s1" / "swbi7a.mpg"), "?")])
     code, _, stderr = run(tmp_path / "clips.jsonl", "-o", tmp_path / "labelled.jsonl")
     assert code == 0, stderr
     (clip,) = load_manifest(tmp_path / "labelled.jsonl")
-    assert clip.text == "set white with p four please"
+    assert clip.text == "set white by i seven again"
     assert len(clip.words) == 6
 
 

@@ -14,13 +14,13 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 def test_python_blocks_run(grid_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
-    shutil.copyfile(grid_root / "video" / "s1" / "swwp4p.mpg", tmp_path / "clip.mpg")
+    shutil.copyfile(grid_root / "video" / "s1" / "swbi7a.mpg", tmp_path / "clip.mpg")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(blocks) == 3
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
-    assert "set white with p four please" in capsys.readouterr().out
+    assert "set white by i seven again" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -28,6 +28,7 @@ def test_every_command_and_flag_exists():
     shown = re.findall(r"lipscribe (\w+)([^`\n|#]*)", README)
     commands = {name for name, _ in shown if name in typer.main.get_command(app).commands}
     assert commands == {
+        "adapt",
         "transcribe",
         "inspect",
         "prepare",

@@ -74,6 +74,7 @@ def adapt(
 
       lipscribe adapt more/ --phrases --name mine --add
     """
+    # More than 60 lines on purpose: most of them declare the options.
     if phrases:
         return _phrases(recordings, name, add, prompts, base, {"--minutes": minutes, "--untranscribed": untranscribed})
     if add:

@@ -44,11 +44,11 @@ class ShardDataset:
         augment: Augmentation; None yields unmodified clips in order.
         cache: Keep the decoded crops in memory; GRID's 800 clips take 550 MB. Otherwise a clip is read from its shard
             and decoded each time.
-        repeat: How often an epoch of augmented clips has those of a folder; once where not given.
         shuffle_buffer: Number of clips to shuffle among, so that neighbours are read from the same few shards.
 
     Attributes:
         margin: See `frame_tokens`; 0 if nobody sets it.
+        repeat: How often an epoch of augmented clips has those of a folder; once if nobody sets it.
         word_times: Those of clips that have none of their own, by folder and id (see `clips`).
     """
 
@@ -64,7 +64,6 @@ class ShardDataset:
         shuffle_buffer: int = 2000,
         seed: int = 0,
         normalisation: Normalisation = "frame",
-        repeat: Mapping[str, int] | None = None,
     ):
         limits = folders if isinstance(folders, Mapping) else {str(folders): None}
         self.limits = {Path(folder): limit for folder, limit in limits.items() if limit is not None}
@@ -73,7 +72,7 @@ class ShardDataset:
         self.tokenizer = tokenizer
         self.height, self.width = height, width
         self.normalisation: Normalisation = normalisation
-        self.repeat = {Path(folder): times for folder, times in (repeat or {}).items()}
+        self.repeat: dict[Path, int] = {}
         self.augment = augment
         self.shuffle_buffer = shuffle_buffer
         self.seed = seed

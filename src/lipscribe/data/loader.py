@@ -73,8 +73,11 @@ class BatchLoader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         with contextlib.suppress(RuntimeError):  # a worker that dies now is no loss
             self.stop()
-        if isinstance(error, RuntimeError) and _tells_of_death(error):
-            raise LipscribeError(ENDED) from None
+        # Other code may have caught torch's error, which comes as a signal, and raised its own.
+        while error is not None:
+            if isinstance(error, RuntimeError) and _tells_of_death(error):
+                raise LipscribeError(ENDED) from None
+            error = error.__cause__ or error.__context__
 
     def stop(self) -> None:
         """Ends the workers; the next epoch starts new ones, which know of changes to the dataset."""

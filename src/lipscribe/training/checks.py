@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import TypeVar
 
 from lipscribe.data.dataset import ClipLength, ShardDataset
@@ -58,12 +59,12 @@ def load_data(config: TrainConfig) -> RunData:
     }
     augment = Augment(config.augment, size.height, size.width, size.normalisation)
     folders = {data.folder: data.limit} | dict.fromkeys(data.also, data.also_limit)
-    repeat = dict(zip(data.also, data.also_repeat, strict=False))
     train_set = _attempt(
-        lambda: ShardDataset(folders, data.train_split, augment=augment, seed=config.seed, repeat=repeat, **common),
-        faults,
+        lambda: ShardDataset(folders, data.train_split, augment=augment, seed=config.seed, **common), faults
     )
     dev_set = _attempt(lambda: ShardDataset(data.folder, data.dev_split, **common), faults)
+    if train_set is not None:
+        train_set.repeat = {Path(folder): times for folder, times in zip(data.also, data.also_repeat, strict=False)}
     found = []
     for dataset in (train_set, dev_set):
         if dataset is not None:

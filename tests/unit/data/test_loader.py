@@ -121,6 +121,22 @@ def test_a_shard_that_is_damaged_meanwhile_is_one_line(prepared: Path, tmp_path:
         made(data, workers=workers)
 
 
+def test_the_end_of_a_worker_is_known_under_an_error_of_other_code(prepared: Path):
+    def log() -> None:
+        try:
+            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+        except RuntimeError as error:
+            raise ValueError("cannot log this") from error
+
+    with (
+        pytest.raises(LipscribeError, match="a process that makes batches has ended"),
+        BatchLoader(dataset(prepared), SIZES, 1, 1),
+    ):
+        log()
+    with pytest.raises(ValueError, match="nothing of ours"), BatchLoader(dataset(prepared), SIZES, 1, 1):
+        raise ValueError("nothing of ours")
+
+
 def test_a_worker_that_is_killed_is_one_line_and_no_hang(prepared: Path):
     with (
         pytest.raises(LipscribeError, match=r"^a process that makes batches has ended .*data.workers 0 .*needed$"),
