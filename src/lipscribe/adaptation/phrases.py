@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lipscribe.adaptation.people import SAME_PERSON
 from lipscribe.adaptation.phrase_sources import PhraseRecording
 from lipscribe.errors import CheckpointError, ConfigError, LipscribeError, NoFaceError
 from lipscribe.faces import FaceDetector, load_face_detector, track_faces
@@ -31,8 +32,6 @@ from lipscribe.zoo.phrases import base_digest, find_base, load_recordings, save_
 from lipscribe.zoo.registry import BUNDLED, find_model, models_folder
 
 MAX_FRAMES = 375  # of a recording, 15 s at the models' rate
-# Likeness of faces: in GRID no two people are more alike, and each recording of a person is to another of the same.
-SAME_PERSON = 0.75
 UNLIKE = 0.95  # times the usual distance to other phrases: recordings of one phrase this far apart are doubtful
 ALIKE = 0.5  # times the usual distance: phrases that are nearer look alike
 
