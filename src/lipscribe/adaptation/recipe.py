@@ -47,7 +47,7 @@ class Recipe:
     """
 
     trained: Part = "all"
-    steps: int = 45
+    steps: int = 30
     batch_size: int = 8
     learning_rate: float = 5e-4
     warmup: float = 0.1
@@ -63,5 +63,5 @@ def recipe_for(num_recordings: int) -> Recipe:
 
 
 def steps_for(num_recordings: int) -> int:
-    """45 for 5 recordings, and 5 more for each further one, up to 400."""
-    return min(45 + 5 * max(num_recordings - MIN_RECORDINGS, 0), MOST_STEPS)
+    """30 for 5 recordings, and 2 more for each further one, up to 400."""
+    return min(30 + 2 * max(num_recordings - MIN_RECORDINGS, 0), MOST_STEPS)
