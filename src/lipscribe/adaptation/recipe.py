@@ -1,9 +1,10 @@
 """How a model is adapted, by how much there is to learn from; docs/adapt.md has the measurements."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from lipscribe.transforms import AugmentConfig
+if TYPE_CHECKING:  # it loads torch, without which `lipscribe.adapt` is there and says what is absent
+    from lipscribe.transforms import AugmentConfig
 
 MIN_RECORDINGS = 5
 FOLDS = 5  # of the cross-validation
@@ -14,8 +15,10 @@ MOST_STEPS = 400
 Part = Literal["norms", "encoder", "all"]
 
 
-def mild() -> AugmentConfig:
+def mild() -> "AugmentConfig":
     """Little is changed: one person, one camera, one room."""
+    from lipscribe.transforms import AugmentConfig
+
     return AugmentConfig(
         rotation=4,
         scale=0.06,
@@ -53,7 +56,7 @@ class Recipe:
     warmup: float = 0.1
     average: float = 0.9
     label_smoothing: float = 0.1
-    augment: AugmentConfig = field(default_factory=mild)
+    augment: "AugmentConfig" = field(default_factory=mild)
     looks: int = LOOKS
 
 
