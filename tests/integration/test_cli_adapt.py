@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+pytest.importorskip("torch", reason="needs lipscribe[train]")
+
 import lipscribe
 from lipscribe.adaptation.checking import check_recording
 from lipscribe.adaptation.recipe import Recipe

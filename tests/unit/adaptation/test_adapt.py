@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="needs lipscribe[train]")
+
 import lipscribe
 from lipscribe.adaptation import adapt as adapting
 from lipscribe.adaptation import learning, trials
