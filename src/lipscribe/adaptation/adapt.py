@@ -16,9 +16,10 @@ from lipscribe.adaptation.choosing import adaptable, new_folder
 from lipscribe.adaptation.people import people_in
 from lipscribe.adaptation.recipe import MIN_RECORDINGS
 from lipscribe.adaptation.recordings import SHOWN, find_recordings
-from lipscribe.adaptation.result import Adaptation, LeftOut
+from lipscribe.adaptation.result import Adaptation
 from lipscribe.data.manifest import Clip
 from lipscribe.errors import ManifestError, MissingExtraError
+from lipscribe.evaluation.result import LeftOut
 from lipscribe.extras import TRAIN
 from lipscribe.processes import Processes, available_cpus
 from lipscribe.progress import Progress, tracked

@@ -1,11 +1,8 @@
 """An adapted model becomes one of the installed models, completely or not at all."""
 
-import logging
 import shutil
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from importlib.util import find_spec
@@ -42,8 +39,7 @@ def install(result: Adaptation, base: ModelSpec, weights: Mapping[str, Tensor]) 
             made = Path(temporary) / "model"
             save_checkpoint(made, spec, weights)
             if find_spec("onnx") and find_spec("onnxscript") and find_spec("onnxruntime"):
-                with _quiet():
-                    export_model(made)
+                export_model(made)
                 result = replace(result, exported=True)
             write_text(made / "README.md", _readme(result, spec.card))
             if target.exists():
@@ -91,16 +87,3 @@ def _readme(result: Adaptation, card: Card) -> str:
         "The expected rate is that of other recordings like those it learned from: the same person, camera, light and\n"
         "kind of sentences. Read the lips of people who agreed to it.\n"
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what torch's exporter logs and warns of."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipscribe.errors import ManifestError
-from lipscribe.suffixes import SUFFIXES
 from lipscribe.text import count_of, normalise, read_text
+from lipscribe.video_files import SUFFIXES
 
 PROMPTS_FILE = "prompts.txt"
 # The number of a take, as people and file managers write it: "yes 2", "yes-2", "yes_02", "yes (2)".

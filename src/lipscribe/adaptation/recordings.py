@@ -7,8 +7,8 @@ from pathlib import Path
 
 from lipscribe.data.manifest import Clip, load_manifest
 from lipscribe.errors import ManifestError
-from lipscribe.suffixes import SUFFIXES
 from lipscribe.text import count_of, normalise, read_text
+from lipscribe.video_files import list_videos
 
 SHOWN = 3  # names in a message
 NO_TEXT = "-"  # text of a clip whose text is not known: a manifest's texts are never empty
@@ -57,14 +57,7 @@ def _videos_of(path: Path) -> list[Path]:
         if not path.exists():
             raise ManifestError(f"{path} does not exist: give a folder of videos, videos, or a manifest (clips.jsonl)")
         return [path]
-    try:
-        found = sorted(each for each in path.iterdir() if not each.name.startswith("."))
-    except OSError as error:
-        raise ManifestError(f"folder {path} cannot be read ({error.strerror}): give the videos by name") from None
-    videos = [each for each in found if each.suffix.lower()[1:] in SUFFIXES and each.is_file()]
-    if not videos:
-        raise ManifestError(f"folder {path} holds no video file: give one that does, or videos by name")
-    return videos
+    return list_videos(path)[0]
 
 
 def _texts_of(videos: Sequence[Path], prompts: Path | str | None) -> dict[Path, str]:

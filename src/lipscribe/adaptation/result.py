@@ -5,17 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from lipscribe.adaptation.estimate import Rate
+from lipscribe.evaluation.result import LeftOut
 from lipscribe.text import count_of
 
 SHOWN = 8  # confusions
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A recording that nothing was learned from, and why."""
-
-    id: str
-    reason: str
 
 
 @dataclass(frozen=True)

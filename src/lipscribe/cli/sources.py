@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lipscribe.errors import LipscribeError
-from lipscribe.suffixes import SUFFIXES
+from lipscribe.video_files import list_videos
 
 VIDEOS_HELP = "Video files, folders of them, URLs (https://...), or - for standard input."
 
@@ -57,15 +57,10 @@ def find_videos(arguments: Iterable[str], until: ExitStack) -> list[Source]:
 
 
 def _in_folder(folder: Path) -> list[Source]:
-    try:
-        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise LipscribeError(f"folder {folder} cannot be read ({error.strerror}): give the videos by name") from None
-    videos = [path for path in found if path.suffix.lower()[1:] in SUFFIXES and path.is_file()]
-    if not videos:
-        raise LipscribeError(f"folder {folder} holds no video file: give one that does, or videos by name")
-    if skipped := [path.name for path in found if path not in videos]:
-        print(f"note: {folder}: skipped {len(skipped)} that are not video files: {', '.join(skipped)}", file=sys.stderr)
+    videos, skipped = list_videos(folder)
+    if skipped:
+        names = ", ".join(path.name for path in skipped)
+        print(f"note: {folder}: skipped {len(skipped)} that are not video files: {names}", file=sys.stderr)
     return [Source(str(path), str(path), path.stem) for path in videos]
 
 
