@@ -293,7 +293,7 @@ class RunReader:
         free = search.by_decoder and not words
         self._pieces = Pieces(model.blanks, model.windows.decoder_piece if free else PIECE)
         by_ctc = model.resolve(SearchOptions("grammar", grammar=search.grammar)) if words else None
-        self._by_ctc = replace(by_ctc, words=False) if by_ctc else None
+        self._by_ctc = replace(by_ctc, words=False).with_initials(search.initials) if by_ctc else None
         self._crops: deque[np.ndarray] = deque()  # of the pieces that are not searched yet
 
     def add(self, crop: np.ndarray) -> Iterator[Piece]:
@@ -309,8 +309,13 @@ class RunReader:
         yield from self.finish_encoded()
 
     def add_encoded(self, encoded: Encoded) -> Iterator[Piece]:
-        """As `add`, for encoded frames."""
+        """As `add`, for encoded frames.
+
+        Raises:
+            ConfigError: There are initials, and the run is longer than what is searched at once.
+        """
         for start, piece in self._pieces.add(encoded):
+            self._options.check_parts(2)
             yield from self._search(start, piece)
 
     def finish_encoded(self) -> Iterator[Piece]:
@@ -330,8 +335,17 @@ class RunReader:
             parts = read_ahead(self._encode_again(crops, encoded, cuts))  # a sentence is encoded while one is searched
         else:
             parts = ((begin, end, encoded[begin:end]) for begin, end in pairwise(cuts))
-        for begin, end, part in parts:
-            yield Piece(start + begin, start + end, self._model.search(part, self._options))
+        for number, (begin, end, part) in enumerate(parts):
+            options = self._options if len(cuts) == 2 else self._of_sentence(number, last=end == len(encoded))
+            yield Piece(start + begin, start + end, self._model.search(part, options))
+
+    def _of_sentence(self, number: int, last: bool) -> ResolvedSearch:
+        """The search of one of a piece's sentences: with the initials of its words."""
+        options, words = self._options, self._sentence_words
+        if options.initials is None or words is None:
+            return options
+        initials = options.initials.part(number * words, None if last else (number + 1) * words)
+        return options.with_initials(initials)
 
     def _encode_again(
         self, crops: list[np.ndarray], encoded: Encoded, cuts: list[int]

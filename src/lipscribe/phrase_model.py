@@ -65,6 +65,17 @@ class PhraseModel(Model):
         spans = self.matcher.find_phrases(_features(encoded))
         return [(before.end + after.start) // 2 for before, after in pairwise(spans)]
 
+    def resolve(self, options: SearchOptions | ResolvedSearch | None = None) -> ResolvedSearch:
+        """As `Model.resolve`; initials that no phrase has are refused."""
+        resolved = super().resolve(options)
+        initials = resolved.initials
+        if initials is not None and not any(map(initials.fit, self.phrases.texts)):
+            raise ConfigError(
+                f"initials {str(initials)!r} fit none of the {len(self.phrases.texts)} phrases of model {self.name}: "
+                "correct them, or give ? for a word unknown and ... at the end where more words follow"
+            )
+        return resolved
+
     def search(
         self, encoded: Encoded | np.ndarray, options: SearchOptions | ResolvedSearch | None = None
     ) -> list[Hypothesis]:
@@ -72,7 +83,10 @@ class PhraseModel(Model):
         resolved = self.resolve(options)
         if not isinstance(encoded, Encoded) or encoded.states is None:
             raise ConfigError(f"encoded is a {type(encoded).__name__}, wanted the result of encode(crops)")
-        found = self.matcher.search(_features(encoded), resolved.nbest, resolved.alternatives)
+        allowed = None
+        if resolved.initials is not None:
+            allowed = np.array([resolved.initials.fit(text) for text in self.phrases.texts])
+        found = self.matcher.search(_features(encoded), resolved.nbest, resolved.alternatives, allowed)
         temperature = self.spec.temperatures.get(resolved.method, 1.0)
         return [calibrated(hypothesis, temperature) for hypothesis in found]
 

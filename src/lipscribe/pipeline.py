@@ -86,6 +86,7 @@ def transcribe(
 
     Raises:
         VideoError, NoFaceError, CheckpointError, ConfigError: See there; each message is one line with the remedy.
+            Initials are of one text: a video that is read in several parts is a ConfigError with them.
     """
     _check_callbacks(progress=progress, on_segment=on_segment)
     model = model if isinstance(model, Model) else load_model(model)
@@ -121,6 +122,7 @@ def _read_passes(
     chosen = _choose(source, frames, tracks, face)
     warnings = [*(video.warnings if video else ()), *orientation_warnings(chosen)]
     runs = [run for track in chosen for run in track.runs()]
+    found.search.check_parts(len(runs))
     warnings += crop_warnings(runs, model.spec.input.crop)
     begin = 0 if video is None else video.first_frame  # of one that starts within its file
     warnings += cut_warnings(chosen, passes.num_frames, begin)

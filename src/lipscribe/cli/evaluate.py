@@ -33,6 +33,14 @@ def evaluate(
     length_bonus: flags.LengthBonus = 0.0,
     ctc_weight: flags.CtcWeight = None,
     beam_size: flags.BeamSize = None,
+    initials: Annotated[
+        bool,
+        typer.Option(
+            "--initials",
+            help="Give each clip's word initials, from its text: how much transcribe --initials is worth.",
+            rich_help_panel=flags.SEARCH_PANEL,
+        ),
+    ] = False,
     device: flags.Device = "auto",
     precision: flags.Precision = Precision.float32,
     runtime: flags.Runtime = Runtime.auto,
@@ -46,6 +54,8 @@ def evaluate(
       lipscribe evaluate prepared/ --split dev --from-video
 
       lipscribe evaluate my-clips.jsonl --split test
+
+      lipscribe evaluate prepared/ --split dev --initials
     """
     from lipscribe.cli.bars import bars
     from lipscribe.cli.results import result_folder
@@ -54,6 +64,7 @@ def evaluate(
     from lipscribe.errors import ManifestError
     from lipscribe.evaluation import evaluate_prepared, evaluate_videos, write_evaluation
     from lipscribe.pipeline import load_model
+    from lipscribe.search.initials import Initials
 
     if output is not None:
         result_folder(output)
@@ -67,7 +78,7 @@ def evaluate(
     weights = {"lm_weight": lm_weight, "word_bonus": word_bonus, "length_bonus": length_bonus, "ctc_weight": ctc_weight}
     options = search_options(reader, search, beam_size=beam_size, **files, **weights)
     with bars() as progress:
-        how = {"options": options, "progress": progress}
+        how = {"options": options, "progress": progress, "initials": Initials.of_text if initials else None}
         evaluation = evaluate_videos(reader, clips, **how) if raw else evaluate_prepared(reader, source, split, **how)
     failures = _tell(evaluation)
     for path in write_evaluation(evaluation, output) if output is not None else ():

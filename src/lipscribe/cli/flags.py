@@ -8,11 +8,11 @@ import typer
 from lipscribe.cli import searching
 from lipscribe.cli.sources import VIDEOS_HELP
 
-_SEARCH = "How to search"  # a panel of the help
+SEARCH_PANEL = "How to search"  # a panel of the help
 
 
 def _search(help: str, **limits: Any) -> Any:
-    return typer.Option(help=help, rich_help_panel=_SEARCH, **limits)
+    return typer.Option(help=help, rich_help_panel=SEARCH_PANEL, **limits)
 
 
 def model_names(incomplete: str) -> list[str]:
@@ -81,3 +81,4 @@ WordBonus = Annotated[float | None, _search(searching.WORD_BONUS_HELP)]
 LengthBonus = Annotated[float, _search(searching.LENGTH_BONUS_HELP)]
 CtcWeight = Annotated[float | None, _search(searching.CTC_WEIGHT_HELP)]
 BeamSize = Annotated[int | None, _search(searching.BEAM_SIZE_HELP, min=1)]
+Initials = Annotated[str | None, _search(searching.INITIALS_HELP)]

@@ -45,6 +45,9 @@ WORD_BONUS_HELP = "Score added per word, since language models prefer few words.
 LENGTH_BONUS_HELP = "Score added per token in a Transformer decoder's search; below 0 favours short sentences."
 CTC_WEIGHT_HELP = "Weight of CTC in search joint. \\[default: 0.3, with a Transformer 0.1]"
 BEAM_SIZE_HELP = "Hypotheses kept by the beam. \\[default: 16, with a Transformer 10]"
+INITIALS_HELP = (
+    'The first letter of each word, such as "p r a c s p": ? for an unknown word, ... at the end if more words follow.'
+)
 PRECISION_HELP = "Arithmetic of the network: bfloat16 and int8 are faster, and may change words."
 
 _ARPA_SUFFIXES = (".arpa", ".bin", ".gz", ".klm")  # such a name is a file's, and an error if the file does not exist

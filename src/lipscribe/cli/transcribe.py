@@ -45,6 +45,7 @@ def transcribe(
     length_bonus: flags.LengthBonus = 0.0,
     ctc_weight: flags.CtcWeight = None,
     beam_size: flags.BeamSize = None,
+    initials: flags.Initials = None,
     nbest: Annotated[int, typer.Option(help="Hypotheses of each stretch in JSON, best first, with scores.", min=1)] = 1,
     alternatives: Annotated[int, typer.Option(help="Alternatives of each word in JSON, at most.", min=0)] = 3,
     mark_unsure: Annotated[
@@ -83,6 +84,8 @@ def transcribe(
 
       lipscribe transcribe clip.mp4 --model my-vsr --lm my-lm --lm-weight 0.3 --beam-size 40
 
+      lipscribe transcribe clip.mp4 --initials "p r a c s p"
+
       lipscribe transcribe clip.mp4 --mark-unsure --unsure-below 0.7
 
       curl https://example.org/clip.mp4 | lipscribe transcribe -
@@ -118,6 +121,7 @@ def transcribe(
                 "length_bonus": length_bonus,
                 "ctc_weight": ctc_weight,
                 "beam_size": beam_size,
+                "initials": initials,
                 "nbest": nbest,
                 "alternatives": alternatives if Format.json in results.formats else 0,
             },

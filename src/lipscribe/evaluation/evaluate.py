@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 from lipscribe.data.manifest import Clip
 from lipscribe.data.shards import read_shard
 from lipscribe.errors import LipscribeError, ManifestError
-from lipscribe.evaluation.read import NORMALISATION, failed, read_prepared, reading, shards_for
+from lipscribe.evaluation.read import (
+    NORMALISATION,
+    InitialsOf,
+    failed,
+    read_prepared,
+    reading,
+    shards_for,
+    with_initials,
+)
 from lipscribe.evaluation.result import Evaluation, LeftOut, Reading
 from lipscribe.evaluation.scores import calibrate, count_confusions, score_clips, score_method, score_positions
 from lipscribe.progress import Progress, tracked
@@ -29,6 +37,7 @@ def evaluate_prepared(
     split: str = "dev",
     options: SearchOptions | ResolvedSearch | None = None,
     progress: Progress | None = None,
+    initials: InitialsOf | None = None,
 ) -> Evaluation:
     """Reads the prepared clips of a split.
 
@@ -39,6 +48,8 @@ def evaluate_prepared(
         folder: What `lipscribe prepare` wrote. Clips that could not be prepared are listed in `left_out`.
         options: The search that the figures are of; None is the model's own.
         progress: Called after each clip.
+        initials: Gives the initials of a clip by its text, such as `Initials.of_text`. The figures are then of the
+            search with them, the same search without them is among the others.
 
     Raises:
         ManifestError: The folder has no such split, or is damaged.
@@ -46,18 +57,20 @@ def evaluate_prepared(
     """
     main = model.resolve(options)
     methods = _methods(model, main)
-    readings: dict[str, list[Reading]] = {name: [] for name in methods}
-    seconds = dict.fromkeys(methods, 0.0)
+    shown = f"{main.name} + initials" if initials else main.name
+    readings: dict[str, list[Reading]] = {name: [] for name in (*methods, shown)}
+    seconds = dict.fromkeys(readings, 0.0)
     video_seconds: Seconds = 0.0
     shards = shards_for(model, folder, split)
     clips = (prepared for shard in shards for prepared in read_shard(shard))
     for prepared in tracked(clips, progress, f"read {split}"):
         video_seconds += frame_to_seconds(len(prepared.crops), model.spec.input.fps)
-        for name, found, taken in read_prepared(model, prepared, methods):
+        searches = methods | {shown: with_initials(main, prepared.clip, initials)}
+        for name, found, taken in read_prepared(model, prepared, searches):
             readings[name].append(found)
             seconds[name] += taken
-    _check_any(readings[main.name], f"{folder}, split {split!r},")
-    return _summarise(model, split, main.name, readings, seconds, video_seconds, _left_out(Path(folder), split))
+    _check_any(readings[shown], f"{folder}, split {split!r},")
+    return _summarise(model, split, shown, readings, seconds, video_seconds, _left_out(Path(folder), split))
 
 
 def evaluate_videos(
@@ -66,6 +79,7 @@ def evaluate_videos(
     options: SearchOptions | ResolvedSearch | None = None,
     face: str | int = "moving",
     progress: Progress | None = None,
+    initials: InitialsOf | None = None,
 ) -> Evaluation:
     """Reads clips from their video files, the whole way that a user's file goes.
 
@@ -76,6 +90,7 @@ def evaluate_videos(
         options: How to search; None is the model's own.
         face: Whom to read in each video; see `Model.transcribe`.
         progress: Called after each clip.
+        initials: Gives the initials of a clip by its text, such as `Initials.of_text`.
 
     Raises:
         ManifestError: There are no clips.
@@ -86,8 +101,9 @@ def evaluate_videos(
     video_seconds: Seconds = 0.0
     started = time.perf_counter()
     for clip in tracked(clips, progress, f"read {split}"):
+        options = with_initials(search, clip, initials)
         try:
-            transcript = model.transcribe(clip.path, face=face, options=search)
+            transcript = model.transcribe(clip.path, face=face, options=options)
         except LipscribeError as error:
             readings.append(failed(clip, error))
             continue
@@ -95,7 +111,8 @@ def evaluate_videos(
         video_seconds += transcript.duration or 0.0
     seconds = time.perf_counter() - started
     _check_any(readings, "the list of clips")
-    return _summarise(model, split, search.name, {search.name: readings}, {search.name: seconds}, video_seconds, ())
+    name = f"{search.name} + initials" if initials else search.name
+    return _summarise(model, split, name, {name: readings}, {name: seconds}, video_seconds, ())
 
 
 def _methods(model: "Model", main: ResolvedSearch) -> dict[str, ResolvedSearch]:

@@ -1,9 +1,9 @@
 """One clip and a model -> what the model reads, with both texts normalised."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from lipscribe.data.manifest import Clip
 from lipscribe.data.shards import PreparedClip, check_crop, find_shards
@@ -11,12 +11,15 @@ from lipscribe.errors import LipscribeError
 from lipscribe.evaluation.result import Reading
 from lipscribe.search import Hypothesis, ResolvedSearch
 from lipscribe.search.familiarity import spoken_surprise
+from lipscribe.search.initials import Initials
 from lipscribe.text import normalise
 from lipscribe.transcript import Transcript
 from lipscribe.units import Seconds
 
 if TYPE_CHECKING:
     from lipscribe.model import Model
+
+InitialsOf: TypeAlias = Callable[[str], Initials]  # of a clip's text
 
 NORMALISATION = "plain"  # lower case, no punctuation: what a model reads has neither
 
@@ -56,6 +59,11 @@ def read_prepared(
         except LipscribeError as error:
             found = failed(clip, error)
         yield name, found, network + time.perf_counter() - started
+
+
+def with_initials(search: ResolvedSearch, clip: Clip, initials: InitialsOf | None) -> ResolvedSearch:
+    """A search with the initials of a clip, if it has any words."""
+    return search.with_initials(initials(clip.text)) if initials and _normalised(clip.text) else search
 
 
 def reading(clip: Clip, found: Hypothesis | Transcript) -> Reading:

@@ -16,10 +16,11 @@ from lipscribe.search.grammar import best_reading, grammar_search
 from lipscribe.search.grammar_scorer import GrammarScorer
 from lipscribe.search.greedy import greedy_search
 from lipscribe.search.hypothesis import Candidate, Hypothesis, silence
+from lipscribe.search.initials_scorer import InitialsScorer
 from lipscribe.search.inputs import check_inputs
 from lipscribe.search.options import Capabilities, ResolvedSearch, SearchOptions, resolve
 from lipscribe.search.readings import readings
-from lipscribe.search.scorers import DecoderView, Weighted
+from lipscribe.search.scorers import DecoderView, Scorer, Weighted
 from lipscribe.search.shallow_fusion import ShallowFusion, WordScorer
 from lipscribe.tokenizer import END, Tokenizer
 
@@ -79,11 +80,11 @@ def _by_ctc(
     """Search with CTC alone, or jointly with a decoder."""
     if options.method == "joint":
         return [_by_decoder(one, len(clip), options, clip) for one, clip in zip(scorers or (), clips, strict=True)]
-    if options.method == "grammar" and options.grammar is not None:
-        lattice = options.grammar.compile(options.tokenizer)
+    if options.method == "grammar" and (language := options.language) is not None:
+        lattice = language.compile(options.tokenizer)
         if not options.words:
             return [[best_reading(clip, lattice, tokenizer)] for clip in clips]
-        arcs, number = options.grammar.graph.arcs, options.alternatives
+        arcs, number = language.graph.arcs, options.alternatives
         return [grammar_search(clip, lattice, tokenizer, options.nbest, arcs, number) for clip in clips]
     if options.method == "greedy":
         best = greedy_search(log_probs, lengths)
@@ -91,7 +92,7 @@ def _by_ctc(
             [aligned_hypothesis(clip, found.tokens, tokenizer, found.score)]
             for clip, found in zip(clips, best, strict=True)
         ]
-    beams = ctc_beam_search(log_probs, lengths, options.beam_size, _fusion(options))
+    beams = ctc_beam_search(log_probs, lengths, options.beam_size, _fusion(options), options.spelling)
     return [_from_beam(clip, beam, options) for clip, beam in zip(clips, beams, strict=True)]
 
 
@@ -128,7 +129,11 @@ def _by_decoder(
     if options.token_lm is not None:
         scorers.append(Weighted(options.token_lm, options.lm_weight, in_probability=False))
     ctc = None if log_probs is None else CTCPrefixScorer(log_probs, scorer.end)
-    grammar = options.grammar.scorer(options.tokenizer, scorer.end) if options.grammar else None
+    grammar = None
+    if options.language is not None:
+        grammar = options.language.scorer(options.tokenizer, scorer.end)
+    elif options.spelling is not None:
+        grammar = InitialsScorer(options.spelling, scorer.end)
     found = beam_search(
         scorers,
         options.beam_size,
@@ -142,12 +147,14 @@ def _by_decoder(
         best_only=options.nbest == 1 and not options.alternatives,
         bound=_bound(ctc, grammar, ctc_weight),
     )
+    if options.initials is not None:  # a sentence that was cut off lacks words
+        found = [one for one in found if one.complete]
     more = options.beam_size - options.nbest if options.alternatives else 0
     return _ranked(readings(found, scorer, options.tokenizer, options.nbest, log_probs, more), options)
 
 
-def _bound(ctc: CTCPrefixScorer | None, grammar: GrammarScorer | None, ctc_weight: float) -> CompletionBound | None:
-    if ctc is None or grammar is None:
+def _bound(ctc: CTCPrefixScorer | None, grammar: Scorer | None, ctc_weight: float) -> CompletionBound | None:
+    if ctc is None or not isinstance(grammar, GrammarScorer):
         return None
     bound = CompletionBound(ctc, grammar, ctc_weight)
     return bound if bound.affordable else None

@@ -11,6 +11,7 @@ from lipscribe.errors import ConfigError
 from lipscribe.search.align import word_span
 from lipscribe.search.grammar_scorer import GrammarScorer
 from lipscribe.search.hypothesis import Hypothesis, Span, silence
+from lipscribe.search.initials import Initials, fitting_graph
 from lipscribe.search.inputs import spell
 from lipscribe.search.kbest import best_paths
 from lipscribe.search.lattice import NO_UNIT, Junction, Lattice, LatticeBuilder, linear_lattice
@@ -32,7 +33,7 @@ class _Compiled(NamedTuple):
 
 @dataclass(frozen=True)
 class Grammar:
-    """The texts that a clip may have, including none, with optional silence around each word.
+    """The texts that a clip may have, mostly including none, with optional silence around each word.
 
     Meant for closed vocabularies of up to some hundred words: the lattice has an arc from each word to each possible
     next word.
@@ -61,6 +62,14 @@ class Grammar:
     def sentence_words(self) -> int | None:
         """The number of words in each sentence; None if it varies."""
         return self.graph.sentence_words
+
+    def fitting(self, initials: Initials) -> "Grammar":
+        """The grammar of its texts that have the initials.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        return Grammar(fitting_graph(self.graph, initials))
 
     def compile(self, tokenizer: Tokenizer) -> Lattice:
         """The lattice of all paths that spell a text of the language; arc number i of the graph is unit i.
@@ -104,7 +113,7 @@ class Grammar:
             for state in {arc.source: None for arc in arcs}
             if state in places
         }
-        starts, ends = [opening.blank], {opening.blank: 0.0}
+        starts, ends = [opening.blank], {}
         for arc, (first, _) in zip(arcs, chains, strict=True):
             if arc.source in leaving:
                 builder.connect(leaving[arc.source], first)
@@ -112,6 +121,8 @@ class Grammar:
                 builder.connect(opening, first)
                 starts.append(first)
         for state, weight in self.graph.ends:
+            if state == 0:
+                ends[opening.blank] = weight
             if state in places:
                 ends |= dict.fromkeys([*places[state].ends, places[state].blank], weight)
         return builder.build(starts, ends)

@@ -1,13 +1,16 @@
 """Search options, the capabilities of a model, and the resolved search."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from numbers import Real
 from typing import Any, Protocol
 
 from lipscribe.errors import ConfigError
 from lipscribe.search.beam import EXACT, PUBLISHED, BeamRules
 from lipscribe.search.grammar import Grammar
+from lipscribe.search.initials import Initials
+from lipscribe.search.initials_scorer import TokenInitials
 from lipscribe.search.language_model import LanguageModel
 from lipscribe.search.scorers import TokenModel
 from lipscribe.tokenizer import Tokenizer
@@ -38,6 +41,8 @@ class SearchOptions:
         ctc_weight: Weight of CTC in method "joint", above 0 and at most 1; the decoder has the rest.
         length_bonus: Added per token, for a decoder with its own end symbol; negative values are a penalty.
         exact: Whether a decoder's beam search prunes nothing before scores are summed (see `beam.BeamRules`).
+        initials: The first letter or letters of each word, such as "p r a"; "?" for an unknown word, and "..." at the
+            end if more words may follow. The text has exactly these words, so silence is no result.
     """
 
     method: str = "auto"
@@ -52,6 +57,7 @@ class SearchOptions:
     token_lm: TokenModel | None = None
     length_bonus: float = 0.0
     exact: bool | None = None
+    initials: str | None = None
 
 
 class Searchable(Protocol):
@@ -124,6 +130,8 @@ class ResolvedSearch:
 
     Attributes:
         tokenizer: The model's.
+        grammar: The whole grammar; see `language`.
+        initials: Of the words of each text searched, None if they may be any.
         rules: The beam rules of a decoder's search.
         words: Whether the hypotheses of method "grammar" have words with times, probabilities and alternatives; without
             them only the best path's tokens and frames are computed, which takes a fifth of the time.
@@ -142,6 +150,7 @@ class ResolvedSearch:
     ctc_weight: float
     length_bonus: float
     rules: BeamRules
+    initials: Initials | None = None
     words: bool = True
 
     @property
@@ -151,8 +160,53 @@ class ResolvedSearch:
 
     @property
     def name(self) -> str:
-        """The name in reports, with "+ grammar" for a decoder's search with one."""
-        return f"{self.method} + grammar" if self.by_decoder and self.grammar else self.method
+        """The name in reports, with "+ grammar" for a decoder's search with one, and "+ initials" with these."""
+        grammar = " + grammar" if self.by_decoder and self.grammar else ""
+        return f"{self.method}{grammar}{' + initials' if self.initials else ''}"
+
+    def with_initials(self, initials: Initials | None) -> "ResolvedSearch":
+        """The same search with other initials.
+
+        Raises:
+            ConfigError: The method has no use for them.
+        """
+        if initials is not None and self.method == "greedy":
+            raise ConfigError("initials are given, but method 'greedy' has no use for them: want another one")
+        return replace(self, initials=initials)
+
+    def check_parts(self, number: int) -> None:
+        """Refuses initials where a video is read in several parts, as nothing tells which words are in which part.
+
+        Raises:
+            ConfigError: There are initials of more than recorded phrases, which are of each part.
+        """
+        if self.initials is not None and self.method != "phrases" and number > 1:
+            raise ConfigError(
+                "initials are of one text, but this video is read in several parts, as it is long or shows several "
+                "faces or one face with breaks: want one face, and start and end around the words"
+            )
+
+    @cached_property
+    def language(self) -> Grammar | None:
+        """The grammar, restricted to the texts that have the initials.
+
+        Raises:
+            ConfigError: It has none.
+        """
+        if self.grammar is None or self.initials is None:
+            return self.grammar
+        return self.grammar.fitting(self.initials)
+
+    @cached_property
+    def spelling(self) -> TokenInitials | None:
+        """What the initials allow where there is no grammar.
+
+        Raises:
+            ConfigError: The vocabulary spells no such text.
+        """
+        if self.grammar is not None or self.initials is None:
+            return None
+        return TokenInitials.of(self.initials, self.tokenizer)
 
 
 def resolve(model: Capabilities, options: SearchOptions | None = None) -> ResolvedSearch:
@@ -184,11 +238,9 @@ def resolve(model: Capabilities, options: SearchOptions | None = None) -> Resolv
     grammar = options.grammar
     if grammar is None and (method == "grammar" or (options.method == "auto" and options.lm is None)):
         grammar = model.grammar
-    if grammar is not None:
-        grammar.compile(model.tokenizer)  # words that cannot be spelt are refused before anything is read
     constrained = grammar is not None or options.lm is not None
     exact = options.exact if options.exact is not None else not published or constrained
-    return ResolvedSearch(
+    resolved = ResolvedSearch(
         method=method,
         tokenizer=model.tokenizer,
         beam_size=beam_size,
@@ -202,7 +254,13 @@ def resolve(model: Capabilities, options: SearchOptions | None = None) -> Resolv
         ctc_weight=_or(options.ctc_weight, 0.1 if published else 0.3),
         length_bonus=options.length_bonus,
         rules=EXACT if exact else PUBLISHED,
+        initials=None if options.initials is None else Initials.parse(options.initials),
     )
+    if method != "phrases":  # what contradicts or cannot be spelt is refused before anything is read
+        if resolved.language is not None:
+            resolved.language.compile(model.tokenizer)
+        _ = resolved.spelling
+    return resolved
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -240,6 +298,11 @@ def _value_faults(options: SearchOptions) -> list[str]:
         value = getattr(options, name)
         if not (_is_number(value) and abs(value) <= LIMIT):
             faults.append(f"{name} is {value!r}, want a number from -{LIMIT} to {LIMIT}")
+    if options.initials is not None:
+        try:
+            Initials.parse(options.initials)
+        except ConfigError as error:
+            faults.append(str(error))
     if not isinstance(options.exact, bool | None):
         faults.append(f"exact is {options.exact!r}, want True, False or None")
     if not isinstance(options.grammar, Grammar | None):
@@ -274,6 +337,7 @@ def _contradictions(options: SearchOptions, method: str) -> list[str]:
     users = {
         "alternatives are": ("beam", "grammar", "phrases", *BY_DECODER),
         "nbest above 1 is": ("beam", "grammar", "phrases", *BY_DECODER),
+        "initials are": ("beam", "grammar", "phrases", *BY_DECODER),
         "a grammar is": ("grammar", *BY_DECODER),
         "a language model of words is": ("beam", *BY_DECODER),
         "a language model of tokens is": BY_DECODER,
@@ -283,6 +347,7 @@ def _contradictions(options: SearchOptions, method: str) -> list[str]:
     asked = {
         "alternatives are": bool(options.alternatives),
         "nbest above 1 is": isinstance(options.nbest, int) and options.nbest > 1,
+        "initials are": options.initials is not None,
         "a grammar is": options.grammar is not None,
         "a language model of words is": options.lm is not None,
         "a language model of tokens is": options.token_lm is not None,

@@ -156,21 +156,29 @@ class PhraseMatcher:
         """Where phrases may be said, in the features (T, D) of a run."""
         return find_speech(features, self.calibration.level, self.calibration.pause)
 
-    def search(self, features: np.ndarray, nbest: int = 1, alternatives: int = 0) -> list[Hypothesis]:
+    def search(
+        self, features: np.ndarray, nbest: int = 1, alternatives: int = 0, allowed: np.ndarray | None = None
+    ) -> list[Hypothesis]:
         """The phrase said in features (T, D), or silence; best first.
 
         Args:
             nbest: Maximum number of hypotheses; one of them may be silence, with the probability of something else.
             alternatives: Maximum number of other phrases beside the best.
+            allowed: (P,) bool, which phrases may be said; None is all.
         """
         spans = self.find_phrases(features)
         if not spans:
             return [silence(score=0.0, posterior=1.0)]
         start, end = spans[0].start, spans[-1].end
-        shares = self.probabilities(self.distances(features[start:end]))
+        distances = self.distances(features[start:end])
+        if allowed is not None:
+            distances[~allowed] = np.inf
+        shares = self.probabilities(distances)
         nothing = silence(float(np.log(shares[-1] + 1e-30)), float(shares[-1]))
         said = [
-            _hypothesis(self.texts[idx], start, end, float(shares[idx])) for idx in np.argsort(-shares[:-1]).tolist()
+            _hypothesis(self.texts[idx], start, end, float(shares[idx]))
+            for idx in np.argsort(-shares[:-1]).tolist()
+            if allowed is None or allowed[idx]
         ]
         if shares[-1] >= 0.5:
             first, rest = nothing, said

@@ -55,7 +55,7 @@ class WordGraph:
 
     Attributes:
         arcs: All arcs; state 0 is the start.
-        ends: The final states with their natural-log weights.
+        ends: The final states with their natural-log weights; state 0 among them if a clip may have no words.
         sentence_words: Number of words in a sentence, if all have the same.
     """
 
@@ -103,7 +103,7 @@ def graph_of_texts(texts: Iterable[tuple[str, float]]) -> WordGraph:
     Common prefixes are shared, ends are not, so each text keeps its weight.
     """
     arcs: dict[tuple[int, str], int] = {}
-    ends: dict[int, float] = {}
+    ends = {0: 0.0}
     for text, weight in texts:
         state = 0
         for word in text.split():

@@ -115,7 +115,7 @@ def test_a_phrase_or_nothing(tmp_path):
     grammar = load_phrases(write(tmp_path, "# what may be said\nTurn left!\nturn right : 2.5\n\nstop\n"))
     assert language(grammar, 5) == {"", "turn left", "turn right", "stop"}
     weights = sorted(weight for _, weight in grammar.graph.ends)
-    np.testing.assert_allclose(np.exp(weights), [1, 1, 2.5])
+    np.testing.assert_allclose(np.exp(weights), [1, 1, 1, 2.5])
 
 
 def test_a_time_of_day_is_no_weight(tmp_path):
@@ -124,7 +124,7 @@ def test_a_time_of_day_is_no_weight(tmp_path):
     wanted = {"", "meet at 10 30", "meet at 11", "meet at 12 45", "nine", "from 7 15pm"}
     assert language(grammar, 5) == wanted
     weights = sorted(weight for _, weight in grammar.graph.ends)
-    np.testing.assert_allclose(np.exp(weights), [1, 1, 2, 3, 30])
+    np.testing.assert_allclose(np.exp(weights), [1, 1, 1, 2, 3, 30])
 
 
 def test_a_phrase_that_begins_another_keeps_its_own_weight(tmp_path, random_log_probs, enumerate_paths):
