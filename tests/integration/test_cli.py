@@ -403,6 +403,21 @@ def test_only_the_phrases_given_are_read(clip, tmp_path):
     assert (code, stdout) == (0, "bin blue at l seven soon\n")
 
 
+def test_initials_narrow_what_is_read(clip, faceless, tmp_path):
+    code, stdout, _ = run("transcribe", clip, "--initials", "B b ? ? s s")
+    assert (code, stdout) == (0, f"{SENTENCE}\n")
+    assert "word 2 cannot begin with 'x' there, but with b, g, r, w: correct it, or give ? for it" in error_line(
+        "transcribe", faceless, "--initials", "b x a l s s"
+    )
+    assert "initials are given, but method 'greedy' has no use for it" in error_line(
+        "transcribe", faceless, "--initials", "b", "--search", "greedy"
+    )
+    manifest = tmp_path / "clips.jsonl"
+    manifest.write_text(json.dumps({"id": "me", "path": str(clip), "text": SENTENCE}) + "\n")
+    code, stdout, _ = run("evaluate", manifest, "--split", "train", "--initials")
+    assert code == 0 and stdout.startswith("WER 0.0 %")
+
+
 def test_a_grammar_with_a_fault_is_told_by_its_line(faceless, tmp_path):
     rules = tmp_path / "rules.txt"
     rules.write_text("<sentence> = bin (blue | red\n")

@@ -89,6 +89,8 @@ def test_phrases_are_learnt_and_read_without_torch(films: Path, tmp_path: Path, 
     code, stdout, stderr = run("transcribe", films / "read" / "stop.mp4", "--model", "mine")
     assert (code, stdout) == (0, "stop\n")
     assert "note: " in stderr and "'stop', probability " in stderr
+    code, stdout, stderr = run("transcribe", films / "read" / "stop.mp4", "--model", "mine", "--initials", "x")
+    assert (code, stdout) == (2, "") and "error: initials 'x' fit none of the 4 phrases of model mine" in stderr
     assert run("models", "remove", "mine")[0] == 0
 
 

@@ -239,6 +239,39 @@ def test_a_decoder_of_sentences_gets_one_at_a_time(monkeypatch):
     assert searched == [28, 39, 53]
 
 
+def test_each_sentence_of_a_run_has_its_own_initials(monkeypatch):
+    spec = replace(SPEC, decoder=AttentionDecoderSpec(hidden=4), grammar=(("a", "b"), ("b",)))
+    model, searched = Model(spec, build_reader(spec)), []
+    spans = tuple(Span(start, start + 4) for start in (5, 12, 40, 50, 80, 85))
+    words = tuple(WordSpan("b", *span, 1.0) for span in spans)
+    read = Hypothesis((2,) * 6, "b b b b b b", 0.0, 1.0, spans, words)
+    monkeypatch.setattr(model, "search", lambda _, options: searched.append(options) or [read])
+    encoded = Encoded(np.zeros((120, 1, 8), np.float32), None)
+    for asked, wanted in {
+        "b b a b ? b": ["b b", "a b", "? b"],
+        "b b a ...": ["b b", "a ...", "None"],
+        "b...": ["b ...", "None", "None"],
+    }.items():
+        searched.clear()
+        list(model.search_pieces(encoded, SearchOptions(initials=asked)))
+        assert [str(options.initials) for options in searched if options.method == "joint"] == wanted
+        assert str(searched[0].initials) == asked.replace("b...", "b ...")  # of the search that finds the sentences
+        assert all(options.language is not None for options in searched)
+
+
+def test_initials_are_of_one_text(model, monkeypatch):
+    options = SearchOptions("beam", initials="a ...")
+    assert model.transcribe(crops(20), options=options).words
+    with pytest.raises(ConfigError, match=r"initials are of one text, but this video is read in several parts.* start"):
+        model.transcribe(crops(PIECE + 20), options=options)
+    tracks = [face_at(100, 100, 10, 0, 0, 60), face_at(300, 100, 30, 30, 1, 60)]
+    monkeypatch.setattr(pipeline, "track_faces", lambda frames, *_: tracks if list(frames) else [])
+    frames = np.zeros((60, 240, 400, 3), np.uint8)
+    with pytest.raises(ConfigError, match="want one face, and start and end around the words"):
+        model.transcribe(frames, face="all", options=options)
+    assert {word.text for word in model.transcribe(frames, face=1, options=options).words} <= {"a", "b"}
+
+
 def test_the_temperature_of_a_decoders_search_is_applied():
     plain = with_decoder()
     soft = Model(replace(plain.spec, temperatures={"joint": 0.5}), plain.reader)

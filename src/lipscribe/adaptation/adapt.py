@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from lipscribe.adaptation.checking import Recording, check_recording, crashed
 from lipscribe.adaptation.choosing import adaptable, new_folder
 from lipscribe.adaptation.people import people_in
+from lipscribe.adaptation.prompts import shown
 from lipscribe.adaptation.recipe import MIN_RECORDINGS
-from lipscribe.adaptation.recordings import SHOWN, find_recordings
+from lipscribe.adaptation.recordings import find_recordings
 from lipscribe.adaptation.result import Adaptation
 from lipscribe.data.manifest import Clip
 from lipscribe.errors import ManifestError, MissingExtraError
@@ -163,8 +164,8 @@ def _checked(
     if len(people) > 1 and not same_person:
         others = [recording.clip.id for group in people[1:] for recording in group]
         raise ManifestError(
-            f"the recordings seem to be of {len(people)} people: {', '.join(others[:SHOWN])}"
-            f"{', ...' if len(others) > SHOWN else ''} {'looks' if len(others) == 1 else 'look'} unlike the others; "
+            f"the recordings seem to be of {len(people)} people: {shown(others)} "
+            f"{'looks' if len(others) == 1 else 'look'} unlike the others; "
             "leave them out, or add --same-person if they are one person's"
         )
     return good, left_out

@@ -1,11 +1,14 @@
-"""Which models can be adapted, and under which name the result goes."""
+"""Which models can be adapted, and where the result goes."""
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
 from lipscribe.errors import CheckpointError, LipscribeError
 from lipscribe.models.spec import WEIGHTS_FILE, ModelSpec, load_spec
-from lipscribe.zoo.registry import find_model, list_models, models_folder
+from lipscribe.zoo.registry import FORMER_NAMES, find_model, list_models, models_folder
 from lipscribe.zoo.safetensors_header import read_header
 
 MOST_WEIGHTS = 30_000_000  # of larger models a training step takes many seconds of a CPU
@@ -25,21 +28,66 @@ def adaptable(base: str | Path) -> tuple[Path, ModelSpec]:
     return folder, spec
 
 
-def new_folder(name: str) -> Path:
+def new_folder(name: str, remedy: str = "give another name") -> Path:
     """Where a new model of this name goes.
+
+    Args:
+        remedy: What to do if a model has it.
 
     Raises:
         CheckpointError: It is no name, or a model has it.
     """
-    if str(name) != Path(name).name or not name.strip() or name.startswith((".", "-")):
-        raise CheckpointError(f"the name is {name!r}, wanted one that can be a folder's, such as 'me'")
-    folder = models_folder() / name
-    if any(name == label for label, _ in list_models()):
-        remedy = f", or delete it with `lipscribe models remove {name}`" if folder.is_dir() else ""
-        raise CheckpointError(f"a model {name!r} exists: give another name{remedy}")
+    folder = named_folder(name)
+    if name in FORMER_NAMES or any(name == label for label, _ in list_models()):
+        remedy += f", or delete it with `lipscribe models remove {name}`" if folder.is_dir() else ""
+        raise CheckpointError(f"a model {name!r} exists: {remedy}")
     if folder.exists():
         raise CheckpointError(f"{folder} exists and is no lip reader: give another name, or delete it")
     return folder
+
+
+def named_folder(name: str) -> Path:
+    """Where a model of this name is, if there is one.
+
+    Raises:
+        CheckpointError: It is no name.
+    """
+    if str(name) != Path(name).name or not name.strip() or name.startswith((".", "-")):
+        raise CheckpointError(f"the name is {name!r}, wanted one that can be a folder's, such as 'me'")
+    return models_folder() / name
+
+
+@contextlib.contextmanager
+def writing_model(target: Path, replaces: bool = False, remedy: str = "") -> Iterator[Path]:
+    """Yields the path of a folder to make, which becomes the model's at the end of the block, or nothing changes.
+
+    Args:
+        replaces: Whether the model exists, and is replaced.
+        remedy: Added to the message of a full disk, such as what happens next.
+
+    Raises:
+        CheckpointError: The folder has come into being meanwhile, or cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".lipscribe-") as temporary:
+            made, kept = Path(temporary) / "model", Path(temporary) / "before"
+            yield made
+            if replaces:
+                target.rename(kept)
+            elif target.exists():
+                raise CheckpointError(f"{target} exists: give another --name, or delete it first")
+            try:
+                made.rename(target)
+            except OSError:
+                if replaces:
+                    kept.rename(target)
+                raise
+    except OSError as error:
+        raise CheckpointError(
+            f"{target} cannot be written ({error.strerror}): make room, or set LIPSCRIBE_CACHE to another folder"
+            f"{remedy}"
+        ) from None
 
 
 def _obstacle(folder: Path) -> str:

@@ -1,18 +1,15 @@
 """An adapted model becomes one of the installed models, completely or not at all."""
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from importlib.util import find_spec
-from pathlib import Path
 
 from torch import Tensor
 
+from lipscribe.adaptation.choosing import writing_model
 from lipscribe.adaptation.result import Adaptation, show
 from lipscribe.atomic import write_text
-from lipscribe.errors import CheckpointError
 from lipscribe.export import export_model
 from lipscribe.models.spec import Card, ModelSpec
 from lipscribe.zoo.checkpoint import save_checkpoint
@@ -32,24 +29,12 @@ def install(result: Adaptation, base: ModelSpec, weights: Mapping[str, Tensor]) 
         CheckpointError: The folder has come into being meanwhile, or cannot be written.
     """
     spec = replace(base, name=result.name, card=_card(result, base.card))
-    target = result.folder
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".adapted-") as temporary:
-            made = Path(temporary) / "model"
-            save_checkpoint(made, spec, weights)
-            if find_spec("onnx") and find_spec("onnxscript") and find_spec("onnxruntime"):
-                export_model(made)
-                result = replace(result, exported=True)
-            write_text(made / "README.md", _readme(result, spec.card))
-            if target.exists():
-                raise CheckpointError(f"{target} exists: give another --name, or delete it first")
-            shutil.move(made, target)
-    except OSError as error:
-        raise CheckpointError(
-            f"{target} cannot be written ({error.strerror}): make room, or set LIPSCRIBE_CACHE to another folder; the "
-            "same command then resumes"
-        ) from None
+    with writing_model(result.folder, remedy="; the same command then resumes") as made:
+        save_checkpoint(made, spec, weights)
+        if find_spec("onnx") and find_spec("onnxscript") and find_spec("onnxruntime"):
+            export_model(made)
+            result = replace(result, exported=True)
+        write_text(made / "README.md", _readme(result, spec.card))
     return result
 
 

@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from lipscribe.adaptation.prompts import read_file, read_prompts
 from lipscribe.errors import ManifestError
-from lipscribe.text import count_of, normalise, read_text
+from lipscribe.text import normalise
 from lipscribe.video_files import SUFFIXES
 
 PROMPTS_FILE = "prompts.txt"
@@ -24,9 +25,9 @@ class PhraseRecording:
 def find_recordings(folder: Path | str, prompts: Path | str | None = None) -> list[PhraseRecording]:
     """The videos of a folder and its subfolders, sorted by name, with what is said in each.
 
-    Texts come from the first of these that is there: `prompts` or the folder's prompts.txt (lines `file<TAB>text`, or
-    one text a line in the order of the videos), a text file beside the video (`a.txt` for `a.mp4`), the name of the
-    subfolder, the name of the file without the number of a take at its end.
+    Texts come from the first of these that is there: `prompts` or the folder's prompts.txt (see `read_prompts`), a text
+    file beside the video (`a.txt` for `a.mp4`), the name of the subfolder, the name of the file without the number of a
+    take at its end.
 
     Raises:
         ManifestError: There are no videos, or a text is missing.
@@ -40,42 +41,16 @@ def find_recordings(folder: Path | str, prompts: Path | str | None = None) -> li
         raise ManifestError(f"{folder} holds no video: record each phrase in one of its own")
     listed = folder / PROMPTS_FILE if prompts is None else Path(prompts)
     if prompts is not None or listed.is_file():
-        texts = _listed_texts(listed, folder, videos)
+        written = zip(videos, read_prompts(listed, videos, folder), strict=True)
+        texts = [_cleaned(text, f"the text of {video.name} in {listed}") for video, text in written]
     else:
         texts = [_own_text(video, folder) for video in videos]
     return [PhraseRecording(video, text) for video, text in zip(videos, texts, strict=True)]
 
 
-def _listed_texts(path: Path, folder: Path, videos: list[Path]) -> list[str]:
-    lines = [(number, line) for number, line in enumerate(_read(path).splitlines(), 1) if line.strip()]
-    by_name = [line for line in lines if "\t" in line[1]]
-    if not by_name:
-        if len(lines) != len(videos):
-            raise ManifestError(
-                f"{path} has {count_of(len(lines), 'line')} for {count_of(len(videos), 'video')} in {folder}: wanted "
-                "one each, in the order of the names, or lines `file<TAB>text`"
-            )
-        return [_cleaned(text, f"{path}, line {number}") for number, text in lines]
-    texts: dict[Path, str] = {}
-    for number, line in lines:
-        where = f"{path}, line {number}"
-        name, tab, text = line.partition("\t")
-        found = [v for v in videos if name.strip() in (v.name, v.stem, v.relative_to(folder).as_posix())]
-        if not tab or len(found) != 1:
-            raise ManifestError(f"{where}: {name.strip()!r} is {_number(found)} in {folder}: wanted `file<TAB>text`")
-        texts[found[0]] = _cleaned(text, where)
-    if missing := [video for video in videos if video not in texts]:
-        raise ManifestError(f"{path} has no text for {missing[0].name}: add a line `{missing[0].name}<TAB>text`")
-    return [texts[video] for video in videos]
-
-
-def _number(found: list[Path]) -> str:
-    return "the name of several videos" if found else "no video"
-
-
 def _own_text(video: Path, folder: Path) -> str:
     if (beside := video.with_suffix(".txt")).is_file():
-        return _cleaned(_read(beside), str(beside))
+        return _cleaned(read_file(beside), str(beside))
     said = video.parent.name if video.parent != folder else _TAKE.sub("", video.stem)
     return _cleaned(re.sub(r"[_-]+", " ", said), f"the name of {video}")
 
@@ -85,14 +60,6 @@ def _cleaned(text: str, where: str) -> str:
     if not (text := normalise(text)):
         raise ManifestError(f"{where} has no words, wanted what is said: write it, or name the file by its phrase")
     return text
-
-
-def _read(path: Path) -> str:
-    try:
-        return read_text(path)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
-        raise ManifestError(f"{path} cannot be read ({reason}): write it again, in UTF-8") from None
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -2,16 +2,15 @@
 
 import functools
 import hashlib
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from lipscribe.adaptation.people import SAME_PERSON
+from lipscribe.adaptation.choosing import named_folder, new_folder, writing_model
+from lipscribe.adaptation.people import people_in
 from lipscribe.adaptation.phrase_sources import PhraseRecording
 from lipscribe.errors import CheckpointError, ConfigError, LipscribeError, NoFaceError
 from lipscribe.faces import FaceDetector, load_face_detector, track_faces
@@ -60,7 +59,8 @@ class LearntPhrases:
     warnings: tuple[str, ...]
 
 
-class _Recorded(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class _Recorded:
     """A recording that was read.
 
     Attributes:
@@ -68,14 +68,14 @@ class _Recorded(NamedTuple):
         name: The file's, for messages.
         digest: Checksum of the file.
         features: (T, D) without the silence around the phrase.
-        look: (S,) signature of the face.
+        looks: (1, S) float32, the face's signature.
     """
 
     text: str
     name: str
     digest: str
     features: np.ndarray
-    look: np.ndarray
+    looks: np.ndarray
 
 
 def learn_phrases(
@@ -134,27 +134,19 @@ def learn_phrases(
     warnings = [*_look_warnings(everything), *_distance_warnings(matcher, spec.phrases, everything)]
     for warning in warnings:
         say(f"warning: {warning}")
-    _install(folder, spec, everything, add)
+    with writing_model(folder, replaces=add) as made:
+        looks = np.concatenate([each.looks for each in everything])
+        save_phrases(made, spec, [each.features for each in everything], looks)
     phrases = spec.phrases
     right = _left_out_right(matcher, phrases)
     return LearntPhrases(folder, phrases.texts, len(everything), len(new), right, failed, tuple(warnings))
 
 
 def _target(name: str, add: bool) -> Path:
-    if not name or name.startswith(".") or Path(name).name != name:
-        raise ConfigError(f"the name is {name!r}, wanted one word or so, such as mine: it names a folder")
-    folder = models_folder() / name
     if not add:
-        try:
-            existing = find_model(name)
-        except CheckpointError:
-            existing = None
-        if existing is not None:
-            raise CheckpointError(
-                f"a model {name} exists: add --add to teach it more phrases, give another --name, or delete it with "
-                f"`lipscribe models remove {name}`"
-            )
-    elif not (folder / SPEC_FILE).is_file() or load_spec(folder).phrases is None:
+        return new_folder(name, "add --add to teach it more phrases, or give another --name")
+    folder = named_folder(name)
+    if not (folder / SPEC_FILE).is_file() or load_spec(folder).phrases is None:
         raise CheckpointError(f"there is no model of phrases called {name} to add to: leave --add out to make one")
     return folder
 
@@ -191,7 +183,10 @@ def _recorded_before(folder: Path, spec: ModelSpec) -> list[_Recorded]:
     for text in texts:
         numbers[text] += 1
         names.append(f"recording {numbers[text]} of {text!r}")
-    return [_Recorded(*each) for each in zip(texts, names, phrases.digests, features, looks, strict=True)]
+    return [
+        _Recorded(*each)
+        for each in zip(texts, names, phrases.digests, features, looks[:, None].astype(np.float32), strict=True)
+    ]
 
 
 def _digest(path: Path) -> str:
@@ -221,7 +216,7 @@ def _record(recording: PhraseRecording, digest: str, model: Model, states: str) 
     features = phrase_features(model, crop_mouth(frames, run, model.spec.input.crop), states)
     if not len(spoken := trim_recording(features)):
         raise LipscribeError("the mouth moves for a moment only: record it again, or take it out")
-    return _Recorded(recording.text, str(recording.path), digest, spoken, _look(frames, run))
+    return _Recorded(recording.text, str(recording.path), digest, spoken, _looks(frames, run))
 
 
 @functools.cache
@@ -230,9 +225,9 @@ def _detector() -> FaceDetector:
     return load_face_detector()
 
 
-def _look(frames: Sequence[np.ndarray], run: FaceTrack) -> np.ndarray:
+def _looks(frames: Sequence[np.ndarray], run: FaceTrack) -> np.ndarray:
     middle = len(run.landmarks) // 2
-    return signature(frames[run.start + middle], run.landmarks[middle])
+    return signature(frames[run.start + middle], run.landmarks[middle])[None]
 
 
 def _calibrated(
@@ -277,17 +272,12 @@ def _calibrated(
 
 def _look_warnings(recorded: Sequence[_Recorded]) -> list[str]:
     """One line if the recordings seem to be of two people or more."""
-    looks = np.stack([each.look for each in recorded]).astype(np.float32)
-    alike = looks @ looks.T >= SAME_PERSON
-    same = {0}
-    while grown := set(np.flatnonzero(alike[sorted(same)].any(0)).tolist()) - same:
-        same |= grown
-    others = [each.name for idx, each in enumerate(recorded) if idx not in same]
-    if not others:
+    people = people_in(recorded)
+    if len(people) == 1:
         return []
     return [
-        f"{recorded[0].name} and {others[0]} seem to show two people: what one says is badly compared with what the "
-        "other does, make a model for each"
+        f"{people[0][0].name} and {people[1][0].name} seem to show two people: what one says is badly compared with "
+        "what the other does, make a model for each"
     ]
 
 
@@ -323,24 +313,3 @@ def _left_out_right(matcher: PhraseMatcher, phrases: PhrasesSpec) -> tuple[int, 
     own = np.array(phrases.phrase_of)
     has_others = np.isfinite(apart[np.arange(len(own)), own])
     return int((apart.argmin(1) == own)[has_others].sum()), int(has_others.sum())
-
-
-def _install(folder: Path, spec: ModelSpec, recorded: Sequence[_Recorded], add: bool) -> None:
-    """Writes the model completely or not at all."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".lipscribe-") as temporary:
-            made, kept = Path(temporary) / "model", Path(temporary) / "before"
-            save_phrases(made, spec, [each.features for each in recorded], np.stack([each.look for each in recorded]))
-            if add:
-                folder.rename(kept)
-            try:
-                made.rename(folder)
-            except OSError:
-                if add:
-                    kept.rename(folder)
-                raise
-    except OSError as error:
-        raise CheckpointError(
-            f"{folder} cannot be written ({error.strerror}): make room, or set LIPSCRIBE_CACHE to another folder"
-        ) from None

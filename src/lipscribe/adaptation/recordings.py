@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lipscribe.adaptation.prompts import read_file, read_prompts, shown
 from lipscribe.data.manifest import Clip, load_manifest
 from lipscribe.errors import ManifestError
-from lipscribe.text import count_of, normalise, read_text
+from lipscribe.text import count_of, normalise
 from lipscribe.video_files import list_videos
 
-SHOWN = 3  # names in a message
 NO_TEXT = "-"  # text of a clip whose text is not known: a manifest's texts are never empty
 
 
@@ -21,8 +21,8 @@ def find_recordings(
 
     Args:
         sources: Videos, folders of them, and JSONL manifests (see `load_manifest`).
-        prompts: What is said in the videos: a line `file<TAB or space>text` for each, or plain texts in the order of
-            the videos. None takes the text beside each video: `name.txt` for `name.mp4`.
+        prompts: What is said in the videos, see `read_prompts`. None takes the text beside each video: `name.txt` for
+            `name.mp4`.
         untranscribed: Texts are not looked for; every text is `NO_TEXT`.
 
     Returns:
@@ -65,49 +65,15 @@ def _texts_of(videos: Sequence[Path], prompts: Path | str | None) -> dict[Path, 
         missing = [path.name for path in videos if not path.with_suffix(".txt").is_file()]
         if missing:
             raise ManifestError(
-                f"{len(missing)} of {count_of(len(videos), 'recording')} have no text ({_named(missing)}): give "
+                f"{len(missing)} of {count_of(len(videos), 'recording')} have no text ({shown(missing)}): give "
                 f"--prompts FILE, a text beside each video ({Path(missing[0]).stem}.txt), or --untranscribed"
             )
-        texts = {path: _read(path.with_suffix(".txt")) for path in videos}
+        texts = {path: read_file(path.with_suffix(".txt")) for path in videos}
     else:
-        texts = _from_prompts(videos, Path(prompts))
+        texts = dict(zip(videos, read_prompts(Path(prompts), videos), strict=True))
     if empty := [path.name for path, text in texts.items() if not normalise(text)]:
-        raise ManifestError(f"the text of {_named(empty)} is empty: write what is said, or leave the recording out")
+        raise ManifestError(f"the text of {shown(empty)} is empty: write what is said, or leave the recording out")
     return texts
-
-
-def _from_prompts(videos: Sequence[Path], prompts: Path) -> dict[Path, str]:
-    lines = [line.strip() for line in _read(prompts).splitlines() if line.strip() and not line.startswith("#")]
-    by_name = {name: path for path in videos for name in (path.name, path.stem)}
-    split = [line.split(maxsplit=1) for line in lines]
-    named = {words[0]: (words[1] if len(words) > 1 else "") for words in split if words[0] in by_name}
-    if len(named) * 2 < len(lines):  # plain texts, in which a word may be a file's name by chance
-        return _in_order(videos, lines, prompts)
-    if strangers := [words[0] for words in split if words[0] not in by_name]:
-        raise ManifestError(
-            f"{prompts} names {_named(strangers)}, which no recording is called: name the files as they are, or give "
-            "plain texts in the order of the files"
-        )
-    texts = {by_name[name]: text for name, text in named.items()}
-    if missing := [path.name for path in videos if path not in texts]:
-        raise ManifestError(f"{prompts} has no text for {_named(missing)}: add a line for each, `{missing[0]} TEXT`")
-    return {path: texts[path] for path in videos}
-
-
-def _in_order(videos: Sequence[Path], lines: Sequence[str], prompts: Path) -> dict[Path, str]:
-    if len(lines) != len(videos):
-        raise ManifestError(
-            f"{prompts} has {count_of(len(lines), 'text')} for {count_of(len(videos), 'recording')}: give one for each "
-            f"in the order of the files, or lines with the file's name first (`{videos[0].name} TEXT`)"
-        )
-    return dict(zip(videos, lines, strict=True))
-
-
-def _read(path: Path) -> str:
-    try:
-        return read_text(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path} cannot be read ({error}): give a text file in UTF-8") from None
 
 
 def _unique(clips: Iterable[Clip]) -> list[Clip]:
@@ -118,7 +84,3 @@ def _unique(clips: Iterable[Clip]) -> list[Clip]:
         number = seen[clip.id] = seen.get(clip.id, 0) + 1
         found.append(replace(clip, id=clip.id if number == 1 else f"{clip.id}-{number}"))
     return found
-
-
-def _named(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

@@ -59,7 +59,9 @@ def headline(evaluation: Evaluation) -> str:
 def facts(evaluation: Evaluation) -> list[str]:
     """The other figures, a few words each."""
     wer = evaluation.wer
+    plain = [each.wer for each in evaluation.methods if f"{each.method} + initials" == evaluation.method]
     return [
+        *(f"without the initials WER {_percent(each.rate)}, 95 % interval {_interval(each)}" for each in plain),
         f"CER {_percent(evaluation.cer.rate)}",
         f"{_percent(evaluation.sentence_accuracy)} of sentences right",
         f"{len(evaluation.clips)} clips, {wer.hits + wer.substitutions + wer.deletions} words",

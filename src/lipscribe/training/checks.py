@@ -46,7 +46,11 @@ def load_data(config: TrainConfig) -> RunData:
             numbers and the first ids.
     """
     data, size = config.data, config.model.input
-    for folder in (data.folder, *data.also):
+    given = list(dict.fromkeys((data.folder, *data.also)))
+    if absent := [folder for folder in given if not Path(folder).is_dir()]:
+        what = "is not a folder" if len(absent) == 1 else "are not folders"
+        raise ManifestError(f"{', '.join(absent)} {what}: run `lipscribe prepare` first, or give others in the config")
+    for folder in given:
         check_crop(folder, size.crop)
     faults: list[str] = []
     tokenizer = config.model.tokenizer

@@ -189,6 +189,8 @@ def test_names(run: Adapt):
         CheckpointError, match=r"a model 'me' exists: give another name, or delete it with `lipscribe m"
     ):
         run()
+    with pytest.raises(CheckpointError, match=r"a model 'grid-s1' exists"):  # which loads the model of another name
+        run("grid-s1")
     for name in ("", "a/b", "..", ".me", "-me"):
         with pytest.raises(CheckpointError, match=r"wanted one that can be a folder's"):
             run(name)

@@ -11,10 +11,12 @@ import pytest
 from lipscribe.adaptation import phrases as module
 from lipscribe.adaptation.phrase_sources import PhraseRecording
 from lipscribe.adaptation.phrases import LearntPhrases, learn_phrases
+from lipscribe.encoded import Encoded
 from lipscribe.errors import CheckpointError, ConfigError, LipscribeError, NoFaceError
 from lipscribe.export import export_model
 from lipscribe.models.spec import load_spec, save_spec
 from lipscribe.pipeline import load_model
+from lipscribe.search import SearchOptions
 from lipscribe.zoo.listing import describe_models
 from lipscribe.zoo.phrases import RECORDINGS_FILE, find_base, load_recordings
 from lipscribe.zoo.registry import find_model
@@ -43,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             raise NoFaceError("no face found: record it again")
         look = seeded(person).normal(size=64)
         look = (look / np.linalg.norm(look)).astype(np.float32)
-        return module._Recorded(recording.text, recording.path.name, digest, features_of(said, take), look)
+        return module._Recorded(recording.text, recording.path.name, digest, features_of(said, take), look[None])
 
     monkeypatch.setattr(module, "_record", record)
     return tmp_path
@@ -75,6 +77,20 @@ def test_the_model_is_listed_and_read_like_any_other(folder: Path):
     assert model.methods == ("phrases",)
     assert model.matcher.search(features_of("no", "again"))[0].text == "no"
     assert model.matcher.search(features_of("something else", "x"))[0].text == ""
+
+
+def test_initials_select_phrases(folder: Path):
+    learn(folder, "yes", "no", "stop", "yes", "no", "stop")
+    model = load_model("mine")
+    said = Encoded(features_of("no", "again")[:, None], None)
+    free = model.search(said, SearchOptions(nbest=9, alternatives=9))
+    assert free[0].text == "no" and {each.text for each in free} == {"yes", "no", "stop", ""}
+    own = model.search(said, SearchOptions(nbest=9, alternatives=9, initials="N"))
+    assert [each.text for each in own] == ["no", ""] and own[0].words[0].alternatives == ()
+    assert own[0].posterior > free[0].posterior
+    assert {each.text for each in model.search(said, SearchOptions(nbest=9, initials="s"))} == {"stop", ""}
+    with pytest.raises(ConfigError, match="initials 'y s' fit none of the 3 phrases of model mine: correct them"):
+        model.resolve(SearchOptions(initials="y s"))
 
 
 def test_what_is_stored_is_what_was_recorded(folder: Path):
@@ -128,13 +144,16 @@ def test_one_phrase_is_too_few(folder: Path, films: tuple[str, ...]):
 
 def test_names_and_bases_that_do_not_fit(folder: Path):
     made = learn(folder, "yes", "no")
-    with pytest.raises(CheckpointError, match=r"a model mine exists: add --add .* give another --name"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"a model 'mine' exists: add --add .* give another --name, or delete it with `lipscribe models rem",
+    ):
         learn(folder, "yes", "no")
-    with pytest.raises(CheckpointError, match="a model talkers exists"):
+    with pytest.raises(CheckpointError, match=r"a model 'talkers' exists: add --add .* give another --name$"):
         learn(folder, "yes", "no", name="talkers")
     with pytest.raises(CheckpointError, match="no model of phrases called yours to add to: leave --add out"):
         learn(folder, "yes", add=True, name="yours")
-    with pytest.raises(ConfigError, match=r"the name is '\.\./x', wanted one word"):
+    with pytest.raises(CheckpointError, match=r"the name is '\.\./x', wanted one that can be a folder's"):
         learn(folder, "yes", "no", name="../x")
     with pytest.raises(ConfigError, match="mine is a model of phrases itself: give the one it was made with, talkers"):
         learn(folder, "yes", "no", name="next", base="mine")

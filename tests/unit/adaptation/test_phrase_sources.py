@@ -53,19 +53,21 @@ def test_prompts_are_lines_in_the_order_of_the_videos(tmp_path: Path):
 def test_prompts_may_name_the_videos(tmp_path: Path):
     folder_of(tmp_path, **{"a.mp4": "", "sub/b.mp4": "", "other/list": "b.mp4\tyes\na\tno\n"})
     assert texts(tmp_path, tmp_path / "other" / "list") == {"a.mp4": "no", "sub/b.mp4": "yes"}
+    (tmp_path / "other" / "list").write_text("# by name\nsub/b.mp4 Yes, of course\na no\n", encoding="utf-8")
+    assert texts(tmp_path, tmp_path / "other" / "list") == {"a.mp4": "no", "sub/b.mp4": "yes of course"}
 
 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
         ({"a.txt": ""}, "holds no video"),
-        ({"a.mp4": "", "prompts.txt": "one\ntwo\n"}, r"prompts\.txt has 2 lines for 1 video .*wanted one each"),
-        ({"a.mp4": "", "b.mp4": "", "prompts.txt": "a.mp4\tyes\n"}, "has no text for b.mp4: add a line"),
-        ({"a.mp4": "", "prompts.txt": "c.mp4\tyes\n"}, r"line 1: 'c\.mp4' is no video in"),
-        ({"a.mp4": "", "prompts.txt": "a.mp4\tyes\nno\n"}, r"line 2: 'no' is no video in"),
-        ({"x/a.mp4": "", "y/a.mp4": "", "prompts.txt": "a.mp4\tyes\n"}, "is the name of several videos"),
+        ({"a.mp4": "", "prompts.txt": "one\ntwo\n"}, r"prompts\.txt has 2 texts for 1 recording: give one for each"),
+        ({"a.mp4": "", "b.mp4": "", "prompts.txt": "a.mp4\tyes\n"}, "has no text for b.mp4: add a line for each"),
+        ({"a.mp4": "", "prompts.txt": "c.mp4\tyes\n"}, r"line 1: 'c\.mp4' is no recording: name each file as it is"),
+        ({"a.mp4": "", "prompts.txt": "a.mp4\tyes\nno\n"}, r"line 2: 'no' is no recording"),
+        ({"x/a.mp4": "", "y/a.mp4": "", "prompts.txt": "a.mp4\tyes\n"}, "is the name of several recordings"),
         ({"a.mp4": "", "a.txt": " \n"}, r"a\.txt has no words, wanted what is said"),
-        ({"a.mp4": "", "prompts.txt": "...\n"}, "line 1 has no words"),
+        ({"a.mp4": "", "prompts.txt": "...\n"}, r"the text of a\.mp4 in .*prompts\.txt has no words"),
     ],
 )
 def test_what_is_missing_is_told_in_one_line(tmp_path: Path, files: dict[str, str], message: str):

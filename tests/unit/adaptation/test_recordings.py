@@ -67,8 +67,11 @@ def test_ids_are_unique(folder: Path):
     ("text", "message"),
     [
         ("one\ntwo\n", "has 2 texts for 3 recordings: give one for each"),
-        ("a one\nb two\n", r"has no text for c.MOV: add a line for each, `c.MOV TEXT`"),
-        ("a one\nb two\nd three\n", r"names d, which no recording is called"),
+        ("a one\nb two\n", r"has no text for c.MOV: add a line for each, the name, a tab, and what"),
+        (
+            "a one\nb two\nd three\n",
+            r"line 3: 'd' is no recording: name each file as it is, with a tab or space before",
+        ),
         ("a one\nb ...\nc three\n", r"the text of b.mp4 is empty"),
     ],
 )

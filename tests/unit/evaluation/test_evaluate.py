@@ -12,9 +12,11 @@ from lipscribe.data.shards import PreparedClip, write_shard
 from lipscribe.encoded import Encoded
 from lipscribe.errors import ConfigError, LipscribeError, ManifestError, VideoError
 from lipscribe.evaluation import calibrate_prepared, evaluate_prepared, evaluate_videos, write_evaluation
+from lipscribe.evaluation.report import facts
 from lipscribe.search import Capabilities, Grammar, Hypothesis, SearchOptions, resolve, search
 from lipscribe.search.familiarity import QUANTILE, SLACK
 from lipscribe.search.hypothesis import WordSpan
+from lipscribe.search.initials import Initials
 from lipscribe.tokenizer import WordTokenizer
 from lipscribe.transcript import Segment, Transcript, Word
 
@@ -123,6 +125,27 @@ def test_options_given_are_the_main_result(tmp_path):
     evaluation = evaluate_prepared(ScriptedModel(), tmp_path, "dev", SearchOptions(method="greedy"))
     assert evaluation.method == "greedy"
     assert [method.method for method in evaluation.methods] == ["greedy", "beam"]
+
+
+def test_initials_are_taken_from_the_references(tmp_path):
+    # Shown is "red two", which the first letters of "green one" exclude.
+    write_clips(tmp_path, prepared("a", "green one", "red two"), prepared("b", "...", "red"))
+    evaluation = evaluate_prepared(ScriptedModel(), tmp_path, initials=Initials.of_text)
+    assert evaluation.method == "beam + initials"
+    assert [method.method for method in evaluation.methods] == ["greedy", "beam", "beam + initials"]
+    assert [clip.hypothesis for clip in evaluation.clips] == ["green one", "red"]  # of silence there are no initials
+    rates = {method.method: method.wer.rate for method in evaluation.methods}
+    assert (rates["beam"], rates["beam + initials"]) == (3 / 2, 1 / 2)
+    assert facts(evaluation)[0].startswith("without the initials WER 150.0 %, 95 % interval ")
+    first = evaluate_prepared(ScriptedModel(), tmp_path, initials=lambda text: Initials.of_text(text).part(0, 1))
+    assert first.clips[0].hypothesis == "green"
+    with pytest.raises(ConfigError, match="method 'greedy' has no use for them"):
+        evaluate_prepared(ScriptedModel(), tmp_path, options=SearchOptions("greedy"), initials=Initials.of_text)
+    clip, told = Clip("a", "a.mpg", "green one"), []
+    model = ScriptedModel()
+    model.transcribe = lambda path, face, options: told.append(options) or Transcript(())
+    assert evaluate_videos(model, [clip], initials=Initials.of_text).method == "beam + initials"
+    assert str(told[0].initials) == "g o"
 
 
 def test_references_are_normalised_like_hypotheses(tmp_path):

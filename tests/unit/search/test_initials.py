@@ -218,7 +218,7 @@ def test_a_decoder_against_every_sentence_that_has_them(tokenizer, asked, by_ctc
     if end:
         options["exact"] = True
     found = read_by_decoder(scorer, 3, tokenizer, log_probs, **options)
-    assert {one.text: one.score for one in found} == pytest.approx(wanted)
+    assert {one.text: one.score for one in found if one.score > -np.inf} == pytest.approx(wanted)
 
 
 def test_published_rules_keep_to_them(random_log_probs):
