@@ -315,7 +315,7 @@ class RunReader:
             ConfigError: There are initials, and the run is longer than what is searched at once.
         """
         for start, piece in self._pieces.add(encoded):
-            self._options.check_parts(2)
+            self._options.check_parts(2)  # this one, and the frames after it
             yield from self._search(start, piece)
 
     def finish_encoded(self) -> Iterator[Piece]:
@@ -336,16 +336,15 @@ class RunReader:
         else:
             parts = ((begin, end, encoded[begin:end]) for begin, end in pairwise(cuts))
         for number, (begin, end, part) in enumerate(parts):
-            options = self._options if len(cuts) == 2 else self._of_sentence(number, last=end == len(encoded))
+            options = self._of_sentence(number, last=number == len(cuts) - 2)
             yield Piece(start + begin, start + end, self._model.search(part, options))
 
     def _of_sentence(self, number: int, last: bool) -> ResolvedSearch:
         """The search of one of a piece's sentences: with the initials of its words."""
         options, words = self._options, self._sentence_words
-        if options.initials is None or words is None:
+        if options.initials is None or words is None or (last and number == 0):
             return options
-        initials = options.initials.part(number * words, None if last else (number + 1) * words)
-        return options.with_initials(initials)
+        return options.with_initials(options.initials.part(number * words, None if last else (number + 1) * words))
 
     def _encode_again(
         self, crops: list[np.ndarray], encoded: Encoded, cuts: list[int]

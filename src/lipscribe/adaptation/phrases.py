@@ -115,8 +115,7 @@ def learn_phrases(
     model = _base_model(name, base, before)
     old = _recorded_before(folder, before) if before else []
     known = {each.digest for each in old}
-    failed: dict[str, str] = {}
-    new: list[_Recorded] = []
+    new, failed = list[_Recorded](), dict[str, str]()
     for recording in tracked(recordings, progress, "recordings"):
         try:
             if (digest := _digest(recording.path)) not in known:
@@ -137,9 +136,8 @@ def learn_phrases(
     with writing_model(folder, replaces=add) as made:
         looks = np.concatenate([each.looks for each in everything])
         save_phrases(made, spec, [each.features for each in everything], looks)
-    phrases = spec.phrases
-    right = _left_out_right(matcher, phrases)
-    return LearntPhrases(folder, phrases.texts, len(everything), len(new), right, failed, tuple(warnings))
+    right = _left_out_right(matcher, spec.phrases)
+    return LearntPhrases(folder, spec.phrases.texts, len(everything), len(new), right, failed, tuple(warnings))
 
 
 def _target(name: str, add: bool) -> Path:

@@ -33,14 +33,7 @@ def evaluate(
     length_bonus: flags.LengthBonus = 0.0,
     ctc_weight: flags.CtcWeight = None,
     beam_size: flags.BeamSize = None,
-    initials: Annotated[
-        bool,
-        typer.Option(
-            "--initials",
-            help="Give each clip's word initials, from its text: how much transcribe --initials is worth.",
-            rich_help_panel=flags.SEARCH_PANEL,
-        ),
-    ] = False,
+    initials: flags.OwnInitials = False,
     device: flags.Device = "auto",
     precision: flags.Precision = Precision.float32,
     runtime: flags.Runtime = Runtime.auto,
@@ -66,6 +59,7 @@ def evaluate(
     from lipscribe.pipeline import load_model
     from lipscribe.search.initials import Initials
 
+    # More than 60 lines on purpose: most of them are flags.
     if output is not None:
         result_folder(output)
     raw = from_video or source.is_file()

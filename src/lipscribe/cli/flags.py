@@ -8,11 +8,11 @@ import typer
 from lipscribe.cli import searching
 from lipscribe.cli.sources import VIDEOS_HELP
 
-SEARCH_PANEL = "How to search"  # a panel of the help
+_SEARCH = "How to search"  # a panel of the help
 
 
 def _search(help: str, **limits: Any) -> Any:
-    return typer.Option(help=help, rich_help_panel=SEARCH_PANEL, **limits)
+    return typer.Option(help=help, rich_help_panel=_SEARCH, **limits)
 
 
 def model_names(incomplete: str) -> list[str]:
@@ -82,3 +82,9 @@ LengthBonus = Annotated[float, _search(searching.LENGTH_BONUS_HELP)]
 CtcWeight = Annotated[float | None, _search(searching.CTC_WEIGHT_HELP)]
 BeamSize = Annotated[int | None, _search(searching.BEAM_SIZE_HELP, min=1)]
 Initials = Annotated[str | None, _search(searching.INITIALS_HELP)]
+OwnInitials = Annotated[
+    bool,
+    typer.Option(
+        "--initials", help="Search with the initials of each clip's text, and without.", rich_help_panel=_SEARCH
+    ),
+]

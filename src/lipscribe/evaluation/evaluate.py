@@ -101,9 +101,9 @@ def evaluate_videos(
     video_seconds: Seconds = 0.0
     started = time.perf_counter()
     for clip in tracked(clips, progress, f"read {split}"):
-        options = with_initials(search, clip, initials)
+        own = with_initials(search, clip, initials)
         try:
-            transcript = model.transcribe(clip.path, face=face, options=options)
+            transcript = model.transcribe(clip.path, face=face, options=own)
         except LipscribeError as error:
             readings.append(failed(clip, error))
             continue

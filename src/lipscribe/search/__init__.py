@@ -4,6 +4,7 @@ from lipscribe.search.align import Alignment, align
 from lipscribe.search.dispatch import search
 from lipscribe.search.grammar import Grammar
 from lipscribe.search.hypothesis import Hypothesis, Span, WordSpan
+from lipscribe.search.initials import Initials
 from lipscribe.search.options import (
     BY_DECODER,
     METHODS,
@@ -22,6 +23,7 @@ __all__ = [
     "DecoderView",
     "Grammar",
     "Hypothesis",
+    "Initials",
     "ResolvedSearch",
     "SearchOptions",
     "Span",

@@ -410,6 +410,9 @@ def test_nothing_to_resume(toy_config: MakeConfig, tmp_path: Path):
 def test_a_run_that_ended_before_its_first_epoch_can_be_started_again(toy_config: MakeConfig, tmp_path: Path):
     with pytest.raises(ManifestError, match="run `lipscribe prepare` first"):
         train(toy_config(tmp_path / "run", data={"folder": str(tmp_path / "absent")}))
+    folders = {"folder": str(tmp_path / "one"), "also": [str(tmp_path), str(tmp_path / "two"), str(tmp_path / "one")]}
+    with pytest.raises(ManifestError, match=r"^\S*/one, \S*/two are not folders: run `lipscribe prepare` first"):
+        train(toy_config(tmp_path / "run", data=folders))
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Interruption):
         interrupt(patch, "ctc_loss", 2)
         train(toy_config(tmp_path / "run", optim={"epochs": 1}))
