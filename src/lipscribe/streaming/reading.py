@@ -7,7 +7,7 @@ import numpy as np
 
 from lipscribe.model import Model
 from lipscribe.pipeline import to_word
-from lipscribe.search import SearchOptions
+from lipscribe.search import ResolvedSearch, SearchOptions
 from lipscribe.search.hypothesis import WordSpan
 from lipscribe.streaming.searching import FreeOpenSearch, GrammarOpenSearch, OpenSearch
 from lipscribe.transcript import Segment, Word
@@ -57,7 +57,7 @@ class LiveReader:
     def __init__(
         self,
         model: Model,
-        options: SearchOptions | None = None,
+        options: SearchOptions | ResolvedSearch | None = None,
         look_ahead: Seconds = LOOK_AHEAD,
         step: Seconds = STEP,
     ):
@@ -178,7 +178,7 @@ def _earlier(word: WordSpan, num_frames: int) -> WordSpan:
     return replace(word, start=word.start - num_frames, end=word.end - num_frames)
 
 
-def _open_search(model: Model, options: SearchOptions | None) -> OpenSearch:
+def _open_search(model: Model, options: SearchOptions | ResolvedSearch | None) -> OpenSearch:
     resolved = model.resolve(options)
     if resolved.grammar is not None and model.spec.ctc:
         return GrammarOpenSearch(model, resolved.grammar, resolved.alternatives)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from lipscribe.encoded import Encoded
 from lipscribe.model import Model
-from lipscribe.search import Grammar, SearchOptions
+from lipscribe.search import Grammar, ResolvedSearch, SearchOptions
 from lipscribe.search.hypothesis import WordSpan
 from lipscribe.search.word_graph import graph_after, state_after
 
@@ -74,7 +74,7 @@ class FreeOpenSearch:
     speech recognition and translation by partial hypothesis selection", Interspeech 2020).
     """
 
-    def __init__(self, model: Model, options: SearchOptions | None):
+    def __init__(self, model: Model, options: SearchOptions | ResolvedSearch | None):
         self._model, self._options = model, model.resolve(options)
         self.reset()
 

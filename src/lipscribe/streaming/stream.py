@@ -10,7 +10,7 @@ import numpy as np
 from lipscribe.errors import ConfigError
 from lipscribe.faces import FaceDetector, load_face_detector
 from lipscribe.model import Model
-from lipscribe.search import SearchOptions
+from lipscribe.search import ResolvedSearch, SearchOptions
 from lipscribe.streaming.clock import Clock
 from lipscribe.streaming.crops import CropCutter, FaceFollower, check_frame, grey_crop
 from lipscribe.streaming.framing import Framing, judge_framing
@@ -42,7 +42,7 @@ class Stream:
     def __init__(
         self,
         model: Model,
-        options: SearchOptions | None = None,
+        options: SearchOptions | ResolvedSearch | None = None,
         *,
         look_ahead: Seconds = LOOK_AHEAD,
         step: Seconds = STEP,
@@ -135,7 +135,7 @@ class Stream:
 
 
 def read_stream(
-    model: Model, frames: Iterable[tuple[Seconds, np.ndarray]], options: SearchOptions | None = None
+    model: Model, frames: Iterable[tuple[Seconds, np.ndarray]], options: SearchOptions | ResolvedSearch | None = None
 ) -> Iterator[StreamUpdate]:
     """Reads pairs of capture time and frame (H, W, 3) uint8 RGB as they come; see `Stream`."""
     stream = Stream(model, options)
