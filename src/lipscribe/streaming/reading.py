@@ -18,7 +18,6 @@ STEP: Seconds = 0.12  # from one reading to the next
 PAUSE: Seconds = 0.6  # without a word ends an utterance
 LONG_PAUSE: Seconds = 1.4  # ends it in the middle of a sentence too
 LEAD: Seconds = 0.48  # of silence before an utterance that is read with it
-PAD, KEEP = 10, 0
 MAX_HELD: Seconds = 4.0  # are read at once
 
 
@@ -100,8 +99,7 @@ class LiveReader:
 
     def _read(self, at_end: bool = False) -> list[StreamUpdate]:
         self._unread = 0
-        held = np.stack(self._crops + [self._crops[-1]] * PAD)
-        encoded = self._model.encode_lean(held, augmented=False)[: len(self._crops) + KEEP]
+        encoded = self._model.encode_lean(np.stack(self._crops), augmented=False)
         found = self._search.read(encoded, self._committed)
         updates = self._commit(found)
         num_frames = len(self._crops)

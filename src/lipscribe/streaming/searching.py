@@ -42,7 +42,7 @@ class GrammarOpenSearch:
     def __init__(self, model: Model, grammar: Grammar, alternatives: int):
         self._model, self._whole = model, grammar
         self._options = SearchOptions("grammar", alternatives=alternatives)
-        self._kept: tuple[tuple[str, ...], SearchOptions] | None = None
+        self._kept: tuple[tuple[tuple[str, ...], tuple[str, ...]], SearchOptions] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -60,10 +60,10 @@ class GrammarOpenSearch:
 
     def read(self, encoded: Encoded, committed: Sequence[WordSpan]) -> list[WordSpan]:
         """See `OpenSearch.read`."""
-        said = (*self._before, *(word.text for word in committed))
-        if self._kept is None or self._kept[0] != said:
-            after = Grammar(graph_after(self._whole.graph, self._before, said[len(self._before) :]))
-            self._kept = said, replace(self._options, grammar=after)
+        place = self._before, tuple(word.text for word in committed)
+        if self._kept is None or self._kept[0] != place:
+            after = Grammar(graph_after(self._whole.graph, *place))
+            self._kept = place, replace(self._options, grammar=after)
         return list(self._model.search(encoded, self._kept[1])[0].words[len(committed) :])
 
 
