@@ -77,6 +77,7 @@ class LiveReader:
         self._committed: list[WordSpan] = []  # in the crops held
         self._agreed: list[WordSpan] = []  # what the last reading found after them
         self._said: list[Word] = []  # all committed words of the utterance
+        self._forgotten: int | None = None  # where the last one that is not held any more ended
         self._search.reset()
 
     def add(self, crop: np.ndarray, time: Seconds) -> list[StreamUpdate]:
@@ -91,20 +92,20 @@ class LiveReader:
         """Ends the utterance: what is tentative is committed, if it is a word at all."""
         if not self._crops:
             return []
-        updates = self._read(at_end=True) if self._unread else []
+        updates = self._read() if self._unread else []
         if not any(update.segment for update in updates):
             updates += self._finish(self._agreed)
         self._drop(len(self._crops))
         return updates
 
-    def _read(self, at_end: bool = False) -> list[StreamUpdate]:
+    def _read(self) -> list[StreamUpdate]:
         self._unread = 0
         encoded = self._model.encode_lean(np.stack(self._crops), augmented=False)
         found = self._search.read(encoded, self._committed)
         updates = self._commit(found)
         num_frames = len(self._crops)
         words = [*self._committed, *self._agreed]
-        last = words[-1].end if words else None
+        last = words[-1].end if words else self._forgotten
         if last is not None and num_frames - last >= (
             self._pause if self._search.is_complete(words) else self._long_pause
         ):
@@ -152,6 +153,7 @@ class LiveReader:
         if past:
             self._search.drop(past)
             self._committed = self._committed[len(past) :]
+            self._forgotten = past[-1].end
             self._drop(past[-1].end)
         elif not self._committed:
             self._drop(len(self._crops) - self._max_held)
@@ -160,6 +162,7 @@ class LiveReader:
         num_frames = max(num_frames, 0)
         del self._crops[:num_frames]
         self._start += num_frames / self._fps
+        self._forgotten = None if self._forgotten is None else self._forgotten - num_frames
         self._committed = [_earlier(word, num_frames) for word in self._committed]
         self._agreed = [_earlier(word, num_frames) for word in self._agreed]
 
