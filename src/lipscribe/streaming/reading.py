@@ -66,6 +66,8 @@ class LiveReader:
         self._long_pause = seconds_to_frame(LONG_PAUSE, fps)
         self._pause, self._lead = seconds_to_frame(PAUSE, fps), seconds_to_frame(LEAD, fps)
         self._max_held = seconds_to_frame(MAX_HELD, fps)
+        # The states of the newest frames of an encoder that looks ahead are made without what follows.
+        self._unsettled = getattr(model.spec.encoder, "look_ahead", 0)
         self._search = _open_search(model, options)
         self._crops: list[np.ndarray] = []
         self._start: Seconds = 0.0  # capture time of the first of them
@@ -101,6 +103,8 @@ class LiveReader:
     def _read(self) -> list[StreamUpdate]:
         self._unread = 0
         encoded = self._model.encode_lean(np.stack(self._crops), augmented=False)
+        if self._unsettled and not at_end:
+            encoded = encoded[: max(len(encoded) - self._unsettled, 0)]
         found = self._search.read(encoded, self._committed)
         updates = self._commit(found)
         num_frames = len(self._crops)
