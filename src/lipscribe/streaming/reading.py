@@ -94,19 +94,21 @@ class LiveReader:
         """Ends the utterance: what is tentative is committed, if it is a word at all."""
         if not self._crops:
             return []
-        updates = self._read() if self._unread else []
+        updates = self._read(at_end=True) if self._unread or self._unsettled else []
         if not any(update.segment for update in updates):
             updates += self._finish(self._agreed)
         self._drop(len(self._crops))
         return updates
 
-    def _read(self) -> list[StreamUpdate]:
+    def _read(self, at_end: bool = False) -> list[StreamUpdate]:
         self._unread = 0
         encoded = self._model.encode_lean(np.stack(self._crops), augmented=False)
         if self._unsettled and not at_end:
             encoded = encoded[: max(len(encoded) - self._unsettled, 0)]
         found = self._search.read(encoded, self._committed)
-        updates = self._commit(found)
+        past = len(self._committed)
+        self._committed = found[:past]  # one that was committed while it was said ends later
+        updates = self._commit(found[past:])
         num_frames = len(self._crops)
         words = [*self._committed, *self._agreed]
         last = words[-1].end if words else self._forgotten
@@ -171,8 +173,13 @@ class LiveReader:
         self._agreed = [_earlier(word, num_frames) for word in self._agreed]
 
     def _words(self, spans: Sequence[WordSpan]) -> tuple[Word, ...]:
-        words = (to_word(span, self._fps) for span in spans)
-        return tuple(replace(word, start=word.start + self._start, end=word.end + self._start) for word in words)
+        """Words with capture times; none begins before the last one that is said ends."""
+        words: list[Word] = []
+        for word in (to_word(span, self._fps) for span in spans):
+            start, end = word.start + self._start, word.end + self._start
+            before = max((one.end for one in (self._said + words)[-1:]), default=start)
+            words.append(replace(word, start=min(max(start, before), end), end=end))
+        return tuple(words)
 
     def _update(self, **fields: object) -> StreamUpdate:
         time = self._start + (len(self._crops) - 1) / self._fps

@@ -1,5 +1,6 @@
 """What a person before a camera is told."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -31,11 +32,10 @@ def face(mouth_px: float = 60, middle: tuple[float, float] = (320, 220), turned:
     return (points * unit + middle).astype(np.float32)
 
 
-def crop(mean: float = 130, contrast: float = 30, fine: float = 1.0) -> np.ndarray:
-    """A crop with waves of two pixels (`fine` of them) and of 48."""
-    rows, columns = np.mgrid[:96, :96]
-    waves = fine * np.sign(np.sin(columns * np.pi / 2 + 0.1)) + np.sin(rows * np.pi / 24)
-    return (mean + contrast * waves).clip(0, 255).astype(np.uint8)
+def crop(mean: float = 130, contrast: float = 30, blur: float = 1) -> np.ndarray:
+    """A crop of noise, blurred by so many pixels."""
+    noise = cv2.GaussianBlur(np.random.default_rng(0).normal(size=(96, 96)), (0, 0), blur)
+    return (mean + contrast * noise / noise.std()).clip(0, 255).astype(np.uint8)
 
 
 def hints(landmarks: np.ndarray | None, of_mouth: np.ndarray | None = None, fps: float = 25, grey: int = 120) -> str:
@@ -63,7 +63,7 @@ def test_a_well_seen_face_needs_no_hint_and_its_box_is_told():
         (face(turned=-0.4), None, 25, "Face the camera"),
         (face(), crop(mean=10, contrast=3), 25, "More light"),
         (face(), crop(contrast=1), 25, "More light"),
-        (face(), crop(fine=0), 25, "blurred"),
+        (face(), crop(blur=6), 25, "blurred"),
         (face(), None, 12, "only 12 pictures a second"),
     ],
 )

@@ -104,11 +104,14 @@ def test_the_best_beginning_is_found_among_all_paths(before: Text, words: Text, 
         open_search.drop([span(word, 0, 1) for word in before])
     committed = [span(word, number, number + 1) for number, word in enumerate(words)]
     found = open_search.read(Encoded(None, log_probs, 25.0), committed)
-    assert (*words, *(word.text for word in found)) == max(scores, key=lambda text: scores[text])
+    assert tuple(word.text for word in found) == max(scores, key=lambda text: scores[text])
 
 
 def read(search: GrammarOpenSearch | FreeOpenSearch, text: str, *committed: WordSpan) -> list[str]:
-    return [word.text for word in search.read(Encoded(None, planted_log_probs(plant(text)), 25.0), committed)]
+    """The words after the committed ones."""
+    found = search.read(Encoded(None, planted_log_probs(plant(text)), 25.0), committed)
+    assert [word.text for word in found[: len(committed)]] == [word.text for word in committed]
+    return [word.text for word in found[len(committed) :]]
 
 
 def test_an_utterance_may_end_only_with_a_whole_text():
@@ -130,6 +133,18 @@ def test_words_that_were_dropped_are_not_found_again_and_decide_what_may_follow(
     assert read(search, "one 3 now 3") == ["one", "now"]
     search.reset()
     assert read(search, "red 3 one 3 now 3") == ["red", "one", "now"]
+
+
+def test_a_word_that_was_committed_while_it_was_said_lies_where_it_is_by_now():
+    search = GrammarOpenSearch(PlantedModel(), Grammar(SLOTS), 0)
+    log_probs = planted_log_probs(plant(". 2 red 8 . 2 one 3"))
+    first, second = search.read(Encoded(None, log_probs, 25.0), [span("red", 2, 4)])
+    assert (first.start, first.end, second.start, second.end) == (2, 10, 12, 15)
+
+
+def test_frames_without_room_for_the_committed_words_change_nothing():
+    search, committed = GrammarOpenSearch(PlantedModel(), Grammar(SLOTS), 0), [span("red", 0, 1), span("one", 1, 2)]
+    assert search.read(Encoded(None, planted_log_probs(plant("red 1")), 25.0), committed) == committed
 
 
 def test_alternatives_are_of_the_same_place():

@@ -121,7 +121,7 @@ def test_a_flush_ends_the_utterance_and_the_stream_goes_on():
 
 
 def test_framing_is_that_of_the_newest_frames():
-    stream, _ = run(frames_at(". 10", 10))
+    stream, _ = run(frames_at(". 40", 10))
     assert stream.framing is not None
     assert stream.framing.box == pytest.approx(
         (*FACE.min(0).tolist(), *(FACE.max(0) - FACE.min(0)).tolist()), abs=1e-3
