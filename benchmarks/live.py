@@ -1,4 +1,4 @@
-"""Reading while somebody speaks: errors beside those of reading afterwards, latency, cost, memory, words out of nothing.
+"""Reading while somebody speaks: errors beside those of reading afterwards, latency, cost, memory, false words.
 
     lipscribe prepare grid GRID prepared/
     python benchmarks/live.py read prepared/ --split dev --model grid

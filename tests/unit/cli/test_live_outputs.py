@@ -136,7 +136,7 @@ def test_the_captions_file_is_empty_at_the_end_and_one_that_cannot_be_written_is
     play(output, path, UPDATES[:3], 1.6)
     output.close()
     assert path.read_text(encoding="utf-8") == ""
-    with pytest.raises(LipscribeError, match="captions file .* cannot be written .*: give another file"):
+    with pytest.raises(LipscribeError, match=r"captions file .* cannot be written .*: give another file"):
         CaptionsFile(tmp_path / "no folder" / "captions.txt")
 
 

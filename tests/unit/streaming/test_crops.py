@@ -120,7 +120,9 @@ def test_another_crop_is_refused(wrong: np.ndarray):
         grey_crop(wrong)
 
 
-@pytest.mark.parametrize("wrong", [None, np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3)), np.zeros((0, 5, 3), np.uint8)])
+@pytest.mark.parametrize(
+    "wrong", [None, np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3)), np.zeros((0, 5, 3), np.uint8)]
+)
 def test_what_is_no_frame_is_refused(wrong):
     with pytest.raises(ConfigError, match=r"wanted one picture \(H, W, 3\) uint8 RGB"):
         check_frame(wrong)

@@ -74,8 +74,7 @@ def test_random_sentences_are_read_as_they_are(seed: int, slots):
     plan, sentences = [". 20"], []
     for _ in range(6):
         sentence = [str(rng.choice(slot)) for slot in SLOTS]
-        for word in sentence:
-            plan.append(f"{word} {rng.integers(4, 9)} . {rng.integers(1, 4)}")
+        plan += [f"{word} {rng.integers(4, 9)} . {rng.integers(1, 4)}" for word in sentence]
         pause = int(rng.choice([3, 8, 40, 90]))
         plan.append(f". {pause}")
         sentences.append((sentence, pause))

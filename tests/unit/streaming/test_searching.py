@@ -31,7 +31,14 @@ GRAPHS = {
     "rule": graph_of_rule(RULE),
     "texts": graph_of_texts([("red one", -1.0), ("red two now", -0.5), ("green", 0.0)]),
 }
-PLACES = [((), ()), ((), ("red",)), (("red",), ()), (("red",), ("one",)), (("red", "two"), ()), (("red", "two"), ("now",))]
+PLACES = [
+    ((), ()),
+    ((), ("red",)),
+    (("red",), ()),
+    (("red",), ("one",)),
+    (("red", "two"), ()),
+    (("red", "two"), ("now",)),
+]
 
 
 def texts(graph: WordGraph, num_words: int) -> Iterator[Text]:
@@ -56,9 +63,7 @@ def beginnings(graph: WordGraph, num_words: int) -> set[Text]:
 def test_what_may_come_is_every_beginning_of_every_continuation(name: str, before: Text, words: Text):
     graph, longest = GRAPHS[name], 3
     past = (*before, *words)
-    wanted = {
-        text[len(before) :] for text in beginnings(graph, len(before) + longest) if text[: len(past)] == past
-    }
+    wanted = {text[len(before) :] for text in beginnings(graph, len(before) + longest) if text[: len(past)] == past}
     if not wanted:
         with pytest.raises(ConfigError, match="no text begins with"):
             graph_after(graph, before, words)
