@@ -62,18 +62,19 @@ class LiveFrames:
     def close(self) -> None:
         """Ends the frames, also for who waits for one; may be called from a signal handler."""
         with self._changed:
-            self._closed = True
-            self._waiting.clear()
+            self._closed = True  # and no more: a signal handler may run in the middle of `_next`
             self._changed.notify_all()
 
     def _next(self) -> TimedFrame | None:
         with self._changed:
             if not self._changed.wait_for(lambda: self._waiting or self._ended or self._closed, SILENT):
                 raise VideoError(f"no picture came for {SILENT:g} s: plug the camera in again, or choose another one")
+            if self._closed:
+                return None
             if self._waiting:
                 self._changed.notify_all()  # there is room again
                 return self._waiting.popleft()
-            if self._error is not None and not self._closed:
+            if self._error is not None:
                 raise self._error
             return None
 

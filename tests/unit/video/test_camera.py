@@ -58,6 +58,13 @@ def test_an_error_comes_after_the_frames_before_it():
         assert len(seen) == 3
 
 
+def test_frames_that_wait_are_not_given_after_closing():
+    frames = LiveFrames(timed(100), drop=False)
+    settle(frames, MAX_WAITING)
+    frames.close()
+    assert times(frames) == []
+
+
 def test_closing_ends_who_waits_and_what_gives_the_frames():
     let_go, closed = threading.Event(), threading.Event()
 
