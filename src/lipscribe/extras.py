@@ -13,6 +13,7 @@ REMEDIES = {
     "onnx": EXPORT,
     "onnxscript": EXPORT,
     "PIL": "pip install pillow",
+    "pynput": "pip install 'lipscribe[type]'",
     "onnxruntime": "pip install onnxruntime",
 }
 """What to run where a package cannot be imported."""

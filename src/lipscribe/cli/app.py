@@ -9,6 +9,7 @@ import typer.core
 from lipscribe.cli.adapt import adapt
 from lipscribe.cli.align import align
 from lipscribe.cli.calibrate import calibrate
+from lipscribe.cli.caption import caption
 from lipscribe.cli.configs import configs, copy
 from lipscribe.cli.demo import demo
 from lipscribe.cli.edge import guarded, system_error
@@ -17,6 +18,7 @@ from lipscribe.cli.explain import explain
 from lipscribe.cli.export import export
 from lipscribe.cli.inspect import inspect
 from lipscribe.cli.label import label
+from lipscribe.cli.live import live
 from lipscribe.cli.models import import_model, models, pull, remove
 from lipscribe.cli.prepare import prepare
 from lipscribe.cli.talk import talk
@@ -67,6 +69,8 @@ app = typer.Typer(
 
 for _command in (
     transcribe,
+    live,
+    caption,
     inspect,
     explain,
     demo,

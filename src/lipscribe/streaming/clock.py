@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from numbers import Real
 from typing import Generic, TypeVar
 
 from lipscribe.errors import ConfigError
@@ -40,7 +41,7 @@ class Clock(Generic[Frame]):
         Raises:
             ConfigError: The time is not a finite number, or not later than that of the frame before.
         """
-        if isinstance(time, bool) or not isinstance(time, int | float) or not math.isfinite(time):
+        if isinstance(time, bool) or not isinstance(time, Real) or not math.isfinite(time):
             raise ConfigError(f"time is {time!r}, wanted the frame's capture time in seconds")
         before, self._latest = self._latest, (time, frame)
         if before is not None and time <= before[0]:

@@ -53,14 +53,13 @@ class FaceFollower:
         """Landmarks (L, 2) float32 px of the face in the next frame (H, W, 3) uint8 RGB; None where it is not."""
         faces = self._detector.detect(frame)
         face = self._same(faces) if self._last is not None else None
+        self.is_new = False
         if face is None:
             self._num_lost += 1
             if self._last is not None and self._num_lost <= self._max_lost:
                 return None
             face = max(faces, key=lambda points: float(lm.eye_distance(points)), default=None)
             self.is_new = face is not None
-        else:
-            self.is_new = False
         if face is not None:
             self._num_lost = 0
         self._last = face

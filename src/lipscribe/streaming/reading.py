@@ -7,7 +7,7 @@ import numpy as np
 
 from lipscribe.model import Model
 from lipscribe.pipeline import to_word
-from lipscribe.search import SearchOptions
+from lipscribe.search import ResolvedSearch, SearchOptions
 from lipscribe.search.hypothesis import WordSpan
 from lipscribe.streaming.searching import FreeOpenSearch, GrammarOpenSearch, OpenSearch
 from lipscribe.transcript import Segment, Word
@@ -56,7 +56,7 @@ class LiveReader:
     def __init__(
         self,
         model: Model,
-        options: SearchOptions | None = None,
+        options: SearchOptions | ResolvedSearch | None = None,
         look_ahead: Seconds = LOOK_AHEAD,
         step: Seconds = STEP,
     ):
@@ -79,6 +79,7 @@ class LiveReader:
         self._committed: list[WordSpan] = []  # in the crops held
         self._agreed: list[WordSpan] = []  # what the last reading found after them
         self._said: list[Word] = []  # all committed words of the utterance
+        self._forgotten: int | None = None  # where the last one that is not held any more ended
         self._search.reset()
 
     def add(self, crop: np.ndarray, time: Seconds) -> list[StreamUpdate]:
@@ -93,7 +94,7 @@ class LiveReader:
         """Ends the utterance: what is tentative is committed, if it is a word at all."""
         if not self._crops:
             return []
-        updates = self._read(at_end=True) if self._unread else []
+        updates = self._read(at_end=True) if self._unread or self._unsettled else []
         if not any(update.segment for update in updates):
             updates += self._finish(self._agreed)
         self._drop(len(self._crops))
@@ -105,10 +106,12 @@ class LiveReader:
         if self._unsettled and not at_end:
             encoded = encoded[: max(len(encoded) - self._unsettled, 0)]
         found = self._search.read(encoded, self._committed)
-        updates = self._commit(found)
+        past = len(self._committed)
+        self._committed = found[:past]  # one that was committed while it was said ends later
+        updates = self._commit(found[past:])
         num_frames = len(self._crops)
         words = [*self._committed, *self._agreed]
-        last = words[-1].end if words else None
+        last = words[-1].end if words else self._forgotten
         if last is not None and num_frames - last >= (
             self._pause if self._search.is_complete(words) else self._long_pause
         ):
@@ -156,6 +159,7 @@ class LiveReader:
         if past:
             self._search.drop(past)
             self._committed = self._committed[len(past) :]
+            self._forgotten = past[-1].end
             self._drop(past[-1].end)
         elif not self._committed:
             self._drop(len(self._crops) - self._max_held)
@@ -164,12 +168,18 @@ class LiveReader:
         num_frames = max(num_frames, 0)
         del self._crops[:num_frames]
         self._start += num_frames / self._fps
+        self._forgotten = None if self._forgotten is None else self._forgotten - num_frames
         self._committed = [_earlier(word, num_frames) for word in self._committed]
         self._agreed = [_earlier(word, num_frames) for word in self._agreed]
 
     def _words(self, spans: Sequence[WordSpan]) -> tuple[Word, ...]:
-        words = (to_word(span, self._fps) for span in spans)
-        return tuple(replace(word, start=word.start + self._start, end=word.end + self._start) for word in words)
+        """Words with capture times; none begins before the last one that is said ends."""
+        words: list[Word] = []
+        for word in (to_word(span, self._fps) for span in spans):
+            start, end = word.start + self._start, word.end + self._start
+            before = max((one.end for one in (self._said + words)[-1:]), default=start)
+            words.append(replace(word, start=min(max(start, before), end), end=end))
+        return tuple(words)
 
     def _update(self, **fields: object) -> StreamUpdate:
         time = self._start + (len(self._crops) - 1) / self._fps
@@ -180,7 +190,7 @@ def _earlier(word: WordSpan, num_frames: int) -> WordSpan:
     return replace(word, start=word.start - num_frames, end=word.end - num_frames)
 
 
-def _open_search(model: Model, options: SearchOptions | None) -> OpenSearch:
+def _open_search(model: Model, options: SearchOptions | ResolvedSearch | None) -> OpenSearch:
     resolved = model.resolve(options)
     if resolved.grammar is not None and model.spec.ctc:
         return GrammarOpenSearch(model, resolved.grammar, resolved.alternatives)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from lipscribe.encoded import Encoded
 from lipscribe.model import Model
-from lipscribe.search import Grammar, SearchOptions
+from lipscribe.search import Grammar, ResolvedSearch, SearchOptions
 from lipscribe.search.hypothesis import WordSpan
 from lipscribe.search.word_graph import graph_after, state_after
 
@@ -15,7 +15,7 @@ class OpenSearch(Protocol):
     """Searches the beginning of an utterance, whose end is not there yet."""
 
     def read(self, encoded: Encoded, committed: Sequence[WordSpan]) -> list[WordSpan]:
-        """The words that follow the committed ones, which lie in the same frames."""
+        """The committed words, which lie in the same frames, where they lie by now, and the words that follow them."""
         ...
 
     def is_complete(self, words: Sequence[WordSpan]) -> bool:
@@ -64,7 +64,8 @@ class GrammarOpenSearch:
         if self._kept is None or self._kept[0] != place:
             after = Grammar(graph_after(self._whole.graph, *place))
             self._kept = place, replace(self._options, grammar=after)
-        return list(self._model.search(encoded, self._kept[1])[0].words[len(committed) :])
+        words = list(self._model.search(encoded, self._kept[1])[0].words)
+        return words if len(words) >= len(committed) else list(committed)  # where the frames have no room for them
 
 
 class FreeOpenSearch:
@@ -74,7 +75,7 @@ class FreeOpenSearch:
     speech recognition and translation by partial hypothesis selection", Interspeech 2020).
     """
 
-    def __init__(self, model: Model, options: SearchOptions | None):
+    def __init__(self, model: Model, options: SearchOptions | ResolvedSearch | None):
         self._model, self._options = model, model.resolve(options)
         self.reset()
 
@@ -93,4 +94,4 @@ class FreeOpenSearch:
         """See `OpenSearch.read`."""
         past = committed[-1].end if committed else 0
         found = self._model.search(encoded, self._options)[0].words
-        return [word for word in found if (word.start + word.end) / 2 >= past]
+        return [*committed, *(word for word in found if (word.start + word.end) / 2 >= past)]

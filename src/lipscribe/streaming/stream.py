@@ -10,7 +10,7 @@ import numpy as np
 from lipscribe.errors import ConfigError
 from lipscribe.faces import FaceDetector, load_face_detector
 from lipscribe.model import Model
-from lipscribe.search import SearchOptions
+from lipscribe.search import ResolvedSearch, SearchOptions
 from lipscribe.streaming.clock import Clock
 from lipscribe.streaming.crops import CropCutter, FaceFollower, check_frame, grey_crop
 from lipscribe.streaming.framing import Framing, judge_framing
@@ -42,7 +42,7 @@ class Stream:
     def __init__(
         self,
         model: Model,
-        options: SearchOptions | None = None,
+        options: SearchOptions | ResolvedSearch | None = None,
         *,
         look_ahead: Seconds = LOOK_AHEAD,
         step: Seconds = STEP,
@@ -69,7 +69,8 @@ class Stream:
         """Takes the next frame.
 
         Args:
-            frame: (H, W, 3) uint8 RGB, at any rate; sizes may change.
+            frame: (H, W, 3) uint8 RGB, at any rate; sizes may change. It is kept until some later ones have come, so a
+                buffer that is filled again has to be copied.
             time: When it was captured, in seconds from any beginning; word times are of the same clock.
 
         Raises:
@@ -79,8 +80,11 @@ class Stream:
         self._times.append(time)
         updates = self._break() if gap else []
         for tick, due in ticks:
-            crop = self._crop(due)
-            updates += self._reader.end() if crop is None else self._reader.add(crop, tick)
+            crop, is_new = self._crop(due)
+            if crop is None or is_new:
+                updates += self._reader.end()
+            if crop is not None:
+                updates += self._reader.add(crop, tick)
         return updates
 
     def add_crop(self, crop: np.ndarray, time: Seconds) -> list[StreamUpdate]:
@@ -108,10 +112,13 @@ class Stream:
         self._times.clear()
         return self._reader.end()
 
-    def _crop(self, frame: np.ndarray) -> np.ndarray | None:
-        """The mouth crop of a frame; None where no face is. A frame that stays is not searched again."""
+    def _crop(self, frame: np.ndarray) -> tuple[np.ndarray | None, bool]:
+        """The mouth crop of a frame, None where no face is, and whether it is another person's than before.
+
+        A frame that stays is not searched again.
+        """
         if self._last is not None and self._last[0] is frame:
-            return self._last[2]
+            return self._last[2], False
         if self._follower is None:  # ready crops need none
             self._follower = FaceFollower(self._given_detector or load_face_detector(), self._fps)
         landmarks = self._follower.find(frame)
@@ -125,7 +132,7 @@ class Stream:
         if self._judged % JUDGED_EVERY == 0 or landmarks is None:
             self.framing = judge_framing(frame, landmarks, crop, self._rate())
         self._judged += 1
-        return crop
+        return crop, self._follower.is_new
 
     def _rate(self) -> float:
         """Frames a second that the camera gives."""
@@ -135,7 +142,7 @@ class Stream:
 
 
 def read_stream(
-    model: Model, frames: Iterable[tuple[Seconds, np.ndarray]], options: SearchOptions | None = None
+    model: Model, frames: Iterable[tuple[Seconds, np.ndarray]], options: SearchOptions | ResolvedSearch | None = None
 ) -> Iterator[StreamUpdate]:
     """Reads pairs of capture time and frame (H, W, 3) uint8 RGB as they come; see `Stream`."""
     stream = Stream(model, options)
