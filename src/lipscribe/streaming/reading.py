@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lipscribe.errors import ConfigError
 from lipscribe.model import Model
 from lipscribe.pipeline import to_word
 from lipscribe.search import ResolvedSearch, SearchOptions
@@ -128,7 +129,7 @@ class LiveReader:
         horizon = len(self._crops) - self._look_ahead
         certain = 0
         for word, before in zip(found, self._agreed, strict=False):
-            if word.end > horizon or word.text != before.text:
+            if not self._search.commits_early or word.end > horizon or word.text != before.text:
                 break
             certain += 1
         committed, changed = found[:certain], found[certain:]
@@ -192,6 +193,8 @@ def _earlier(word: WordSpan, num_frames: int) -> WordSpan:
 
 def _open_search(model: Model, options: SearchOptions | ResolvedSearch | None) -> OpenSearch:
     resolved = model.resolve(options)
+    if resolved.initials is not None:
+        raise ConfigError("initials are of a clip that is read as a whole: want none for a stream")
     if resolved.grammar is not None and model.spec.ctc:
         return GrammarOpenSearch(model, resolved.grammar, resolved.alternatives)
     return FreeOpenSearch(model, options)

@@ -12,7 +12,13 @@ from lipscribe.search.word_graph import graph_after, state_after
 
 
 class OpenSearch(Protocol):
-    """Searches the beginning of an utterance, whose end is not there yet."""
+    """Searches the beginning of an utterance, whose end is not there yet.
+
+    Attributes:
+        commits_early: Whether a word may be committed before the utterance ends.
+    """
+
+    commits_early: bool
 
     def read(self, encoded: Encoded, committed: Sequence[WordSpan]) -> list[WordSpan]:
         """The committed words, which lie in the same frames, where they lie by now, and the words that follow them."""
@@ -40,6 +46,7 @@ class GrammarOpenSearch:
     """
 
     def __init__(self, model: Model, grammar: Grammar, alternatives: int):
+        self.commits_early = True
         self._model, self._whole = model, grammar
         self._options = SearchOptions("grammar", alternatives=alternatives)
         self._kept: tuple[tuple[tuple[str, ...], tuple[str, ...]], SearchOptions] | None = None
@@ -69,19 +76,19 @@ class GrammarOpenSearch:
 
 
 class FreeOpenSearch:
-    """With any search of the model: the words after the last committed one that it found twice running.
+    """With any search of the model: the words after the last committed one.
 
-    Words are repeated before they count (local agreement: Liu, Spanakis, Niehues, "Low-latency sequence-to-sequence
-    speech recognition and translation by partial hypothesis selection", Interspeech 2020).
+    Recorded phrases are compared as wholes, so they are committed when they are over. Words of other models are found
+    twice before they count (local agreement: Liu, Spanakis, Niehues, "Low-latency sequence-to-sequence speech
+    recognition and translation by partial hypothesis selection", Interspeech 2020).
     """
 
     def __init__(self, model: Model, options: SearchOptions | ResolvedSearch | None):
         self._model, self._options = model, model.resolve(options)
-        self.reset()
+        self.commits_early = self._options.method != "phrases"
 
     def reset(self) -> None:
         """See `OpenSearch.reset`."""
-        self._last: list[WordSpan] = []
 
     def is_complete(self, words: Sequence[WordSpan]) -> bool:
         """See `OpenSearch.is_complete`."""

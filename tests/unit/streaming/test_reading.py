@@ -148,6 +148,8 @@ def test_the_end_commits_what_is_tentative():
 class Script:
     """An open search that reads what it is told; frames are counted from the first crop."""
 
+    commits_early = True
+
     def __init__(self, tell: Callable[[int], list[WordSpan]]):
         self.tell, self.num_frames = tell, 0
 
@@ -213,3 +215,13 @@ def test_an_utterance_of_which_nothing_is_held_any_more_ends_too(monkeypatch):
 def test_the_planted_words_are_those_of_the_grammar():
     assert {word for slot in SLOTS for word in slot} == set(WORDS)
     assert plant("red 2 . 1 now 1") == [1, 1, 0, 5]
+
+
+def test_what_is_compared_as_a_whole_is_committed_when_it_is_over():
+    reader = LiveReader(PlantedModel())
+    reader._search.commits_early = False
+    updates = stream(reader, crops_of(". 12 red 6 . 2 two 7 now 6 . 30"))
+    check(updates)
+    assert segments(updates) == ["red two now"]
+    ends = [update for update in updates if update.committed]
+    assert len(ends) == 1 and ends[0].segment is not None

@@ -9,7 +9,7 @@ from planted_model import SLOTS, PlantedModel, plant, planted_log_probs
 
 from lipscribe.encoded import Encoded
 from lipscribe.errors import ConfigError
-from lipscribe.search import Grammar
+from lipscribe.search import Grammar, SearchOptions
 from lipscribe.search.hypothesis import WordSpan
 from lipscribe.search.word_graph import (
     InOrder,
@@ -21,6 +21,7 @@ from lipscribe.search.word_graph import (
     graph_of_texts,
     state_after,
 )
+from lipscribe.streaming import LiveReader
 from lipscribe.streaming.searching import FreeOpenSearch, GrammarOpenSearch
 
 Text = tuple[str, ...]
@@ -166,3 +167,8 @@ def test_without_a_grammar_the_words_after_the_committed_ones_are_found():
     assert read(search, "now 3 . 1 now 3 two 3") == ["now", "now", "two"]
     assert read(search, "now 3 . 1 now 3 two 3", span("now", 0, 3)) == ["now", "two"]
     assert search.is_complete([])
+
+
+def test_initials_are_refused_for_a_stream():
+    with pytest.raises(ConfigError, match="initials are of a clip that is read as a whole"):
+        LiveReader(PlantedModel(), SearchOptions("grammar", initials="r o n"))
