@@ -1,8 +1,8 @@
 """Reading while somebody speaks: errors beside those of reading afterwards, latency, cost, memory, false words.
 
     lipscribe prepare grid GRID prepared/
-    python benchmarks/live.py read prepared/ --split dev --model grid
-    python benchmarks/live.py read GRID --split dev --model grid         # videos: faces are found, and it costs more
+    python benchmarks/live.py read prepared/ --split dev
+    python benchmarks/live.py read GRID --split dev         # videos: faces are found, and it costs more
     python benchmarks/live.py read prepared/ --look-ahead 0.2 --step 0.08
     python benchmarks/live.py hour prepared/ --minutes 60
     python benchmarks/live.py nothing prepared/ --split dev
@@ -253,7 +253,7 @@ def main() -> None:
         command.add_argument("folder", type=Path, help="prepared, or videos and alignments in GRID's layout")
         command.add_argument("--split", default="dev")
         command.add_argument("--clips", type=int, help="so many of them (all)")
-        command.add_argument("--model", default="grid")
+        command.add_argument("--model", default="grid-live")
         command.add_argument("--look-ahead", type=float, default=LOOK_AHEAD, help=f"seconds ({LOOK_AHEAD:g})")
         command.add_argument("--step", type=float, default=STEP, help=f"seconds ({STEP:g})")
         if name == "hour":

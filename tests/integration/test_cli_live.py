@@ -55,7 +55,7 @@ def test_a_talker_is_read_live_as_afterwards(talker, sentences, tmp_path):
     assert "6 words in 1 utterance" in stderr
     transcript = Transcript.from_dict(json.loads(output.read_text(encoding="utf-8")))
     assert transcript.text == TEXT
-    assert transcript.model == "grid"
+    assert transcript.model == "grid-live"
     said = Talker(7).say(TEXT).words
     assert [word.start for word in transcript.words] == pytest.approx([word.start for word in said], abs=0.2)
     assert captions.read_text(encoding="utf-8") == ""

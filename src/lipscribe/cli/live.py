@@ -33,7 +33,7 @@ def live(
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Play a video as fast as it was recorded, not as fast as it is read.")
     ] = False,
-    model: flags.Model = "grid",
+    model: flags.Model = "grid-live",
     format: Annotated[
         LiveFormat | None,
         typer.Option(

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+import numpy as np
+
 from lipscribe.encoded import Encoded
 from lipscribe.model import Model
 from lipscribe.search import Grammar, ResolvedSearch, SearchOptions
@@ -16,9 +18,11 @@ class OpenSearch(Protocol):
 
     Attributes:
         commits_early: Whether a word may be committed before the utterance ends.
+        surprise: (T,) float32 nats of each frame of the last reading (see `search.familiarity`); None without CTC.
     """
 
     commits_early: bool
+    surprise: np.ndarray | None
 
     def read(self, encoded: Encoded, committed: Sequence[WordSpan]) -> list[WordSpan]:
         """The committed words, which lie in the same frames, where they lie by now, and the words that follow them."""
@@ -47,6 +51,7 @@ class GrammarOpenSearch:
 
     def __init__(self, model: Model, grammar: Grammar, alternatives: int):
         self.commits_early = True
+        self.surprise: np.ndarray | None = None
         self._model, self._whole = model, grammar
         self._options = SearchOptions("grammar", alternatives=alternatives)
         self._kept: tuple[tuple[tuple[str, ...], tuple[str, ...]], SearchOptions] | None = None
@@ -71,7 +76,8 @@ class GrammarOpenSearch:
         if self._kept is None or self._kept[0] != place:
             after = Grammar(graph_after(self._whole.graph, *place))
             self._kept = place, replace(self._options, grammar=after)
-        words = list(self._model.search(encoded, self._kept[1])[0].words)
+        found = self._model.search(encoded, self._kept[1])[0]
+        self.surprise, words = found.surprise, list(found.words)
         return words if len(words) >= len(committed) else list(committed)  # where the frames have no room for them
 
 
@@ -86,6 +92,7 @@ class FreeOpenSearch:
     def __init__(self, model: Model, options: SearchOptions | ResolvedSearch | None):
         self._model, self._options = model, model.resolve(options)
         self.commits_early = self._options.method != "phrases"
+        self.surprise: np.ndarray | None = None
 
     def reset(self) -> None:
         """See `OpenSearch.reset`."""
@@ -100,5 +107,6 @@ class FreeOpenSearch:
     def read(self, encoded: Encoded, committed: Sequence[WordSpan]) -> list[WordSpan]:
         """See `OpenSearch.read`."""
         past = committed[-1].end if committed else 0
-        found = self._model.search(encoded, self._options)[0].words
-        return [*committed, *(word for word in found if (word.start + word.end) / 2 >= past)]
+        found = self._model.search(encoded, self._options)[0]
+        self.surprise = found.surprise
+        return [*committed, *(word for word in found.words if (word.start + word.end) / 2 >= past)]

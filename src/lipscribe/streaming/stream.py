@@ -51,7 +51,7 @@ class Stream:
         if model.spec.input.crop != "lipscribe":
             raise ConfigError(
                 f"model {model.name} reads {model.spec.input.crop} crops, which need frames that come later: live "
-                "reading wants a model of lipscribe crops, such as grid"
+                "reading wants a model of lipscribe crops, such as grid-live"
             )
         self._fps = model.spec.input.fps
         self._reader = LiveReader(model, options, look_ahead, step)

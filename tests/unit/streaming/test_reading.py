@@ -1,6 +1,7 @@
 """Words as they are said, from a model whose words are planted."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,7 +149,7 @@ def test_the_end_commits_what_is_tentative():
 class Script:
     """An open search that reads what it is told; frames are counted from the first crop."""
 
-    commits_early = True
+    commits_early, surprise = True, None
 
     def __init__(self, tell: Callable[[int], list[WordSpan]]):
         self.tell, self.num_frames = tell, 0
@@ -168,14 +169,16 @@ class Script:
         pass
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch, num_frames: int, tell: Callable[[int], list[WordSpan]]):
-    """A reader of a script, and what it says to so many crops."""
+def scripted(
+    monkeypatch: pytest.MonkeyPatch, num_frames: int, tell: Callable[[int], list[WordSpan]], moves: bool = True
+):
+    """A reader of a script, and what it says to so many crops of a mouth that moves or not."""
     script = Script(tell)
     monkeypatch.setattr(reading, "_open_search", lambda model, options: script)
     reader, updates = LiveReader(PlantedModel()), []
     for n in range(num_frames):
         script.num_frames = n + 1
-        updates += reader.add(crop_of(0), START + n * FRAME)
+        updates += reader.add(crop_of(n % 2 if moves else 1), START + n * FRAME)
     return reader, updates
 
 
@@ -225,3 +228,20 @@ def test_what_is_compared_as_a_whole_is_committed_when_it_is_over():
     assert segments(updates) == ["red two now"]
     ends = [update for update in updates if update.committed]
     assert len(ends) == 1 and ends[0].segment is not None
+
+
+def test_a_picture_that_stays_gives_no_words(monkeypatch):
+    """Whatever the model makes of it."""
+    reader, updates = scripted(monkeypatch, 60, lambda n: [WordSpan("red", n - 3, n, 1.0)], moves=False)
+    assert updates == []
+    assert reader.end() == []
+
+
+@pytest.mark.parametrize(("limit", "said"), [(0.3, []), (0.6, ["red two now"]), (None, ["red two now"])])
+def test_what_is_not_familiar_gives_no_words(limit: float | None, said: list[str]):
+    """Planted frames have an entropy of 0.49 nats."""
+    model = PlantedModel()
+    model.spec = replace(model.spec, surprise_limit=limit)
+    updates = stream(LiveReader(model), crops_of(". 12 red 6 . 2 two 7 now 6 . 30"))
+    assert segments(updates) == said
+    assert bool(updates) == bool(said)
