@@ -4,6 +4,7 @@ from lipscribe.errors import MissingExtraError
 
 TRAIN = "pip install 'lipscribe[train]'"
 EXPORT = "pip install 'lipscribe[export]'"
+SERVE = "pip install 'lipscribe[serve]'"
 REMEDIES = {
     "torch": TRAIN,
     "lightning_fabric": TRAIN,
@@ -13,6 +14,12 @@ REMEDIES = {
     "onnx": EXPORT,
     "onnxscript": EXPORT,
     "PIL": "pip install pillow",
+    "fastapi": SERVE,
+    "starlette": SERVE,
+    "uvicorn": SERVE,
+    "websockets": SERVE,
+    "python_multipart": SERVE,
+    "prometheus_client": SERVE,
     "onnxruntime": "pip install onnxruntime",
 }
 """What to run where a package cannot be imported."""

@@ -19,6 +19,7 @@ from lipscribe.cli.inspect import inspect
 from lipscribe.cli.label import label
 from lipscribe.cli.models import import_model, models, pull, remove
 from lipscribe.cli.prepare import prepare
+from lipscribe.cli.serve import serve
 from lipscribe.cli.talk import talk
 from lipscribe.cli.train import train
 from lipscribe.cli.transcribe import transcribe
@@ -69,6 +70,7 @@ for _command in (
     transcribe,
     inspect,
     explain,
+    serve,
     demo,
     talk,
     prepare,
