@@ -1,24 +1,61 @@
 """The application: the page, the API, and what guards both."""
 
-from importlib.util import find_spec
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from lipscribe import __version__
+from lipscribe.server import live, transcriptions, videos, watching
+from lipscribe.server.enrolment import enrolment_router
+from lipscribe.server.errors import add_handlers
+from lipscribe.server.folder import private_folder
+from lipscribe.server.opening import ping
+from lipscribe.server.security import Guard
+from lipscribe.server.service import Service
 from lipscribe.server.settings import Settings
 
 PAGE = Path(__file__).parent / "page"
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The server as an ASGI application."""
-    app = FastAPI(title="Lipscribe", version=__version__, docs_url=None, redoc_url=None)
-    app.state.settings = settings
-    if find_spec("lipscribe.server.enrolment"):
-        from lipscribe.server.enrolment import router  # pyright: ignore
+    """The server as an ASGI application; its workers live as long as its lifespan."""
 
-        app.include_router(router)
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with private_folder() as folder:
+            service = app.state.service = Service(settings, folder)
+            warming = asyncio.ensure_future(_warm(app, service))
+            try:
+                yield
+            finally:
+                warming.cancel()
+                await asyncio.to_thread(service.close)
+
+    app = FastAPI(
+        title="Lipscribe",
+        summary="Reads the words from a video of a person speaking, by the picture alone.",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.is_ready = False
+    add_handlers(app)
+    for part in (transcriptions, videos, watching, live):
+        app.include_router(part.router)
+    app.include_router(enrolment_router(settings.enrolments))
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    app.add_middleware(watching.Counted)
+    app.add_middleware(Guard, settings=settings)
     return app
+
+
+async def _warm(app: FastAPI, service: Service) -> None:
+    """Waits until the server's model is loaded, and all children have their networks."""
+    await service.small(service.models.get)
+    await asyncio.gather(*(service.child(ping) for _ in range(service.settings.workers)))
+    app.state.is_ready = True

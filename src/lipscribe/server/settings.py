@@ -1,10 +1,13 @@
 """What `lipscribe serve` is told: where it listens, whom it answers, and its limits."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lipscribe.errors import ConfigError
 from lipscribe.processes import available_cpus
 from lipscribe.units import Seconds
+from lipscribe.zoo.cache import cache_folder
+from lipscribe.zoo.registry import DEFAULT_MODEL
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MB = 1_000_000
@@ -17,6 +20,7 @@ class Settings:
     Attributes:
         host, port: Where it listens.
         model: The model where a request names none.
+        enrolments: The folder of recordings that people are learned from.
         token: What a client has to send; None asks for none, which only a loopback address allows.
         allowed_hosts: Names beside the address itself that a request may be sent to (its Host header).
         allowed_origins: Pages beside its own that may send requests, such as "https://example.org".
@@ -35,7 +39,8 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8000
-    model: str = "grid"
+    model: str = DEFAULT_MODEL
+    enrolments: Path = field(default_factory=lambda: cache_folder() / "enrolments")
     token: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
@@ -47,13 +52,15 @@ class Settings:
     max_pixels: int = 4096 * 2304
     time_limit: Seconds = 300.0
     memory_bytes: int = 3000 * MB
-    max_streams: int = 2
+    max_streams: int = field(default_factory=available_cpus)
     models_kept: int = 2
     idle_timeout: Seconds = 10.0
 
     def __post_init__(self) -> None:
         if self.token is not None and len(self.token) < 8:
-            raise ConfigError("the token is too short: give at least 8 characters, such as `openssl rand -hex 16` makes")
+            raise ConfigError(
+                "the token is too short: give at least 8 characters, such as those of `openssl rand -hex 16`"
+            )
         if self.token is None and not self.is_loopback:
             raise ConfigError(
                 f"host {self.host} can be reached from other machines: give a --token that clients have to send, "
