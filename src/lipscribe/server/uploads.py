@@ -204,7 +204,7 @@ class _Form:
         self._value = bytearray()
         self._header, self._header_value, self._disposition = b"", b"", b""
         self._in_fields = self._num_parts = 0
-        self.callbacks: "MultipartCallbacks" = {
+        self.callbacks: MultipartCallbacks = {
             "on_part_begin": self._begin,
             "on_header_field": self._header_name_data,
             "on_header_value": self._header_value_data,
