@@ -24,6 +24,7 @@ from lipscribe.windows import PIECE, Pieces, Windows, encode_in_windows
 
 if TYPE_CHECKING:
     from lipscribe.models.reader import LipReader
+    from lipscribe.streaming import StreamUpdate
     from lipscribe.transcript import Transcript
 
 
@@ -225,6 +226,18 @@ class Model:
         from lipscribe.pipeline import transcribe
 
         return transcribe(source, self, **options)
+
+    def stream(
+        self, frames: "Iterable[tuple[float, np.ndarray]]", options: SearchOptions | None = None
+    ) -> "Iterator[StreamUpdate]":
+        """Reads frames as they come: pairs of capture time in seconds and frame (H, W, 3) uint8 RGB.
+
+        Yields updates with tentative, then committed words; see `lipscribe.streaming.Stream`, which takes frames one by
+        one.
+        """
+        from lipscribe.streaming import read_stream
+
+        return read_stream(self, frames, options)
 
     def cuts(self, encoded: Encoded) -> list[int]:
         """Frames at which a piece is cut before it is searched: none, but for a model of phrases."""

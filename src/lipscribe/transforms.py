@@ -62,6 +62,8 @@ class AugmentConfig:
         shade: Standard deviation of a smooth pattern of light and shadow, the same in all frames, as a share of the
             brightness: another light, skin or beard.
         blur: Maximum factor by which the resolution is reduced, less one.
+        cut_short: Probability of ending a clip in the middle of its sentence (see `data.cut_short`), for reading live;
+            needs word times.
         splice: Probability of exchanging each word with one of another clip (see `data.splice`); needs word times.
         splice_from, splice_until: First and last epoch of splicing, from 1; None is the last. Splicing slows training
             before a model reads, and the last epochs need natural word boundaries.
@@ -81,6 +83,7 @@ class AugmentConfig:
     warp: float = within(0.0, 0, 10)
     shade: float = within(0.0, 0, 2)
     blur: float = within(0.0, 0, 7)
+    cut_short: float = within(0.0, 0, 1)
     splice: float = within(0.0, 0, 1)
     splice_from: int = within(1, 1)
     splice_until: int | None = within(None, 1)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lipscribe.data.batches import Batch, BatchSizes, Sample, batches_of_similar_length, collate
 from lipscribe.data.clip_store import ClipStore, StoredClip
+from lipscribe.data.cut_short import cut_short
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.data.shards import PreparedClip, find_shards
 from lipscribe.data.splice import splice
@@ -187,6 +188,8 @@ class ShardDataset:
         if self.augment and (chance := self.augment.config.splice_chance(epoch)):
             before = number // world_size * world_size  # the same for every process
             prepared = splice(prepared, _Clips(self._prepared, order[max(0, before - DONORS) : before]), chance, rng)
+        if self.augment and self.augment.config.cut_short:
+            prepared = cut_short(prepared, self.augment.config.cut_short, rng)
         clip = prepared.clip
         if self.augment is None:
             video = crops_to_video(prepared.crops, self.height, self.width, self.normalisation)

@@ -19,10 +19,21 @@ class RecurrentEncoder(nn.Module):
         layers: Number of stacked layers.
         bidirectional: Adds the backward direction; `out_features` is then twice `hidden`.
         dropout: Dropout probability of each layer's output.
+        look_ahead: Frames that a unidirectional one sees after each frame before it gives that frame's state.
     """
 
-    def __init__(self, cell: str, features: int, hidden: int, layers: int, bidirectional: bool, dropout: float):
+    def __init__(
+        self,
+        cell: str,
+        features: int,
+        hidden: int,
+        layers: int,
+        bidirectional: bool,
+        dropout: float,
+        look_ahead: int = 0,
+    ):
         super().__init__()
+        self.look_ahead = look_ahead
         self.out_features = hidden * (2 if bidirectional else 1)
         self.rnn = CELLS[cell](
             features,
@@ -40,6 +51,14 @@ class RecurrentEncoder(nn.Module):
 
         The backward direction starts at each clip's own last frame, so padding changes nothing.
         """
+        if not self.look_ahead:
+            return self._states(features, lengths)
+        later = None if lengths is None else lengths + self.look_ahead
+        states = self._states(nn.functional.pad(features, (0, 0, 0, self.look_ahead)), later)[:, self.look_ahead :]
+        return without(padding_mask(lengths, states), states)
+
+    def _states(self, features: Tensor, lengths: Tensor | None) -> Tensor:
+        """`forward` without look-ahead."""
         if lengths is None:
             return self.dropout(self.rnn(features)[0])
         # cuDNN is fast with one call for all layers, for which `nn.LSTM` keeps the weights contiguous: single

@@ -45,17 +45,25 @@ class RecurrentEncoderSpec:
     layers: int = within(2, 1, 16)
     bidirectional: bool = True
     dropout: float = within(0.0, 0, 0.95)
+    look_ahead: int = within(0, 0, 100)
 
     attends_to_all: ClassVar[bool] = False
     """Whether every frame depends on all the others, so that windows do not add up to the whole."""
     window: ClassVar[WindowSizes] = NEARBY
     """In what lengths a long run is read."""
 
+    def faults(self) -> list[str]:
+        """Faults across fields (see `from_dict`)."""
+        both = self.bidirectional and self.look_ahead
+        return [f"look_ahead is {self.look_ahead}, but a bidirectional one sees all frames: want 0"] if both else []
+
     def build(self, features: int) -> "RecurrentEncoder":
         """Builds the network with random weights, for input vectors of size `features`."""
         from lipscribe.models.encoder import RecurrentEncoder
 
-        return RecurrentEncoder(self.cell, features, self.hidden, self.layers, self.bidirectional, self.dropout)
+        return RecurrentEncoder(
+            self.cell, features, self.hidden, self.layers, self.bidirectional, self.dropout, self.look_ahead
+        )
 
 
 @dataclass(frozen=True)

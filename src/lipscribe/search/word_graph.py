@@ -1,7 +1,7 @@
 """Rules of a grammar, and the deterministic word graph compiled from them."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -110,6 +110,42 @@ def graph_of_texts(texts: Iterable[tuple[str, float]]) -> WordGraph:
             state = arcs.setdefault((state, word), len(arcs) + 1)
         ends[state] = weight
     return WordGraph(tuple(Arc(source, word, target) for (source, word), target in arcs.items()), tuple(ends.items()))
+
+
+def state_after(graph: WordGraph, words: Iterable[str]) -> int | None:
+    """The state that some words lead to; None if no text begins with them."""
+    targets = {(arc.source, arc.word): arc.target for arc in graph.arcs}
+    state: int | None = 0
+    for word in words:
+        state = None if state is None else targets.get((state, word))
+    return state
+
+
+def graph_after(graph: WordGraph, before: Sequence[str], words: Sequence[str] = ()) -> WordGraph:
+    """What may still come in the middle of a text: all beginnings of its continuations.
+
+    Args:
+        graph: The texts.
+        before: The words that are past.
+        words: The words that come next for certain.
+
+    Returns:
+        The texts that are `words` and any number of words which may follow.
+
+    Raises:
+        ConfigError: No text of the graph begins with `before` and `words`.
+    """
+    state = state_after(graph, (*before, *words))
+    if state is None:
+        raise ConfigError(f"grammar: no text begins with {' '.join((*before, *words))!r}")
+    first = max(len(words), 1)  # number of the old state 0
+    arcs = [Arc(i, word, i + 1 if i + 1 < len(words) else state + first) for i, word in enumerate(words)]
+    if not words:  # nothing arrives at the start, so it is a state of its own
+        arcs = [Arc(0, arc.word, arc.target + first) for arc in graph.arcs if arc.source == state]
+    arcs += [Arc(arc.source + first, arc.word, arc.target + first) for arc in graph.arcs]
+    reached = {arc.target for arc in arcs} - set(range(len(words)))
+    ends = [(number, 0.0) for number in sorted(reached if words else reached | {0})]
+    return WordGraph(tuple(arcs), tuple(ends), graph.sentence_words)
 
 
 class _Sketch:

@@ -128,3 +128,26 @@ def test_packed_rows_are_those_of_torchs_packed_sequences():
     packed = pack_padded_sequence(features, lengths, batch_first=True, enforce_sorted=False)
     assert torch.equal(features.flatten(0, 1)[rows], packed.data)
     assert torch.equal(batch_sizes, packed.batch_sizes)
+
+
+def test_look_ahead_gives_each_state_later_and_sees_no_further():
+    """State t of the one with look-ahead 3 is state t + 3 of the one without, and frame t + 4 changes nothing there."""
+    plain = RecurrentEncoder("lstm", features=6, hidden=4, layers=2, bidirectional=False, dropout=0.0)
+    ahead = RecurrentEncoder("lstm", features=6, hidden=4, layers=2, bidirectional=False, dropout=0.0, look_ahead=3)
+    ahead.load_state_dict(plain.state_dict())
+    features = torch.randn(2, 10, 6)
+    states = ahead(features)
+    torch.testing.assert_close(states[:, :7], plain(features)[:, 3:])
+    changed = features.clone()
+    changed[:, 8] += 1
+    torch.testing.assert_close(ahead(changed)[:, :5], states[:, :5])
+    assert not torch.allclose(ahead(changed)[:, 5], states[:, 5])
+
+
+def test_look_ahead_ends_at_each_clips_own_last_frame():
+    ahead = RecurrentEncoder("lstm", features=6, hidden=4, layers=2, bidirectional=False, dropout=0.0, look_ahead=3)
+    features = torch.randn(2, 10, 6)
+    features[1, 6:] = 0
+    together = ahead(features, torch.tensor([10, 6]))
+    torch.testing.assert_close(together[1, :6], ahead(features[1:, :6])[0])
+    assert (together[1, 6:] == 0).all()
