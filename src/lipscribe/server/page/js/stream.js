@@ -1,0 +1,87 @@
+// The live connection: frames of a camera out, words and framing in.
+import { address, protocols } from "./api.js";
+
+const IN_FLIGHT = 3; // frames that are being encoded
+const BUFFERED = 400_000; // bytes that wait to be sent; beyond it frames are dropped here, since they would come late
+const QUALITY = 0.85;
+const RETRY_MS = [500, 1000, 2000, 4000];
+
+/**
+ * Events, all with the server's message as `detail`: ready, words, utterance, framing, dropped, error, done; and
+ * `lost` (the connection broke; it tries again) and `closed` (the server refused it for good).
+ */
+export class Connection extends EventTarget {
+  #socket = null;
+  #worker = null;
+  #encoding = 0;
+  #last = -Infinity;
+  #ended = false;
+  #tries = 0;
+  #start;
+
+  /** `start`: fields of the first message, such as `model` and `phrases`. */
+  constructor(start) {
+    super();
+    this.#start = { type: "start", input: "frames", alternatives: 3, ...start };
+    this.#worker = new Worker(new URL("encoder.js", import.meta.url));
+    this.#worker.onmessage = ({ data }) => {
+      this.#encoding -= 1;
+      if (this.#open()) this.#socket.send(data);
+    };
+    this.#connect();
+  }
+
+  #open() {
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  #connect() {
+    const url = address("v1/stream").replace(/^http/, "ws");
+    const socket = new WebSocket(url, protocols());
+    this.#socket = socket;
+    socket.onopen = () => socket.send(JSON.stringify(this.#start));
+    socket.onmessage = ({ data }) => {
+      const message = JSON.parse(data);
+      if (message.type === "ready") this.#tries = 0;
+      this.dispatchEvent(new CustomEvent(message.type, { detail: message }));
+    };
+    socket.onclose = ({ code }) => {
+      if (this.#ended || socket !== this.#socket) return;
+      if (code === 1008 || code === 1003 || code === 4400) {
+        this.dispatchEvent(new CustomEvent("closed", { detail: { code } }));
+        return;
+      }
+      this.dispatchEvent(new CustomEvent("lost"));
+      setTimeout(() => !this.#ended && this.#connect(), RETRY_MS[Math.min(this.#tries++, RETRY_MS.length - 1)]);
+    };
+  }
+
+  /** Sends a picture (an ImageBitmap, which is used up) with its capture time in seconds; false if it was dropped. */
+  send(picture, time) {
+    const busy = this.#encoding >= IN_FLIGHT || !this.#open() || this.#socket.bufferedAmount > BUFFERED;
+    if (busy || time <= this.#last) {
+      picture.close();
+      return false;
+    }
+    this.#last = time;
+    this.#encoding += 1;
+    this.#worker.postMessage({ picture, time, quality: QUALITY }, [picture]);
+    return true;
+  }
+
+  /** Ends the utterance now. */
+  flush() {
+    if (this.#open()) this.#socket.send('{"type":"flush"}');
+  }
+
+  close() {
+    this.#ended = true;
+    if (this.#open()) {
+      this.#socket.send('{"type":"finish"}');
+      setTimeout(() => this.#socket.close(), 1000);
+    } else {
+      this.#socket?.close();
+    }
+    this.#worker.terminate();
+  }
+}
