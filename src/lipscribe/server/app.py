@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from lipscribe import __version__
-from lipscribe.server import live, transcriptions, videos, watching
+from lipscribe.server import live, page_routes, transcriptions, videos, watching
 from lipscribe.server.enrolment import enrolment_router
 from lipscribe.server.errors import add_handlers
 from lipscribe.server.folder import private_folder
@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.is_ready = False
     add_handlers(app)
-    for part in (transcriptions, videos, watching, live):
+    for part in (transcriptions, videos, watching, live, page_routes):
         app.include_router(part.router)
     app.include_router(enrolment_router(settings.enrolments))
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")

@@ -20,6 +20,7 @@ from lipscribe.server.settings import Settings
 
 COOKIE = "lipscribe_token"
 OPEN_PATHS = ("/healthz", "/readyz")  # for whoever watches the process: no token, any name
+PAGE_PATHS = ("/", "/style.css", "/parts.css", "/icon.svg")  # the page itself: no token, for which it asks
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _HEADERS = {
     "Content-Security-Policy": (
@@ -84,6 +85,8 @@ class Guard:
         if self._is_token(_cookie(headers)):
             return None
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        if scope["type"] == "http" and not given and _is_page(scope):
+            return None
         if scope["type"] == "http" and scope["path"] == "/" and self._is_token(given):
             answer = RedirectResponse("/", 303)
             secure = scope["scheme"] == "https" or headers.get("x-forwarded-proto") == "https"
@@ -110,6 +113,11 @@ class Guard:
                 raise ConnectionResetError("the client does not read") from None
 
         return guarded
+
+
+def _is_page(scope: Scope) -> bool:
+    path = scope["path"]
+    return scope["method"] in ("GET", "HEAD") and (path in PAGE_PATHS or path.startswith("/js/"))
 
 
 def _host_name(host: str) -> str:

@@ -2,27 +2,22 @@
 import { $ } from "./dom.js";
 
 const GONE = "The server does not answer. Is lipscribe serve still running?";
-let token = sessionStorage.getItem("lipscribe-token");
 let asking = null;
 
 /** An address of the API, relative to where the page is. */
 export const address = (path) => new URL(path, document.baseURI).href;
 
-/** Protocols by which a WebSocket carries the token, since browsers let no page set its headers. */
-export const protocols = () => (token ? ["lipscribe", `bearer.${toBase64Url(token)}`] : ["lipscribe"]);
-
 /** A request; asks for the token where the server wants one. Throws an Error whose message can be shown. */
 export async function request(path, options = {}) {
-  const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
   let response;
   try {
-    response = await fetch(address(path), { ...options, headers });
+    response = await fetch(address(path), options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Error(GONE);
   }
   if (response.status === 401) {
-    await askToken();
+    await (asking ??= askToken().finally(() => (asking = null)));
     return request(path, options);
   }
   if (!response.ok) throw await failure(response);
@@ -62,29 +57,16 @@ async function failure(response) {
   return error;
 }
 
-function askToken() {
-  asking ??= new Promise((resolve) => {
-    const dialog = $("token-dialog");
-    $("token-error").hidden = !token;
-    $("token").value = "";
+// The server keeps the token in a cookie of this tab's session that no script can read; the WebSocket has it too.
+async function askToken() {
+  const dialog = $("token-dialog");
+  $("token").value = "";
+  dialog.oncancel = (event) => event.preventDefault();
+  for (;;) {
     dialog.showModal();
-    dialog.addEventListener("cancel", (event) => event.preventDefault());
-    dialog.addEventListener(
-      "close",
-      () => {
-        token = $("token").value.trim();
-        sessionStorage.setItem("lipscribe-token", token);
-        asking = null;
-        resolve();
-      },
-      { once: true },
-    );
-  });
-  return asking;
+    await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+    const answer = await fetch(address(`?token=${encodeURIComponent($("token").value.trim())}`));
+    $("token-error").hidden = answer.ok;
+    if (answer.ok) return;
+  }
 }
-
-const toBase64Url = (text) =>
-  btoa(String.fromCharCode(...new TextEncoder().encode(text)))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replace(/=+$/, "");

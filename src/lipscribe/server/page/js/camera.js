@@ -86,9 +86,9 @@ export class Camera {
   }
 
   /** Shows hints from the server, a few frames a second, while nothing else is read from the camera. */
-  watch(model) {
+  watch() {
     this.unwatch();
-    const connection = (this.#watching = new Connection({ model }));
+    const connection = (this.#watching = new Connection({}));
     connection.addEventListener("framing", ({ detail }) => this.framing(detail));
     let last = 0;
     this.frames((picture, time) => {

@@ -46,6 +46,14 @@ function stop() {
   shown();
 }
 
+// The server has said why, which stays to be read.
+function stopReading() {
+  camera.stop();
+  connection.close();
+  connection = null;
+  shown();
+}
+
 function restart() {
   connection.close();
   connect();
@@ -63,7 +71,7 @@ function connect() {
     ended();
     status("The connection is lost. Trying again …", true);
   });
-  connection.addEventListener("closed", () => status("The server takes no further stream. Close another one, or try later.", true));
+  connection.addEventListener("closed", stopReading);
   const mine = connection;
   camera.frames((picture, time) => {
     if (byHold() && !held) picture.close();

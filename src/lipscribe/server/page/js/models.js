@@ -6,7 +6,7 @@ let models = [];
 
 /** Loads the list again, and keeps what was chosen. */
 export async function loadModels(choose = null) {
-  models = (await json("v1/models")).data.filter((model) => model.kind !== "language model");
+  models = (await json("page/models")).data;
   const select = $("model");
   const wanted = choose ?? kept.get("model", "");
   const standard = models.find((model) => model.default) ?? models[0];

@@ -68,7 +68,7 @@ export class Strip {
   }
 }
 
-/** The sheet of an answer, or null where it is none. */
+/** The sheet of an answer, or null where it is none, such as an MP4. */
 export async function sheetOf(response) {
   const number = (name) => Number(response.headers.get(`X-Lipscribe-${name}`));
   const [fps, columns, frames] = ["Fps", "Columns", "Frames"].map(number);

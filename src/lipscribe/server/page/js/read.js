@@ -171,7 +171,7 @@ const sentence = (text) => text[0].toUpperCase() + text.slice(1) + (text.endsWit
 async function showMouths(video, signal) {
   try {
     const body = form(video, { model: chosen()?.id });
-    const sheet = await sheetOf(await request("v1/video/mouths", { method: "POST", body, signal }));
+    const sheet = await sheetOf(await request("page/mouths", { method: "POST", body, signal }));
     $("strip").hidden = !sheet;
     strip.set(sheet, words);
   } catch (error) {
@@ -183,7 +183,7 @@ async function download(format) {
   try {
     const corrected = { ...transcript, words };
     const options = { method: "POST", body: JSON.stringify(corrected), headers: { "Content-Type": "application/json" } };
-    const answer = await request(`v1/transcripts?format=${format}`, options);
+    const answer = await request(`page/transcripts?format=${format}`, options);
     save(await answer.blob(), `${stem()}.${format}`);
     show($("download-status"), "");
   } catch (error) {
@@ -221,7 +221,7 @@ $("read-record").addEventListener("click", async () => {
   place.append(h("div", { className: "row centre" }, go, stop));
   try {
     await camera.start();
-    camera.watch(chosen()?.id);
+    camera.watch();
     go.focus();
   } catch (error) {
     closeCamera();

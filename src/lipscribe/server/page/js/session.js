@@ -120,7 +120,7 @@ export class Session {
     try {
       if (!camera.running) {
         await camera.start();
-        camera.watch(this.enrolment.base);
+        camera.watch();
         parts.record.textContent = "Record";
       } else if (!camera.recording) {
         parts.verdict.replaceChildren();

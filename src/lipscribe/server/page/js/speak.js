@@ -73,7 +73,7 @@ $("speak-record").addEventListener("click", async () => {
   try {
     if (!camera.running) {
       await camera.start();
-      camera.watch(chosen()?.id);
+      camera.watch();
       status("Press, say the phrase with your lips, and press again.");
     } else if (!camera.recording) {
       hush();
@@ -104,7 +104,7 @@ async function read(video) {
   const fields = { model: model.id, response_format: "verbose_json", nbest: 5, initials: [...initials()].join(" ") };
   if (!model.phrases?.length) fields.phrases = JSON.stringify(own.map(bank.plain));
   const answer = await json("v1/video/transcriptions", { method: "POST", body: form(video, fields) });
-  camera.watch(model.id);
+  camera.watch();
   const found = likeliest(answer);
   status(found.length ? "Is it one of these?" : "Nothing was read. Look at the camera, say it again, a little slower.");
   offer(found);

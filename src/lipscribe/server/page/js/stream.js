@@ -1,14 +1,15 @@
 // The live connection: frames of a camera out, words and framing in.
-import { address, protocols } from "./api.js";
+import { address } from "./api.js";
 
 const IN_FLIGHT = 3; // frames that are being encoded
 const BUFFERED = 400_000; // bytes that wait to be sent; beyond it frames are dropped here, since they would come late
 const QUALITY = 0.85;
+const REFUSED = [1008, 1009, 1013]; // what was sent is wrong or too large, or there is no place
 const RETRY_MS = [500, 1000, 2000, 4000];
 
 /**
  * Events, all with the server's message as `detail`: ready, words, utterance, framing, dropped, error, done; and
- * `lost` (the connection broke; it tries again) and `closed` (the server refused it for good).
+ * `lost` (the connection broke; it tries again) and `closed` (the server refused it, after an `error` that says why).
  */
 export class Connection extends EventTarget {
   #socket = null;
@@ -37,7 +38,7 @@ export class Connection extends EventTarget {
 
   #connect() {
     const url = address("v1/stream").replace(/^http/, "ws");
-    const socket = new WebSocket(url, protocols());
+    const socket = new WebSocket(url);
     this.#socket = socket;
     socket.onopen = () => socket.send(JSON.stringify(this.#start));
     socket.onmessage = ({ data }) => {
@@ -47,8 +48,8 @@ export class Connection extends EventTarget {
     };
     socket.onclose = ({ code }) => {
       if (this.#ended || socket !== this.#socket) return;
-      if (code === 1008 || code === 1003 || code === 4400) {
-        this.dispatchEvent(new CustomEvent("closed", { detail: { code } }));
+      if (REFUSED.includes(code)) {
+        this.dispatchEvent(new CustomEvent("closed"));
         return;
       }
       this.dispatchEvent(new CustomEvent("lost"));
