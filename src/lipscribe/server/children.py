@@ -28,6 +28,10 @@ class Stopped(Exception):
     """The client has left, or the server ends."""
 
 
+class TooSlowError(ApiError):
+    """A call has taken longer than it may."""
+
+
 class Limits(NamedTuple):
     """What a child process may use: bytes of data, and of one file."""
 
@@ -77,7 +81,9 @@ class Call:
                 if self._stop.is_set():
                     raise Stopped
                 if time.monotonic() > deadline:
-                    raise ApiError(422, f"reading took over {self._seconds:g} s, the limit here: send a shorter video")
+                    raise TooSlowError(
+                        422, f"reading took over {self._seconds:g} s, the limit here: send a shorter video"
+                    )
             return self._worker.connection.recv()
         except (EOFError, OSError):
             raise VideoError("the file ended the process that read it: re-encode it, or make it smaller") from None
@@ -103,16 +109,19 @@ class Children:
             self._hire()
 
     @contextmanager
-    def call(self, function: Callable[..., Any], *args: Any, stop: threading.Event) -> Iterator[Call]:
+    def call(
+        self, function: Callable[..., Any], *args: Any, stop: threading.Event, seconds: Seconds | None = None
+    ) -> Iterator[Call]:
         """Runs `function(*args, tell)` in a child, as soon as one is free: for the threads of jobs, as it blocks.
 
         Args:
             function: A module-level function; `tell` sends values to this process before it returns.
             args: Picklable.
             stop: Ends the call, with `Stopped`, when it is set.
+            seconds: How long it may take, where that is less than usual.
         """
         worker = self._idle.get()
-        call = Call(worker, stop, self._seconds)
+        call = Call(worker, stop, seconds or self._seconds)
         try:
             call.begin(partial(function, *args))
             yield call
@@ -122,9 +131,11 @@ class Children:
             else:
                 self._replace(worker)
 
-    def run(self, function: Callable[..., Any], *args: Any, stop: threading.Event) -> Any:
+    def run(
+        self, function: Callable[..., Any], *args: Any, stop: threading.Event, seconds: Seconds | None = None
+    ) -> Any:
         """`call` of a function that tells nothing: its result."""
-        with self.call(function, *args, stop=stop) as call:
+        with self.call(function, *args, stop=stop, seconds=seconds) as call:
             for _ in call:
                 pass
             return call.result

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from fastapi import WebSocket, WebSocketDisconnect
@@ -20,11 +20,9 @@ from lipscribe.server.formats import to_word
 from lipscribe.server.messages import Start, done_message, parse_message, segment_message
 from lipscribe.server.pictures import decode_crop, decode_frame
 from lipscribe.server.service import Service
+from lipscribe.streaming import StreamUpdate
 from lipscribe.transcript import Segment, Transcript
 from lipscribe.units import Seconds
-
-if TYPE_CHECKING:
-    from lipscribe.streaming import StreamUpdate
 
 MAX_WAITING = 50  # frames, 2 s of a camera: beyond it the oldest are dropped
 MAX_WAITING_BYTES = 20_000_000
@@ -42,10 +40,10 @@ class Reader(Protocol):
 
     framing: Any
 
-    def add(self, frame: np.ndarray, time: Seconds) -> "list[StreamUpdate]": ...  # noqa: D102
-    def add_crop(self, crop: np.ndarray, time: Seconds) -> "list[StreamUpdate]": ...  # noqa: D102
-    def flush(self) -> "list[StreamUpdate]": ...  # noqa: D102
-    def finish(self) -> "list[StreamUpdate]": ...  # noqa: D102
+    def add(self, frame: np.ndarray, time: Seconds) -> list[StreamUpdate]: ...  # noqa: D102
+    def add_crop(self, crop: np.ndarray, time: Seconds) -> list[StreamUpdate]: ...  # noqa: D102
+    def flush(self) -> list[StreamUpdate]: ...  # noqa: D102
+    def finish(self) -> list[StreamUpdate]: ...  # noqa: D102
 
 
 class Waiting:
@@ -201,7 +199,7 @@ class LiveThread:
         transcript = Transcript(tuple(self._segments), model=self._model.name, duration=self._last_time)
         self._say(done_message(transcript))
 
-    def _add(self, stream: Reader, item: bytes) -> "list[StreamUpdate]":
+    def _add(self, stream: Reader, item: bytes) -> list[StreamUpdate]:
         if len(item) <= _HEAD.size:
             raise ApiError(400, "a binary message has no picture: send 8 bytes of time, then the picture")
         (now,) = _HEAD.unpack_from(item)
@@ -215,7 +213,7 @@ class LiveThread:
             return stream.add_crop(decode_crop(picture), now)
         return stream.add(decode_frame(picture, self._service.settings.max_pixels), now)
 
-    def _report(self, updates: "list[StreamUpdate]") -> None:
+    def _report(self, updates: list[StreamUpdate]) -> None:
         for update in updates:
             self._say(
                 {
@@ -237,7 +235,7 @@ class LiveThread:
             return
         self._framed_at, self._framing = now, stream.framing
         box = None if stream.framing.box is None else [round(value, 1) for value in stream.framing.box]
-        self._say({"type": "framing", "box": box, "hints": list(stream.framing.hints)})
+        self._say({"type": "framing", "time": self._last_time, "box": box, "hints": list(stream.framing.hints)})
 
 
 class _Done(Exception):

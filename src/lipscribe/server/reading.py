@@ -14,16 +14,18 @@ from lipscribe.extraction import Run, Summary
 from lipscribe.model import Model
 from lipscribe.pipeline import read_mouths
 from lipscribe.search import SearchOptions
-from lipscribe.server.children import Call, Stopped
+from lipscribe.server.children import Call, Stopped, TooSlowError
 from lipscribe.server.errors import ApiError
 from lipscribe.server.opening import Clip, Crops, extract, load_grammar_text
 from lipscribe.server.service import Service
 from lipscribe.server.uploads import Upload
 from lipscribe.transcript import Segment, Transcript
+from lipscribe.units import Seconds
 
 MAX_NBEST = 50
 MAX_ALTERNATIVES = 20
 MAX_ARCS = 5000  # places for words in a grammar or a list of phrases; the search takes time and memory by them
+GRAMMAR_SECONDS: Seconds = 5.0  # to load one; it takes milliseconds unless it grows beyond measure
 FACES = ("moving", "largest", "all")
 
 
@@ -142,9 +144,13 @@ def load_text(text: str | None, kind: str, folder: Path) -> Callable[[Service, t
             return None
         path = folder / kind
         path.write_text(text, encoding="utf-8")
-        grammar = service.children.run(load_grammar_text, str(path), kind, stop=stop)
+        too_large = ApiError(400, f"{kind} has over {MAX_ARCS} places for words: make it smaller", kind)
+        try:
+            grammar = service.children.run(load_grammar_text, str(path), kind, stop=stop, seconds=GRAMMAR_SECONDS)
+        except (TooSlowError, MemoryError):
+            raise too_large from None
         if len(grammar.graph.arcs) > MAX_ARCS:
-            raise ApiError(400, f"{kind} has over {MAX_ARCS} places for words: send a shorter one", kind)
+            raise too_large
         return grammar
 
     return load

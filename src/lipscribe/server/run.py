@@ -15,15 +15,19 @@ from lipscribe.server.messages import MAX_BYTES
 from lipscribe.server.settings import Settings
 from lipscribe.units import Seconds
 
-HEAD_LIMIT: Seconds = 10.0  # for the head of a request to be there
 MAX_HEAD_BYTES = 32_000
 MAX_CONNECTIONS = 500  # more are closed at once: a process may open 1024 files
 GRACE_S = 5  # for open requests when the server ends
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP of uvicorn, which closes connections whose request does not come, and those beyond a number."""
+    """HTTP of uvicorn, which closes connections whose request does not come, and those beyond a number.
 
+    Attributes:
+        head_limit: For the head of a request to be there.
+    """
+
+    head_limit: Seconds = 10.0
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  as its base
@@ -49,7 +53,7 @@ class PatientProtocol(H11Protocol):
         if self.conn.their_state is not h11.IDLE:
             self._forget()
         elif self._late is None:
-            self._late = self.loop.call_later(HEAD_LIMIT, self._close_late)
+            self._late = self.loop.call_later(self.head_limit, self._close_late)
 
     def _close_late(self) -> None:
         self._late = None
@@ -82,7 +86,7 @@ def configure(settings: Settings) -> uvicorn.Config:
     """How uvicorn runs the application."""
     return uvicorn.Config(
         create_app(settings),
-        http=PatientProtocol,
+        http=type("Protocol", (PatientProtocol,), {"head_limit": settings.idle_timeout}),
         ws="websockets-sansio",
         ws_max_size=MAX_BYTES,
         ws_per_message_deflate=False,  # pictures are compressed, and a small message may grow without bound

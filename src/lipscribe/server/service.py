@@ -17,6 +17,7 @@ from lipscribe.server.errors import ApiError
 from lipscribe.server.metrics import Metrics
 from lipscribe.server.models import Models
 from lipscribe.server.settings import Settings
+from lipscribe.streaming import Stream
 from lipscribe.units import Seconds
 
 Result = TypeVar("Result")
@@ -42,7 +43,7 @@ class Service:
         self.models = Models(settings, self.metrics)
         self.children = Children(settings.workers, folder, Limits(settings.memory_bytes), settings.time_limit)
         self.num_uploads = self.num_streams = 0
-        self.make_stream = make_stream
+        self.make_stream: Callable[[Model, SearchOptions], Any] = Stream
         self.stream_threads = ThreadPoolExecutor(settings.max_streams, thread_name_prefix="stream")
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="job")
         self._loading = ThreadPoolExecutor(1, thread_name_prefix="small")
@@ -106,13 +107,6 @@ class Service:
         finally:
             self._taken -= 1
             self.metrics.jobs.set(self._taken)
-
-
-def make_stream(model: Model, options: SearchOptions) -> Any:
-    """A `lipscribe.streaming.Stream`."""
-    from lipscribe.streaming import Stream
-
-    return Stream(model, options)
 
 
 async def run_in_thread(threads: ThreadPoolExecutor, work: Callable[[threading.Event], Result]) -> Result:
