@@ -90,10 +90,13 @@ def enrolment_router(root: Path) -> APIRouter:
         resting(name).remove_recording(number)
 
     @router.post("/{name}/adapt", status_code=202)
-    def adapt(name: str) -> dict[str, Any]:
-        """Starts to learn, or resumes; `GET /v1/enrolments/{name}` tells how far it is."""
+    def adapt(name: str, insist: bool = False) -> dict[str, Any]:
+        """Starts to learn, or resumes; `GET /v1/enrolments/{name}` tells how far it is.
+
+        `insist` learns even if the recordings seem to be of several people, or the texts of others.
+        """
         folder = resting(name)
-        learner.start(folder)
+        learner.start(folder, insist)
         return _describe(folder, learner)
 
     return router
@@ -153,6 +156,8 @@ def _describe(folder: EnrolmentFolder, learner: Learner) -> dict[str, Any]:
         "done": job.done if job else 0,
         "total": job.total if job else None,
         "message": job.message if job else record.get("failed", ""),
+        "may_insist": state == "failed"
+        and any(flag in record["failed"] for flag in ("--same-person", "--trust-texts")),
         "lines": result.get("lines", []),
         "estimate": result.get("estimate"),
         "learned_from": result.get("recordings", 0),

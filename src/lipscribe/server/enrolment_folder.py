@@ -77,8 +77,9 @@ class EnrolmentFolder:
         texts = [_text(each) for each in prompts or []]
         if not texts and kind == "person":
             texts = sentences_of(spec)
-        if kind == "phrases" and len(set(texts)) < MIN_PHRASES:
-            raise ConfigError(f"{count_of(len(set(texts)), 'phrase')}, wanted at least {MIN_PHRASES} different ones")
+        different = len(set(map(normalise, texts)))
+        if kind == "phrases" and different < MIN_PHRASES:
+            raise ConfigError(f"{count_of(different, 'phrase')}, wanted at least {MIN_PHRASES} different ones")
         if not 0 < len(texts) <= MOST_PROMPTS:
             raise ConfigError(f"{count_of(len(texts), 'prompt')}, wanted 1 to {MOST_PROMPTS}")
         if kind == "person":
@@ -155,7 +156,7 @@ class EnrolmentFolder:
         """Why nothing can be learned yet, with the remedy; empty if it can."""
         record = self.load()
         if record["kind"] == "phrases":
-            number = len({each["text"] for each in record["recordings"].values()})
+            number = len({normalise(each["text"]) for each in record["recordings"].values()})
             return "" if number >= MIN_PHRASES else f"record at least {MIN_PHRASES} different phrases"
         if find_spec("torch") is None or find_spec("lightning_fabric") is None:
             return f"learning a person needs torch: run `{TRAIN}` where the server runs; your recordings stay"

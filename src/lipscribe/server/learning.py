@@ -66,8 +66,11 @@ class Learner:
         self._lock = threading.Lock()
         self.job: Job | None = None
 
-    def start(self, folder: EnrolmentFolder) -> None:
+    def start(self, folder: EnrolmentFolder, insist: bool = False) -> None:
         """Starts learning from an enrolment; a second call resumes what was interrupted.
+
+        Args:
+            insist: Learn a person even if the recordings seem to be of several people, or the texts of others.
 
         Raises:
             ConfigError: Something is being learned already, or there is too little to learn from.
@@ -79,11 +82,11 @@ class Learner:
                 raise ConfigError(f"{self.job.name} is being learned: wait until it is finished")
             self.job = Job(folder.name)
         folder.update(learning=True, failed="")
-        threading.Thread(target=self._follow, args=(folder,), daemon=True).start()
+        threading.Thread(target=self._follow, args=(folder, insist), daemon=True).start()
 
-    def _follow(self, folder: EnrolmentFolder) -> None:
+    def _follow(self, folder: EnrolmentFolder, insist: bool) -> None:
         record = folder.load()
-        learn = {"person": _learn_person, "phrases": _learn_phrases}[record["kind"]]
+        learn = partial(_learn_person, insist=insist) if record["kind"] == "person" else _learn_phrases
         task = (folder.path, folder.name, record["base"], bool(record.get("result")))
         changes: dict[str, Any] = {"failed": "it ended without a result: start it again"}
         try:
@@ -115,12 +118,20 @@ def _start(learn: Callable[..., dict[str, Any]], tell: Tell) -> Callable[[Any], 
     return run
 
 
-def _learn_person(folder: Path, name: str, base: str, tell: Tell) -> dict[str, Any]:
+def _learn_person(folder: Path, name: str, base: str, tell: Tell, insist: bool) -> dict[str, Any]:
     """`lipscribe adapt FOLDER --prompts prompts.txt --name NAME` with one process, so that the server has a core."""
     from lipscribe.adaptation.adapt import adapt
 
     result = adapt(
-        folder, name, folder / PROMPTS, base, jobs=1, progress=_teller(tell), say=lambda line: tell({"message": line})
+        folder,
+        name,
+        folder / PROMPTS,
+        base,
+        trust_texts=insist,
+        same_person=insist,
+        jobs=1,
+        progress=_teller(tell),
+        say=lambda line: tell({"message": line}),
     )
     return {"lines": result.lines(), "estimate": result.to_dict()}
 

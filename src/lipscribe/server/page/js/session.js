@@ -33,6 +33,7 @@ export class Session {
       camera: h("div"),
       count: h("p", { className: "soft" }),
       prompt: h("p", { className: "prompt" }),
+      advice: h("p", { className: "soft small", textContent: "Close your mouth for a moment before and after." }),
       verdict: h("div", { className: "verdict", role: "status" }),
       record: h("button", { className: "button main tall", textContent: "Start the camera", onclick: () => this.#pressed() }),
       keep: h("button", { className: "button main", textContent: "Keep and go on", hidden: true, onclick: () => this.#next(true) }),
@@ -55,7 +56,7 @@ export class Session {
             { className: "card prompt-card" },
             parts.count,
             parts.prompt,
-            h("p", { className: "soft small", textContent: "Close your mouth for a moment before and after." }),
+            parts.advice,
             parts.verdict,
             h("div", { className: "row" }, parts.keep, parts.redo),
           ),
@@ -87,7 +88,7 @@ export class Session {
     const recorded = prompts.filter((each) => each.recorded).length;
     parts.count.textContent = all ? `All ${prompts.length} are recorded.` : `${at + 1} of ${prompts.length} – ${recorded} recorded`;
     parts.prompt.textContent = all ? "Now it can learn." : prompts[at].text;
-    parts.record.hidden = all;
+    parts.record.hidden = parts.advice.hidden = all;
     parts.keep.hidden = parts.redo.hidden = true;
     parts.verdict.replaceChildren();
     parts.verdict.dataset.verdict = "";
@@ -187,7 +188,7 @@ export class Session {
     this.enrolment = enrolment;
     const { state, obstacle, lines, message, recorded, learned_from } = enrolment;
     const place = this.parts.learn;
-    const go = (text, main = true) => h("button", { className: main ? "button main" : "button", textContent: text, onclick: () => this.#learn() });
+    const go = (text, main = true, insist = false) => h("button", { className: main ? "button main" : "button", textContent: text, onclick: () => this.#learn(insist) });
     const body = [h("h3", { textContent: "Learn" })];
     if (state === "learning") body.push(...this.#progress());
     else if (state === "learned") {
@@ -198,7 +199,7 @@ export class Session {
       if (state === "failed") body.push(h("p", { className: "notice bad", role: "alert", textContent: message }));
       if (state === "interrupted") body.push(h("p", { className: "notice warm", textContent: "It was interrupted. It goes on where it was." }));
       if (obstacle) body.push(h("p", { className: "soft", textContent: obstacle[0].toUpperCase() + obstacle.slice(1) + "." }));
-      else body.push(h("p", { className: "soft", textContent: this.#expect() }), h("div", { className: "row" }, go(state === "interrupted" ? "Go on" : "Learn")));
+      else body.push(h("p", { className: "soft", textContent: this.#expect() }), h("div", { className: "row" }, go(state === "interrupted" ? "Go on" : "Learn"), enrolment.may_insist ? go("Learn all the same", false, true) : null));
     }
     body.push(h("details", {}, h("summary", { className: "small", textContent: "In a terminal" }), h("code", { textContent: enrolment.command })));
     place.replaceChildren(...body);
@@ -217,9 +218,9 @@ export class Session {
     return [h("p", { role: "status", textContent: name }), bar, message ? h("p", { className: "soft small", textContent: message }) : null].filter(Boolean);
   }
 
-  async #learn() {
+  async #learn(insist = false) {
     try {
-      this.#update(await json(`${this.actions.url}/adapt`, { method: "POST" }));
+      this.#update(await json(`${this.actions.url}/adapt?insist=${insist}`, { method: "POST" }));
     } catch (error) {
       this.#say("bad", [error.message]);
     }

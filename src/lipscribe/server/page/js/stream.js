@@ -2,7 +2,9 @@
 import { address } from "./api.js";
 
 const IN_FLIGHT = 3; // frames that are being encoded
-const BUFFERED = 400_000; // bytes that wait to be sent; beyond it frames are dropped here, since they would come late
+const BUFFERED = 400_000; // bytes that wait to be sent
+const AHEAD = 0.7; // seconds that the newest frame may be ahead of the one that was read last; the server says 4 a second
+const SILENCE = 2; // seconds without a word from the server after which that is not known
 const QUALITY = 0.85;
 const REFUSED = [1008, 1009, 1013]; // what was sent is wrong or too large, or there is no place
 const RETRY_MS = [500, 1000, 2000, 4000];
@@ -16,6 +18,7 @@ export class Connection extends EventTarget {
   #worker = null;
   #encoding = 0;
   #last = -Infinity;
+  #read = null; // capture time of the newest frame that the server has read
   #ended = false;
   #tries = 0;
   #start;
@@ -40,10 +43,12 @@ export class Connection extends EventTarget {
     const url = address("v1/stream").replace(/^http/, "ws");
     const socket = new WebSocket(url);
     this.#socket = socket;
+    this.#read = null;
     socket.onopen = () => socket.send(JSON.stringify(this.#start));
     socket.onmessage = ({ data }) => {
       const message = JSON.parse(data);
       if (message.type === "ready") this.#tries = 0;
+      if (message.time !== undefined) this.#read = message.time;
       this.dispatchEvent(new CustomEvent(message.type, { detail: message }));
     };
     socket.onclose = ({ code }) => {
@@ -57,10 +62,16 @@ export class Connection extends EventTarget {
     };
   }
 
+  // A frame that would come too late to be of use is dropped here, where it costs least.
+  #busy(time) {
+    if (!this.#open() || this.#encoding >= IN_FLIGHT || this.#socket.bufferedAmount > BUFFERED) return true;
+    const ahead = this.#read === null ? 0 : time - this.#read;
+    return ahead > AHEAD && this.#last - this.#read > 0 && time - this.#last < SILENCE;
+  }
+
   /** Sends a picture (an ImageBitmap, which is used up) with its capture time in seconds; false if it was dropped. */
   send(picture, time) {
-    const busy = this.#encoding >= IN_FLIGHT || !this.#open() || this.#socket.bufferedAmount > BUFFERED;
-    if (busy || time <= this.#last) {
+    if (time <= this.#last || this.#busy(time)) {
       picture.close();
       return false;
     }
@@ -72,6 +83,7 @@ export class Connection extends EventTarget {
 
   /** Ends the utterance now. */
   flush() {
+    this.#read = null; // the next frame may come much later
     if (this.#open()) this.#socket.send('{"type":"flush"}');
   }
 
