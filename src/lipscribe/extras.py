@@ -17,6 +17,7 @@ REMEDIES = {
     "fastapi": SERVE,
     "starlette": SERVE,
     "uvicorn": SERVE,
+    "h11": SERVE,
     "websockets": SERVE,
     "python_multipart": SERVE,
     "prometheus_client": SERVE,

@@ -77,14 +77,15 @@ class Call:
 
     def _receive(self, deadline: float) -> tuple[str, Any]:
         try:
-            while not self._worker.connection.poll(POLL):
+            while True:
                 if self._stop.is_set():
                     raise Stopped
                 if time.monotonic() > deadline:
                     raise TooSlowError(
                         422, f"reading took over {self._seconds:g} s, the limit here: send a shorter video"
                     )
-            return self._worker.connection.recv()
+                if self._worker.connection.poll(POLL):
+                    return self._worker.connection.recv()
         except (EOFError, OSError):
             raise VideoError("the file ended the process that read it: re-encode it, or make it smaller") from None
 

@@ -1,5 +1,6 @@
 """What goes wrong -> an answer in the shape of OpenAI's errors: one plain sentence with the remedy."""
 
+import errno
 import logging
 import traceback
 from typing import Any
@@ -49,9 +50,16 @@ def as_api_error(error: BaseException) -> ApiError:
         return ApiError(next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 400), str(error))
     if isinstance(error, MemoryError):
         return ApiError(422, "reading the file takes more memory than is allowed here: make its pictures smaller")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return ApiError(507, "the server's disk is full: make room there, and try again")
     where = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(traceback.extract_tb(error.__traceback__)))
     logger.error("unexpected %s in %s", type(error).__name__, where)
     return ApiError(500, UNEXPECTED)
+
+
+def too_slow() -> ApiError:
+    """The answer to a request that does not come."""
+    return ApiError(408, "the request comes in too slowly: send it again over a faster connection")
 
 
 def error_body(error: ApiError) -> dict[str, Any]:
@@ -78,7 +86,7 @@ def add_handlers(app: FastAPI) -> None:
             return error_response(ApiError(400, f"{name or 'the request'}: {first['msg']}", param=name or None))
         return error_response(error)
 
-    for kind in (HTTPException, RequestValidationError, LipscribeError, Exception):
+    for kind in (HTTPException, RequestValidationError, LipscribeError):
         app.add_exception_handler(kind, on_error)
 
 

@@ -10,13 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from lipscribe.errors import LipscribeError
 from lipscribe.server.errors import ApiError, as_api_error
-from lipscribe.server.live_reading import LiveThread
+from lipscribe.server.live_reading import LiveThread, receive_message
 from lipscribe.server.messages import Start, done_message, parse_message, segment_message
 from lipscribe.server.reading import Reading, load_text, transcribe_upload
 from lipscribe.server.service import Service
@@ -75,17 +74,10 @@ def _place(service: Service) -> Iterator[None]:
 
 
 async def _text(socket: WebSocket) -> str:
-    message = await _receive(socket)
+    message = await receive_message(socket)
     if message.get("text") is None:
         raise ApiError(400, "the first message is binary: send the start as text")
     return message["text"]
-
-
-async def _receive(socket: WebSocket) -> dict[str, Any]:
-    message = dict(await socket.receive())
-    if message["type"] == "websocket.disconnect":
-        raise WebSocketDisconnect(message.get("code", 1000))
-    return message
 
 
 async def _say_error(socket: WebSocket, error: LipscribeError) -> None:
@@ -141,7 +133,7 @@ async def _save_parts(socket: WebSocket, service: Service, path: Path) -> None:
     limit, size = service.settings.max_upload_bytes, 0
     with path.open("wb") as file:
         while True:
-            message = await _receive(socket)
+            message = await receive_message(socket)
             if (part := message.get("bytes")) is not None:
                 size += len(part)
                 if size > limit:
@@ -156,4 +148,4 @@ async def _save_parts(socket: WebSocket, service: Service, path: Path) -> None:
 async def _until_gone(socket: WebSocket) -> None:
     with suppress(WebSocketDisconnect):
         while True:
-            await _receive(socket)
+            await receive_message(socket)

@@ -27,6 +27,7 @@ from lipscribe.units import Seconds
 MAX_WAITING = 50  # frames, 2 s of a camera: beyond it the oldest are dropped
 MAX_WAITING_BYTES = 20_000_000
 MAX_UNSENT = 1000  # messages for a client that does not read
+IDLE_LIMIT: Seconds = 1800.0  # without any message: others may want the place
 FRAMING_EVERY: Seconds = 0.25
 MAX_SEGMENTS = 10_000  # of the transcript at the end: the newest
 MAX_TIME: Seconds = 1e8
@@ -44,6 +45,22 @@ class Reader(Protocol):
     def add_crop(self, crop: np.ndarray, time: Seconds) -> list[StreamUpdate]: ...  # noqa: D102
     def flush(self) -> list[StreamUpdate]: ...  # noqa: D102
     def finish(self) -> list[StreamUpdate]: ...  # noqa: D102
+
+
+async def receive_message(socket: WebSocket) -> dict[str, Any]:
+    """The next message.
+
+    Raises:
+        WebSocketDisconnect: The client has left.
+        ApiError: None came for long.
+    """
+    try:
+        message = dict(await asyncio.wait_for(socket.receive(), IDLE_LIMIT))
+    except TimeoutError:
+        raise ApiError(408, f"nothing came for {IDLE_LIMIT / 60:g} minutes: connect again when there is") from None
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1000))
+    return message
 
 
 class Waiting:
@@ -150,9 +167,7 @@ class LiveThread:
     async def _receive(self, socket: WebSocket) -> None:
         finished = False
         while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect(message.get("code", 1000))
+            message = await receive_message(socket)
             if (frame := message.get("bytes")) is not None and not finished:
                 self._service.metrics.dropped.inc(self._waiting.add_frame(frame))
             elif frame is None:

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lipscribe.server.errors import ApiError, error_response
+from lipscribe.server.errors import ApiError, error_response, too_slow
 from lipscribe.server.settings import Settings
 
 COOKIE = "lipscribe_token"
@@ -36,7 +36,7 @@ _HEADERS = {
 
 
 class Guard:
-    """Middleware with these checks; it also gives up on a client that does not read its answer."""
+    """Middleware with these checks; it also gives up on a client that stops sending or reading."""
 
     def __init__(self, app: ASGIApp, settings: Settings):
         self._app, self._settings = app, settings
@@ -50,8 +50,43 @@ class Guard:
             await refusal(scope, receive, self._guarded(send))
         elif refusal is not None:
             await send({"type": "websocket.close", "code": 1008})  # before it is accepted: answered with 403
-        else:
+        elif scope["type"] == "websocket":
             await self._app(scope, receive, self._guarded(send))
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers what nobody expected with a plain error; uvicorn would log its message, which may name a file."""
+        has_begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, self._patient(receive), self._guarded(watched))
+        except Exception as error:
+            answer = error_response(error)
+            if not has_begun:
+                await answer(scope, receive, self._guarded(send))
+
+    def _patient(self, receive: Receive) -> Receive:
+        """Gives up on a client that sends nothing in the middle of its request."""
+        is_whole = False
+
+        async def patient() -> Message:
+            nonlocal is_whole
+            if is_whole:  # what may still come is that it leaves
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), self._settings.idle_timeout)
+            except TimeoutError:
+                raise too_slow() from None
+            is_whole = not message.get("more_body", False)
+            return message
+
+        return patient
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
@@ -110,7 +145,7 @@ class Guard:
             try:
                 await asyncio.wait_for(send(message), self._settings.idle_timeout)
             except TimeoutError:
-                raise ConnectionResetError("the client does not read") from None
+                raise ApiError(408, "the client does not read the answer") from None
 
         return guarded
 

@@ -41,7 +41,7 @@ class Settings:
     port: int = 8000
     model: str = DEFAULT_MODEL
     enrolments: Path = field(default_factory=lambda: cache_folder() / "enrolments")
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     workers: int = field(default_factory=available_cpus)

@@ -14,7 +14,7 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from lipscribe.server.errors import ApiError
+from lipscribe.server.errors import ApiError, too_slow
 from lipscribe.server.service import Service
 from lipscribe.units import Seconds
 
@@ -145,12 +145,9 @@ class _Body:
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         """The body, until it is too large or too slow."""
-        begun, settings = time.monotonic(), self._service.settings
+        begun = time.monotonic()
         while True:
-            try:
-                message = await asyncio.wait_for(self._request.receive(), settings.idle_timeout)
-            except TimeoutError:
-                raise _too_slow() from None
+            message = await self._request.receive()
             if message["type"] == "http.disconnect":
                 raise ClientLeftError
             self._received += len(message.get("body", b""))
@@ -158,7 +155,7 @@ class _Body:
             if self._received > self._limit:
                 raise self._too_large()
             if self._received < SLOWEST * (time.monotonic() - begun - FIRST):
-                raise _too_slow()
+                raise too_slow()
             yield message.get("body", b"")
             if self._ended:
                 return
@@ -187,10 +184,6 @@ class ClientLeftError(ApiError):
 
     def __init__(self) -> None:
         super().__init__(499, "the client closed the request")
-
-
-def _too_slow() -> ApiError:
-    return ApiError(408, "the request comes in too slowly: send it again over a faster connection")
 
 
 class _Form:

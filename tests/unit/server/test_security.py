@@ -112,3 +112,61 @@ def test_settings_that_are_not_safe():
         Settings(host="0.0.0.0")
     with pytest.raises(ConfigError, match="too short"):
         Settings(token="short")
+
+
+def answered(app: Any, receive: Any, send: Any = None, **settings: float) -> list[dict[str, Any]]:
+    """What a request to an application behind the guard is sent."""
+    sent = []
+
+    async def record(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "path": "/", "headers": [(b"host", b"localhost")], "query_string": b"", "method": "POST"}
+    asyncio.run(Guard(app, Settings(**settings))(scope, receive, send or record))
+    return sent
+
+
+async def forever(*message: Any) -> Any:
+    await asyncio.sleep(1000)
+
+
+def test_what_nobody_expected_is_a_plain_answer():
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError("/home/somebody/secret.mp4")
+
+    start, body = answered(app, forever)
+    assert start["status"] == 500
+    assert b"unexpected" in body["body"] and b"secret" not in body["body"]
+
+
+def test_a_body_that_does_not_come():
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+
+    start, body = answered(app, forever, idle_timeout=0.05)
+    assert start["status"] == 408
+    assert b"too slowly" in body["body"]
+
+
+def test_waiting_for_a_client_to_leave_is_not_slow():
+    async def receive() -> dict[str, Any]:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(0.3 * (calls > 1))
+        return {"type": "http.request"} if calls == 1 else {"type": "http.disconnect"}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        assert (await receive())["type"] == "http.disconnect"
+        await PlainTextResponse("in")(scope, receive, send)
+
+    calls = 0
+    assert answered(app, receive, idle_timeout=0.1)[0]["status"] == 200
+
+
+def test_an_answer_that_is_not_read():
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            await forever()
+
+    assert answered(PlainTextResponse("in"), forever, send, idle_timeout=0.05) == []  # and it ends
