@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the tests' server, browser and camera
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
-from conftest import CHROMIUM, FLAGS, write_camera
+from browsing import CHROMIUM, FLAGS, write_camera
 from playwright.sync_api import Page, sync_playwright
 from running_server import started
 

@@ -3,39 +3,23 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
+from browsing import CHROMIUM, FLAGS, PATIENCE_MS, SAID, OpenPage, write_camera
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from lipscribe.talker import TalkingClip
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NEEDED = [name for name in ("playwright", "fastapi", "uvicorn", "multipart", "httpx") if find_spec(name) is None]
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]
-PATIENCE_MS = 120_000  # on a busy machine
 AXE = "axe-core@4.10.3"  # MPL-2.0: fetched for the test, not a part of Lipscribe
-SAID = "place red at c seven please"
 
-OpenPage = Callable[..., "Page"]
 
 if NEEDED or CHROMIUM is None:
     collect_ignore_glob = ["test_*.py"]
@@ -131,23 +115,3 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
         pytest.skip(f"axe-core cannot be fetched: {packed.stderr.strip()[-200:]}")
     shutil.unpack_archive(next(folder.glob("*.tgz")), folder)
     return (folder / "package" / "axe.min.js").read_text(encoding="utf-8")
-
-
-def write_camera(
-    path: Path, clips: Sequence[np.ndarray], before: float = 0.0, after: float = 0.0, fps: int = 25
-) -> Path:
-    """Writes frames as the uncompressed video (Y4M) that Chromium takes for a camera, with a still face around each.
-
-    Args:
-        clips: (T, H, W, 3) uint8 RGB each, with even H and W.
-        before, after: Seconds of the first and last frame around each clip.
-    """
-    import cv2
-
-    height, width = clips[0].shape[1:3]
-    with path.open("wb") as file:
-        file.write(f"YUV4MPEG2 W{width} H{height} F{fps}:1 Ip A1:1 C420jpeg\n".encode())
-        for frames in clips:
-            for frame in (*[frames[0]] * round(before * fps), *frames, *[frames[-1]] * round(after * fps)):
-                file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420).tobytes())
-    return path

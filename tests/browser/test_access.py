@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import OpenPage
+from browsing import OpenPage
 from playwright.sync_api import Page, expect
 from running_server import started
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import PATIENCE_MS, OpenPage, write_camera
+from browsing import PATIENCE_MS, OpenPage, write_camera
 from playwright.sync_api import Page, expect
 
 from lipscribe.talker import Talker

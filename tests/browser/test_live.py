@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-from conftest import SAID, OpenPage
+from browsing import SAID, OpenPage
 from playwright.sync_api import expect
 from running_server import started
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import SAID, OpenPage
+from browsing import SAID, OpenPage
 from playwright.sync_api import Page, expect
 
 from lipscribe.video import Video

@@ -29,7 +29,11 @@ let words = [];
 let buttons = [];
 let camera = null;
 
-$("file").addEventListener("change", () => $("file").files[0] && read($("file").files[0]));
+$("file").addEventListener("change", ({ target }) => {
+  const [video] = target.files;
+  target.value = ""; // so that the same one can be given again
+  if (video) read(video);
+});
 $("read-again").addEventListener("click", begin);
 $("read-copy").addEventListener("click", (event) => copy(words.map((word) => word.word).join(" "), event.currentTarget));
 player.addEventListener("error", cannotPlay);

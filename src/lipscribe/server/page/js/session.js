@@ -190,6 +190,7 @@ export class Session {
     const place = this.parts.learn;
     const go = (text, main = true, insist = false) => h("button", { className: main ? "button main" : "button", textContent: text, onclick: () => this.#learn(insist) });
     const body = [h("h3", { textContent: "Learn" })];
+    if (state === "learning" && this.#showProgress()) return;
     if (state === "learning") body.push(...this.#progress());
     else if (state === "learned") {
       body.push(h("ul", { className: "lines" }, ...lines.map((line) => h("li", { textContent: line }))));
@@ -203,6 +204,7 @@ export class Session {
     }
     body.push(h("details", {}, h("summary", { className: "small", textContent: "In a terminal" }), h("code", { textContent: enrolment.command })));
     place.replaceChildren(...body);
+    place.dataset.state = state;
     if (state === "learning") setTimeout(() => this.#poll(), POLL_MS);
   }
 
@@ -212,10 +214,23 @@ export class Session {
 
   #progress() {
     const { task, done, total, message } = this.enrolment;
-    const name = `${TASKS[task] ?? task}${total ? `, ${done} of ${total}` : ""}`;
     const bar = h("progress", { ariaLabel: "Learning", max: total ?? 1 });
     if (total) bar.value = done;
-    return [h("p", { role: "status", textContent: name }), bar, message ? h("p", { className: "soft small", textContent: message }) : null].filter(Boolean);
+    const step = total ? `${done} of ${total}. ${message}` : message;
+    return [h("p", { role: "status", textContent: TASKS[task] ?? task }), bar, h("p", { className: "soft small message", textContent: step })];
+  }
+
+  // Changes the progress in place: a new bar each second would be read out each second.
+  #showProgress() {
+    const { learn } = this.parts;
+    if (learn.dataset.state !== "learning") return false;
+    const [name, bar, message] = this.#progress();
+    const [shownName, shownBar, shownMessage] = learn.querySelectorAll("[role=status], progress, .message");
+    if (shownName.textContent !== name.textContent) shownName.textContent = name.textContent;
+    shownBar.replaceWith(bar);
+    shownMessage.replaceWith(message);
+    setTimeout(() => this.#poll(), POLL_MS);
+    return true;
   }
 
   async #learn(insist = false) {

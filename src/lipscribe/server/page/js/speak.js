@@ -103,7 +103,7 @@ async function read(video) {
   status("Reading …");
   const fields = { model: model.id, response_format: "verbose_json", nbest: 5, initials: [...initials()].join(" ") };
   if (!model.phrases?.length) fields.phrases = JSON.stringify(own.map(bank.plain));
-  const answer = await json("v1/video/transcriptions", { method: "POST", body: form(video, fields) });
+  const answer = await transcribe(video, fields);
   camera.watch();
   const found = likeliest(answer);
   status(found.length ? "Is it one of these?" : "Nothing was read. Look at the camera, say it again, a little slower.");
@@ -112,12 +112,25 @@ async function read(video) {
   $("candidates").querySelector("button")?.focus();
 }
 
+// A server whose search knows no initials is asked without them, and those that fit come first.
+async function transcribe(video, fields) {
+  const ask = (wanted) => json("v1/video/transcriptions", { method: "POST", body: form(video, wanted) });
+  try {
+    return await ask(fields);
+  } catch (error) {
+    if (!fields.initials || !error.message.includes("initials")) throw error;
+    return ask({ ...fields, initials: "" });
+  }
+}
+
 /** The likeliest texts with their probabilities: of the longest stretch that was searched at once. */
 function likeliest({ nbest = [], text = "" }) {
   const longest = [...nbest].sort((one, other) => other.end - other.start - (one.end - one.start))[0];
   const texts = (longest?.texts ?? [{ text }]).filter((each) => each.text);
   const shown = new Map(bank.phrases().map((each) => [bank.plain(each), each]));
-  return texts.map((each) => ({ ...each, text: shown.get(bank.plain(each.text)) ?? each.text }));
+  const fits = ({ text: said }) => Boolean(initials()) && bank.initialsOf(said).startsWith(initials());
+  const named = texts.map((each) => ({ ...each, text: shown.get(bank.plain(each.text)) ?? each.text }));
+  return named.sort((one, other) => fits(other) - fits(one));
 }
 
 // The three that are offered: tap, keys 1 to 3, or the pointer resting on one.
