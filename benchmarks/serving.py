@@ -4,8 +4,8 @@ python benchmarks/serving.py                    # 500 requests by 16 clients
 python benchmarks/serving.py --requests 50 --clients 4
 python benchmarks/serving.py --workers 1 --folder ../shared/grid/s1 --model grid  # your own clips
 
-Clips are synthetic talkers, unless a folder is given; an answer is right with the words that `lipscribe.transcribe` reads
-alone.
+Clips are synthetic talkers, unless a folder is given. An answer is right with the words that `lipscribe.transcribe`
+reads.
 """
 
 import argparse

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import lipscribe
-from lipscribe import model as model_module
 from lipscribe import extraction, pipeline
+from lipscribe import model as model_module
 from lipscribe.encoded import Encoded
 from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceTrack

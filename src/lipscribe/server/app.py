@@ -1,6 +1,7 @@
 """The application: the page, the API, and what guards both."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from lipscribe import __version__
+from lipscribe.errors import LipscribeError
 from lipscribe.server import live, page_routes, transcriptions, videos, watching
 from lipscribe.server.enrolment import enrolment_router
 from lipscribe.server.errors import add_handlers
@@ -17,6 +19,8 @@ from lipscribe.server.opening import ping
 from lipscribe.server.security import Guard
 from lipscribe.server.service import Service
 from lipscribe.server.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent / "page"
 
@@ -56,6 +60,10 @@ def create_app(settings: Settings) -> FastAPI:
 
 async def _warm(app: FastAPI, service: Service) -> None:
     """Waits until the server's model is loaded, and all children have their networks."""
-    await service.small(service.models.get)
-    await asyncio.gather(*(service.child(ping) for _ in range(service.settings.workers)))
-    app.state.is_ready = True
+    try:
+        await service.small(service.models.get)
+        await asyncio.gather(*(service.child(ping) for _ in range(service.settings.workers)))
+    except LipscribeError as error:
+        logger.error("the server is not ready: %s", error)
+    else:
+        app.state.is_ready = True

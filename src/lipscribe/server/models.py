@@ -12,7 +12,7 @@ from lipscribe.server.errors import ApiError
 from lipscribe.server.metrics import Metrics
 from lipscribe.server.settings import Settings
 from lipscribe.zoo.listing import describe_models
-from lipscribe.zoo.registry import list_models
+from lipscribe.zoo.registry import find_model, list_models
 
 _SHOWN = ("default", "reads", "data", "vocabulary", "wer", "size", "licence")
 
@@ -37,15 +37,16 @@ class Models:
             LipscribeError: It is damaged, or needs what is not installed.
         """
         name = name or self._settings.model
-        folder = dict(list_models()).get(name)
-        if folder is None:
+        if name == self._settings.model:  # which whoever starts the server may give as a folder too
+            folder = find_model(name)
+        elif (folder := dict(list_models()).get(name)) is None:
             names = ", ".join(each for each, _ in list_models())
             raise ApiError(404, f"no model {name[:80]!r}: give one of {names}", "model", "model_not_found")
         changed = (folder / SPEC_FILE).stat().st_mtime_ns  # adapting again may replace it
         with self._lock:
             known, model = self._loaded.pop(name, (0, None))
             if model is None or known != changed:
-                model = load_model(name, threads=self._threads)
+                model = load_model(folder, threads=self._threads)
             self._loaded[name] = changed, model
             if len(self._loaded) > self._settings.models_kept:
                 self._loaded.popitem(last=False)

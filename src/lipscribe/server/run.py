@@ -14,6 +14,7 @@ from lipscribe.server.app import create_app
 from lipscribe.server.messages import MAX_BYTES
 from lipscribe.server.settings import Settings
 from lipscribe.units import Seconds
+from lipscribe.zoo.registry import find_model
 
 MAX_HEAD_BYTES = 32_000
 MAX_CONNECTIONS = 500  # more are closed at once: a process may open 1024 files
@@ -73,8 +74,9 @@ def run(settings: Settings, on_start: Callable[[str], Any] | None = None) -> Non
         on_start: Called with the address, once it listens.
 
     Raises:
-        LipscribeError: It cannot listen there.
+        LipscribeError: It cannot listen there, or the model does not exist.
     """
+    find_model(settings.model)
     listening = listen(settings.host, settings.port)
     if on_start is not None:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -15,6 +15,8 @@ from lipscribe.server.service import Service
 
 router = APIRouter(tags=["server"])
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
+
 
 @router.get("/healthz", summary="Whether the process answers")
 def healthz() -> dict[str, str]:
@@ -88,5 +90,6 @@ class Counted:
         finally:
             service: Service = scope["app"].state.service
             route = getattr(scope.get("route"), "path", "other")
-            service.metrics.requests.labels(route, scope["method"], status).inc()
+            method = scope["method"] if scope["method"] in _METHODS else "other"  # each label takes memory
+            service.metrics.requests.labels(route, method, status).inc()
             service.metrics.seconds.labels(route).observe(time.monotonic() - begun)

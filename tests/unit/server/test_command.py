@@ -33,6 +33,13 @@ def test_it_does_not_listen_to_others_without_a_token():
     assert done.stderr.startswith("error: host 0.0.0.0 can be reached from other machines: give a --token")
 
 
+def test_a_model_that_is_not_there():
+    pytest.importorskip("fastapi", reason="needs the extra serve")
+    done = run("--model", "nothing", "--port", "0")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no model 'nothing': give one of")
+
+
 def test_a_port_that_is_taken():
     pytest.importorskip("fastapi", reason="needs the extra serve")
     import socket
