@@ -91,23 +91,23 @@ def _enrol(page: Page, made: Path, name: Any) -> None:
     page.click("#tab-enrol")
     page.wait_for_timeout(500)
     _shoot(page, name("enrol-begin"))
-    page.fill("#enrol-name", name("").stem)
+    page.fill("#enrol-name", name("").stem.split("-")[-1])
     page.fill("#enrol-texts", "\n".join(PHRASES[1:]))
     page.click("#enrol-form button")
-    for number in range(2):
-        page.wait_for_selector(".prompt")
-        if number == 0:
-            page.click("#enrol-open .tall")
-        page.wait_for_selector("#enrol-open .tall >> text=Record")
-        page.click("#enrol-open .tall")
+    page.click("#enrol-open .tall")
+    keep = page.get_by_role("button", name="Keep and go on")
+    while not page.locator(".learn .main").count():  # the camera's phrase may be cut in two, and is then refused
+        page.get_by_role("button", name="Record", exact=True).click()
         page.wait_for_timeout(4500)
-        if number == 0:
+        if not name("enrol-recording").exists():
             _shoot(page, name("enrol-recording"))
-        page.click("#enrol-open .tall")
-        page.wait_for_selector("text=Keep and go on >> visible=true")
-        if number == 0:
+        page.get_by_role("button", name="Stop", exact=True).click()
+        page.wait_for_selector(
+            "#enrol-open .verdict[data-verdict]:not([data-verdict=''])"
+        )
+        if keep.is_visible():
             _shoot(page, name("enrol"))
-        page.click("text=Keep and go on")
+            keep.click()
     page.click(".learn .main")
     page.wait_for_selector(".lines")
     _shoot(page, name("enrol-learned"))

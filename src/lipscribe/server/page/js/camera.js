@@ -6,6 +6,7 @@ const WANTED = { video: { facingMode: "user", width: { ideal: 640 }, height: { i
 const BITS = 4_000_000; // of a recording, a second: a blurred mouth cannot be read
 const HINTS_FPS = 6; // frames a second that are sent for hints alone
 const LONGEST_MS = 60_000;
+const SLOW_FPS = 18; // of the camera, below which words are lost
 
 export class Camera {
   #stream = null;
@@ -105,6 +106,9 @@ export class Camera {
 
   /** Shows where the face is and what to change: `{box, hints}` in pixels of the frame, or null. */
   framing(found) {
+    // The server knows only the frames that were sent to it; whether the camera is slow, the camera knows.
+    const slow = this.#stream?.getVideoTracks()[0]?.getSettings().frameRate < SLOW_FPS;
+    const hints = (found?.hints ?? []).filter((hint) => slow || !hint.includes("pictures a second"));
     const { videoWidth: width, videoHeight: height } = this.video;
     const box = width && found?.box;
     this.box.hidden = !box;
@@ -112,11 +116,11 @@ export class Camera {
       const [x, y, w, tall] = box;
       const share = { left: x / width, top: y / height, width: w / width, height: tall / height };
       for (const [side, value] of Object.entries(share)) this.box.style[side] = `${100 * value}%`;
-      this.box.classList.toggle("good", !found.hints.length);
+      this.box.classList.toggle("good", !hints.length);
     }
-    const text = found ? (found.hints[0] ?? "Good: your mouth can be seen well.") : "";
+    const text = found ? (hints[0] ?? "Good: your mouth can be seen well.") : "";
     if (this.hint.textContent !== text) show(this.hint, text);
-    this.hint.classList.toggle("good", Boolean(found && !found.hints.length));
+    this.hint.classList.toggle("good", Boolean(found && !hints.length));
   }
 
   /** Starts to record; `stopRecording` gives the video. */

@@ -27,6 +27,7 @@ let file = null;
 let transcript = null;
 let words = [];
 let buttons = [];
+let failed = false;
 let camera = null;
 
 $("file").addEventListener("change", ({ target }) => {
@@ -81,7 +82,7 @@ export async function read(video) {
   $("read-result").hidden = false;
   strip.set(null, []);
   URL.revokeObjectURL(player.src);
-  player.hidden = false;
+  failed = player.hidden = $("player").closest("figure").hidden = false;
   player.src = URL.createObjectURL(video);
   status("Reading …");
   $("words-title").scrollIntoView({ block: "nearest" });
@@ -91,7 +92,10 @@ export async function read(video) {
     transcript = await json("v1/video/transcriptions", { method: "POST", body: form(video, fields), signal });
     showTranscript((performance.now() - started) / 1000);
   } catch (error) {
-    if (error.name !== "AbortError") status(error.message, true);
+    if (error.name === "AbortError") return;
+    status(sentence(error.message), true);
+    $("player").closest("figure").hidden = player.hidden; // nothing to play, and nothing to download either
+    failed = true;
     return;
   }
   await Promise.all([inspect(video, signal), showMouths(video, signal)]);
@@ -211,6 +215,7 @@ const stem = () => (file.name ?? "recording").replace(/\.[^.]*$/, "");
 async function cannotPlay() {
   if (!player.src.startsWith("blob:") || !file) return;
   player.hidden = true;
+  $("player").closest("figure").hidden = failed;
   $("player-captions").replaceChildren(h("span", { textContent: "This browser cannot play this kind of file. The captioned video plays everywhere: see Download." }));
 }
 

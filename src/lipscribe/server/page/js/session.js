@@ -125,6 +125,7 @@ export class Session {
         parts.record.textContent = "Record";
       } else if (!camera.recording) {
         parts.verdict.replaceChildren();
+        parts.verdict.dataset.verdict = "";
         parts.keep.hidden = parts.redo.hidden = true;
         camera.record();
         parts.record.textContent = "Stop";
