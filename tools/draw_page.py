@@ -102,9 +102,7 @@ def _enrol(page: Page, made: Path, name: Any) -> None:
         if not name("enrol-recording").exists():
             _shoot(page, name("enrol-recording"))
         page.get_by_role("button", name="Stop", exact=True).click()
-        page.wait_for_selector(
-            "#enrol-open .verdict[data-verdict]:not([data-verdict=''])"
-        )
+        page.wait_for_selector("#enrol-open .verdict[data-verdict]:not([data-verdict=''])")
         if keep.is_visible():
             _shoot(page, name("enrol"))
             keep.click()

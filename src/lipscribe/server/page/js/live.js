@@ -6,12 +6,14 @@ import { Connection } from "./stream.js";
 import { plainWord } from "./words.js";
 
 const DELAYS_KEPT = 500;
+const SLOW_MS = 5000;
 
 const camera = new Camera($("live-camera"));
 let connection = null;
 let sentence = null;
 let held = false;
 let delays = [];
+let slow = 0;
 
 const byHold = () => document.querySelector("[name=when]:checked").value === "hold";
 
@@ -46,6 +48,13 @@ function stop() {
   shown();
 }
 
+// Said while it is so: with frames left out it reads less well.
+function tooSlow() {
+  clearTimeout(slow);
+  status("The server is slower than the camera: frames are left out, and it reads less well.");
+  slow = setTimeout(() => connection && status("Reading."), SLOW_MS);
+}
+
 // The server has said why, which stays to be read.
 function stopReading() {
   camera.stop();
@@ -66,7 +75,7 @@ function connect() {
   connection.addEventListener("utterance", ({ detail }) => ended(detail));
   connection.addEventListener("framing", ({ detail }) => camera.framing(detail));
   connection.addEventListener("error", ({ detail }) => status(detail.message, true));
-  connection.addEventListener("dropped", () => status("The server is slower than the camera: some frames are left out."));
+  connection.addEventListener("dropped", tooSlow);
   connection.addEventListener("lost", () => {
     ended();
     status("The connection is lost. Trying again …", true);

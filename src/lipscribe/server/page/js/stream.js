@@ -4,6 +4,7 @@ import { address } from "./api.js";
 const IN_FLIGHT = 3; // frames that are being encoded
 const BUFFERED = 400_000; // bytes that wait to be sent
 const AHEAD = 0.7; // seconds that the newest frame may be ahead of the one that was read last; the server says 4 a second
+const TOLD = 10; // frames left out here after which `dropped` says so, as it does for those that the server drops
 const SILENCE = 2; // seconds without a word from the server after which that is not known
 const QUALITY = 0.85;
 const REFUSED = [1008, 1009, 1013]; // what was sent is wrong or too large, or there is no place
@@ -19,6 +20,7 @@ export class Connection extends EventTarget {
   #encoding = 0;
   #last = -Infinity;
   #read = null; // capture time of the newest frame that the server has read
+  #leftOut = 0;
   #ended = false;
   #tries = 0;
   #start;
@@ -72,6 +74,11 @@ export class Connection extends EventTarget {
   /** Sends a picture (an ImageBitmap, which is used up) with its capture time in seconds; false if it was dropped. */
   send(picture, time) {
     if (time <= this.#last || this.#busy(time)) {
+      this.#leftOut += this.#open();
+      if (this.#leftOut === TOLD) {
+        this.#leftOut = 0;
+        this.dispatchEvent(new CustomEvent("dropped", { detail: { frames: TOLD } }));
+      }
       picture.close();
       return false;
     }
