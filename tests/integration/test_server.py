@@ -25,6 +25,8 @@ from websockets.sync.client import connect
 from lipscribe.talker import Talker
 from lipscribe.video import Video
 
+pytestmark = pytest.mark.slow
+
 SAID = "place red at c seven please"
 TRANSCRIPTIONS = "/v1/video/transcriptions"
 MB = 1_000_000

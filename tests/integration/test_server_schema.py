@@ -12,6 +12,8 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from running_server import running
 
+pytestmark = pytest.mark.slow
+
 # The body of a recording may be of any kind of video.
 schemathesis.serializer("video/*")(lambda context, value: value if isinstance(value, bytes) else repr(value).encode())
 

@@ -17,6 +17,8 @@ from lipscribe.server.errors import as_api_error
 from lipscribe.server.opening import Clip, extract
 from lipscribe.talker import Talker
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Children]:
