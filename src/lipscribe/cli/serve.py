@@ -80,6 +80,7 @@ def serve(
     from lipscribe.server.settings import MB, Settings
     from lipscribe.zoo.cache import cache_folder
 
+    # This function is long on purpose: most of it is the flags' help.
     settings = Settings(
         host=host,
         port=port,
