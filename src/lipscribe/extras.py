@@ -4,6 +4,7 @@ from lipscribe.errors import MissingExtraError
 
 TRAIN = "pip install 'lipscribe[train]'"
 EXPORT = "pip install 'lipscribe[export]'"
+SERVE = "pip install 'lipscribe[serve]'"
 REMEDIES = {
     "torch": TRAIN,
     "lightning_fabric": TRAIN,
@@ -14,6 +15,13 @@ REMEDIES = {
     "onnxscript": EXPORT,
     "PIL": "pip install pillow",
     "pynput": "pip install 'lipscribe[type]'",
+    "fastapi": SERVE,
+    "starlette": SERVE,
+    "uvicorn": SERVE,
+    "h11": SERVE,
+    "websockets": SERVE,
+    "python_multipart": SERVE,
+    "prometheus_client": SERVE,
     "onnxruntime": "pip install onnxruntime",
 }
 """What to run where a package cannot be imported."""

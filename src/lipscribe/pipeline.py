@@ -13,26 +13,20 @@ Each stage can be used alone, and takes the output of the one before:
 """
 
 import logging
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from lipscribe.errors import ConfigError, NoFaceError
-from lipscribe.faces import FaceDetector, FaceTrack, choose_faces, load_face_detector, track_faces
-from lipscribe.faces.cuts import cut_warnings
-from lipscribe.faces.orientation import orientation_warnings
-from lipscribe.faces.track import frames_found
+from lipscribe.errors import ConfigError
+from lipscribe.extraction import Extraction, Mouths, Run
+from lipscribe.faces import FaceTrack
 from lipscribe.model import Model, Piece, RunReader
 from lipscribe.models.spec import load_spec
-from lipscribe.mouth import check_crops, crop_warnings, stream_all_crops
-from lipscribe.mouth.early import EarlyCrops
-from lipscribe.mouth.measures import QualityCheck
-from lipscribe.mouth.quality import reading_warnings
+from lipscribe.mouth import check_crops, stream_all_crops
 from lipscribe.phrase_model import PhraseModel
 from lipscribe.progress import Progress
 from lipscribe.runtimes import RuntimeName, load_runtime
@@ -43,22 +37,19 @@ from lipscribe.units import Seconds, frame_to_seconds
 from lipscribe.video import Video
 from lipscribe.video.frames import check_frames
 from lipscribe.video.opencv import one_thread
-from lipscribe.video.passes import Passes
 from lipscribe.video.read_ahead import read_ahead
 from lipscribe.video.resampled import Resampled
 from lipscribe.zoo.phrases import load_base_spec, load_recordings
 from lipscribe.zoo.registry import DEFAULT_MODEL, find_model
 
 SEGMENT_PAUSE: Seconds = 0.6  # a longer pause between two words starts a new segment
-LONG_PRESENT = 0.3  # unread faces in at least this share of a shot's frames are reported
 CROPS_AHEAD = 130  # batches, 3.6 MB: cut while the network and the search are at work
-LOW_COVERAGE = 0.8  # below this share of frames with a face, the user is warned
 
 Source = str | Path | Video | np.ndarray | Iterable[np.ndarray]
+AnyRun = TypeVar("AnyRun", FaceTrack, Run)
 
 logger = logging.getLogger(__name__)
 _noticed: set[str] = set()
-_of_thread = threading.local()  # a face detector follows one video at a time
 
 
 def transcribe(
@@ -98,55 +89,34 @@ def transcribe(
             found.add(reader.add(crop))
         found.add(reader.finish())
         return found.transcript(model, frame_to_seconds(len(frames), found.fps))
-    with one_thread():
-        return _read_video(source, frames, model, face, found, Passes(frames, progress))
+    size, name = model.spec.input, _name(source)
+    with one_thread(), Extraction(frames, size.fps, size.crop, face, progress, name) as mouths:
+        return replace(read_mouths(mouths, model, found.search, face == "all", on_segment), source=name)
 
 
-def _read_video(
-    source: Source, frames: Iterable[np.ndarray], model: Model, face: str | int, found: "_Found", passes: Passes
+def read_mouths(
+    mouths: Mouths,
+    model: Model,
+    options: SearchOptions | ResolvedSearch | None = None,
+    by_face: bool = False,
+    on_segment: Callable[[Segment], None] | None = None,
 ) -> Transcript:
-    """`transcribe` of frames: faces in a first pass, then mouths; a long video is not decoded again for these."""
-    video = frames if isinstance(frames, Video) else None
-    cuts_early = video is not None and video.is_long and model.spec.input.crop == "lipscribe"
-    with EarlyCrops(found.fps) if cuts_early else nullcontext() as early:
-        return _read_passes(source, model, face, found, passes, early)
+    """`transcribe` from the mouth crops on, which another process may have cut.
 
-
-def _read_passes(
-    source: Source, model: Model, face: str | int, found: "_Found", passes: Passes, early: EarlyCrops | None
-) -> Transcript:
-    """`_read_video`, with what cuts crops in the first pass, if they are to be."""
-    frames = passes.frames
-    video = frames if isinstance(frames, Video) else None
-    tracks = track_faces(passes.read("faces"), found.fps, _detector(), early)
-    chosen = _choose(source, frames, tracks, face)
-    warnings = [*(video.warnings if video else ()), *orientation_warnings(chosen)]
-    runs = [run for track in chosen for run in track.runs()]
-    found.search.check_parts(len(runs))
-    warnings += crop_warnings(runs, model.spec.input.crop)
-    begin = 0 if video is None else video.first_frame  # of one that starts within its file
-    warnings += cut_warnings(chosen, passes.num_frames, begin)
-    check = QualityCheck(chosen, model.spec.input.crop, video.info.width if video else None)
-    numbers = early.find(runs) if early else None
-    if early is None or numbers is None:
-        pieces = read_runs(model, passes.read("mouths"), runs, found.search, check)
-    else:
-        crops = check.watch_crops(early.stream(runs, numbers, passes.count("mouths")), early.frame_size)
-        pieces = _read_crops(model, crops, runs, found.search)
-    for run, piece in pieces:
-        found.add([piece], begin + run.start, f"face {run.id}" if face == "all" else None)
-    passes.finish("mouths")
-    coverage = float(frames_found(chosen, passes.num_frames).mean())
-    if face == "moving" and (others := _left_out(tracks, chosen)):
-        warnings.append(f"not read: {others} other face{'s' * (others > 1)}; --face all reads all faces")
-    if coverage < LOW_COVERAGE and face in ("moving", "largest", "all"):
-        warnings.append(
-            f"the face was found in only {coverage:.0%} of the frames: words are missing; see lipscribe inspect"
-        )
-    warnings += reading_warnings(check.quality(coverage), passes.num_frames)
-    transcript = found.transcript(model, frame_to_seconds(begin + passes.num_frames, found.fps))
-    warnings += transcript.warnings
-    return replace(transcript, source=_name(source), face_coverage=coverage, warnings=tuple(warnings))
+    Args:
+        by_face: Whether segments name their face as the speaker.
+    """
+    found = _Found(model.resolve(options), model.spec.input.fps, on_segment or _ignore, model.spec.surprise_limit)
+    found.search.check_parts(len(mouths.runs))
+    crops = mouths.crops()
+    if any(run.stop - run.start > model.windows.window for run in mouths.runs):  # cut while a window is read
+        crops = read_ahead(crops, CROPS_AHEAD)
+    for run, piece in _read_crops(model, crops, mouths.runs, found.search):
+        found.add([piece], mouths.first_frame + run.start, f"face {run.id}" if by_face else None)
+    summary = mouths.summary()
+    transcript = found.transcript(model, frame_to_seconds(mouths.first_frame + summary.num_frames, found.fps))
+    warnings = summary.warnings + transcript.warnings
+    return replace(transcript, face_coverage=summary.face_coverage, warnings=warnings)
 
 
 def load_model(
@@ -192,14 +162,9 @@ def read_runs(
     frames: Iterable[np.ndarray],
     runs: list[FaceTrack],
     options: SearchOptions | ResolvedSearch | None = None,
-    check: QualityCheck | None = None,
 ) -> Iterator[tuple[FaceTrack, Piece]]:
-    """Yields each run with each of its searched pieces as it ends, in one pass over the frames.
-
-    Args:
-        check: Measures the mouths in the same pass; must have the same runs.
-    """
-    crops = check.watch(frames) if check else stream_all_crops(frames, runs, model.spec.input.crop)
+    """Yields each run with each of its searched pieces as it ends, in one pass over the frames."""
+    crops = stream_all_crops(frames, runs, model.spec.input.crop)
     if any(len(run.landmarks) > model.windows.window for run in runs):  # crops are cut while a window is read
         crops = read_ahead(iter(crops), CROPS_AHEAD)
     return _read_crops(model, crops, runs, options)
@@ -208,9 +173,9 @@ def read_runs(
 def _read_crops(
     model: Model,
     crops: Iterable[tuple[int, np.ndarray]],
-    runs: list[FaceTrack],
+    runs: Sequence[AnyRun],
     options: SearchOptions | ResolvedSearch | None,
-) -> Iterator[tuple[FaceTrack, Piece]]:
+) -> Iterator[tuple[AnyRun, Piece]]:
     """`read_runs`, of crops as `stream_all_crops` gives them."""
     readers: dict[int, tuple[RunReader, int]] = {}
     for i, crop in crops:
@@ -339,26 +304,3 @@ def _name(source: Source) -> str | None:
     if isinstance(source, Video):
         return source.info.path
     return str(source) if isinstance(source, str | Path) else None
-
-
-def _detector() -> FaceDetector:
-    """The face detector of this thread, loaded with its first video."""
-    if not hasattr(_of_thread, "detector"):
-        _of_thread.detector = load_face_detector()
-    return _of_thread.detector
-
-
-def _choose(source: Source, frames: Iterable[np.ndarray], tracks: list[FaceTrack], face: str | int) -> list[FaceTrack]:
-    """`choose_faces`, whose error names the source."""
-    try:
-        return choose_faces(tracks, face)
-    except NoFaceError as error:
-        name = _name(source)
-        why = "; ".join([str(error), *getattr(frames, "warnings", [])])  # damaged pictures show no face
-        raise NoFaceError(f"{name}: {why}" if name else why) from None
-
-
-def _left_out(tracks: list[FaceTrack], chosen: list[FaceTrack]) -> int:
-    """The number of unselected faces that are in view for long."""
-    others = (track for track in tracks if not any(read.covers(track) for read in chosen))
-    return len({track.id for track in others if track.coverage >= LONG_PRESENT})

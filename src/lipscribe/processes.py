@@ -211,18 +211,35 @@ class WorkerError(LipscribeError):
 
 
 @dataclass(eq=False)
-class _Worker:
+class Worker:
+    """A worker process, and our end of its pipe.
+
+    It sends pairs: ("ready", None), or ("refused", exception) if it cannot start; then, for each task that it is sent,
+    any number of ("told", value), and ("done", outcome) or ("failed", exception). When the pipe is closed, it ends.
+    """
+
     process: SpawnProcess
     connection: "Connection[Any, Any] | PipeConnection[Any, Any]"
     idx: int | None = None  # of its task
     ready: bool = False
+
+    @classmethod
+    def hire(cls, start: Callable[[Tell], Callable[[Any], Any]]) -> "Worker":
+        """Starts a process in which `start` makes the function that runs a task."""
+        context = multiprocessing.get_context("spawn")  # see `Processes`
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, start), daemon=True)
+        with interrupts_held():
+            process.start()
+        theirs.close()  # so that the end of the process is the end of the pipe
+        return cls(process, ours)
 
 
 class _Crew:
     """The workers of `run_tasks`."""
 
     def __init__(self, start: Callable[[Tell], Callable[[Any], Any]], tasks: Sequence[Any]):
-        self.workers: list[_Worker] = []
+        self.workers: list[Worker] = []
         self._start = start
         self._tasks = tasks
         self._next = 0
@@ -230,16 +247,11 @@ class _Crew:
 
     def hire(self, number: int) -> None:
         """Starts workers."""
-        context = multiprocessing.get_context("spawn")  # see `Processes`
         with interrupts_held():
             for _ in range(number):
-                ours, theirs = context.Pipe()
-                process = context.Process(target=_serve, args=(theirs, self._start), daemon=True)
-                process.start()
-                theirs.close()  # so that the end of the process is the end of the pipe
-                self.workers.append(_Worker(process, ours))
+                self.workers.append(Worker.hire(self._start))
 
-    def hear(self, worker: _Worker) -> Iterator[Message]:
+    def hear(self, worker: Worker) -> Iterator[Message]:
         """Receives what a worker has sent, and gives it the next task when it is free."""
         try:
             kind, value = worker.connection.recv()
@@ -263,11 +275,11 @@ class _Crew:
         if kind != "ready":
             yield Message(idx, kind, value)
 
-    def _bury(self, worker: _Worker) -> Iterator[Message]:
+    def _bury(self, worker: Worker) -> Iterator[Message]:
         """Reports a crash. A worker that cannot start is not replaced, since the next one could not either."""
         self.workers.remove(worker)
         worker.process.join()
-        how = _ending(worker.process.exitcode)
+        how = ending(worker.process.exitcode)
         if worker.idx is not None:
             if self._next < len(self._tasks):
                 self.hire(1)
@@ -290,7 +302,7 @@ class _Crew:
             worker.process.kill()
 
 
-def _ending(code: int | None) -> str:
+def ending(code: int | None) -> str:
     """How a process ended, in words, by its exit code."""
     if code is None or code >= 0:
         return f"exit code {code}"

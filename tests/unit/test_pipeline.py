@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import lipscribe
+from lipscribe import extraction, pipeline
 from lipscribe import model as model_module
-from lipscribe import pipeline
 from lipscribe.encoded import Encoded
 from lipscribe.errors import ConfigError, NoFaceError
 from lipscribe.faces import FaceTrack
@@ -121,7 +121,7 @@ def test_a_model_gets_the_crops_that_it_was_trained_on(kind: str, monkeypatch):
     model, got = Model(spec, build_reader(spec)), []
     frames = np.random.default_rng(0).integers(0, 255, (5, 240, 400, 3), dtype=np.uint8)
     track = face_at(100, 100, 5, 0, 0, 5)
-    monkeypatch.setattr(pipeline, "track_faces", lambda frames, *_: [track])
+    monkeypatch.setattr(extraction, "track_faces", lambda frames, *_: [track])
     encode = model.encode_lean
     monkeypatch.setattr(model, "encode_lean", lambda crops: got.append(crops.copy()) or encode(crops))
     model.transcribe(frames)
@@ -134,7 +134,7 @@ def test_what_is_odd_about_crops_is_told(monkeypatch):
     spec = replace(SPEC, input=InputSpec(crop="auto-avsr"))
     track = face_at(100, 100, 5, 0, 0, 5)
     track.landmarks[:, 15:55] += 300
-    monkeypatch.setattr(pipeline, "track_faces", lambda frames, *_: [track])
+    monkeypatch.setattr(extraction, "track_faces", lambda frames, *_: [track])
     warnings = Model(spec, build_reader(spec)).transcribe(np.zeros((5, 240, 400, 3), np.uint8)).warnings
     assert any("the mouth lies beside its crop in 5 frames" in warning for warning in warnings)
 
@@ -359,7 +359,7 @@ def face_at(x: float, y: float, num_frames: int, start: int, id: int, shot_frame
 
 def test_each_face_is_read_where_it_is_and_labelled(model, monkeypatch):
     tracks = [face_at(100, 100, 40, 0, 0, 60), face_at(300, 100, 30, 30, 1, 60)]
-    monkeypatch.setattr(pipeline, "track_faces", lambda frames, *_: tracks if list(frames) else [])
+    monkeypatch.setattr(extraction, "track_faces", lambda frames, *_: tracks if list(frames) else [])
     monkeypatch.setattr(model, "search", lambda encoded, options=None: [hypothesis(("a", 0, len(encoded)))])
     frames = np.zeros((60, 240, 400, 3), np.uint8)
     transcript = model.transcribe(frames, face="all")
@@ -377,7 +377,7 @@ def test_however_many_runs_the_frames_are_read_twice(model, monkeypatch):
             return iter(np.zeros((60, 240, 400, 3), np.uint8))
 
     tracks = [face_at(100, 100, 10, start, number, 60) for number, start in enumerate(range(0, 60, 10))]
-    monkeypatch.setattr(pipeline, "track_faces", lambda frames, *_: tracks if list(frames) else [])
+    monkeypatch.setattr(extraction, "track_faces", lambda frames, *_: tracks if list(frames) else [])
     monkeypatch.setattr(model, "search", lambda encoded, options=None: [hypothesis(("a", 0, len(encoded)))])
     frames = Frames()
     transcript = model.transcribe(frames, face="all")
@@ -387,7 +387,7 @@ def test_however_many_runs_the_frames_are_read_twice(model, monkeypatch):
 
 def test_a_generator_of_frames_is_read_twice(model, monkeypatch):
     monkeypatch.setattr(
-        pipeline,
+        extraction,
         "track_faces",
         lambda frames, *_: [face_at(100, 100, sum(1 for _ in frames), 0, 0, 20)],
     )
@@ -399,7 +399,7 @@ def test_a_generator_of_frames_is_read_twice(model, monkeypatch):
 @pytest.mark.parametrize(("num_frames", "told"), [(17, False), (18, True), (19, True)])
 def test_others_who_are_there_for_three_tenths_of_a_shot_are_told(model, monkeypatch, num_frames, told):
     tracks = [face_at(100, 100, 60, 0, 0, 60), face_at(300, 100, num_frames, 0, 1, 60)]
-    monkeypatch.setattr(pipeline, "track_faces", lambda frames, *_: tracks if list(frames) else [])
+    monkeypatch.setattr(extraction, "track_faces", lambda frames, *_: tracks if list(frames) else [])
     warnings = model.transcribe(np.zeros((60, 240, 400, 3), np.uint8), face=0).warnings
     assert not any("not read" in warning for warning in warnings)  # one person was asked for
     tracks[0].landmarks[::2, 15:35, 1] += 9  # a mouth that moves
@@ -408,7 +408,7 @@ def test_others_who_are_there_for_three_tenths_of_a_shot_are_told(model, monkeyp
 
 
 def test_low_coverage_is_told(model, monkeypatch):
-    monkeypatch.setattr(pipeline, "track_faces", lambda frames, *_: [face_at(100, 100, 20, 0, 0, len(list(frames)))])
+    monkeypatch.setattr(extraction, "track_faces", lambda frames, *_: [face_at(100, 100, 20, 0, 0, len(list(frames)))])
     warnings = model.transcribe(np.zeros((60, 240, 400, 3), np.uint8)).warnings
     assert any("33%" in warning for warning in warnings)
 
@@ -451,7 +451,7 @@ def test_a_long_video_is_decoded_once_and_read_alike(model, grid_root, monkeypat
     assert len(decoded) == 1
     assert again == whole
     assert told[-1] == ("mouths", 75, 75)
-    monkeypatch.setattr(pipeline, "EarlyCrops", partial(pipeline.EarlyCrops, max_bytes=0))
+    monkeypatch.setattr(extraction, "EarlyCrops", partial(extraction.EarlyCrops, max_bytes=0))
     assert model.transcribe(path) == whole
     assert len(decoded) == 3
 
@@ -497,7 +497,7 @@ def test_frames_of_another_rate_are_read_at_the_models(model, monkeypatch, fps):
         seen.extend(int(frame[0, 0, 0]) for frame in frames)
         return [face_at(100, 100, len(seen), 0, 0, len(seen))]
 
-    monkeypatch.setattr(pipeline, "track_faces", tracked)
+    monkeypatch.setattr(extraction, "track_faces", tracked)
     frames = [np.full((240, 400, 3), i, np.uint8) for i in range(30)]
     transcript = model.transcribe(frames, fps=fps)
     assert transcript.duration == pytest.approx(30 / fps, abs=0.041)
@@ -532,7 +532,7 @@ def test_a_long_run_is_searched_before_it_ends(model, monkeypatch):
 
 
 def test_progress_ends_with_all_frames_though_the_face_leaves_earlier(model, monkeypatch):
-    monkeypatch.setattr(pipeline, "track_faces", lambda frames, *_: [face_at(100, 100, 20, 0, 0, len(list(frames)))])
+    monkeypatch.setattr(extraction, "track_faces", lambda frames, *_: [face_at(100, 100, 20, 0, 0, len(list(frames)))])
     told = []
     model.transcribe(np.zeros((60, 240, 400, 3), np.uint8), progress=lambda *each: told.append(each))
     assert told[-1] == ("mouths", 60, 60)

@@ -35,7 +35,8 @@ def find_recordings(folder: Path | str, prompts: Path | str | None = None) -> li
     folder = Path(folder)
     if not folder.is_dir():
         raise ManifestError(f"{folder} is not a folder: give one with a video of each phrase")
-    visible = (path for path in folder.rglob("*") if not any(part.startswith(".") for part in path.parts))
+    found = folder.rglob("*")  # the folder itself may lie in a hidden one, such as ~/.cache
+    visible = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
     videos = sorted((path for path in visible if path.suffix.lower()[1:] in SUFFIXES and path.is_file()), key=_natural)
     if not videos:
         raise ManifestError(f"{folder} holds no video: record each phrase in one of its own")

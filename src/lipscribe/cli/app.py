@@ -21,6 +21,7 @@ from lipscribe.cli.label import label
 from lipscribe.cli.live import live
 from lipscribe.cli.models import import_model, models, pull, remove
 from lipscribe.cli.prepare import prepare
+from lipscribe.cli.serve import serve
 from lipscribe.cli.talk import talk
 from lipscribe.cli.train import train
 from lipscribe.cli.transcribe import transcribe
@@ -73,6 +74,7 @@ for _command in (
     caption,
     inspect,
     explain,
+    serve,
     demo,
     talk,
     prepare,

@@ -40,11 +40,22 @@ def write_inspection(inspection: Inspection, folder: str | Path) -> list[Path]:
         draw_contact_sheet(inspection, sheet)
     except OSError as error:
         raise LipscribeError(f"{folder} cannot be written ({error.strerror}): give another folder") from None
-    if not any(track.runs() for track in inspection.material.chosen):
+    if not save_crops(inspection, crops):
         crops.unlink(missing_ok=True)  # an older one would be another video's
         return [report, sheet]
-    save_video(crops, _enlarged_crops(inspection), inspection.fps)
     return [report, sheet, crops]
+
+
+def save_crops(inspection: Inspection, path: Path) -> bool:
+    """Writes `crops.mp4`; False where there is no face.
+
+    Raises:
+        LipscribeError: The file cannot be written, or the video cannot be read any more.
+    """
+    if not any(track.runs() for track in inspection.material.chosen):
+        return False
+    save_video(path, _enlarged_crops(inspection), inspection.fps)
+    return True
 
 
 def _enlarged_crops(inspection: Inspection) -> Iterator[np.ndarray]:

@@ -40,6 +40,11 @@ def test_names_say_what_is_said(tmp_path: Path, name: str, text: str):
     assert texts(folder_of(tmp_path, **{name: ""})) == {name: text}
 
 
+def test_the_folder_may_lie_in_a_hidden_one(tmp_path: Path):
+    folder = folder_of(tmp_path / ".cache" / "mine", **{"yes.mp4": "", ".trash__no.mp4": ""})
+    assert texts(folder) == {"yes.mp4": "yes"}
+
+
 def test_a_text_beside_the_video_comes_first(tmp_path: Path):
     folder_of(tmp_path, **{"yes/1.mp4": "", "yes/1.txt": "Of course.\n", "yes/2.mp4": ""})
     assert texts(tmp_path) == {"yes/1.mp4": "of course", "yes/2.mp4": "yes"}

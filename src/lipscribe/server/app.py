@@ -1,0 +1,69 @@
+"""The application: the page, the API, and what guards both."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from lipscribe import __version__
+from lipscribe.errors import LipscribeError
+from lipscribe.server import live, page_routes, transcriptions, videos, watching
+from lipscribe.server.enrolment import enrolment_router
+from lipscribe.server.errors import add_handlers
+from lipscribe.server.folder import private_folder
+from lipscribe.server.opening import ping
+from lipscribe.server.security import Guard
+from lipscribe.server.service import Service
+from lipscribe.server.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+PAGE = Path(__file__).parent / "page"
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The server as an ASGI application; its workers live as long as its lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with private_folder() as folder:
+            service = app.state.service = Service(settings, folder)
+            warming = asyncio.ensure_future(_warm(app, service))
+            try:
+                yield
+            finally:
+                warming.cancel()
+                await asyncio.to_thread(service.close)
+
+    app = FastAPI(
+        title="Lipscribe",
+        summary="Reads the words from a video of a person speaking, by the picture alone.",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.is_ready = False
+    add_handlers(app)
+    for part in (transcriptions, videos, watching, live, page_routes):
+        app.include_router(part.router)
+    app.include_router(enrolment_router(settings.enrolments))
+    app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    app.add_middleware(watching.Counted)
+    app.add_middleware(Guard, settings=settings)
+    return app
+
+
+async def _warm(app: FastAPI, service: Service) -> None:
+    """Waits until the server's model is loaded, and all children have their networks."""
+    try:
+        await service.small(service.models.get)
+        await asyncio.gather(*(service.child(ping) for _ in range(service.settings.workers)))
+    except LipscribeError as error:
+        logger.error("the server is not ready: %s", error)
+    else:
+        app.state.is_ready = True

@@ -1,0 +1,114 @@
+"""Runs the server until Ctrl-C: its socket, and the patience it has with connections."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from lipscribe.errors import LipscribeError
+from lipscribe.server.app import create_app
+from lipscribe.server.messages import MAX_BYTES
+from lipscribe.server.settings import Settings
+from lipscribe.units import Seconds
+from lipscribe.zoo.registry import find_model
+
+MAX_HEAD_BYTES = 32_000
+MAX_CONNECTIONS = 500  # more are closed at once: a process may open 1024 files
+GRACE_S = 5  # for open requests when the server ends
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP of uvicorn, which closes connections whose request does not come, and those beyond a number.
+
+    Attributes:
+        head_limit: For the head of a request to be there.
+    """
+
+    head_limit: Seconds = 10.0
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  as its base
+        """A new connection."""
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.close()
+            return
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes have come."""
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is closed."""
+        self._forget()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        """Starts the timer where a head is awaited, however many bytes of it come, and stops it when it is there."""
+        if self.conn.their_state is not h11.IDLE:
+            self._forget()
+        elif self._late is None:
+            self._late = self.loop.call_later(self.head_limit, self._close_late)
+
+    def _close_late(self) -> None:
+        self._late = None
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self.transport.close()
+
+    def _forget(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+def run(settings: Settings, on_start: Callable[[str], Any] | None = None) -> None:
+    """Serves until it is told to stop.
+
+    Args:
+        on_start: Called with the address, once it listens.
+
+    Raises:
+        LipscribeError: It cannot listen there, or the model does not exist.
+    """
+    find_model(settings.model)
+    listening = listen(settings.host, settings.port)
+    if on_start is not None:
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        on_start(f"http://{host}:{listening.getsockname()[1]}")
+    uvicorn.Server(configure(settings)).run(sockets=[listening])
+
+
+def configure(settings: Settings) -> uvicorn.Config:
+    """How uvicorn runs the application."""
+    return uvicorn.Config(
+        create_app(settings),
+        http=type("Protocol", (PatientProtocol,), {"head_limit": settings.idle_timeout}),
+        ws="websockets-sansio",
+        ws_max_size=MAX_BYTES,
+        ws_per_message_deflate=False,  # pictures are compressed, and a small message may grow without bound
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+        proxy_headers=False,
+        access_log=False,
+        log_level="error",
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        LipscribeError: It cannot.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise LipscribeError(f"cannot listen on {host}, port {port} ({why}): give another --host or --port") from None
