@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lipscribe.mouth import crop_mouth
     from lipscribe.pipeline import load_model, to_transcript, transcribe
     from lipscribe.search import SearchOptions
+    from lipscribe.streaming import Stream
     from lipscribe.transcript import Transcript, write_transcript
     from lipscribe.video import Video
 
@@ -35,6 +36,7 @@ __all__ = [
     "LipscribeError",
     "Model",
     "SearchOptions",
+    "Stream",
     "Transcript",
     "Video",
     "__version__",
@@ -56,6 +58,7 @@ _HOMES = {
     "Encoded": "encoded",
     "Model": "model",
     "SearchOptions": "search",
+    "Stream": "streaming",
     "Transcript": "transcript",
     "Video": "video",
     "adapt": "adaptation.adapt",

@@ -17,7 +17,7 @@ def test_python_blocks_run(grid_root: Path, tmp_path: Path, monkeypatch: pytest.
     shutil.copyfile(grid_root / "video" / "s1" / "swbi7a.mpg", tmp_path / "clip.mpg")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
     assert "set white by i seven again" in capsys.readouterr().out
@@ -43,6 +43,9 @@ def test_every_command_and_flag_exists():
         "label",
         "export",
         "configs",
+        "live",
+        "caption",
+        "serve",
     }
     for name, rest in shown:
         if name in commands:
