@@ -67,7 +67,7 @@ def test_a_broken_file_gets_one_sentence_and_the_next_one_is_read(
     broken.write_bytes(b"this is no video" * 1000)
     page = open_page(server)
     page.set_input_files("#file", broken)
-    expect(page.locator("#read-status.bad")).to_contain_text("the file")
+    expect(page.locator("#read-status.bad")).to_contain_text("not a video")
     page.click("#read-again")
     read(page, video)
     assert words(page)

@@ -334,7 +334,7 @@ def test_live_frames(server: str, clip: Path):
         for number, frame in enumerate(Video(clip, 25)):
             jpeg = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
             socket.send(struct.pack("<d", 100 + number / 25) + jpeg)
-            if number % 20 == 19:  # so that none is dropped, on a busy machine
+            if number % 8 == 7:  # so that none is dropped, on a busy machine
                 wait_for(lambda count=number: metric(server, "lipscribe_frames_total") - before > count)
         socket.send(json.dumps({"type": "finish"}))
         listening.join()

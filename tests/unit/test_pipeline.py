@@ -265,7 +265,7 @@ def test_initials_are_of_one_text(model, monkeypatch):
     with pytest.raises(ConfigError, match=r"initials are of one text, but this video is read in several parts.* start"):
         model.transcribe(crops(PIECE + 20), options=options)
     tracks = [face_at(100, 100, 10, 0, 0, 60), face_at(300, 100, 30, 30, 1, 60)]
-    monkeypatch.setattr(pipeline, "track_faces", lambda frames, *_: tracks if list(frames) else [])
+    monkeypatch.setattr(extraction, "track_faces", lambda frames, *_: tracks if list(frames) else [])
     frames = np.zeros((60, 240, 400, 3), np.uint8)
     with pytest.raises(ConfigError, match="want one face, and start and end around the words"):
         model.transcribe(frames, face="all", options=options)
