@@ -10,6 +10,8 @@ import numpy as np
 from lipscribe.errors import ConfigError
 from lipscribe.faces import FaceDetector, load_face_detector
 from lipscribe.model import Model
+from lipscribe.mouth.measures import measure_shape
+from lipscribe.mouth.quality import AWAY_GOOD
 from lipscribe.search import ResolvedSearch, SearchOptions
 from lipscribe.streaming.clock import Clock
 from lipscribe.streaming.crops import CropCutter, FaceFollower, check_frame, grey_crop
@@ -63,6 +65,7 @@ class Stream:
         self._last: tuple[np.ndarray, np.ndarray | None, np.ndarray | None] | None = None
         self._times: deque[Seconds] = deque(maxlen=15)
         self._judged = 0
+        self._yaws: deque[float] = deque(maxlen=JUDGED_EVERY)  # degrees to either side
         self.framing: Framing | None = None
 
     def add(self, frame: np.ndarray, time: Seconds) -> list[StreamUpdate]:
@@ -113,7 +116,7 @@ class Stream:
         return self._reader.end()
 
     def _crop(self, frame: np.ndarray) -> tuple[np.ndarray | None, bool]:
-        """The mouth crop of a frame, None where no face is, and whether it is another person's than before.
+        """The mouth crop of a frame, None where no face is or it looks away; whether it is another person than before.
 
         A frame that stays is not searched again.
         """
@@ -124,14 +127,18 @@ class Stream:
         landmarks = self._follower.find(frame)
         if self._follower.is_new:
             self._cutter = CropCutter(self._fps)
+            self._yaws.clear()
         if landmarks is not None:
             crop = self._cutter.cut(frame, landmarks)
+            self._yaws.append(abs(float(measure_shape(landmarks[None])[0, 1])))
         else:  # one that is lost for a moment stays as it was
             crop = self._last[2] if self._last is not None and self._follower.is_there else None
-        self._last = frame, landmarks, crop
         if self._judged % JUDGED_EVERY == 0 or landmarks is None:
             self.framing = judge_framing(frame, landmarks, crop, self._rate())
         self._judged += 1
+        if self._yaws and median(self._yaws) > AWAY_GOOD:  # who looks away speaks to somebody else, or is not readable
+            crop = None
+        self._last = frame, landmarks, crop
         return crop, self._follower.is_new
 
     def _rate(self) -> float:

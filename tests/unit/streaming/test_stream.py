@@ -145,3 +145,16 @@ def test_a_wrong_frame_is_refused_and_the_stream_goes_on():
                 stream.add(frame, time - 1)
         updates += stream.add(frame, time)
     assert texts(updates) == TEXTS
+
+
+def test_a_face_that_looks_away_says_nothing_and_is_told_so():
+    away = FACE.copy()
+    away[lm.NOSE_TIP, 0] += 30  # half the distance of the eyes
+    frames = frames_at(SAID, 25)
+    stream, updates = run(frames, [[away]] * len(frames))
+    assert updates == []
+    assert stream.finish() == []
+    assert any("Face the camera" in hint for hint in stream.framing.hints)
+    back = [[away]] * 20 + [[FACE]] * (len(frames) - 20)
+    _, updates = run(frames, back)
+    assert texts(updates)[-1] == "green one one"

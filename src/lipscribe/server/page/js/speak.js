@@ -101,7 +101,8 @@ async function read(video) {
   buttonText();
   if (!own.length) throw new Error(`The model ${model.id} knows none of your phrases. Record them once under Enrol, or add phrases of its words.`);
   status("Reading …");
-  const fields = { model: model.id, response_format: "verbose_json", nbest: 5, initials: [...initials()].join(" ") };
+  const typed = [...initials()].join(" ");  // of the first words: more may follow
+  const fields = { model: model.id, response_format: "verbose_json", nbest: 5, initials: typed && `${typed} ...` };
   if (!model.phrases?.length) fields.phrases = JSON.stringify(own.map(bank.plain));
   const answer = await transcribe(video, fields);
   camera.watch();
