@@ -47,7 +47,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     still = talker.say("hello", take=41, duration=5.0)
     save_video(root / "read" / "still.mp4", still.frames[: int(25 * still.words[0].start) - 8], 25.0)
     scene = {"width": 360, "height": 288}
-    parts = [talker.say(text, take=42, duration=3.6, scene=scene).frames for text in PHRASES[1::-1]]
+    parts = [talker.say(text, take=45, duration=3.6, scene=scene).frames for text in PHRASES[1::-1]]
     save_video(root / "read" / "two.mp4", np.concatenate(parts), 25.0)
     save_video(root / "bad" / "no-face.mp4", np.full((30, 96, 128, 3), 90, np.uint8), 25.0)
     save_video(root / "bad" / "still.mp4", still.frames[:40], 25.0)
