@@ -14,7 +14,7 @@ from lipscribe.mouth.cropping import (
     stream_crops,
 )
 from lipscribe.mouth.sampling import CROP_SIZE
-from lipscribe.mouth.upright import REFERENCE_FACE, STABLE_POINTS, alignment, warp_mouth
+from lipscribe.mouth.upright import REFERENCE_FACE, STABLE_POINTS, alignment, rotation_and_scale, warp_mouth
 
 __all__ = [
     "CROP_SIZE",
@@ -27,6 +27,7 @@ __all__ = [
     "crop_transforms",
     "crop_warnings",
     "mouth_cutter",
+    "rotation_and_scale",
     "stream_all_crops",
     "stream_crops",
     "warp_mouth",

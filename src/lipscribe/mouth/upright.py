@@ -52,17 +52,30 @@ def alignment(landmarks: np.ndarray) -> np.ndarray:
 def _align(landmarks: np.ndarray) -> np.ndarray:
     points = _smooth(landmarks[:, STABLE_POINTS].astype(np.float64), ALIGN_SIGMA)  # (T, 8, 2)
     mouth = _smooth(landmarks[:, lm.LIPS_OUTER].mean(1, dtype=np.float64), MOUTH_SIGMA)  # (T, 2)
-    # Least squares for scale and rotation (Umeyama, 1991) are one complex quotient in the plane: the reference face as
-    # complex numbers, divided by the face found.
+    linear = rotation_and_scale(points)
+    centre = (CROP_SIZE - 1) / 2
+    offset = centre - np.einsum("tij,tj->ti", linear, mouth)
+    return np.concatenate([linear, offset[..., None]], -1)
+
+
+def rotation_and_scale(points: np.ndarray) -> np.ndarray:
+    """What lays faces on the reference face, but for their places.
+
+    Least squares for scale and rotation (Umeyama, 1991) are one complex quotient in the plane: the reference face as
+    complex numbers, divided by the face found.
+
+    Args:
+        points: (T, 8, 2) float64 px, the `STABLE_POINTS` of each face.
+
+    Returns:
+        (T, 2, 2) float64 matrices.
+    """
     source = points[..., 0] + 1j * points[..., 1]  # (T, 8)
     target = REFERENCE_FACE[:, 0] + 1j * REFERENCE_FACE[:, 1]
     source = source - source.mean(1, keepdims=True)
     target = target - target.mean()
     turn = (source.conj() * target).sum(1) / np.maximum((abs(source) ** 2).sum(1), 1e-9)  # (T,) scale * e^(i angle)
-    linear = np.stack([turn.real, -turn.imag, turn.imag, turn.real], -1).reshape(-1, 2, 2)
-    centre = (CROP_SIZE - 1) / 2
-    offset = centre - np.einsum("tij,tj->ti", linear, mouth)
-    return np.concatenate([linear, offset[..., None]], -1)
+    return np.stack([turn.real, -turn.imag, turn.imag, turn.real], -1).reshape(-1, 2, 2)
 
 
 def warp_mouth(frame: np.ndarray, transform: np.ndarray) -> np.ndarray:

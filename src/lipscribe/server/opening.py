@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from lipscribe.transcript import Transcript
 from lipscribe.units import Seconds
 from lipscribe.video import Video
 from lipscribe.video.opencv import one_thread
+
+if TYPE_CHECKING:
+    from lipscribe.inspection import Inspection
 
 BATCH = 64  # crops, 0.6 MB: sent at once
 NAME = "the file"  # what errors call an upload
@@ -73,26 +76,18 @@ def extract(clip: Clip, tell: Tell) -> Summary:
 
 def inspect(clip: Clip, tell: Tell) -> dict[str, Any]:
     """See `inspect_video`; as plain data, without the file's name."""
-    from lipscribe.inspection import inspect_video
-
     with _named(clip.path), one_thread():
-        _open(clip)
-        found = inspect_video(
-            clip.path, clip.fps, clip.face, crop=clip.crop, progress=_limit(clip), stream=clip.stream
-        ).to_dict()
+        found = _inspect(clip).to_dict()
     del found["info"]["path"]
     return found
 
 
 def draw_mouths(clip: Clip, output: str, tell: Tell) -> None:
     """Writes an MP4 of what the reader sees: a frame for each frame of the video at the model's rate."""
-    from lipscribe.inspection import inspect_video
     from lipscribe.inspection.write import save_crops
 
     with _named(clip.path), one_thread():
-        _open(clip)
-        found = inspect_video(clip.path, clip.fps, clip.face, crop=clip.crop, progress=_limit(clip), stream=clip.stream)
-        if not save_crops(found, Path(output)):
+        if not save_crops(_inspect(clip), Path(output)):
             raise NoFaceError("no face was found: show the whole face upright, lit from the front and nearer")
 
 
@@ -110,6 +105,13 @@ def load_grammar_text(path: str, kind: str, tell: Tell) -> Any:
 
     with _named(path, kind):
         return load_grammar(path) if kind == "grammar" else load_phrases(path)
+
+
+def _inspect(clip: Clip) -> "Inspection":
+    from lipscribe.inspection import inspect_video
+
+    _open(clip)  # checks its length and size
+    return inspect_video(clip.path, clip.fps, clip.face, crop=clip.crop, progress=_limit(clip), stream=clip.stream)
 
 
 def _open(clip: Clip) -> Video:

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from lipscribe.models.spec import load_spec
 from lipscribe.mouth import CROP_SIZE
 from lipscribe.server.errors import ApiError
-from lipscribe.server.opening import Clip, Crops, Found, extract
-from lipscribe.server.reading import clip_of, parse_reading
+from lipscribe.server.opening import Clip, extract
+from lipscribe.server.reading import FromChild, clip_of, parse_reading
 from lipscribe.server.service import Service
 from lipscribe.server.transcriptions import unless_client_leaves
 from lipscribe.server.uploads import receive_upload
@@ -113,18 +113,13 @@ async def draw_sheet(request: Request) -> Response:
 
 def _crops(clip: Clip, service: Service, stop: threading.Event) -> np.ndarray:
     """(T, 96, 96) uint8, for each frame of the video."""
-    cut: list[np.ndarray] = []
-    found = Found(0, [])
     with service.children.call(extract, clip, stop=stop) as call:
-        for told in call:
-            if isinstance(told, Found):
-                found = told
-            elif isinstance(told, Crops):
-                cut.append(told.crops)
-        num_frames = found.first_frame + call.result.num_frames
+        mouths = FromChild(call, stop)
+        cut = [crop for _, crop in mouths.crops()]
+        num_frames = mouths.first_frame + mouths.summary().num_frames
     crops = np.zeros((num_frames, CROP_SIZE, CROP_SIZE), np.uint8)
-    frames = [found.first_frame + idx for run in found.runs for idx in range(run.start, run.stop)]
-    crops[sorted(frames)] = np.concatenate(cut)
+    frames = [mouths.first_frame + idx for run in mouths.runs for idx in range(run.start, run.stop)]
+    crops[sorted(frames)] = np.stack(cut)
     return crops
 
 

@@ -141,7 +141,7 @@ def _read(
     )
     search = model.resolve(options)
     with service.children.call(extract, clip_of(path, reading, model, service), stop=stop) as call:
-        return read_mouths(_FromChild(call, stop), model, search, reading.face == "all", on_segment)
+        return read_mouths(FromChild(call, stop), model, search, reading.face == "all", on_segment)
 
 
 def load_text(text: str | None, kind: str, folder: Path) -> Callable[[Service, threading.Event], Any]:
@@ -164,8 +164,8 @@ def load_text(text: str | None, kind: str, folder: Path) -> Callable[[Service, t
     return load
 
 
-class _FromChild:
-    """`Mouths` that a child sends."""
+class FromChild:
+    """`Mouths` that a child sends: a call of `opening.extract`."""
 
     def __init__(self, call: Call, stop: threading.Event):
         self._call, self._stop = call, stop

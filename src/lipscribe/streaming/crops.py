@@ -13,13 +13,12 @@ import numpy as np
 from lipscribe.errors import ConfigError
 from lipscribe.faces import FaceDetector
 from lipscribe.faces import landmarks as lm
-from lipscribe.mouth import CROP_SIZE, REFERENCE_FACE, STABLE_POINTS, warp_mouth
+from lipscribe.faces.tracking import MAX_STEP, NEARBY
+from lipscribe.mouth import CROP_SIZE, STABLE_POINTS, rotation_and_scale, warp_mouth
 from lipscribe.units import Seconds, seconds_to_frame
 
 MEMORY: Seconds = 2.0  # of the mouth's place within the face
 JITTER: Seconds = 0.2  # frames of so long tell where the head is now
-LOST: Seconds = 0.4  # a face that is gone for longer has left
-MAX_STEP = 0.75  # eye distances that a face moves from one frame to the next, at most
 
 
 class FaceFollower:
@@ -34,7 +33,7 @@ class FaceFollower:
     """
 
     def __init__(self, detector: FaceDetector, fps: float):
-        self._detector, self._max_lost = detector, seconds_to_frame(LOST, fps)
+        self._detector, self._max_lost = detector, seconds_to_frame(NEARBY, fps)  # one gone for longer has left
         self.reset()
 
     def reset(self) -> None:
@@ -92,13 +91,8 @@ class CropCutter:
     def _transform(self, landmarks: np.ndarray) -> np.ndarray:
         """The similarity (2, 3) float64, picture -> crop."""
         self._points.append(landmarks[STABLE_POINTS].astype(np.float64))
-        points = _now(np.stack(self._points))
-        source, target = points[:, 0] + 1j * points[:, 1], REFERENCE_FACE[:, 0] + 1j * REFERENCE_FACE[:, 1]
-        middle = source.mean()
-        centred = source - middle
-        turn = (centred.conj() * (target - target.mean())).sum() / max(float((abs(centred) ** 2).sum()), 1e-9)
-        linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
-        origin = np.array([middle.real, middle.imag])
+        points = _now(np.stack(self._points))  # (8, 2)
+        linear, origin = rotation_and_scale(points[None])[0], points.mean(0)
         self._mouths.append(linear @ (landmarks[lm.LIPS_OUTER].mean(0, dtype=np.float64) - origin))
         mouth = np.mean(self._mouths, axis=0) + linear @ origin
         return np.concatenate([linear, ((CROP_SIZE - 1) / 2 - mouth)[:, None]], -1)

@@ -113,7 +113,7 @@ async function read(video) {
   $("candidates").querySelector("button")?.focus();
 }
 
-// A server whose search knows no initials is asked without them, and those that fit come first.
+// Initials that fit none of the phrases are left out: a wrong letter shall not hide what was said.
 async function transcribe(video, fields) {
   const ask = (wanted) => json("v1/video/transcriptions", { method: "POST", body: form(video, wanted) });
   try {
