@@ -71,7 +71,9 @@ def test_utterances_are_counted_and_kept_only_if_they_are_wanted(kept: bool):
 def shown(updates: list[StreamUpdate], hints: tuple[str, ...] = ()) -> str:
     """All that a terminal gets."""
     stream = io.StringIO()
-    screen = Screen(Console(file=stream, force_terminal=True, width=80, color_system="standard"), 0.5)
+    screen = Screen(
+        Console(file=stream, force_terminal=True, width=80, color_system="standard", _environ={"TERM": "xterm"}), 0.5
+    )
     for update in updates:
         screen.show(update)
         screen.tick(update.time, Framing(None, hints))
