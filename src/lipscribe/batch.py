@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from lipscribe.errors import ConfigError, VideoError
 from lipscribe.engines import Message, Tell, in_turn, run_tasks
+from lipscribe.errors import ConfigError, VideoError
 from lipscribe.processes import available_cpus
 from lipscribe.progress import Progress, tracked
 
