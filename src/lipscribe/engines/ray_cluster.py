@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -255,9 +256,11 @@ def own_versions() -> dict[str, str]:
     """The versions that driver and workers must have in common."""
     import ray
 
-    import lipscribe
-
-    return {"lipscribe": lipscribe.__version__, "python": platform.python_version(), "ray": ray.__version__}
+    return {
+        "lipscribe": import_module("lipscribe").__version__,
+        "python": platform.python_version(),
+        "ray": ray.__version__,
+    }
 
 
 def check_versions(found: dict[str, dict[str, str]], wanted: dict[str, str]) -> None:
@@ -282,15 +285,16 @@ def _versions_of_machines() -> dict[str, dict[str, str]]:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     def probe() -> dict[str, str]:  # nested, so that it is sent as code: there may be no Lipscribe on the other side
+        import importlib
         import platform
 
         import ray
 
         try:
-            from lipscribe import __version__ as there
+            lipscribe = importlib.import_module("lipscribe").__version__
         except ImportError:
-            there = "no"
-        return {"lipscribe": there, "python": platform.python_version(), "ray": ray.__version__}
+            lipscribe = "no"
+        return {"lipscribe": lipscribe, "python": platform.python_version(), "ray": ray.__version__}
 
     nodes = [node for node in ray.nodes() if node["Alive"]]
     remote = ray.remote(num_cpus=0, max_retries=0)(probe)
