@@ -5,8 +5,8 @@
 
 The clips are forty short talkers under many names. The Ray cluster is one of this machine with two processors, started
 here. Each run is checked: every clip exactly once, and the same bytes as in the first run. "busy" is the share of the
-time, from the first clip to the last, in which the workers computed or waited for a core (/proc/PID/schedstat), so it says
-how long they waited for work, also on a machine that others use.
+time, from the first clip to the last, in which the workers computed or waited for a core (/proc/PID/schedstat): the
+rest they waited for tasks. So it holds on a machine that others use, too.
 """
 
 import argparse
@@ -115,15 +115,16 @@ class Watch(threading.Thread):
                     self.kills += 1
 
     def busy(self) -> float:
-        spans = [
-            (self._last[pid][0] - began, self._last[pid][1] - spent) for pid, (began, spent) in self._first.items()
-        ]
-        return sum(spent for _, spent in spans) / max(sum(span for span, _ in spans), 1e-9)
+        seconds = sum(self._last[pid][0] - began for pid, (began, _) in self._first.items())
+        spent = sum(self._last[pid][1] - before for pid, (_, before) in self._first.items())
+        return spent / max(seconds, 1e-9)
 
 
 def prepare(manifest: Path, output: Path, *options: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "lipscribe", "prepare", "manifest", "--root", str(manifest), "-o", str(output)]
-    return subprocess.Popen([*command, "--workers", str(CPUS), *options], stdout=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [*command, "--workers", str(CPUS), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def measure(
@@ -206,10 +207,8 @@ def main() -> None:
             run = measure(manifest, args.folder / "out", pid if on_ray else None, ray * on_ray, killing, half)
             undisturbed = run.seconds if name == "ray" else undisturbed
             checksum = check(args.folder / "out", manifest)
-            rate = args.clips / run.seconds
-            print(
-                f"| {name} | {run.seconds:.0f} | {rate:.1f} | {run.busy:.0%} | {run.kills} | {checksum} |", flush=True
-            )
+            measured = f"{run.seconds:.0f} | {args.clips / run.seconds:.1f} | {run.busy:.0%} | {run.kills}"
+            print(f"| {name} | {measured} | {checksum} |", flush=True)
 
 
 if __name__ == "__main__":
