@@ -1,8 +1,9 @@
 """LRS3-TED: sentences from TED and TEDx talks, 438 hours.
 
 Afouras, Chung, Zisserman: LRS3-TED: a large-scale dataset for visual speech recognition,
-https://arxiv.org/abs/1809.00496. Its section 2 has layout and splits: `pretrain/VIDEO/00001.mp4`, `trainval/VIDEO/...` and `test/VIDEO/...` with a `.txt`
-beside each (see `lrs`). VIDEO is the talk's id on YouTube; nobody of test is in the others.
+https://arxiv.org/abs/1809.00496. Its section 2 has layout and splits: `pretrain/VIDEO/00001.mp4`, `trainval/VIDEO/...`
+and `test/VIDEO/...` with a `.txt` beside each (see `lrs`). VIDEO is the talk's id on YouTube; nobody of test is in the
+others.
 """
 
 from pathlib import Path
