@@ -2,18 +2,21 @@
 
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lipscribe.cli import engines
+from lipscribe.data.corpora.registry import CORPORA, find_corpus
 
+if TYPE_CHECKING:
+    from lipscribe.storage import AnyPath
 
-class Corpus(StrEnum):  # noqa: D101
-    grid = "grid"
-    manifest = "manifest"
+MANIFEST = "manifest"
+SHOWN = 20  # of what is left out, so many are printed; all are in the file
 
 
 class Crop(StrEnum):  # noqa: D101
@@ -22,11 +25,23 @@ class Crop(StrEnum):  # noqa: D101
 
 
 def prepare(
-    corpus: Annotated[Corpus, typer.Argument(help="grid, or manifest for clips of your own.", show_default=False)],
+    corpus: Annotated[
+        str,
+        typer.Argument(
+            help=f"One of {', '.join(entry.name for entry in CORPORA)}; or manifest, for clips of your own.",
+            show_default=False,
+        ),
+    ],
     root: Annotated[str, typer.Option(help="The corpus's folder; for manifest, the JSONL file.", show_default=False)],
     output: Annotated[
         str, typer.Option("--output", "-o", help="Folder for the prepared clips; also one such as s3://bucket/folder.")
     ] = "prepared",
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="How to split a corpus that has several ways; see docs/corpora.md.", show_default="its first"
+        ),
+    ] = None,
     compact: Annotated[bool, typer.Option("--compact", help="Grey H.264 instead of lossless: far smaller.")] = False,
     crop: Annotated[Crop, typer.Option(help="Lipscribe's own crops, or those that Auto-AVSR models read.")] = (
         Crop.lipscribe
@@ -40,17 +55,25 @@ def prepare(
     Examples:
       lipscribe prepare grid --root GRID/ --output prepared/
 
+      lipscribe prepare folder --root my-videos/ --output prepared-mine/
+
       lipscribe prepare manifest --root my-clips.jsonl --output prepared-mine/ --compact
 
       lipscribe prepare manifest --root s3://bucket/clips.jsonl -o s3://bucket/prepared --engine ray --address auto
     """
     from lipscribe.cli.bars import bars
-    from lipscribe.data.corpora.grid import prepare_grid
     from lipscribe.data.manifest import load_manifest
     from lipscribe.data.prepare import prepare as prepare_clips
+    from lipscribe.errors import ManifestError
     from lipscribe.storage import file_size, location
 
-    clips, left_out = prepare_grid(Path(root)) if corpus is Corpus.grid else (load_manifest(root), {})
+    if corpus == MANIFEST:
+        clips, left_out = load_manifest(root, parts=True), {}
+    else:
+        clips, left_out = find_corpus(corpus).prepare(Path(root), protocol)
+    if not clips:
+        _print_left_out(left_out, None)
+        raise ManifestError(f"no clip of {root} can be used: the reasons are above")
     with engines.opened(engine, address, workers) as opened, bars() as progress:
         codec = "compact" if compact else "lossless"
         statuses = prepare_clips(clips, output, codec, workers, crop.value, progress, opened)
@@ -58,10 +81,9 @@ def prepare(
     for status in statuses:
         if status.reason:
             print(f"{status.status}: {status.id}: {status.reason}", file=sys.stderr)
-    for path, reason in left_out.items():
-        print(f"left out: {path}: {reason}", file=sys.stderr)
-    kept = Counter(status.split for status in statuses if status.status == "ok")
     folder = location(output)
+    _print_left_out(left_out, folder / "left_out.jsonl")
+    kept = Counter(status.split for status in statuses if status.status == "ok")
     size_mb = sum(file_size(path) for path in folder.glob("*.tar")) / 1e6
     splits = ", ".join(f"{number} {split}" for split, number in sorted(kept.items())) or "no clips"
     print(f"{splits} in {output} ({size_mb:.0f} MB); {len(skipped)} skipped, {len(left_out)} left out")
@@ -73,3 +95,22 @@ def prepare(
         print(f"note: {output} can be used; to add skipped clips, fix them and run the command again", file=sys.stderr)
         return 1
     return 0
+
+
+def _print_left_out(left_out: Mapping[str, str], path: "AnyPath | None") -> None:
+    """Prints what is left out, the first of it where there is a file for all."""
+    import json
+
+    from lipscribe.storage import write_text
+
+    shown = list(left_out.items())[: SHOWN if path else None]
+    for name, reason in shown:
+        print(f"left out: {name}: {reason}", file=sys.stderr)
+    if path is None:
+        return
+    lines = [
+        json.dumps({"path": name, "reason": reason}, ensure_ascii=False) + "\n" for name, reason in left_out.items()
+    ]
+    write_text(path, "".join(lines))
+    if len(shown) < len(left_out):
+        print(f"left out: {len(left_out) - len(shown)} more, all in {path}", file=sys.stderr)

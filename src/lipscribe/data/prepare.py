@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from lipscribe import storage
-from lipscribe.data.manifest import Clip, save_manifest
+from lipscribe.data.manifest import Clip, clip_record, save_manifest
 from lipscribe.data.parts import (
     PARTS_FOLDER,
     ClipStatus,
@@ -43,7 +43,6 @@ from lipscribe.faces.track import longest_run
 from lipscribe.mouth import CropKind, crop_mouth, crop_warnings
 from lipscribe.progress import Progress
 from lipscribe.resumable import resumable
-from lipscribe.schema import to_dict
 from lipscribe.storage import AnyPath, StorageError, location
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds, seconds_to_frame
 from lipscribe.video import Video
@@ -52,6 +51,7 @@ from lipscribe.video.passes import Passes
 CLIPS_PER_SHARD = 50
 STATUS_THREADS = 16  # that read what an earlier call has done: an object store answers many at once
 WORD_TIME_SLACK: Seconds = 0.1  # how far words may reach past the end of the video: clips may lack a frame or two
+PART_SLACK: Seconds = 0.5  # how far a part may reach past the end of its video: subtitles stay for longer than is said
 MIN_SHARED = 0.5  # share of a folder's clips that a corpus must have to be the one that the folder was prepared from
 MIN_COVERAGE = 0.9  # share of a clip's frames, or of those with words where their times are known, with the face
 
@@ -59,7 +59,7 @@ MIN_COVERAGE = 0.9  # share of a clip's frames, or of those with words where the
 def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip, ClipStatus]:
     """Crops the mouth of the person speaking in one clip.
 
-    The crops start with the face; word times are shifted accordingly.
+    Of a part of a video, only that part is read. The crops start with the face; word times are shifted accordingly.
 
     Args:
         crop: The kind of crops.
@@ -67,13 +67,15 @@ def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip
     Raises:
         LipscribeError: The video cannot be read, or has no face while the words are said.
     """
-    video = Video(clip.path, MODEL_FPS)
+    video = Video(clip.path, MODEL_FPS, start=clip.start, end=clip.end)
+    _check_end(clip, video)
     passes = Passes(video)
     run, track = longest_run(track_faces(passes.read("faces"), MODEL_FPS, _detector()))
     start, stop = frame_to_seconds(run.start, MODEL_FPS), frame_to_seconds(run.stop, MODEL_FPS)
     found = np.zeros(passes.num_frames, bool)  # of this run only
     found[run.start : run.stop] = track.detected[run.start - track.start : run.stop - track.start]
-    _check_words(clip, start, stop, video.info.duration, found)
+    clip = _from_first_frame(clip, video.first_frame)
+    _check_words(clip, start, stop, video.duration, found)
     words = tuple(
         replace(word, start=min(max(word.start, start), stop) - start, end=min(max(word.end, start), stop) - start)
         for word in clip.words
@@ -94,6 +96,23 @@ def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip
 def _detector() -> FaceDetector:
     """One detector per process: loading takes as long as ten frames."""
     return load_face_detector()
+
+
+def _check_end(clip: Clip, video: Video) -> None:
+    if clip.end is not None and clip.end > video.info.duration + PART_SLACK:
+        raise ManifestError(
+            f"the clip ends at {clip.end:.2f} s of its video, which ends at {video.info.duration:.2f} s: is the unit "
+            "of its times right?"
+        )
+
+
+def _from_first_frame(clip: Clip, first_frame: int) -> Clip:
+    """The clip with its words timed from the first frame of its part, which is shown up to a frame after its start."""
+    late = frame_to_seconds(first_frame, MODEL_FPS) - clip.start
+    if not late:
+        return clip
+    words = (replace(w, start=max(w.start - late, 0.0), end=max(w.end - late, 0.0)) for w in clip.words)
+    return replace(clip, words=tuple(words))
 
 
 def _check_words(clip: Clip, start: Seconds, stop: Seconds, duration: Seconds, found: np.ndarray) -> None:
@@ -318,7 +337,7 @@ class _Inputs:
     def of(self, clip: Clip) -> str:
         """A checksum of a clip's record, and its video's size and time."""
         path = storage.absolute(clip.path)
-        record = hashlib.sha256(json.dumps(to_dict(replace(clip, path=path))).encode()).hexdigest()[:16]
+        record = hashlib.sha256(json.dumps(clip_record(replace(clip, path=path))).encode()).hexdigest()[:16]
         return f"{record}-{self._file(location(path))}"
 
     def _file(self, path: AnyPath) -> str:

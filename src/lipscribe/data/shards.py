@@ -21,9 +21,9 @@ from typing import Literal
 
 import numpy as np
 
-from lipscribe.data.manifest import Clip
+from lipscribe.data.manifest import Clip, clip_record
 from lipscribe.errors import ConfigError, ManifestError, MissingExtraError
-from lipscribe.schema import from_dict, to_dict
+from lipscribe.schema import from_dict
 from lipscribe.storage import AnyPath, location, writing
 
 Codec = Literal["lossless", "compact"]
@@ -71,7 +71,7 @@ def clip_members(prepared: PreparedClip, codec: Codec) -> list[Member]:
 
 def _members(clip: Clip, suffix: str, content: bytes) -> list[Member]:
     key = _key(clip.id)
-    return [(f"{key}.json", json.dumps(to_dict(clip)).encode()), (key + suffix, content)]
+    return [(f"{key}.json", json.dumps(clip_record(clip)).encode()), (key + suffix, content)]
 
 
 def _key(clip_id: str) -> str:
