@@ -23,6 +23,7 @@ from lipscribe.schema import from_dict, to_dict
 from lipscribe.storage import AnyPath
 
 INDEX_SUFFIX = ".index"
+END_BYTES = 1024  # zeros at the end of a tar file
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class IndexWriter:
     def write(self) -> None:
         """Writes it, after the shard."""
         if self._lines is not None and self._record is None:
-            size = -(-(self._end + 2 * tarfile.BLOCKSIZE) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
+            size = -(-(self._end + END_BYTES) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
             storage.write_text(self._path, "\n".join([json.dumps({"size": size}), *self._lines]) + "\n")
 
 
@@ -154,11 +155,16 @@ def crops_suffix(clip_id: str, name: str) -> str:
 
 
 def check_end(path: AnyPath) -> None:
-    """Checks for the 1024 zeros at the end of a tar file: truncation between two members is otherwise not detected."""
+    """Checks the end of a tar file (see `check_zeros`)."""
     with path.open("rb") as file:
-        file.seek(-1024, io.SEEK_END)
-        if any(file.read()):
-            raise ValueError("it is cut off")
+        file.seek(-END_BYTES, io.SEEK_END)
+        check_zeros(file.read())
+
+
+def check_zeros(end: bytes) -> None:
+    """Checks for the zeros at the end of a tar file: truncation between two members is otherwise not detected."""
+    if len(end) < END_BYTES or any(end):
+        raise ValueError("it is cut off")
 
 
 def _entry(line: dict[str, Any], where: str) -> Entry:

@@ -15,13 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lipscribe.atomic import writing
 from lipscribe.data.crop_codecs import DAMAGE, DECODERS, Codec, encode
 from lipscribe.data.manifest import Clip
-from lipscribe.data.shard_index import IndexWriter, check_end, crops_suffix, damaged, key_of
+from lipscribe.data.shard_index import END_BYTES, IndexWriter, check_end, check_zeros, crops_suffix, damaged, key_of
 from lipscribe.errors import ConfigError, ManifestError
 from lipscribe.schema import from_dict, to_dict
-from lipscribe.storage import AnyPath, location
+from lipscribe.storage import AnyPath, location, writing
 
 PREPARE_FILE = "prepare.json"  # in a prepared folder: its inputs and options
 
@@ -36,9 +35,9 @@ class PreparedClip:
     crops: np.ndarray
 
 
-def write_shard(path: Path | str, clips: Iterable[PreparedClip], codec: Codec = "lossless") -> None:
-    """Writes a shard atomically."""
-    write_members(path, (member for clip in clips for member in clip_members(clip, codec)))
+def write_shard(path: AnyPath | str, clips: Iterable[PreparedClip], codec: Codec = "lossless") -> None:
+    """Writes a shard atomically, and its index."""
+    write_members(path, (member for clip in clips for member in clip_members(clip, codec)), index=True)
 
 
 def clip_members(prepared: PreparedClip, codec: Codec) -> list[Member]:
@@ -52,16 +51,18 @@ def _members(clip: Clip, suffix: str, content: bytes) -> list[Member]:
     return [(f"{key}.json", json.dumps(to_dict(clip)).encode()), (key + suffix, content)]
 
 
-def write_members(path: Path | str, members: Iterable[Member]) -> None:
-    """Writes a shard of encoded clips (see `clip_members`) atomically, and then its index."""
-    index = IndexWriter(Path(path))
+def write_members(path: AnyPath | str, members: Iterable[Member], index: bool = False) -> None:
+    """Writes a shard of encoded clips (see `clip_members`) atomically, and then its index if wanted."""
+    writer = IndexWriter(location(path)) if index else None
     with writing(path) as file, tarfile.open(fileobj=file, mode="w") as tar:
         for name, content in members:
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-            index.add(name, content, tar.offset)
-    index.write()
+            if writer:
+                writer.add(name, content, tar.offset)
+    if writer:
+        writer.write()
 
 
 def read_shard(path: AnyPath | str) -> Iterator[PreparedClip]:
@@ -88,6 +89,17 @@ def read_members(path: AnyPath | str) -> Iterator[tuple[Clip, list[Member]]]:
     try:
         for clip, suffix, content in _read_encoded(location(path)):
             yield clip, _members(clip, suffix, content)
+    except DAMAGE as error:
+        raise damaged(path, error) from None
+
+
+def read_whole(path: AnyPath) -> list[Member]:
+    """All files of a small tar, as they are; raises what `read_shard` raises."""
+    try:
+        content = path.read_bytes()
+        check_zeros(content[-END_BYTES:])
+        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+            return [(member.name, file.read()) for member in tar if (file := tar.extractfile(member))]
     except DAMAGE as error:
         raise damaged(path, error) from None
 

@@ -5,6 +5,7 @@ dropout is drawn by its own seed, its losses count by its part of the whole step
 the share. So two processes train as one does that computes both shares in turn, but for the rounding of sums.
 """
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from lipscribe.data.batches import Batch
 from lipscribe.errors import ConfigError, LipscribeError
@@ -80,8 +82,9 @@ def make_fabric(config: TrainConfig, precision: Any) -> Fabric:
     if config.strategy == "fsdp":
         strategy = ModelParallelStrategy(shard, data_parallel_size=processes, tensor_parallel_size=1)
     elif processes > 1:
-        # `RunningStatistics` has the buffers of all.
-        strategy = DDPStrategy(broadcast_buffers=False)
+        # `RunningStatistics` brings the buffers of all together. Torch has a new name for the setting.
+        named = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+        strategy = DDPStrategy(**{"forward_sync_buffers" if named else "broadcast_buffers": False})
     return Fabric(
         accelerator="auto",
         devices=config.devices,
