@@ -120,7 +120,9 @@ class BatchLoader:
         return torch.empty(number).share_memory_()
 
     def _plan(self, epoch: int, first: int) -> list[list[int]]:
-        return [share for numbers in self._dataset.plan(self._sizes, epoch)[first:] for share in self._shares.of(numbers)]
+        return [
+            share for numbers in self._dataset.plan(self._sizes, epoch)[first:] for share in self._shares.of(numbers)
+        ]
 
     def _start(self, first_epoch: int, first: int) -> "Iterator[Batch | _InShared | LipscribeError]":
         if self._start_method != "fork":

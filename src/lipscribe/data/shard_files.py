@@ -41,8 +41,11 @@ class ShardFiles:
         for parent in dict.fromkeys(shard.parent for shard in shards if isinstance(shard, RemotePath)):
             assert isinstance(parent, RemotePath)
             found = parent.fingerprints()
-            self._versions |= {shard: found[shard.name] for shard in shards if isinstance(shard, RemotePath)
-                               and shard.parent == parent and shard.name in found}
+            self._versions |= {
+                shard: found[shard.name]
+                for shard in shards
+                if isinstance(shard, RemotePath) and shard.parent == parent and shard.name in found
+            }
 
     def entries(self, shards: Sequence[AnyPath]) -> "Iterator[list[Entry] | ManifestError]":
         """The clips of each shard, or what is wrong with it. An object store is asked for several at once."""

@@ -21,9 +21,7 @@ def card_of_run(config: TrainConfig, spec: ModelSpec, clips: ClipSummary) -> Car
     speakers, vocabulary = len(clips.speakers), len(clips.vocabulary)
     who = f" of {count_of(speakers, 'speaker')}" if speakers else ""
     folders = ", ".join(Path(folder).name or str(folder) for folder in (config.data.folder, *config.data.also))
-    data = (
-        f"{folders}: {count_of(clips.clips, 'clip')}{who}, {count_of(clips.words, 'word')}, {vocabulary} different"
-    )
+    data = f"{folders}: {count_of(clips.clips, 'clip')}{who}, {count_of(clips.words, 'word')}, {vocabulary} different"
     if config.start_from is not None:
         data += f"; begun from model {Path(config.start_from).name}"
     closed = spec.grammar is not None or isinstance(spec.tokenizer, WordTokenizer)

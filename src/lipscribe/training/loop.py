@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lipscribe.data.batches import Shares
 from lipscribe.data.loader import BatchLoader, fitting_workers
-from lipscribe.errors import ConfigError, LipscribeError
+from lipscribe.errors import ConfigError
 from lipscribe.models.builders import build_reader
 from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import ModelSpec
@@ -28,12 +28,13 @@ from lipscribe.training.checkpoints import Checkpoints, Position
 from lipscribe.training.checks import RunData, load_data
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.distilling import distil_losses, load_teacher
-from lipscribe.training.fabric import Fabric
+from lipscribe.training.fabric import Fabric, rank_zero_only
 from lipscribe.training.freezing import freeze, set_training
 from lipscribe.training.logs import log_row, tensorboard
 from lipscribe.training.losses import attention_loss, ctc_loss, frame_loss
 from lipscribe.training.parallel import (
     COUNTED,
+    LostProcessError,
     OtherProcessError,
     RunningStatistics,
     as_launched,
@@ -79,7 +80,8 @@ def train(
         CheckpointError: The model to start from, the teacher or the state to resume from is missing or damaged.
         ManifestError: Clips are missing, damaged or of no use; all faults are listed before the first step.
         OtherProcessError: It is another process of the training that fails, and says so.
-        LipscribeError: Another process is writing to the run's folder, or a process of the training has ended.
+        LostProcessError: Another process of the training has ended.
+        LipscribeError: Another process is writing to the run's folder.
     """
     config = as_launched(config)
     precision = best_precision() if config.optim.precision == "auto" else config.optim.precision
@@ -98,7 +100,7 @@ def train(
     except RuntimeError as error:
         if not is_of_peers(error):
             raise
-        kind = LipscribeError if fabric.is_global_zero else OtherProcessError
+        kind = LostProcessError if fabric.is_global_zero else OtherProcessError
         raise kind(
             "another process of this training has ended (it says why itself, or was killed, often for lack of memory): "
             "--resume continues after the last state that was kept"
@@ -272,6 +274,11 @@ def _train(
             best = min(best, metrics.get("dev_wer", math.inf))
             # Written last: an epoch that is interrupted before this line is resumed from the state before.
             checkpoints.save(Position(epoch + 1, 0, best))
+
+
+def is_first() -> bool:
+    """Whether this is the first of the processes of a training."""
+    return rank_zero_only.rank == 0  # pyright: ignore[reportFunctionMemberAccess]  Lightning sets it on the function
 
 
 def best_precision() -> Literal["32-true", "bf16-mixed"]:

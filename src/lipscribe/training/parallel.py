@@ -32,7 +32,11 @@ Result = TypeVar("Result")
 
 
 class OtherProcessError(LipscribeError):
-    """Another process of the training has ended or has said what is wrong, so this one need not say it again."""
+    """What is wrong is said by another process of the training, so this one need not say it again."""
+
+
+class LostProcessError(LipscribeError):
+    """Another process of the training has ended."""
 
 
 def as_launched(config: TrainConfig) -> TrainConfig:

@@ -103,17 +103,20 @@ def test_batches_by_frames_cover_all_clips_within_the_budget_for_any_lengths_and
     batches = batches_of_similar_length(lengths, budget)
     dealt = [Shares(number, rank, number).of(batch) for batch in batches for rank in range(number)]
     there = [Shares(number, rank, number).counts(batch) for batch in batches for rank in range(number)]
-    counted = [i for own, counts in zip(dealt, there, strict=True) for part, c in zip(own, counts, strict=True)
-               for i in part if c]
+    counted = [
+        i
+        for own, counts in zip(dealt, there, strict=True)
+        for part, c in zip(own, counts, strict=True)
+        for i in part
+        if c
+    ]
     assert sorted(counted) == list(range(len(lengths)))
     assert all(len(batch) == 1 or len(batch) * lengths[batch].max() <= budget for batch in batches)
 
 
 def test_a_clip_is_varied_alike_on_however_many_ranks(prepared: Path):
     alone = {i: b.video[0] for b in dataset(prepared).batches(1) for i in ids([b])}
-    shared = {
-        i: b.video[0] for r in (0, 1) for b in dataset(prepared).batches(2, 0, Shares(2, r, 2)) for i in ids([b])
-    }
+    shared = {i: b.video[0] for r in (0, 1) for b in dataset(prepared).batches(2, 0, Shares(2, r, 2)) for i in ids([b])}
     assert alone.keys() == shared.keys()
     assert all(torch.equal(video, alone[clip_id]) for clip_id, video in shared.items())
 
