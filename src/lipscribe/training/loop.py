@@ -40,6 +40,7 @@ from lipscribe.training.parallel import (
     as_launched,
     gathered,
     is_of_peers,
+    launch,
     make_fabric,
     restarted,
     seed_of,
@@ -86,8 +87,8 @@ def train(
     config = as_launched(config)
     precision = best_precision() if config.optim.precision == "auto" else config.optim.precision
     fabric = make_fabric(config, precision)
-    fabric.launch()
     try:
+        launch(fabric)
         data = together(fabric, lambda: load_data(config))
         spec = config.trained_model
         spec = replace(spec, card=card_of_run(config, spec, data.train_clips))

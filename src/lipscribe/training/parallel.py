@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.distributed import PrefixStore, TCPStore
 from torch.nn.parallel import DistributedDataParallel
 
 from lipscribe.data.batches import Batch
@@ -96,6 +97,23 @@ def make_fabric(config: TrainConfig, precision: Any) -> Fabric:
         strategy=strategy,
         precision=precision,
     )
+
+
+def launch(fabric: Fabric) -> None:
+    """Connects the processes; those that a launcher has not started are started."""
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    if attempt != "0" and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        # The store in which torchrun lets processes meet still has the addresses of those before the restart.
+        env, on_gpu = os.environ, fabric.device.type == "cuda"
+        store = TCPStore(env["MASTER_ADDR"], int(env["MASTER_PORT"]), int(env["WORLD_SIZE"]), is_master=False)
+        torch.distributed.init_process_group(
+            "nccl" if on_gpu else "gloo",
+            store=PrefixStore(f"attempt {attempt}", store),
+            rank=int(env["RANK"]),
+            world_size=int(env["WORLD_SIZE"]),
+            device_id=fabric.device if on_gpu else None,
+        )
+    fabric.launch()
 
 
 def gathered(fabric: Fabric, own: Result) -> list[Result]:
