@@ -1,9 +1,9 @@
 """Whether batches come fast enough, and what memory they take: `python benchmarks/feeding.py --prepared prepared/`.
 
-`rate`: clips and frames a second that the loader makes from shards on disk (cache: false), beside the training step of
-config grid on the same processors; the two are measured in turn. `memory`: the training process and its workers on
-1 000, 10 000 and 100 000 clips, which are the shards of the prepared folder under many names, after the check of all
-clips and the first batches. `--json FILE` saves the table.
+`rate`: clips and frames a second that the loader makes from shards on disk (cache: false) and from decoded crops in
+memory (cache: true), beside the training step of config grid on the same processors; the three are measured in turn.
+`memory`: the training process and its workers on 1 000, 10 000 and 100 000 clips, which are the shards of the prepared
+folder under many names, after the check of all clips and the first batches. `--json FILE` saves the table.
 """
 
 import argparse
@@ -39,7 +39,8 @@ def main() -> None:
         return
     if "rate" in args.only:
         rows.append(rate(args))
-        print(row_of(rows[-1]), flush=True)
+        for name, value in rows[-1].items():
+            print(f"{name:24} {value:.4g}", flush=True)
     if "memory" in args.only:
         for number in args.clips:
             rows.append(memory_of(args, number))
@@ -48,7 +49,7 @@ def main() -> None:
         args.json.write_text(json.dumps({"processors": os.cpu_count(), "torch": torch.__version__, "rows": rows}))
 
 
-def build(config_name: str, folder: Path) -> tuple[Any, Any]:
+def build(config_name: str, folder: Path, cache: bool = False) -> tuple[Any, Any]:
     from lipscribe.data.dataset import ShardDataset
     from lipscribe.training.config import load_config
     from lipscribe.transforms import Augment
@@ -57,38 +58,33 @@ def build(config_name: str, folder: Path) -> tuple[Any, Any]:
     size = config.model.input
     augment = Augment(config.augment, size.height, size.width, size.normalisation)
     tokenizer = config.model.tokenizer
-    return config, ShardDataset(folder, "train", tokenizer, size.height, size.width, augment, cache=False)
+    return config, ShardDataset(folder, "train", tokenizer, size.height, size.width, augment, cache=cache)
 
 
 def rate(args: argparse.Namespace) -> dict[str, Any]:
-    """Loader and step in turn: clips a second of each, by the clock and by processor time."""
-    config, dataset = build(args.config, args.prepared)
+    """Loaders and step in turn: clips a second of each, by the clock and by processor time."""
+    config, from_disk = build(args.config, args.prepared, False)
+    loaders = {"disk": from_disk, "memory": build(args.config, args.prepared, True)[1]}
     first = config.augment.splice_from + 1  # words are exchanged, so that each clip needs others too
-    loaded, trained = [], []
-    batches = list(itertools.islice(dataset.batches(config.batch_sizes, first), 3))
+    rates: dict[str, list[float]] = {}
+    batches = list(itertools.islice(from_disk.batches(config.batch_sizes, first), 3))
     step = stepper(config)
     step(batches[0])
     for _ in range(args.rounds):
-        loaded.append(load(dataset, config, first, args.workers, args.batches))
+        for name, dataset in loaders.items():
+            for unit, found in load(dataset, config, first, args.workers, args.batches).items():
+                rates.setdefault(f"{name} {unit}", []).append(found)
         started, used = time.perf_counter(), time.process_time()
         for n in range(args.steps):
             step(batches[n % len(batches)])
         clips = sum(len(batches[n % len(batches)].clips) for n in range(args.steps))
-        trained.append((clips / (time.perf_counter() - started), clips / (time.process_time() - used)))
-    found = {
-        "loader clips/s": statistics.median(row[0] for row in loaded),
-        "loader frames/s": statistics.median(row[1] for row in loaded),
-        "loader clips/CPU s": statistics.median(row[2] for row in loaded),
-        "step clips/s": statistics.median(row[0] for row in trained),
-        "step clips/CPU s": statistics.median(row[1] for row in trained),
-    }
-    found["loader / step"] = found["loader clips/s"] / found["step clips/s"]
-    found["loader / step, CPU"] = found["loader clips/CPU s"] / found["step clips/CPU s"]
-    return found
+        rates.setdefault("step clips/s", []).append(clips / (time.perf_counter() - started))
+        rates.setdefault("step clips/CPU s", []).append(clips / (time.process_time() - used))
+    return {"threads": torch.get_num_threads(), **{name: statistics.median(found) for name, found in rates.items()}}
 
 
-def load(dataset: Any, config: Any, epoch: int, workers: int, number: int) -> tuple[float, float, float]:
-    """Clips a second, frames a second, and clips a second of processor time of all processes."""
+def load(dataset: Any, config: Any, epoch: int, workers: int, number: int) -> dict[str, float]:
+    """Clips and frames a second, and clips a second of processor time of all processes."""
     from lipscribe.data.loader import BatchLoader
 
     with BatchLoader(dataset, config.batch_sizes, 10**6, workers) as loader:
@@ -100,7 +96,7 @@ def load(dataset: Any, config: Any, epoch: int, workers: int, number: int) -> tu
         for batch in itertools.islice(made, number):
             clips, frames = clips + len(batch.clips), frames + int(batch.video_lengths.sum())
         seconds, processor = time.perf_counter() - started, cpu_of(pids) - used
-    return clips / seconds, frames / seconds, clips / processor
+    return {"clips/s": clips / seconds, "frames/s": frames / seconds, "clips/CPU s": clips / processor}
 
 
 def stepper(config: Any) -> Any:

@@ -58,8 +58,8 @@ class Shares:
     def of(self, numbers: list[int]) -> list[list[int]]:
         """The clips of the own shares of a step.
 
-        A share that has none, in a step of fewer clips than shares, gets the step's first clip as a stand-in, which is not
-        to count (`counts`): a process without a batch would let the others wait for its gradient.
+        A share that has none, in a step of fewer clips than shares, gets the step's first clip as a stand-in, which is
+        not to count (`counts`): a process without a batch would let the others wait for its gradient.
         """
         return [numbers[share :: self.number] or numbers[:1] for share in self.own]
 
@@ -140,7 +140,7 @@ def collate(samples: list[Sample], memory: Tensor | None = None) -> Batch:
     )
 
 
-def batches_of_similar_length(lengths: Sequence[int], max_frames: int) -> list[list[int]]:
+def batches_of_similar_length(lengths: Sequence[int] | np.ndarray, max_frames: int) -> list[list[int]]:
     """Indices of clips in batches of at most `max_frames` frames, padding included; short clips come first.
 
     Lengths count as the upper end of their class (steps of a tenth), within which clips keep their order. So the number

@@ -1,7 +1,6 @@
 """The clips of shards in any order, in memory or on disk, also for other processes."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,8 +16,8 @@ from lipscribe.storage import AnyPath
 
 SUFFIXES = list(DECODERS)
 ATTEMPTS = 5  # to read a copy of a shard that others remove at the same time
-# Where a clip is, in so few bytes that a hundred thousand are nothing: its shard and its number there, the frames in the
-# shard before it, its own, and the places of an `Entry`.
+# Where a clip is, in so few bytes that a hundred thousand are nothing: its shard and its number there, the frames in
+# the shard before it, its own, and the places of an `Entry`.
 PLACE = np.dtype(
     [
         *[(name, np.int32) for name in ("shard", "number", "num_frames", "suffix")],
@@ -86,13 +85,14 @@ class ClipStore:
             first = int(place["first_frame"])
             return PreparedClip(clips[place["number"]], crops[first : first + int(place["num_frames"])].numpy())
         shard = self.shards[place["shard"]]
-        where = [(int(place[name]), int(place[f"{name}_size"])) for name in ("record", "crops")]
-        for _ in range(ATTEMPTS):
+        record, crops = ((int(place[name]), int(place[f"{name}_size"])) for name in ("record", "crops"))
+        for attempt in range(ATTEMPTS):
             try:
-                return PreparedClip(*read_clip(self._files.on_disk(shard), *where, SUFFIXES[place["suffix"]]))
+                return PreparedClip(*read_clip(self._files.on_disk(shard), record, crops, SUFFIXES[place["suffix"]]))
             except FileNotFoundError as error:
-                gone = error
-        raise damaged(shard, gone)
+                if attempt + 1 == ATTEMPTS:
+                    raise damaged(shard, error) from None
+        raise AssertionError("the last attempt returns or raises")
 
     def share(self) -> None:
         """Moves the cache to shared memory: a process that gets this object pickled reads the same memory."""
@@ -118,5 +118,5 @@ class ClipStore:
 
     def _keep(self, clips: list[PreparedClip]) -> None:
         if self._cache is not None:
-            crops = [torch.from_numpy(np.concatenate([clip.crops for clip in clips]))] if clips else [torch.empty(0)]
-            self._cache.append(([prepared.clip for prepared in clips], *crops))
+            crops = torch.from_numpy(np.concatenate([clip.crops for clip in clips])) if clips else torch.empty(0)
+            self._cache.append(([prepared.clip for prepared in clips], crops))

@@ -246,7 +246,7 @@ class _Clips(Sequence[PreparedClip]):
         return len(self._indices)
 
     def __getitem__(self, place: Any) -> Any:
-        return self._read(self._indices[place])
+        return self._read(int(self._indices[place]))
 
 
 def frame_tokens(clip: Clip, times: np.ndarray, tokenizer: Tokenizer, margin: float = 0.0) -> np.ndarray:

@@ -93,8 +93,8 @@ class ShardFiles:
             raise ManifestError(f"shard {shard} is gone ({error}): start again, with --resume to continue") from None
         except OSError as error:
             raise ConfigError(
-                f"{self.folder} cannot keep copies of shards ({error.strerror or error}): give another data.shard_cache, "
-                "or a smaller data.shard_cache_gb"
+                f"{self.folder} cannot keep copies of shards ({error.strerror or error}): give another "
+                "data.shard_cache, or a smaller data.shard_cache_gb"
             ) from None
 
     def _make_room(self, shard: RemotePath) -> None:

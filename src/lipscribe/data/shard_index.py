@@ -1,8 +1,8 @@
 """Which clips a shard holds and where, without decoding them.
 
-`<shard>.index` is written beside each shard: a line of JSON with the shard's size, then one a clip. Without it, or if it
-is that of a shard of another size, the headers of the shard's members are read instead. It lets a training on shards in
-an object store begin without reading all of them first.
+`<shard>.index` is written beside each shard: a line of JSON with the shard's size, then one a clip. Without it, or if
+it is that of a shard of another size, the headers of the shard's members are read instead. It lets a training on shards
+in an object store begin without reading all of them first.
 """
 
 import io
@@ -19,7 +19,7 @@ from lipscribe import storage
 from lipscribe.data.crop_codecs import DAMAGE, DECODERS, num_frames
 from lipscribe.data.manifest import Clip
 from lipscribe.errors import ManifestError
-from lipscribe.schema import from_dict, to_dict
+from lipscribe.schema import from_dict
 from lipscribe.storage import AnyPath
 
 INDEX_SUFFIX = ".index"
@@ -43,7 +43,9 @@ class Entry:
 
 
 class IndexWriter:
-    """The index of a shard that is being written. The former one is removed; of a shard that nobody can read none is made.
+    """The index of a shard that is being written.
+
+    The former one is removed; of a shard that nobody can read none is made.
 
     Args:
         shard: Where it is going to be.
@@ -71,12 +73,13 @@ class IndexWriter:
         try:
             clip = json.loads(record)
             suffix = crops_suffix(clip["id"], name)
-            frames = num_frames(io.BytesIO(content), suffix)
+            line = {"clip": clip, "num_frames": num_frames(io.BytesIO(content), suffix), "suffix": suffix}
         except DAMAGE:
             self._lines = None
+            return
         if self._lines is not None:
-            places = {"record": [record_start, len(record)], "crops": [start, len(content)], "suffix": suffix}
-            self._lines.append(json.dumps({"clip": clip, "num_frames": frames, **places}))
+            line |= {"record": [record_start, len(record)], "crops": [start, len(content)]}
+            self._lines.append(json.dumps(line))
 
     def write(self) -> None:
         """Writes it, after the shard."""

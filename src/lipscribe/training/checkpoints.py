@@ -54,7 +54,7 @@ class Checkpoints:
 
     def save(self, position: Position) -> None:
         """Replaces the state. All processes have to ask; a run that is killed meanwhile keeps the former one."""
-        sums = gathered(self._fabric, position.sums)
+        sums = [part for part in gathered(self._fabric, position.sums) if part is not None]
         folder = self._path.parent / SHARDED
         name = f"{position.epoch}-{position.step}"
         if self._spread:
@@ -63,7 +63,7 @@ class Checkpoints:
             return
         state = {part: saved.state_dict() for part, saved in self._saved.items()}
         state |= {"epoch": position.epoch, "step": position.step, "best": position.best}
-        if position.sums is not None:
+        if sums:
             state["sums"] = torch.stack(sums, 1).flatten(0, 1).cpu()  # by share: rank 0's first, rank 1's first, ...
         if self._spread:
             state[SHARDED] = name

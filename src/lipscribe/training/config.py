@@ -116,8 +116,8 @@ class TrainConfig:
         teacher: Name or folder of a model with the same input and tokens to distil from, beside the texts; None is the
             texts alone.
         evaluate_every: Epochs between evaluations on the dev split.
-        checkpoint_every: Optimizer steps between the states that an interrupted run is resumed from, beside that at each
-            epoch's end.
+        checkpoint_every: Optimizer steps between the states that an interrupted run is resumed from, beside the one at
+            each epoch's end.
         devices: Processes (GPUs) of a machine to train on. A launcher such as torchrun or SLURM says it itself.
         num_nodes: Machines to train on.
         strategy: "ddp" has the whole model in each process; "fsdp" spreads weights, gradients and optimizer over them.
@@ -162,8 +162,8 @@ class TrainConfig:
         size = self.optim.batch_frames or self.optim.batch_size
         if size % self.shares if self.optim.batch_frames is None else size < self.shares:
             faults.append(
-                f"optim.{name} is {size} for {self.shares} parts (devices {self.devices} x num_nodes {self.num_nodes} x "
-                f"optim.accumulate {self.optim.accumulate}), wanted a multiple: it is the size of a whole step"
+                f"optim.{name} is {size} for {self.shares} parts (devices {self.devices} x num_nodes {self.num_nodes} "
+                f"x optim.accumulate {self.optim.accumulate}), wanted a multiple: it is the size of a whole step"
             )
         if not self.model.ctc and self.optim.ctc_weight > 0:
             faults.append(f"model.ctc is false, but optim.ctc_weight is {self.optim.ctc_weight}, wanted 0")

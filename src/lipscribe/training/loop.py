@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -65,10 +65,10 @@ def train(
     """Trains a model; one of the processes of a training, where a launcher has started several.
 
     Args:
-        resume: Continue after the last state that an earlier run in the same folder has kept. The result equals that of a
-            run that was never interrupted: everything random is drawn from the seed, the epoch and the step. With more
-            epochs than the earlier run had, the learning rate continues on the longer schedule. A run that its launcher
-            restarts after a failure is resumed without being asked.
+        resume: Continue after the last state that an earlier run in the same folder has kept. The result equals that of
+            a run that was never interrupted: everything random is drawn from the seed, the epoch and the step. With
+            more epochs than the earlier run had, the learning rate continues on the longer schedule. A run that its
+            launcher restarts after a failure is resumed without being asked.
         progress: Called with the steps of each epoch, in the first process.
         say: Called with a line of metrics for each epoch, in the first process.
 
@@ -92,8 +92,8 @@ def train(
         data = together(fabric, lambda: load_data(config))
         spec = config.trained_model
         spec = replace(spec, card=card_of_run(config, spec, data.train_clips))
-        wanted = config.teacher, config.optim.distil_weight
-        teacher = together(fabric, lambda: load_teacher(wanted[0], spec, wanted[1]) if wanted[0] else None)
+        named, weight = config.teacher, config.optim.distil_weight
+        teacher = together(fabric, lambda: load_teacher(named, spec, weight) if named else None)
         with contextlib.ExitStack() as stack:
             folder = together(fabric, lambda: stack.enter_context(run_folder(config, resume, restarted())))
             output, resume = gathered(fabric, folder)[0]
@@ -136,8 +136,8 @@ def _train(
 
     fabric.seed_everything(config.seed, verbose=False)
     reader = build_reader(spec)
-    if config.start_from:
-        begin(together(fabric, lambda: start_from(reader, find_model(config.start_from), spec, whole=config.freeze)))
+    if first_model := config.start_from:
+        begin(together(fabric, lambda: start_from(reader, find_model(first_model), spec, whole=config.freeze)))
     sharded = config.strategy == "fsdp"
     if not sharded:  # which takes no other layout
         # Faster convolutions, on CPU and GPU alike.
@@ -147,11 +147,11 @@ def _train(
     model = fabric.setup_module(reader)
     model.mark_forward_method("forward_train")
     if sharded and optim.average:
-        shard(average.module, fabric.strategy.device_mesh)
+        shard(average.module, fabric.strategy.device_mesh)  # pyright: ignore[reportAttributeAccessIssue]  of FSDP
     trained = [weights for weights in reader.parameters() if weights.requires_grad]
     fused = fabric.device.type in ("cuda", "cpu")  # one kernel for all weights
-    optimizer = torch.optim.AdamW(trained, lr=optim.learning_rate, weight_decay=optim.weight_decay, fused=fused)
-    optimizer = fabric.setup_optimizers(optimizer)
+    adam = torch.optim.AdamW(trained, lr=optim.learning_rate, weight_decay=optim.weight_decay, fused=fused)
+    optimizer: Any = fabric.setup_optimizers(adam)
     statistics = RunningStatistics(fabric, reader, shares.number)
     if teacher:
         teacher.to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  as above
@@ -165,7 +165,7 @@ def _train(
         gathered_reader.load_state_dict(whole(average.module))
         return gathered_reader.to(fabric.device)
 
-    saved = {"model": reader, "average": average, "optimizer": optimizer.optimizer, "schedule": schedule}
+    saved: dict[str, Any] = {"model": reader, "average": average, "optimizer": adam, "schedule": schedule}
     if word_times:
         saved["word_times"] = word_times
         if config.start_from and not resume:
@@ -208,8 +208,8 @@ def _train(
                 rows: list[Tensor] = []
                 statistics.begin()
                 for i, batch in enumerate(parts):
-                    # Dropout draws from torch's global generator: seeded here, a share is the same in any process, and a
-                    # run that is resumed equals an uninterrupted one.
+                    # Dropout draws from torch's global generator: seeded here, a share is the same in any process, and
+                    # a run that is resumed equals an uninterrupted one.
                     torch.manual_seed(seed_of(config.seed, epoch, step, shares.own[i]))
                     batch = batch.to(fabric.device)
                     with fabric.no_backward_sync(model, enabled=i + 1 < len(parts)):

@@ -28,6 +28,7 @@ from lipscribe.training.sharding import shard
 COUNTED = {"ctc": 0, "frame": 1, "attention": 2, "distil_ctc": 3, "distil_attention": 2}
 # What torch says when another process is gone, by gloo, by NCCL and by their store.
 _GONE = ("peer", "connection", "gloo", "nccl", "socket", "timed out", "timeout", "broken pipe")
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 Result = TypeVar("Result")
 
@@ -89,7 +90,8 @@ def make_fabric(config: TrainConfig, precision: Any) -> Fabric:
     elif processes > 1:
         # `RunningStatistics` brings the buffers of all together. Torch has a new name for the setting.
         named = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
-        strategy = DDPStrategy(**{"forward_sync_buffers" if named else "broadcast_buffers": False})
+        settings: dict[str, Any] = {"forward_sync_buffers" if named else "broadcast_buffers": False}
+        strategy = DDPStrategy(**settings)
     return Fabric(
         accelerator="auto",
         devices=config.devices,
@@ -166,7 +168,8 @@ def share_weights(fabric: Fabric, batches: Sequence[Batch], counting: Sequence[b
         counting: Whether each of them counts; see `Shares.of`.
 
     Returns:
-        (shares, 4) float32 on the training's device; a column sums to 1 over the shares of all processes. See `COUNTED`.
+        (shares, 4) float32 on the training's device; a column sums to 1 over the shares of all processes, see
+        `COUNTED`.
     """
     counts = torch.stack([_counts(batch) * there for batch, there in zip(batches, counting, strict=True)])
     counts = moved(counts, fabric.device)
@@ -191,7 +194,7 @@ class RunningStatistics:
     """
 
     def __init__(self, fabric: Fabric, model: nn.Module, shares: int):
-        norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._NormBase)]
+        norms = [module for module in model.modules() if isinstance(module, BATCH_NORMS)]
         self._buffers = [buffer for norm in norms for buffer in norm.buffers()] if shares > 1 else []
         self._fabric = fabric
         self._before: list[Tensor] = []

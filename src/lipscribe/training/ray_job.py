@@ -1,7 +1,7 @@
 """A training whose processes are Ray actors (extra `ray`).
 
-Each actor sets what torchrun would set and runs the same loop. Ray places them; all else, also what is to be resumed, is
-as with any other launcher.
+Each actor sets what torchrun would set and runs the same loop. Ray places them; all else, also what is to be resumed,
+is as with any other launcher.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ def train_on_ray(
     config = replace(config, devices=1, num_nodes=num_workers)
     if faults := config.faults():
         raise ConfigError("; ".join(faults))
-    run_id = uuid.uuid4().hex
+    run_id, ended = uuid.uuid4().hex, Ended("lost", "")
     with ray_engine(address, num_workers if address is None else None):
         for attempt in range(max_restarts + 1):
             ended = _attempt(config, num_workers, run_id, attempt, resume, say)
@@ -91,7 +91,8 @@ def _attempt(
                 f"the cluster has no room for {num_workers} processes of {cpus} processors"
                 f"{' and a GPU' if gpus else ''}: give a smaller --num-workers or data.workers (see `ray status`)"
             )
-        actor = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0, max_concurrency=2)(_Process)
+        needs: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus, "max_restarts": 0, "max_concurrency": 2}
+        actor = ray.remote(**needs)(_Process)
         place = PlacementGroupSchedulingStrategy(group)
         here = str(Path.cwd()), tuple(sys.path)
         workers = [actor.options(scheduling_strategy=place).remote(*here) for _ in range(num_workers)]
