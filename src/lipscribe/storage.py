@@ -16,6 +16,7 @@ import io
 import os
 import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -174,6 +175,11 @@ def location(where: "str | os.PathLike[str] | RemotePath") -> AnyPath:
     return Path(where)
 
 
+def file_size(path: AnyPath) -> int:
+    """The size of a file in bytes."""
+    return path.stat().st_size if isinstance(path, Path) else path.size()
+
+
 @contextlib.contextmanager
 def writing(where: AnyPath | str) -> Iterator[BinaryIO]:
     """Yields a binary file that becomes `where` if the block ends without an error; until then the old one stays.
@@ -223,6 +229,19 @@ def remove(paths: Iterable[AnyPath]) -> None:
             fs.rm(remote)  # by the thousand, where a store can
 
 
+def check_shared(path: AnyPath) -> None:
+    """In a worker, which may be on another machine: checks that a file or folder of the driver is there too.
+
+    Raises:
+        StorageError: It is not.
+    """
+    if not path.exists():
+        raise StorageError(
+            f"{path} is not to be seen on {socket.gethostname()}: give a folder that all workers share, by its whole "
+            "path, or one in an object store"
+        )
+
+
 def remove_folder(folder: AnyPath) -> None:
     """Removes a folder and the files in it, as far as that can be done."""
     if isinstance(folder, Path):
@@ -255,7 +274,11 @@ def local_copy(where: str) -> Iterator[str]:
                 shutil.copyfileobj(source, target, READ_BYTES)
         except FileNotFoundError:
             raise VideoError(f"{where}: no such file; check its name and bucket") from None
-        yield str(copy)
+        try:
+            yield str(copy)
+        except LipscribeError as error:  # which names the copy
+            error.args = (str(error).replace(str(copy), where),)
+            raise
 
 
 class _Ranges(io.RawIOBase):

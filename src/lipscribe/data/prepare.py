@@ -9,7 +9,6 @@ import functools
 import hashlib
 import json
 import re
-import socket
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -350,11 +349,7 @@ def _start(tell: Tell, work: Callable[[Clip], Outcome], output: AnyPath) -> Call
     import cv2
 
     cv2.setNumThreads(0)  # the other cores have clips of their own
-    if not (output / PREPARE_FILE).exists():
-        raise ManifestError(
-            f"{output} is not to be seen on {socket.gethostname()}: give a folder that all workers share, by its "
-            "whole path, or one in an object store"
-        )
+    storage.check_shared(output / PREPARE_FILE)
     return functools.partial(_run, work=work)
 
 
@@ -363,12 +358,11 @@ def _run(task: ClipTask | PackTask, work: Callable[[Clip], Outcome]) -> ClipStat
 
 
 def _work(clip: Clip, codec: Codec, crop: CropKind) -> Outcome:
-    copy = clip.path
     try:
         with storage.local_copy(clip.path) as copy:
             prepared, status = prepare_clip(replace(clip, path=copy), crop)
     except StorageError:  # it concerns all clips
         raise
     except LipscribeError as error:
-        return [], ClipStatus(clip.id, clip.split, "skipped", str(error).replace(copy, clip.path))
+        return [], ClipStatus(clip.id, clip.split, "skipped", str(error))
     return clip_members(replace(prepared, clip=replace(prepared.clip, path=clip.path)), codec), status
