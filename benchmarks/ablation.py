@@ -19,7 +19,8 @@ from statistics import mean
 from pretraining import read_rows
 
 from lipscribe.training.config import load_config
-from lipscribe.training.loop import RESUME_FILE, train
+from lipscribe.training.loop import train
+from lipscribe.training.run_folder import RESUME_FILE
 
 CHARACTERS = {"kind": "characters", "characters": " abcdefghijklmnopqrstuvwxyz"}
 WIDE = [16, 32, 64, 512]

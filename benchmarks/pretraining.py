@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 
 from lipscribe.training.config import load_config
-from lipscribe.training.loop import RESUME_FILE, train
+from lipscribe.training.loop import train
+from lipscribe.training.run_folder import RESUME_FILE
 
 CLIPS = (25, 50, 100, 200, 400, 800)
 KINDS = ("pretrained", "fresh")

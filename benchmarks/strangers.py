@@ -24,7 +24,8 @@ from lipscribe.metrics import bootstrap_interval, word_errors
 from lipscribe.model import Model
 from lipscribe.pipeline import load_model
 from lipscribe.training.config import load_config
-from lipscribe.training.loop import RESUME_FILE, train
+from lipscribe.training.loop import train
+from lipscribe.training.run_folder import RESUME_FILE
 
 LAST_SLOTS = 3  # letter, digit, adverb
 VARIED = {"augment__warp": 1.5, "augment__shade": 0.3, "augment__blur": 1.0}

@@ -6,6 +6,7 @@ on minimal GPU machines.
 
 import contextlib
 import dataclasses
+import functools
 import types
 import typing
 from difflib import get_close_matches
@@ -64,7 +65,7 @@ def without_unused(cls: type, data: Any) -> Any:
     """The data without fields of other classes of a tagged union than the selected one."""
     if not isinstance(data, dict) or not dataclasses.is_dataclass(cls):
         return data
-    hints, kept = typing.get_type_hints(cls), dict(data)
+    hints, kept = _hints(cls), dict(data)
     for name in kept.keys() & {f.name for f in dataclasses.fields(cls)}:
         choices = _choices(hints[name])
         if len(choices) == 1:
@@ -82,9 +83,15 @@ def _choices(hint: Any) -> list[Any]:
     return [choice for choice in typing.get_args(hint) if choice is not type(None)]
 
 
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    """The types of a dataclass's fields; finding them takes longer than checking a record by them."""
+    return typing.get_type_hints(cls)
+
+
 def _tag(choices: list[type]) -> str:
     """The tag field of a union."""
-    hints = [typing.get_type_hints(choice) for choice in choices]
+    hints = [_hints(choice) for choice in choices]
     shared = _field_names(choices[0]).intersection(*(_field_names(choice) for choice in choices))
     for name in shared:
         if all(typing.get_origin(hint[name]) is Literal for hint in hints):
@@ -95,7 +102,7 @@ def _tag(choices: list[type]) -> str:
 
 
 def _tag_values(choice: type, tag: str) -> tuple[Any, ...]:
-    return typing.get_args(typing.get_type_hints(choice)[tag])
+    return typing.get_args(_hints(choice)[tag])
 
 
 def _choose(choices: list[type], data: dict[str, Any]) -> type | None:
@@ -139,7 +146,7 @@ def _dataclass(cls: type, data: Any, path: str, faults: list[str]) -> Any:
         faults.append(f"{path or 'the whole'} is {_show(data)}, wanted a mapping with {_names(cls)}")
         return None
     before = len(faults)
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}
     for key in data:
         if key not in fields:

@@ -18,7 +18,7 @@ SIMILAR = 1.1  # the longest clip of a class of similar length, in terms of the 
 
 @dataclass(frozen=True)
 class BatchSizes:
-    """How many clips make a batch.
+    """How many clips make a batch, the clips of one optimizer step.
 
     Attributes:
         clips: Their number, of any length; fewer at the end of an epoch.
@@ -28,6 +28,44 @@ class BatchSizes:
 
     clips: int
     frames: int | None = None
+
+    def of_share(self, number: int) -> "BatchSizes":
+        """The size of each of `number` parts of a batch."""
+        return BatchSizes(-(-self.clips // number), self.frames and -(-self.frames // number))
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How the clips of a step are dealt to processes.
+
+    The shares of a step do not depend on who computes them: one process computes all of them in turn, and of two
+    processes each every other one.
+
+    Attributes:
+        number: Of shares, a multiple of `world_size`.
+        rank, world_size: This process, and how many there are.
+    """
+
+    number: int = 1
+    rank: int = 0
+    world_size: int = 1
+
+    @property
+    def own(self) -> range:
+        """The shares that this process computes."""
+        return range(self.rank, self.number, self.world_size)
+
+    def of(self, numbers: list[int]) -> list[list[int]]:
+        """The clips of the own shares of a step.
+
+        A share that has none, in a step of fewer clips than shares, gets the step's first clip as a stand-in, which is
+        not to count (`counts`): a process without a batch would let the others wait for its gradient.
+        """
+        return [numbers[share :: self.number] or numbers[:1] for share in self.own]
+
+    def counts(self, numbers: list[int]) -> list[bool]:
+        """Whether each of the own shares of a step has clips of its own."""
+        return [share < len(numbers) for share in self.own]
 
 
 @dataclass(frozen=True)
@@ -102,7 +140,7 @@ def collate(samples: list[Sample], memory: Tensor | None = None) -> Batch:
     )
 
 
-def batches_of_similar_length(lengths: Sequence[int], max_frames: int) -> list[list[int]]:
+def batches_of_similar_length(lengths: Sequence[int] | np.ndarray, max_frames: int) -> list[list[int]]:
     """Indices of clips in batches of at most `max_frames` frames, padding included; short clips come first.
 
     Lengths count as the upper end of their class (steps of a tenth), within which clips keep their order. So the number

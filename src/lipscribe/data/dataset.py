@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from lipscribe.data.batches import Batch, BatchSizes, Sample, batches_of_similar_length, collate
-from lipscribe.data.clip_store import ClipStore, StoredClip
+from lipscribe.data.batches import Batch, BatchSizes, Sample, Shares, batches_of_similar_length, collate
+from lipscribe.data.clip_store import ClipStore
 from lipscribe.data.cut_short import cut_short
 from lipscribe.data.manifest import Clip, WordTime
+from lipscribe.data.shard_files import ShardFiles
 from lipscribe.data.shards import PreparedClip, find_shards
 from lipscribe.data.splice import splice
 from lipscribe.errors import LipscribeError, ManifestError
+from lipscribe.storage import location
 from lipscribe.tokenizer import Tokenizer
 from lipscribe.transforms import Augment, Normalisation, crops_to_video
 from lipscribe.units import MODEL_FPS
@@ -37,20 +39,21 @@ class ShardDataset:
     make any batch.
 
     Args:
-        folders: Prepared folders, each with the number of clips to use (sampled by the seed, for learning curves);
-            None is all. A folder alone means all of it.
+        folders: Prepared folders, on disk or in an object store, each with the number of clips to use (sampled by the
+            seed, for learning curves); None is all. A folder alone means all of it.
         split: "train", "dev" or "test".
         tokenizer: Turns text into targets.
         height, width, normalisation: Of the model's input (`augment` has its own).
         augment: Augmentation; None yields unmodified clips in order.
-        cache: Keep the decoded crops in memory; GRID's 800 clips take 550 MB. Otherwise a clip is read from its shard
-            and decoded each time.
+        cache: Keep clips and decoded crops in memory; GRID's 800 clips take 550 MB. Otherwise a clip is read from its
+            shard and decoded each time.
         shuffle_buffer: Number of clips to shuffle among, so that neighbours are read from the same few shards.
 
     Attributes:
         margin: See `frame_tokens`; 0 if nobody sets it.
         repeat: How often an epoch of augmented clips has those of a folder; once if nobody sets it.
         word_times: Those of clips that have none of their own, by folder and id (see `clips`).
+        files: Where copies of an object store's shards go.
     """
 
     def __init__(
@@ -67,69 +70,84 @@ class ShardDataset:
         normalisation: Normalisation = "frame",
     ):
         limits = folders if isinstance(folders, Mapping) else {str(folders): None}
-        self.limits = {Path(folder): limit for folder, limit in limits.items() if limit is not None}
+        self.limits = {str(location(folder)): limit for folder, limit in limits.items() if limit is not None}
         self.shards = [shard for folder in limits for shard in find_shards(folder, split)]
         self.split = split
         self.tokenizer = tokenizer
         self.height, self.width = height, width
         self.normalisation: Normalisation = normalisation
-        self.repeat: dict[Path, int] = {}
+        self.repeat: dict[str, int] = {}
         self.augment = augment
         self.shuffle_buffer = shuffle_buffer
         self.seed = seed
         self.margin = 0.0
         self.word_times: dict[tuple[str, str], tuple[WordTime, ...]] = {}
-        self._store = ClipStore(self.shards, cache)
-        self._chosen: list[StoredClip] | None = None  # the clips that limits leave, once they are known
-        self._ordered: tuple[int, list[int]] | None = None  # the last epoch asked for, and its order
+        self._folders = [str(shard.parent) for shard in self.shards]
+        self.files = ShardFiles(self.shards)
+        self._store = ClipStore(self.shards, cache, self.files)
+        self._chosen: tuple[np.ndarray, np.ndarray] | None = None  # which clips limits leave, and their places
+        self._ordered: tuple[int, np.ndarray] | None = None  # the last epoch asked for, and its order
 
     def __len__(self) -> int:
-        """Clips in an epoch; counting them reads every shard once."""
-        return len(self._stored())
+        """Clips of the dataset; counting them asks every shard once."""
+        return len(self._places())
 
-    def scan(self) -> list[ClipLength]:
-        """Reads every shard once: the clips of an epoch, in the order in which they are stored.
+    @property
+    def longest(self) -> int:
+        """Frames of the longest clip."""
+        return int(self._places()["num_frames"].max())
+
+    def scan(self) -> Iterator[ClipLength]:
+        """The clips of the dataset, in the order in which they are stored, without their pictures.
 
         Raises:
             ManifestError: Shards cannot be read (all are named), hold no clip, or fewer than a limit wants.
         """
-        return [ClipLength(stored.clip, stored.shape[0]) for stored in self._stored()]
+        self._places()
+        chosen = None if self._chosen is None else set(self._chosen[0].tolist())
+        for i, record in enumerate(self._store.records()):
+            if chosen is None or i in chosen:
+                yield ClipLength(*record)
 
     def share(self) -> None:
         """Moves cached crops to shared memory, for processes that are not forked."""
-        self._stored()
+        self._places()
         self._store.share()
 
     def clips(self) -> Iterator[tuple[tuple[str, str], PreparedClip]]:
-        """The clips of an epoch as they were prepared, in the order of the shards, each with its folder and id."""
-        for stored in self._stored():
-            yield _key(stored), PreparedClip(stored.clip, self._store.crops(stored))
+        """The clips as they were prepared, in the order of the shards, each with its folder and id."""
+        for place in self._places():
+            prepared = self._store.read(place)
+            yield self._key(place, prepared), prepared
 
-    def batches(self, sizes: BatchSizes | int, epoch: int = 0, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
-        """One epoch, in the order of `plan`; an int is the number of clips of a batch."""
+    def batches(
+        self, sizes: BatchSizes | int, epoch: int = 0, shares: Shares | None = None, first: int = 0
+    ) -> Iterator[Batch]:
+        """One epoch from the step `first` on, in the order of `plan`, each step by its own shares.
+
+        Args:
+            sizes: Of a step; an int is its number of clips.
+        """
         sizes = BatchSizes(sizes) if isinstance(sizes, int) else sizes
-        for numbers in self.plan(sizes, epoch, rank, world_size):
-            yield self.batch(epoch, numbers, world_size)
+        for numbers in self.plan(sizes, epoch)[first:]:
+            for share in (shares or Shares()).of(numbers):
+                yield self.batch(epoch, share)
 
-    def plan(self, sizes: BatchSizes, epoch: int = 0, rank: int = 0, world_size: int = 1) -> list[list[int]]:
-        """The clips of each batch of an epoch, as numbers in the epoch's order; there are as many in every epoch.
+    def plan(self, sizes: BatchSizes, epoch: int = 0) -> list[list[int]]:
+        """The clips of each step of an epoch, as numbers in the epoch's order; there are as many steps in every epoch.
 
-        With several processes each gets every `world_size`-th clip, or batch where these are of similar length. What
-        does not divide evenly at the end is dropped in this epoch: a process with one batch more than the others would
-        wait for them forever.
+        Every clip is in one step. Batches by frames come in the order in which their last clips do, so that few shards
+        are in use at a time.
         """
         order = self._order(epoch)
         if sizes.frames is None:
-            share = list(range(rank, len(order) // world_size * world_size, world_size))
-            return [share[first : first + sizes.clips] for first in range(0, len(share), sizes.clips)]
-        stored = self._stored()
-        batches = batches_of_similar_length([stored[i].shape[0] for i in order], sizes.frames)
-        if self.augment is not None:
-            mixed = np.random.default_rng([self.seed, epoch, len(order)]).permutation(len(batches))
-            batches = [batches[i] for i in mixed]
-        return batches[rank : len(batches) // world_size * world_size : world_size]
+            return [
+                list(range(first, min(first + sizes.clips, len(order)))) for first in range(0, len(order), sizes.clips)
+            ]
+        batches = batches_of_similar_length(self._places()["num_frames"][order], sizes.frames)
+        return batches if self.augment is None else sorted(batches, key=max)
 
-    def batch(self, epoch: int, numbers: Sequence[int], world_size: int = 1, memory: Tensor | None = None) -> Batch:
+    def batch(self, epoch: int, numbers: Sequence[int], memory: Tensor | None = None) -> Batch:
         """A batch of an epoch.
 
         Args:
@@ -139,55 +157,67 @@ class ShardDataset:
         Raises:
             ManifestError: A clip cannot be read, or its text is outside the vocabulary.
         """
-        return collate([self._sample(epoch, number, world_size) for number in numbers], memory)
+        return collate([self._sample(epoch, number) for number in numbers], memory)
 
-    def _stored(self) -> list[StoredClip]:
-        if self._chosen is not None:
-            return self._chosen
-        found = self._store.clips()
+    def _places(self) -> np.ndarray:
+        """Where each clip is (see `PLACE`)."""
+        places = self._store.places()
+        if not self.limits:
+            return places
+        if self._chosen is None:
+            chosen = self._limited(places)
+            self._chosen = chosen, places[chosen]
+        return self._chosen[1]
+
+    def _limited(self, places: np.ndarray) -> np.ndarray:
+        """The numbers of the clips that limits leave."""
+        folders = np.array(self._folders)[places["shard"]]
+        kept = ~np.isin(folders, list(self.limits))
+        ids = np.array([clip.id for clip, _ in self._store.records()])
         for folder, limit in self.limits.items():
-            ids = sorted(stored.clip.id for stored in found if stored.folder == folder)
-            if limit > len(ids):
-                raise ManifestError(f"limit is {limit} clips, the split has {len(ids)} in {folder}")
-            kept = set(np.random.default_rng(self.seed).permutation(ids)[:limit].tolist())
-            found = [stored for stored in found if stored.folder != folder or stored.clip.id in kept]
-        self._chosen = found
-        return found
+            own = sorted(ids[folders == folder].tolist())
+            if limit > len(own):
+                raise ManifestError(f"limit is {limit} clips, the split has {len(own)} in {folder}")
+            taken = np.random.default_rng(self.seed).permutation(own)[:limit]
+            kept |= (folders == folder) & np.isin(ids, taken)
+        return np.flatnonzero(kept)
 
-    def _order(self, epoch: int) -> list[int]:
-        """All clips once: in order without augmentation, else shards shuffled and clips shuffled within the buffer."""
+    def _order(self, epoch: int) -> np.ndarray:
+        """(N,) numbers of all clips of an epoch: in order without augmentation, else shuffled."""
         if self.augment is None:
-            return list(range(len(self)))
+            return np.arange(len(self))
         if self._ordered is None or self._ordered[0] != epoch:
             self._ordered = epoch, self._shuffled(np.random.default_rng([self.seed, epoch]))
         return self._ordered[1]
 
-    def _shuffled(self, rng: np.random.Generator) -> list[int]:
-        of_shard: dict[Path, list[int]] = {shard: [] for shard in self.shards}
-        for i, stored in enumerate(self._stored()):
-            of_shard[stored.place.shard].append(i)
-        order: list[int] = []
-        held: list[int] = []
+    def _shuffled(self, rng: np.random.Generator) -> np.ndarray:
+        """Shards in random order, then clips among those of neighbouring shards that make up the shuffle buffer."""
+        bounds = np.searchsorted(self._places()["shard"], np.arange(len(self.shards) + 1))
+        order, held, size = [np.empty(0, int)], [np.empty(0, int)], 0
         for shard in rng.permutation(len(self.shards)):
-            for i in of_shard[self.shards[shard]]:
-                for _ in range(self.repeat.get(self._stored()[i].folder, 1)):
-                    held.append(i)
-                    if len(held) >= self.shuffle_buffer:
-                        order.append(held.pop(rng.integers(len(held))))
-        return order + [held[i] for i in rng.permutation(len(held))]
+            clips = np.repeat(np.arange(*bounds[shard : shard + 2]), self.repeat.get(self._folders[shard], 1))
+            held.append(clips)
+            size += len(clips)
+            if size >= self.shuffle_buffer:
+                order.append(rng.permutation(np.concatenate(held)))
+                held, size = [np.empty(0, int)], 0
+        return np.concatenate([*order, rng.permutation(np.concatenate(held))])
 
     def _prepared(self, i: int) -> PreparedClip:
-        stored = self._stored()[i]
-        words = self.word_times.get(_key(stored))
-        clip = replace(stored.clip, words=words) if words else stored.clip
-        return PreparedClip(clip, self._store.crops(stored))
+        place = self._places()[i]
+        prepared = self._store.read(place)
+        words = self.word_times.get(self._key(place, prepared)) if self.word_times else None
+        return PreparedClip(replace(prepared.clip, words=words), prepared.crops) if words else prepared
 
-    def _sample(self, epoch: int, number: int, world_size: int) -> Sample:
+    def _key(self, place: np.void, prepared: PreparedClip) -> tuple[str, str]:
+        return self._folders[place["shard"]], prepared.clip.id
+
+    def _sample(self, epoch: int, number: int) -> Sample:
         order, rng = self._order(epoch), np.random.default_rng([self.seed, epoch, number])
         prepared = self._prepared(order[number])
         if self.augment and (chance := self.augment.config.splice_chance(epoch)):
-            before = number // world_size * world_size  # the same for every process
-            prepared = splice(prepared, _Clips(self._prepared, order[max(0, before - DONORS) : before]), chance, rng)
+            donors = _Clips(self._prepared, order[max(0, number - DONORS) : number])
+            prepared = splice(prepared, donors, chance, rng)
         if self.augment and self.augment.config.cut_short:
             prepared = cut_short(prepared, self.augment.config.cut_short, rng)
         clip = prepared.clip
@@ -208,7 +238,7 @@ class ShardDataset:
 class _Clips(Sequence[PreparedClip]):
     """Clips that are read when they are asked for."""
 
-    def __init__(self, read: Callable[[int], PreparedClip], indices: list[int]):
+    def __init__(self, read: Callable[[int], PreparedClip], indices: np.ndarray):
         self._read = read
         self._indices = indices
 
@@ -216,11 +246,7 @@ class _Clips(Sequence[PreparedClip]):
         return len(self._indices)
 
     def __getitem__(self, place: Any) -> Any:
-        return self._read(self._indices[place])
-
-
-def _key(stored: StoredClip) -> tuple[str, str]:
-    return str(stored.folder), stored.clip.id
+        return self._read(int(self._indices[place]))
 
 
 def frame_tokens(clip: Clip, times: np.ndarray, tokenizer: Tokenizer, margin: float = 0.0) -> np.ndarray:

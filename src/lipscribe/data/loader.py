@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lipscribe.data.batches import Batch, BatchSizes
+from lipscribe.data.batches import Batch, BatchSizes, Shares
 from lipscribe.data.dataset import ShardDataset
 from lipscribe.errors import LipscribeError
 from lipscribe.processes import available_cpus, interrupts_held
@@ -26,7 +26,7 @@ LONGER = 1.5  # how much longer than the longest clip the augmented clips of a b
 SMALL = ("video_lengths", "targets", "target_lengths", "frame_tokens")
 ENDED = (
     "a process that makes batches has ended (it was killed, or memory ran out): --resume continues "
-    "after the last finished epoch; with data.workers 0 no such process is needed"
+    "after the last checkpoint; with data.workers 0 no such process is needed"
 )
 
 
@@ -42,7 +42,7 @@ class BatchLoader:
         epochs: Total number of epochs.
         workers: Number of processes; 0 makes each batch when it is asked for.
         pin: Put batches into pinned memory, for a GPU.
-        rank, world_size: See `ShardDataset.plan`.
+        shares: Which part of each step is this process's.
         start_method: "fork" or "spawn"; None is fork on Linux, where it takes no time, and spawn elsewhere.
     """
 
@@ -53,8 +53,7 @@ class BatchLoader:
         epochs: int,
         workers: int = 0,
         pin: bool = False,
-        rank: int = 0,
-        world_size: int = 1,
+        shares: Shares | None = None,
         start_method: str | None = None,
     ):
         self._dataset = dataset
@@ -62,10 +61,10 @@ class BatchLoader:
         self._epochs = epochs
         self._workers = workers
         self._pin = pin
-        self._rank, self._world_size = rank, world_size
+        self._shares = shares or Shares()
         self._start_method = start_method or ("fork" if sys.platform.startswith("linux") else "spawn")
         self._made: Iterator[Batch | _InShared | LipscribeError] | None = None  # by the workers
-        self._next_epoch = -1  # of those
+        self._next = (-1, 0)  # epoch and step of those
 
     def __enter__(self) -> "BatchLoader":
         return self
@@ -87,21 +86,21 @@ class BatchLoader:
             made._shutdown_workers()  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
         _SHARED.pop(id(self), None)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch.
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from the step `first` on: of each step its own shares.
 
         Raises:
             ManifestError: A clip cannot be read, or its text is outside the vocabulary.
         """
         if not self._workers:
-            batches = self._dataset.batches(self._sizes, epoch, self._rank, self._world_size)
+            batches = self._dataset.batches(self._sizes, epoch, self._shares, first)
             yield from (batch.pin_memory() for batch in batches) if self._pin else batches
             return
-        if self._made is None or epoch != self._next_epoch:
+        if self._made is None or (epoch, first) != self._next:
             self.stop()
-            self._made = self._start(epoch)
-        self._next_epoch = -1  # until this one is over
-        for _ in self._plan(epoch):
+            self._made = self._start(epoch, first)
+        self._next = (-1, 0)  # until this epoch is over
+        for _ in self._plan(epoch, first):
             try:
                 made = next(self._made)
             except (RuntimeError, OSError, EOFError) as error:
@@ -109,31 +108,33 @@ class BatchLoader:
             if isinstance(made, LipscribeError):
                 raise made
             yield made.batch() if isinstance(made, _InShared) else made
-        self._next_epoch = epoch + 1
+        self._next = (epoch + 1, 0)
 
     def _shared_memory(self) -> Tensor:
         """(N,) float32 in shared memory, with room for most batches."""
-        data = self._dataset
-        longest = max(clip.num_frames for clip in data.scan())
-        frames = max(self._sizes.frames or self._sizes.clips * longest, longest) * LONGER
+        data, sizes = self._dataset, self._sizes.of_share(self._shares.number)
+        frames = max(sizes.frames or sizes.clips * data.longest, data.longest) * LONGER
         number = int(frames) * data.height * data.width
         if self._start_method == "fork":  # unlike files in /dev/shm, which containers limit to 64 MB
             return torch.frombuffer(mmap.mmap(-1, number * torch.float32.itemsize), dtype=torch.float32)
         return torch.empty(number).share_memory_()
 
-    def _plan(self, epoch: int) -> list[list[int]]:
-        return self._dataset.plan(self._sizes, epoch, self._rank, self._world_size)
+    def _plan(self, epoch: int, first: int) -> list[list[int]]:
+        return [
+            share for numbers in self._dataset.plan(self._sizes, epoch)[first:] for share in self._shares.of(numbers)
+        ]
 
-    def _start(self, first_epoch: int) -> "Iterator[Batch | _InShared | LipscribeError]":
+    def _start(self, first_epoch: int, first: int) -> "Iterator[Batch | _InShared | LipscribeError]":
         if self._start_method != "fork":
             self._dataset.share()
         # Besides those that are prepared or being made, one is being copied.
         number = self._workers * AHEAD + 1
         shared = _SHARED[id(self)] = [self._shared_memory() for _ in range(number)]
-        plans = ((epoch, numbers) for epoch in range(first_epoch, self._epochs) for numbers in self._plan(epoch))
+        starts = ((epoch, first if epoch == first_epoch else 0) for epoch in range(first_epoch, self._epochs))
+        plans = ((start[0], numbers) for start in starts for numbers in self._plan(*start))
         wanted = ((*plan, n % number) for n, plan in enumerate(plans))
         loader = DataLoader(
-            _Batches(self._dataset, self._world_size, shared, id(self)),
+            _Batches(self._dataset, shared, id(self)),
             batch_size=None,
             sampler=wanted,
             collate_fn=_as_it_is,
@@ -178,9 +179,8 @@ class _InShared:
 class _Batches(Dataset[Any]):
     """Makes the batch of an epoch and numbers; an error of ours is returned, since torch would add its traceback."""
 
-    def __init__(self, dataset: ShardDataset, world_size: int, shared: list[Tensor], loader: int):
+    def __init__(self, dataset: ShardDataset, shared: list[Tensor], loader: int):
         self._dataset = dataset
-        self._world_size = world_size
         self._shared = shared
         self._loader = loader
 
@@ -188,7 +188,7 @@ class _Batches(Dataset[Any]):
         epoch, numbers, place = wanted
         memory = self._shared[place]
         try:
-            batch = self._dataset.batch(epoch, numbers, self._world_size, memory)
+            batch = self._dataset.batch(epoch, numbers, memory)
         except LipscribeError as error:
             return error
         return _InShared(batch, self._loader, place) if batch.video.data_ptr() == memory.data_ptr() else batch

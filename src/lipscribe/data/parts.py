@@ -123,7 +123,7 @@ def pack(task: PackTask) -> None:
 
     done = task.shard.with_suffix(".jsonl")
     done.unlink(missing_ok=True)  # from here on it must not describe an older shard
-    write_members(task.shard, members())
+    write_members(task.shard, members(), index=True)
     write_statuses(done, task.statuses)
 
 

@@ -231,7 +231,7 @@ class _Filling:
 
     def remove_other_shards(self) -> None:
         """Shards whose clips are now in other shards, or in none."""
-        shards = {name for name in self._files if re.fullmatch(r"[\w-]+-\d{6}\.(tar|jsonl)", name)}
+        shards = {name for name in self._files if re.fullmatch(r"[\w-]+-\d{6}\.(tar|jsonl|index)", name)}
         other = sorted(name for name in shards if name.rpartition(".")[0] not in self._shards)
         storage.remove(self._output / name for name in other)
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from lipscribe.data.manifest import Clip
@@ -24,7 +23,7 @@ InitialsOf: TypeAlias = Callable[[str], Initials]  # of a clip's text
 NORMALISATION = "plain"  # lower case, no punctuation: what a model reads has neither
 
 
-def shards_for(model: "Model", folder: Path | str, split: str) -> list[Path]:
+def shards_for(model: "Model", folder: AnyPath | str, split: str) -> list[AnyPath]:
     """The shards of a split, whose crops are of the kind that the model reads.
 
     Raises:

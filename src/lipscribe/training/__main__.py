@@ -1,4 +1,7 @@
-"""`python -m lipscribe.training CONFIG [--resume]`: training where only torch, numpy and Lightning Fabric are."""
+"""`python -m lipscribe.training CONFIG [--resume]`: training where only torch, numpy and Lightning Fabric are.
+
+It is also what torchrun, srun and `fabric run` start, once in each process.
+"""
 
 import argparse
 import sys
@@ -16,17 +19,20 @@ def main() -> int:
     """Runs the command line and returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m lipscribe.training", description="Train a lip reader.")
     parser.add_argument("config", help="a YAML file, or a bundled config's name such as grid-s1")
-    parser.add_argument("--resume", action="store_true", help="continue after the last finished epoch")
+    parser.add_argument("--resume", action="store_true", help="continue after the last state kept")
     args = parser.parse_args()
     try:
-        from lipscribe.training.loop import train  # here, so that a missing package is one line too
+        from lipscribe.training.loop import is_first, train  # here, so that a missing package is one line too
 
-        print(train(load_config(args.config), args.resume, progress_lines(_say), _say))
+        folder = train(load_config(args.config), args.resume, progress_lines(_say), _say)
+        if is_first():
+            print(folder)
     except LipscribeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if type(error).__name__ != "OtherProcessError":  # which the other process says
+            print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted: --resume continues after the last finished epoch", file=sys.stderr)
+        print("interrupted: --resume continues after the last state kept", file=sys.stderr)
         return 1
     return 0
 

@@ -5,6 +5,7 @@ which the mouth moves, and the model trained on these times realigns the clips s
 """
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from lipscribe.search.align import align_text
 from lipscribe.training.checks import RunData
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.fabric import Fabric
+from lipscribe.training.parallel import gathered
 from lipscribe.transforms import crops_to_video
 from lipscribe.units import MODEL_FPS, frame_to_seconds
 
@@ -36,10 +38,10 @@ def missing_word_times(
     data: RunData, config: TrainConfig, epochs: int, say: Callable[[str], None]
 ) -> "WordTimes | None":
     """Word times for training clips without any, if the frame loss needs them; reports what to expect."""
-    missing = sum(not found.clip.words for found in data.train_clips)
+    missing = data.train_clips.untimed
     if not missing:
         return None
-    which = f"{missing} of {len(data.train_clips)} training clips have no word times"
+    which = f"{missing} of {data.train_clips.clips} training clips have no word times"
     if config.optim.ctc_weight > 0 and config.optim.frame_weight > 0:
         after = ", ".join(map(str, realign_epochs(epochs))) or "none"
         say(f"{which}: guessed from the movement of the mouth, then found by the model itself after epochs {after}")
@@ -72,7 +74,7 @@ class WordTimes:
                 dataset.word_times[key] = guess_word_times(prepared)
 
     def realign(self, reader: LipReader, fabric: Fabric, sure_above: float = 0.0) -> int:
-        """Aligns the clips by a model with a CTC head.
+        """Aligns the clips by a model with a CTC head; of several processes each aligns some batches.
 
         Args:
             sure_above: Clips with a lower mean word probability keep their times.
@@ -81,20 +83,23 @@ class WordTimes:
             Number of clips with new times.
         """
         reader.eval()
-        tokenizer, num_aligned = self._dataset.tokenizer, 0
-        for keys, clips in self._batches():
+        tokenizer = self._dataset.tokenizer
+        aligned: dict[tuple[str, str], tuple[WordTime, ...]] = {}
+        for keys, clips in islice(self._batches(), fabric.global_rank, None, fabric.world_size):
             for key, prepared, log_probs in zip(keys, clips, self._log_probs(reader, clips, fabric), strict=True):
                 try:
                     words = align_text(log_probs, prepared.clip.text, tokenizer)
                 except LipscribeError:  # the clip is too short for its text
                     continue
                 if np.mean([word.probability for word in words]) >= sure_above:
-                    num_aligned += 1
-                    self._dataset.word_times[key] = tuple(
+                    aligned[key] = tuple(
                         WordTime(word.text, *(frame_to_seconds(frame, MODEL_FPS) for frame in (word.start, word.end)))
                         for word in words
                     )
-        return num_aligned
+        everyone = gathered(fabric, aligned)
+        for found in everyone:
+            self._dataset.word_times |= found
+        return sum(map(len, everyone))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Start and end of each word, (U, 2) float64 seconds, by the clip's folder and id."""

@@ -5,6 +5,7 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from lipscribe.models.reader import LipReader
 
@@ -55,4 +56,6 @@ def _forget_begun(average: MovingAverage, _: object) -> None:
 
 
 def _tensors(model: nn.Module) -> list[Tensor]:
-    return [*model.parameters(), *model.buffers()]
+    tensors = (*model.parameters(), *model.buffers())
+    # Of weights that are spread over processes (FSDP) the part that is here.
+    return [tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in tensors]

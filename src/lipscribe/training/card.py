@@ -4,27 +4,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from lipscribe.data.dataset import ClipLength
 from lipscribe.models.spec import Card, ModelSpec
 from lipscribe.text import count_of
 from lipscribe.tokenizer import WordTokenizer
+from lipscribe.training.checks import ClipSummary
 from lipscribe.training.config import TrainConfig
 
 
-def card_of_run(config: TrainConfig, spec: ModelSpec, clips: list[ClipLength]) -> Card:
+def card_of_run(config: TrainConfig, spec: ModelSpec, clips: ClipSummary) -> Card:
     """The card of a run's model; fields in the config's `model.card` take precedence.
 
     Args:
         spec: Of the model that is trained.
         clips: The training clips.
     """
-    words = [word for found in clips for word in found.clip.text.split()]
-    speakers = len({found.clip.speaker for found in clips if found.clip.speaker})
+    speakers, vocabulary = len(clips.speakers), len(clips.vocabulary)
     who = f" of {count_of(speakers, 'speaker')}" if speakers else ""
     folders = ", ".join(Path(folder).name or str(folder) for folder in (config.data.folder, *config.data.also))
-    data = (
-        f"{folders}: {count_of(len(clips), 'clip')}{who}, {count_of(len(words), 'word')}, {len(set(words))} different"
-    )
+    data = f"{folders}: {count_of(clips.clips, 'clip')}{who}, {count_of(clips.words, 'word')}, {vocabulary} different"
     if config.start_from is not None:
         data += f"; begun from model {Path(config.start_from).name}"
     closed = spec.grammar is not None or isinstance(spec.tokenizer, WordTokenizer)
@@ -33,7 +30,7 @@ def card_of_run(config: TrainConfig, spec: ModelSpec, clips: list[ClipLength]) -
     elif closed:
         reads = f"sentences of {_known(spec)} words"
     else:
-        reads = f"sentences of any words, spelled; it has seen {len(set(words))}"
+        reads = f"sentences of any words, spelled; it has seen {vocabulary}"
     own = Card(reads=reads, data=data, closed_vocabulary=closed, notice=_notice(spec) if closed else "")
     said = {name: value for name, value in vars(spec.card).items() if value != getattr(Card(), name)}
     return replace(own, **said)

@@ -1,8 +1,8 @@
 """Checks the clips of a run before its first step, and lists all faults at once."""
 
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +10,7 @@ from typing import TypeVar
 from lipscribe.data.dataset import ClipLength, ShardDataset
 from lipscribe.data.shards import check_crop
 from lipscribe.errors import LipscribeError, ManifestError
+from lipscribe.storage import location
 from lipscribe.text import count_of
 from lipscribe.tokenizer import Tokenizer
 from lipscribe.training.config import TrainConfig
@@ -22,18 +23,39 @@ SHOWN = 3  # ids that a message names
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class RunData:
-    """The train and dev clips of a run.
+@dataclass
+class ClipSummary:
+    """What is known of the clips of a split, in memory that does not grow with their number.
 
     Attributes:
-        train_clips, dev_clips: The clips found by the check.
+        words: Their number, with repetitions.
+        untimed: Clips without word times.
     """
+
+    clips: int = 0
+    words: int = 0
+    untimed: int = 0
+    vocabulary: set[str] = field(default_factory=set)
+    speakers: set[str] = field(default_factory=set)
+
+    def add(self, found: ClipLength) -> None:
+        """Counts a clip."""
+        words = found.clip.text.split()
+        self.clips += 1
+        self.words += len(words)
+        self.untimed += not found.clip.words
+        self.vocabulary.update(words)
+        if found.clip.speaker:
+            self.speakers.add(found.clip.speaker)
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The train and dev clips of a run, and what the check found of those for training."""
 
     train_set: ShardDataset
     dev_set: ShardDataset
-    train_clips: list[ClipLength]
-    dev_clips: list[ClipLength]
+    train_clips: ClipSummary
 
 
 def load_data(config: TrainConfig) -> RunData:
@@ -47,7 +69,7 @@ def load_data(config: TrainConfig) -> RunData:
     """
     data, size = config.data, config.model.input
     given = list(dict.fromkeys((data.folder, *data.also)))
-    if absent := [folder for folder in given if not Path(folder).is_dir()]:
+    if absent := [folder for folder in given if not location(folder).is_dir()]:
         what = "is not a folder" if len(absent) == 1 else "are not folders"
         raise ManifestError(f"{', '.join(absent)} {what}: run `lipscribe prepare` first, or give others in the config")
     for folder in given:
@@ -68,23 +90,34 @@ def load_data(config: TrainConfig) -> RunData:
     )
     dev_set = _attempt(lambda: ShardDataset(data.folder, data.dev_split, **common), faults)
     if train_set is not None:
-        train_set.repeat = {Path(folder): times for folder, times in zip(data.also, data.also_repeat, strict=False)}
-    found = []
+        train_set.repeat = {
+            str(location(folder)): times for folder, times in zip(data.also, data.also_repeat, strict=False)
+        }
+    train_clips = ClipSummary()
     for dataset in (train_set, dev_set):
         if dataset is not None:
             dataset.margin = config.optim.frame_margin if dataset is train_set else 0.0
+            dataset.files.limit = int(data.shard_cache_gb * 1e9)
+            dataset.files.folder = Path(data.shard_cache) if data.shard_cache else dataset.files.folder
             faults += missing_shards(dataset)
-            found.append(_attempt(dataset.scan, faults) or [])
-            faults += clip_faults(found[-1], dataset.split, tokenizer, config.trained_model.ctc)
-    if train_set is not None and 0 < len(found[0]) < config.devices:
+            summary = train_clips if dataset is train_set else ClipSummary()
+            found = _attempt(
+                lambda of=dataset, to=summary: clip_faults(
+                    of.scan(), of.split, tokenizer, config.trained_model.ctc, to
+                ),
+                faults,
+            )
+            faults += found or []
+    if 0 < train_clips.clips < config.shares:
         faults.append(
-            f"{count_of(len(found[0]), 'train clip')} is too few for {config.devices} devices: set fewer devices"
+            f"{count_of(train_clips.clips, 'train clip')} is too few for {config.shares} parts of a step (processes x "
+            "optim.accumulate): set fewer devices, nodes or accumulate"
         )
     if faults:
         count = count_of(len(faults), "fault")
         raise ManifestError(f"training cannot start, {count} in its clips: {'; '.join(faults)}")
     assert train_set is not None and dev_set is not None  # else there were faults
-    return RunData(train_set, dev_set, *found)
+    return RunData(train_set, dev_set, train_clips)
 
 
 def _attempt(work: Callable[[], Result], faults: list[str]) -> Result | None:
@@ -103,24 +136,34 @@ def missing_shards(dataset: ShardDataset) -> list[str]:
         statuses = sorted(path.stem for path in folder.glob(f"{dataset.split}-*.jsonl"))
         lost = [name for name in statuses if name not in there and name.rsplit("-", 1)[0] == dataset.split]
         if lost:
-            faults.append(f"{folder} lacks shards ({_named(lost)}): copy or prepare them again")
+            faults.append(f"{folder} lacks shards ({_named(lost, len(lost))}): copy or prepare them again")
     return faults
 
 
-def clip_faults(clips: list[ClipLength], split: str, tokenizer: Tokenizer, ctc: bool) -> list[str]:
+def clip_faults(
+    clips: Iterable[ClipLength], split: str, tokenizer: Tokenizer, ctc: bool, summary: ClipSummary | None = None
+) -> list[str]:
     """Faults in the texts and word times of clips, one line per kind of fault.
 
     Args:
         ctc: Whether texts must be alignable by CTC: a frame per token, and one more between equal tokens.
+        summary: To which the clips are added.
     """
-    ids: dict[str, list[str]] = defaultdict(list)
+    summary = ClipSummary() if summary is None else summary
+    numbers: Counter[str] = Counter()
+    ids: dict[str, list[str]] = {}  # the first few
     first: dict[str, str] = {}
 
     def fault(kind: str, clip_id: str, detail: str) -> None:
-        ids[kind].append(clip_id)
+        numbers[kind] += 1
+        named = ids.setdefault(kind, [])
+        if len(named) < SHOWN:
+            named.append(clip_id)
         first.setdefault(kind, detail)
 
-    for clip, num_frames in ((found.clip, found.num_frames) for found in clips):
+    for found in clips:
+        summary.add(found)
+        clip, num_frames = found.clip, found.num_frames
         try:
             tokens = tokenizer.encode(clip.text)
         except LipscribeError as error:
@@ -135,10 +178,10 @@ def clip_faults(clips: list[ClipLength], split: str, tokenizer: Tokenizer, ctc: 
         if end > duration + WORD_TIME_SLACK:
             fault("word times past its end", clip.id, f"the words end at {end:.2f} s, the clip at {duration:.2f} s")
     return [
-        f"{len(found)} of {len(clips)} {split} clips have {kind} ({_named(found)}): {first[kind]}"
-        for kind, found in ids.items()
+        f"{number} of {summary.clips} {split} clips have {kind} ({_named(ids[kind], number)}): {first[kind]}"
+        for kind, number in numbers.items()
     ]
 
 
-def _named(ids: list[str]) -> str:
-    return ", ".join(ids[:SHOWN]) + (", ..." if len(ids) > SHOWN else "")
+def _named(ids: list[str], number: int) -> str:
+    return ", ".join(ids[:SHOWN]) + (", ..." if number > SHOWN else "")

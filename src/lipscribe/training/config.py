@@ -22,14 +22,17 @@ class DataConfig:
     """The training data.
 
     Attributes:
-        folder: A prepared folder; relative to the working directory.
+        folder: A prepared folder, relative to the working directory, or its address in an object store (s3://...).
         limit: Maximum number of training clips.
         also: Further prepared folders, whose training clips are added.
         also_limit: Maximum number of clips from each of these.
         also_repeat: How often an epoch has the clips of each of these; once where not given.
-        cache: Keep the decoded crops in memory.
+        cache: Keep the decoded crops in memory; false for more clips than memory holds.
         workers: Processes that make batches ahead of the training; 0 makes them in between. None is as many as suit the
             machine. The batches are the same for any number.
+        shard_cache: Folder of the copies of an object store's shards; one in the system's temporary folder where not
+            given.
+        shard_cache_gb: What they may take, in 10^9 bytes.
     """
 
     folder: str
@@ -41,6 +44,8 @@ class DataConfig:
     also_repeat: tuple[int, ...] = within((), 1)
     cache: bool = True
     workers: int | None = within(None, 0, 256)
+    shard_cache: str | None = None
+    shard_cache_gb: float = within(20.0, 0)
 
     def faults(self) -> list[str]:
         """Faults across fields (see `from_dict`)."""
@@ -55,9 +60,11 @@ class OptimConfig:
     Attributes:
         epochs: Passes over the training clips, if `steps` is not given.
         steps: Optimizer steps instead of `epochs`, rounded up to whole epochs.
-        batch_size: Clips of a batch.
-        batch_frames: Instead of `batch_size`, frames of a batch as prepared, padding included: clips of similar length
+        batch_size: Clips of an optimizer step, over all processes.
+        batch_frames: Instead of `batch_size`, frames of a step as prepared, padding included: clips of similar length
             go together, so that little is padded, and short ones make larger batches.
+        accumulate: Parts in which each process computes its share of a step, one after the other, for steps that do not
+            fit into memory. The gradient is that of the whole step; batch norm has the statistics of each part.
         learning_rate: The peak of a one-cycle schedule (Smith and Topin, 2018) over all steps.
         warmup: Share of the steps that rise to the peak.
         clip_norm: Maximum gradient norm.
@@ -81,6 +88,7 @@ class OptimConfig:
     steps: int | None = within(None, 1)
     batch_size: int = within(16, 1)
     batch_frames: int | None = within(None, 1)
+    accumulate: int = within(1, 1)
     learning_rate: float = within(2e-3, 1e-8, 1)
     warmup: float = within(0.1, 0, 0.9)
     weight_decay: float = within(0.01, 0, 10)
@@ -108,7 +116,11 @@ class TrainConfig:
         teacher: Name or folder of a model with the same input and tokens to distil from, beside the texts; None is the
             texts alone.
         evaluate_every: Epochs between evaluations on the dev split.
-        devices: Processes (GPUs) to train on.
+        checkpoint_every: Optimizer steps between the states that an interrupted run is resumed from, beside the one at
+            each epoch's end.
+        devices: Processes (GPUs) of a machine to train on. A launcher such as torchrun or SLURM says it itself.
+        num_nodes: Machines to train on.
+        strategy: "ddp" has the whole model in each process; "fsdp" spreads weights, gradients and optimizer over them.
     """
 
     output: str
@@ -121,12 +133,20 @@ class TrainConfig:
     teacher: str | None = None
     seed: int = within(1, 0)
     evaluate_every: int = within(2, 1)
+    checkpoint_every: int | None = within(None, 1)
     devices: int = within(1, 1)
+    num_nodes: int = within(1, 1)
+    strategy: Literal["ddp", "fsdp"] = "ddp"
 
     @property
     def batch_sizes(self) -> BatchSizes:
         """How clips make a batch."""
         return BatchSizes(self.optim.batch_size, self.optim.batch_frames)
+
+    @property
+    def shares(self) -> int:
+        """The parts of a step, over all processes: what a run computes depends on it, not on who computes a part."""
+        return self.devices * self.num_nodes * self.optim.accumulate
 
     @property
     def trained_model(self) -> ModelSpec:
@@ -138,6 +158,13 @@ class TrainConfig:
     def faults(self) -> list[str]:
         """Faults across fields (see `from_dict`)."""
         faults = []
+        name = "batch_size" if self.optim.batch_frames is None else "batch_frames"
+        size = self.optim.batch_frames or self.optim.batch_size
+        if size % self.shares if self.optim.batch_frames is None else size < self.shares:
+            faults.append(
+                f"optim.{name} is {size} for {self.shares} parts (devices {self.devices} x num_nodes {self.num_nodes} "
+                f"x optim.accumulate {self.optim.accumulate}), wanted a multiple: it is the size of a whole step"
+            )
         if not self.model.ctc and self.optim.ctc_weight > 0:
             faults.append(f"model.ctc is false, but optim.ctc_weight is {self.optim.ctc_weight}, wanted 0")
         if self.freeze and self.start_from is None:

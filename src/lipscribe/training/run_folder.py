@@ -1,6 +1,7 @@
 """The folder of a run: whose run it is, and that one process at a time writes to it."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,20 @@ from lipscribe.training.fabric import rank_zero_only
 
 CONFIG_FILE = "config.yaml"
 RESUME_FILE = "last.ckpt"
+LAUNCH_FILE = ".launch"
 
 
 @contextlib.contextmanager
-def run_folder(config: TrainConfig, resume: bool) -> Iterator[Path]:
+def run_folder(config: TrainConfig, resume: bool, restarted: bool = False) -> Iterator[tuple[Path, bool]]:
     """Makes a run's folder, or checks that it is this run's, and keeps other processes from it within the block.
 
     A run may be resumed with more epochs, and after its folder was moved; all other settings have to be the same.
+
+    Args:
+        restarted: The launcher has started the run before, which is then resumed if it came so far.
+
+    Yields:
+        The folder, and whether to resume.
 
     Raises:
         ConfigError: The folder holds another run, one that is not resumed, or none to resume; or cannot be written.
@@ -31,8 +39,10 @@ def run_folder(config: TrainConfig, resume: bool) -> Iterator[Path]:
     output = Path(config.output)
     # The first of several processes has the folder.
     if rank_zero_only.rank != 0:  # pyright: ignore[reportFunctionMemberAccess]  Lightning sets it on the function
-        yield output
+        yield output, resume
         return
+    if restarted and _launched(output) == _launch():
+        resume = (output / RESUME_FILE).exists()
     if resume and not (output / RESUME_FILE).exists():
         raise ConfigError(f"{output} has no {RESUME_FILE} to resume from: leave out --resume")
     with contextlib.ExitStack() as stack:
@@ -41,9 +51,24 @@ def run_folder(config: TrainConfig, resume: bool) -> Iterator[Path]:
             stack.enter_context(locked(output))
             _check(output, config, resume)
             write_text(output / CONFIG_FILE, yaml.safe_dump(to_dict(config), sort_keys=False))
+            if _launch() is not None:
+                write_text(output / LAUNCH_FILE, str(_launch()))
         except OSError as error:
             raise ConfigError(f"output {output} cannot be written ({error.strerror}): set another output") from None
-        yield output
+        yield output, resume
+
+
+def _launch() -> str | None:
+    """What is the same for a process and its successors, which a launcher starts if it fails: the launcher itself."""
+    env = os.environ
+    if run := env.get("LIPSCRIBE_RUN_ID") or env.get("SLURM_JOB_ID"):
+        return run
+    return f"{env['TORCHELASTIC_RUN_ID']} {os.getppid()}" if "TORCHELASTIC_RUN_ID" in env else None
+
+
+def _launched(output: Path) -> str | None:
+    path = output / LAUNCH_FILE
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def _check(output: Path, config: TrainConfig, resume: bool) -> None:
@@ -61,12 +86,15 @@ def _check(output: Path, config: TrainConfig, resume: bool) -> None:
     if other := differences(found, _comparable(config)):
         raise ConfigError(
             f"{path} differs from the config given ({'; '.join(other)}): resume with the same settings, of which only "
-            "the number of epochs and data.workers may change, or set another output"
+            "the number of epochs, data.workers and who computes the same number of parts may change, or set another "
+            "output"
         )
 
 
 def _comparable(config: TrainConfig) -> dict[str, Any]:
     settings = to_dict(config)
     del settings["output"], settings["optim"]["epochs"], settings["optim"]["steps"], settings["model"]["format_version"]
-    del settings["data"]["workers"]  # it changes no batch
-    return settings
+    for name in ("workers", "cache", "shard_cache", "shard_cache_gb"):  # they change no batch
+        del settings["data"][name]
+    del settings["checkpoint_every"], settings["devices"], settings["num_nodes"], settings["optim"]["accumulate"]
+    return settings | {"devices x num_nodes x optim.accumulate": config.shares}

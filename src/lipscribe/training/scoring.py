@@ -1,7 +1,8 @@
 """How well a model in training reads the dev split."""
 
-from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -11,17 +12,32 @@ from lipscribe.metrics import wer
 from lipscribe.models.reader import LipReader
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import ModelSpec
-from lipscribe.search import Capabilities, Hypothesis, SearchOptions, resolve, search
+from lipscribe.search import Capabilities, Hypothesis, ResolvedSearch, SearchOptions, resolve, search
 from lipscribe.search.familiarity import fit_limit, frame_surprise, spoken_surprise
+from lipscribe.tokenizer import Tokenizer
 from lipscribe.training.fabric import Fabric
 from lipscribe.training.losses import attention_loss, ctc_loss
+from lipscribe.training.parallel import gathered
 
 BEAM_SIZE = 4  # of a decoder: a look at the dev split is to take little of the time that training takes
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What reading a batch gave: texts by each method, losses, and the surprise of each clip with a word in it."""
+
+    references: list[str]
+    hypotheses: dict[str, list[str]]
+    losses: dict[str, float]
+    surprises: list[float]
 
 
 @torch.inference_mode()
 def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabric: Fabric) -> dict[str, float]:
     """Reads every batch with the averaged weights.
+
+    Args:
+        batches: Of several processes each has every so-manieth; all get the scores of all batches.
 
     Returns:
         `dev_ctc` and `dev_attention`, the losses of what the model has; `dev_greedy_wer` by CTC's best path alone;
@@ -29,34 +45,41 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
         the same as greedy. Rates are 0 to 1 and more. `surprise_limit` of a CTC head, where there are clips enough.
     """
     model.eval()
-    tokenizer = spec.tokenizer
     able = Capabilities.of(spec)
     methods = {"dev_greedy_wer": resolve(able, SearchOptions("greedy"))} if spec.ctc else {}
     if able.decoder or able.grammar:
         methods["dev_wer"] = resolve(able, SearchOptions(beam_size=BEAM_SIZE))
-    references, hypotheses, losses, surprises = [], defaultdict(list), defaultdict(list), []
-    main = list(methods)[-1]
-    for batch in batches:
-        batch = batch.to(fabric.device)
-        with fabric.autocast():
-            log_probs, expected, scorers = _outputs(model, batch)
-        if log_probs is not None:
-            losses["dev_ctc"].append(ctc_loss(log_probs, batch))
-            log_probs = log_probs.cpu()
-        if expected is not None:
-            losses["dev_attention"].append(attention_loss(expected, batch, 0.0, model.end))
-        references += [clip.text for clip in batch.clips]
-        for name, options in methods.items():
-            found = search(log_probs, batch.video_lengths.cpu(), tokenizer, options, scorers)
-            hypotheses[name] += [nbest[0].text for nbest in found]
-            if log_probs is not None and name == main:
-                surprises += _surprises(log_probs, batch.video_lengths, [nbest[0] for nbest in found])
-    scores = {name: float(torch.stack(values).mean()) for name, values in losses.items()}
-    scores |= {name: wer(references, texts) for name, texts in hypotheses.items()}
+    own = [_read(model, batch.to(fabric.device), methods, spec.tokenizer, fabric) for batch in batches]
+    everyone = gathered(fabric, own)
+    found = [read for turn in zip_longest(*everyone) for read in turn if read is not None]  # in the batches' order
+    references = [text for read in found for text in read.references]
+    losses = {name: [read.losses[name] for read in found] for name in found[0].losses}
+    scores = {name: float(torch.tensor(values).mean()) for name, values in losses.items()}
+    scores |= {name: wer(references, [text for read in found for text in read.hypotheses[name]]) for name in methods}
     if "dev_wer" not in scores:
         scores["dev_wer"] = scores["dev_greedy_wer"]
-    limit = fit_limit(surprises)
+    limit = fit_limit([surprise for read in found for surprise in read.surprises])
     return scores | ({"surprise_limit": limit} if limit is not None else {})
+
+
+def _read(
+    model: LipReader, batch: Batch, methods: dict[str, ResolvedSearch], tokenizer: Tokenizer, fabric: Fabric
+) -> _Read:
+    with fabric.autocast():
+        log_probs, expected, scorers = _outputs(model, batch)
+    losses, surprises = {}, []
+    if log_probs is not None:
+        losses["dev_ctc"] = float(ctc_loss(log_probs, batch))
+        log_probs = log_probs.cpu()
+    if expected is not None:
+        losses["dev_attention"] = float(attention_loss(expected, batch, 0.0, model.end))
+    hypotheses = {}
+    for name, options in methods.items():
+        found = search(log_probs, batch.video_lengths.cpu(), tokenizer, options, scorers)
+        hypotheses[name] = [nbest[0].text for nbest in found]
+        if log_probs is not None and name == list(methods)[-1]:
+            surprises = _surprises(log_probs, batch.video_lengths, [nbest[0] for nbest in found])
+    return _Read([clip.text for clip in batch.clips], hypotheses, losses, surprises)
 
 
 def _surprises(log_probs: Tensor, lengths: Tensor, found: list[Hypothesis]) -> list[float]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipscribe.data.batches import Batch, BatchSizes, Sample, batches_of_similar_length, collate
+from lipscribe.data.batches import Batch, BatchSizes, Sample, Shares, batches_of_similar_length, collate
 from lipscribe.data.dataset import ShardDataset, frame_tokens
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.data.shards import PreparedClip, write_shard
@@ -32,8 +32,8 @@ def ids(batches: list[Batch]) -> list[str]:
     return [clip.id for batch in batches for clip in batch.clips]
 
 
-def epoch_ids(data: ShardDataset, epoch: int = 0, **share: int) -> list[str]:
-    return ids(list(data.batches(4, epoch, **share)))
+def epoch_ids(data: ShardDataset, epoch: int = 0) -> list[str]:
+    return ids(list(data.batches(4, epoch)))
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -75,23 +75,66 @@ def test_an_epoch_can_be_read_alone(prepared: Path):
     assert all(map(same, straight.batches(4, epoch=1), fresh.batches(4, epoch=1)))
 
 
-def test_ranks_share_the_clips_evenly_and_without_overlap(prepared: Path):
-    data = dataset(prepared)
-    shares = [epoch_ids(data, rank=rank, world_size=2) for rank in (0, 1)]
-    assert [len(share) for share in shares] == [5, 5]  # 11 clips: the odd one waits, so that no rank waits
-    assert len({*shares[0], *shares[1]}) == 10
-    missing = {
-        tuple(set(ALL) - {i for rank in (0, 1) for i in epoch_ids(data, e, rank=rank, world_size=2)}) for e in range(6)
-    }
-    assert len(missing) > 1  # another one each time
+@pytest.mark.parametrize("sizes", [BatchSizes(4), BatchSizes(1, frames=60)])
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4])
+def test_every_clip_is_in_one_share_of_one_step_for_any_number_of_processes(
+    prepared: Path, sizes: BatchSizes, world_size: int
+):
+    data = dataset(prepared)  # 11 clips, which nothing divides
+    counted: list[int] = []
+    for numbers in data.plan(sizes, 1):
+        for rank in range(world_size):
+            shares = Shares(12, rank, world_size)
+            for share, counts in zip(shares.of(numbers), shares.counts(numbers), strict=True):
+                assert share  # no process is without a batch
+                counted += share if counts else []
+    assert sorted(counted) == list(range(11))
+    steps = [dealt for numbers in data.plan(sizes, 1) for dealt in [Shares(12).of(numbers)]]
+    for number, step in enumerate(data.plan(sizes, 1)):
+        for rank in range(world_size):
+            assert Shares(12, rank, world_size).of(step) == steps[number][rank::world_size]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_batches_by_frames_cover_all_clips_within_the_budget_for_any_lengths_and_shares(seed: int):
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, int(rng.integers(2, 500)), size=int(rng.integers(1, 300)))
+    budget, number = int(rng.integers(1, 3000)), int(rng.integers(1, 9))
+    batches = batches_of_similar_length(lengths, budget)
+    dealt = [Shares(number, rank, number).of(batch) for batch in batches for rank in range(number)]
+    there = [Shares(number, rank, number).counts(batch) for batch in batches for rank in range(number)]
+    counted = [
+        i
+        for own, counts in zip(dealt, there, strict=True)
+        for part, c in zip(own, counts, strict=True)
+        for i in part
+        if c
+    ]
+    assert sorted(counted) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or len(batch) * lengths[batch].max() <= budget for batch in batches)
 
 
 def test_a_clip_is_varied_alike_on_however_many_ranks(prepared: Path):
     alone = {i: b.video[0] for b in dataset(prepared).batches(1) for i in ids([b])}
-    shared = {
-        i: b.video[0] for r in (0, 1) for b in dataset(prepared).batches(1, rank=r, world_size=2) for i in ids([b])
-    }
+    shared = {i: b.video[0] for r in (0, 1) for b in dataset(prepared).batches(2, 0, Shares(2, r, 2)) for i in ids([b])}
+    assert alone.keys() == shared.keys()
     assert all(torch.equal(video, alone[clip_id]) for clip_id, video in shared.items())
+
+
+def test_an_epoch_goes_on_from_any_step(prepared: Path):
+    data = dataset(prepared)
+    assert all(map(same, list(data.batches(4, 2))[1:], data.batches(4, 2, first=1)))
+
+
+def test_clips_are_shuffled_among_neighbouring_shards_alone(toy_clip: Callable[..., PreparedClip], tmp_path: Path):
+    for shard in range(6):
+        write_shard(tmp_path / f"train-{shard:06d}.tar", [toy_clip(f"{shard}/{n}", seed=n) for n in range(4)])
+    data = dataset(tmp_path, shuffle_buffer=8)
+    for epoch in range(3):
+        order = epoch_ids(data, epoch)
+        for first in (0, 8, 16):  # two shards at a time
+            assert len({clip.split("/")[0] for clip in order[first : first + 8]}) == 2
+            assert order[first : first + 8] != sorted(order[first : first + 8])
 
 
 def test_limit_takes_the_same_clips_every_epoch(prepared: Path):
@@ -106,7 +149,7 @@ def test_limit_takes_the_same_clips_every_epoch(prepared: Path):
 
 def test_the_clips_of_a_folder_may_come_several_times_each_time_varied_anew(prepared: Path):
     data, plain = dataset(prepared), dataset(prepared, varied=False)
-    data.repeat = plain.repeat = {prepared: 3}
+    data.repeat = plain.repeat = {str(prepared): 3}
     batches = list(data.batches(4))
     assert sorted(ids(batches)) == sorted(ALL * 3)
     assert len(data) == 11
@@ -229,8 +272,6 @@ def test_batches_by_frames_have_every_clip_once_an_epoch_and_come_in_another_ord
     assert all(sorted(order) == ALL for order in orders)
     assert len({tuple(order) for order in orders}) > 1
     assert len({len(plan) for plan in plans}) == 1
-    shares = [ids(list(data.batches(sizes, 1, rank=rank, world_size=2))) for rank in (0, 1)]
-    assert not {*shares[0]} & {*shares[1]}
     plain = dataset(prepared, varied=False)
     frames = {clip.clip.id: clip.num_frames for clip in plain.scan()}
     for batch in plain.batches(sizes):

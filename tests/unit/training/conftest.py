@@ -9,7 +9,8 @@ import torch
 
 from lipscribe.training import loop
 from lipscribe.training.config import TrainConfig
-from lipscribe.training.loop import RESUME_FILE, train
+from lipscribe.training.loop import train
+from lipscribe.training.run_folder import RESUME_FILE
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import ModelSpec
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.freezing import freeze, set_training
-from lipscribe.training.loop import RESUME_FILE, train
+from lipscribe.training.loop import train
+from lipscribe.training.run_folder import RESUME_FILE
 from lipscribe.zoo.checkpoint import load_checkpoint, save_checkpoint
 
 MakeConfig = Callable[..., TrainConfig]

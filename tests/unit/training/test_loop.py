@@ -23,7 +23,8 @@ from lipscribe.resumable import LOCK_FILE, locked
 from lipscribe.training import loop
 from lipscribe.training.checks import load_data
 from lipscribe.training.config import TrainConfig
-from lipscribe.training.loop import RESUME_FILE, train
+from lipscribe.training.loop import train
+from lipscribe.training.run_folder import RESUME_FILE
 from lipscribe.transforms import crops_to_video, normalise_fixed
 from lipscribe.zoo.checkpoint import load_checkpoint
 
@@ -67,7 +68,9 @@ class Interruption(Exception):
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, function: str, call: int) -> None:
     """Lets the run end instead of the n-th call of one of the loop's functions."""
-    original, calls = getattr(loop, function), 0
+    of, _, name = f"loop.{function}".rpartition(".")
+    of = loop if of == "loop" else getattr(loop, of.removeprefix("loop."))
+    original, calls = getattr(of, name), 0
 
     def counting(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
@@ -76,7 +79,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, function: str, call: int) -> None
             raise Interruption
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(loop, function, counting)
+    monkeypatch.setattr(of, name, counting)
 
 
 @pytest.mark.parametrize(("limit", "epochs"), [(11, 3), (4, 7)])
@@ -116,7 +119,7 @@ def test_the_log_has_every_epoch_and_dev_scores_at_their_turn(straight: Path):
         pytest.param("ctc_loss", 8, id="in the middle of epoch 3"),
         pytest.param("dev_scores", 2, id="before the dev scores of epoch 4"),
         pytest.param("save_checkpoint", 4, id="before epoch 3 is saved"),
-        pytest.param("_save_state", 2, id="just before epoch 2 is done"),
+        pytest.param("Checkpoints.save", 2, id="just before epoch 2 is done"),
     ],
 )
 def test_resumed_equals_uninterrupted_bit_for_bit(
