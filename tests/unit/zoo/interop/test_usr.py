@@ -11,14 +11,15 @@ from usr_published import RAVEN, UNITS, USR2, decode, encode, fill, raven_encode
 
 from lipscribe.errors import CheckpointError, ConfigError
 from lipscribe.models.builders import build_reader
+from lipscribe.models.decoder_specs import TransformerDecoderSpec
 from lipscribe.models.encoder_specs import RelTransformerEncoderSpec
 from lipscribe.models.frontend_specs import AutoAVSRFrontendSpec
 from lipscribe.models.reader import LipReader
 from lipscribe.models.scorer import DecoderScorer
 from lipscribe.models.spec import InputSpec, ModelSpec, load_spec
 from lipscribe.search import Capabilities, resolve
-from lipscribe.tokenizer import CharacterTokenizer
-from lipscribe.zoo.checkpoint import load_checkpoint, start_from
+from lipscribe.tokenizer import CharacterTokenizer, UnitsTokenizer
+from lipscribe.zoo.checkpoint import load_checkpoint, sizes_only, start_from
 from lipscribe.zoo.interop import known
 from lipscribe.zoo.interop.importing import Imported, import_model
 from lipscribe.zoo.listing import describe_models
@@ -148,7 +149,7 @@ def test_a_pre_trained_encoder_is_where_a_training_begins(names: str, tmp_path: 
     with pytest.raises(ConfigError, match="model raven is an encoder without a head, and reads nothing"):
         resolve(Capabilities.of(spec))
     row = next(row for row in describe_models() if row["name"] == "raven")
-    assert row["reads"] == "nothing: an encoder to start a training from"
+    assert (row["reads"], row["vocabulary"]) == ("nothing: an encoder to start a training from", "none")
     mine = ModelSpec("mine", CharacterTokenizer(), spec.input, spec.frontend, spec.encoder)
     reader = build_reader(mine)
     line = start_from(reader, result.folder, mine, whole=("frontend", "encoder"))
@@ -228,6 +229,34 @@ def test_published_sizes_are_found(tmp_path: Path):
     assert _encoder(huge) == RelTransformerEncoderSpec(hidden=1280, layers=32, heads=16, ff=5120)
     decoder = _decoder(huge, head_size=64)
     assert (decoder.hidden, decoder.heads, decoder.ff, decoder.layers) == (256, 4, 2048, 6)
+
+
+PUBLISHED_MILLIONS = {  # hidden, heads, decoder's layers, layers: as the paper of USR 2 counts them
+    "base": (512, 8, 6, 12, 86),
+    "base plus": (768, 12, 6, 12, 171),
+    "large": (1024, 16, 9, 24, 503),
+    "huge": (1280, 16, 9, 32, 946),
+}
+
+
+def test_published_sizes_have_the_published_number_of_parameters(tmp_path: Path):
+    """Of what is imported and its audio twins; the rest, a ResNet-18 over samples, is the same in all."""
+    (tmp_path / "u.txt").write_text("".join(f"u{idx} {idx}\n" for idx in range(1, 1048)))
+    left = []
+    for hidden, heads, decoder_layers, layers, millions in PUBLISHED_MILLIONS.values():
+        spec = ModelSpec(
+            "x",
+            UnitsTokenizer(str(tmp_path / "u.txt")),
+            InputSpec(88, 88),
+            AutoAVSRFrontendSpec((64, 128, 256, 512), activation="swish"),
+            RelTransformerEncoderSpec(hidden, layers, heads=heads),
+            decoder=TransformerDecoderSpec(hidden, decoder_layers, heads),
+        )
+        with sizes_only():
+            visual = sum(parameter.numel() for parameter in build_reader(spec).parameters())
+        twins = 2 * 2 * 1049 * (hidden + 1) + hidden * (512 + 1) + hidden * (2 * 512 + 1)
+        left.append(millions - (visual + twins) / 1e6)
+    assert all(3.2 < each < 4.5 for each in left)  # 3.8 million, where the others are rounded to one
 
 
 def test_a_known_file_is_recognised_under_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
