@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from lipscribe.errors import ConfigError, VideoError
-from lipscribe.processes import Message, Tell, available_cpus, in_turn, run_tasks
+from lipscribe.engines import Message, Tell, in_turn, run_tasks
+from lipscribe.processes import available_cpus
 from lipscribe.progress import Progress, tracked
 
 if TYPE_CHECKING:  # workers import these, and a caller that only starts workers has no use for them

@@ -22,6 +22,9 @@ REMEDIES = {
     "websockets": SERVE,
     "python_multipart": SERVE,
     "prometheus_client": SERVE,
+    "ray": "pip install 'lipscribe[ray]'",
+    "fsspec": "pip install fsspec",
+    "s3fs": "pip install 'lipscribe[s3]'",
     "onnxruntime": "pip install onnxruntime",
 }
 """What to run where a package cannot be imported."""

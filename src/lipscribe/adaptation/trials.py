@@ -15,7 +15,7 @@ from lipscribe.atomic import write_text
 from lipscribe.data.shards import PreparedClip
 from lipscribe.errors import LipscribeError
 from lipscribe.models.spec import WEIGHTS_FILE
-from lipscribe.processes import Tell, run_tasks
+from lipscribe.engines import Tell, run_tasks
 from lipscribe.progress import Progress
 from lipscribe.units import Seconds
 
@@ -113,7 +113,7 @@ def run_trials(
     if workers == 1 or len(todo) < 2:
         run = start(lambda _: step())
         return outcomes | {trial.name: run(trial) for trial in todo}
-    for message in run_tasks(start, todo, workers):
+    for message in run_tasks(start, todo, workers, retry=False):
         if message.kind == "told":
             step()
         elif message.kind == "done" and message.idx is not None:

@@ -14,7 +14,7 @@ from lipscribe.cli.results import Results
 from lipscribe.cli.sources import Source
 
 if TYPE_CHECKING:  # what loads a network's runtime is imported where it is used
-    from lipscribe.processes import Tell
+    from lipscribe.engines import Tell
     from lipscribe.progress import Progress
     from lipscribe.runtimes import RuntimeName
     from lipscribe.transcript import Transcript
@@ -118,7 +118,7 @@ def read_in_workers(job: Job, tasks: Sequence[Task], number: int) -> Failures:
     """Reads the videos in worker processes; prints what they print, in the order of the videos."""
     from lipscribe.batch import count_ends, crash_error
     from lipscribe.cli.bars import bars
-    from lipscribe.processes import in_turn, run_tasks
+    from lipscribe.engines import in_turn, run_tasks
 
     failures, notes = Failures(job.results.to_stdout), set[str]()
     messages = run_tasks(partial(start_worker, job), tasks, number)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lipscribe.errors import VideoError
-from lipscribe.processes import Tell, Worker
+from lipscribe.engines import Tell, Worker
 from lipscribe.server.errors import ApiError
 from lipscribe.units import Seconds
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lipscribe.errors import ConfigError, LipscribeError, VideoError
-from lipscribe.processes import Tell, run_tasks
+from lipscribe.engines import Tell, run_tasks
 from lipscribe.server.enrolment_folder import PROMPTS, EnrolmentFolder
 from lipscribe.zoo.registry import find_model, models_folder
 
@@ -90,7 +90,7 @@ class Learner:
         task = (folder.path, folder.name, record["base"], bool(record.get("result")))
         changes: dict[str, Any] = {"failed": "it ended without a result: start it again"}
         try:
-            for message in run_tasks(partial(_start, learn), [task], 1):
+            for message in run_tasks(partial(_start, learn), [task], 1, retry=False):
                 if message.kind == "told":
                     self.job = replace(self.job or Job(folder.name), **message.value)
                 elif message.kind == "done":

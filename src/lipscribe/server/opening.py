@@ -11,7 +11,7 @@ import numpy as np
 from lipscribe.errors import LipscribeError, NoFaceError, VideoError
 from lipscribe.extraction import Extraction, Run, Summary
 from lipscribe.mouth import CropKind
-from lipscribe.processes import Tell
+from lipscribe.engines import Tell
 from lipscribe.progress import Progress
 from lipscribe.transcript import Transcript
 from lipscribe.units import Seconds

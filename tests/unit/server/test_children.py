@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
 from lipscribe.errors import VideoError
-from lipscribe.processes import Tell
+from lipscribe.engines import Tell
 from lipscribe.server.children import Children, Limits, Stopped, TooSlowError
 from lipscribe.server.errors import as_api_error
 from lipscribe.server.opening import Clip, extract
