@@ -11,14 +11,15 @@ import logging
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from lipscribe.engines import Engine, LocalEngine, Message, Tell, in_turn, run_tasks
 from lipscribe.errors import ConfigError, VideoError
-from lipscribe.engines import Message, Tell, in_turn, run_tasks
-from lipscribe.processes import available_cpus
 from lipscribe.progress import Progress, tracked
+from lipscribe.storage import is_stored, local_copy
 
 if TYPE_CHECKING:  # workers import these, and a caller that only starts workers has no use for them
     from lipscribe.runtimes import RuntimeName
@@ -43,6 +44,7 @@ def transcribe_all(
     precision: str = "float32",
     runtime: "RuntimeName" = "auto",
     jobs: int | None = None,
+    engine: Engine | None = None,
 ) -> "Iterator[tuple[str | Path, Result]]":
     """Reads many videos in worker processes, and yields each with its transcript, in order.
 
@@ -57,6 +59,8 @@ def transcribe_all(
         device, precision, runtime: See `load_model`.
         jobs: Number of worker processes; 1 reads in this process, and so does None where a few short videos would be
             read before a worker has started. Else None is one per processor that this process may use.
+        engine: Where the workers run, such as `lipscribe.engines.ray_cluster.ray_engine`; None is processes of this
+            machine.
 
     Yields:
         (source, transcript) or (source, exception), as soon as the ones before are done.
@@ -66,11 +70,11 @@ def transcribe_all(
         WorkerError: No worker process could start.
     """
     listed = list(sources)
-    number = choose_jobs(jobs, [str(source) for source in listed])
+    number = choose_jobs(jobs, [str(source) for source in listed], engine)
     start = partial(start_reading, model, face, options, device, precision, runtime)
-    if number == 1:
+    if number == 1 and engine is None:
         return zip(listed, tracked(_in_this_process(start, listed), progress, "videos", len(listed)), strict=True)
-    messages = run_tasks(partial(start, WORKER_THREADS), listed, number)
+    messages = run_tasks(partial(start, WORKER_THREADS), listed, number, engine or LocalEngine(WORKER_THREADS))
     return zip(listed, _results(in_turn(count_ends(messages, progress, "videos", len(listed))), listed), strict=True)
 
 
@@ -95,11 +99,18 @@ def start_reading(
         logging.getLogger("lipscribe").addHandler(_ToParent(tell))
         logging.getLogger("lipscribe").propagate = False
     reader = load_model(model, device, precision, runtime=runtime, threads=threads)
-    return partial(reader.transcribe, face=face, options=reader.resolve(options))
+    return partial(_read, partial(reader.transcribe, face=face, options=reader.resolve(options)))
 
 
-def choose_jobs(jobs: int | None, paths: Sequence[str]) -> int:
-    """The number of processes that read these files and URLs; 1 is this process alone.
+def _read(transcribe: "Callable[[str | Path], Transcript]", source: str | Path) -> "Transcript":
+    if not is_stored(source):
+        return transcribe(source)
+    with local_copy(str(source)) as copy:
+        return replace(transcribe(copy), source=str(source))
+
+
+def choose_jobs(jobs: int | None, paths: Sequence[str], engine: Engine | None = None) -> int:
+    """The number of processes that read these files and URLs; without an engine, 1 is this process alone.
 
     Args:
         jobs: As the caller wants; None is one per processor, or this process for a few short files.
@@ -109,9 +120,9 @@ def choose_jobs(jobs: int | None, paths: Sequence[str]) -> int:
     """
     if jobs is not None and (not isinstance(jobs, int) or jobs < 1):
         raise ConfigError(f"jobs is {jobs!r}: give a number of processes, at least 1")
-    if jobs is None and _are_few(paths):
+    if engine is None and jobs is None and _are_few(paths):
         return 1
-    return max(min(jobs or available_cpus(), len(paths)), 1)
+    return max(min((engine or LocalEngine()).number(jobs), len(paths)), 1)
 
 
 def crash_error(path: str | Path, how: str) -> VideoError:

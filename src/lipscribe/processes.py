@@ -103,7 +103,7 @@ def interrupts_held() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """In a worker process: the parent handles Ctrl-C; the worker ends when the parent does, also when the parent is killed."""
+    """In a worker process: the parent handles Ctrl-C; the worker ends when the parent does, even if that is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_after_parent, daemon=True).start()
 

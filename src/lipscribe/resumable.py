@@ -11,20 +11,21 @@ from typing import Any
 
 import filelock
 
-from lipscribe.atomic import PARTIAL, remove_partial, write_text
+from lipscribe.atomic import PARTIAL, remove_partial
 from lipscribe.errors import LipscribeError, ManifestError
+from lipscribe.storage import AnyPath, write_text
 
 LOCK_FILE = ".lock"
 
 
 @contextlib.contextmanager
 def resumable(
-    folder: Path, record_file: str, made_of: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+    folder: AnyPath, record_file: str, made_of: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
 ) -> Iterator[None]:
     """Locks a folder while the block writes to it.
 
     Creates the folder if it is missing, writes its record or compares it, and removes partial files of killed
-    processes.
+    processes. A folder in an object store is not locked.
 
     Args:
         record_file: The name of the record in the folder, a JSON file.
@@ -40,13 +41,15 @@ def resumable(
     with contextlib.ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locked(folder))
+            if isinstance(folder, Path):  # object stores have no locks
+                stack.enter_context(locked(folder))
             if not path.exists():
                 write_text(path, json.dumps(wanted))
             found = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(found, dict):
                 raise ValueError(f"{record_file} is not a valid record")
-            remove_partial(folder)
+            if isinstance(folder, Path):
+                remove_partial(folder)
         except (OSError, ValueError) as error:
             raise ManifestError(f"{folder} cannot be used ({error}): give another --output") from None
         if other := differences({**(defaults or {}), **found}, wanted):

@@ -16,6 +16,7 @@ import io
 import os
 import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
 from lipscribe import atomic
-from lipscribe.errors import LipscribeError, MissingExtraError
+from lipscribe.errors import LipscribeError, MissingExtraError, VideoError
 
 READ_BYTES = 4_000_000  # that one request asks for
 # FFmpeg reads these itself, from front to end and without a copy.
@@ -37,6 +38,11 @@ class StorageError(LipscribeError):
 def is_url(where: object) -> bool:
     """Whether it is an address (`s3://bucket/...`), not a file."""
     return isinstance(where, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", where) is not None
+
+
+def absolute(where: str) -> str:
+    """The same file or address, whatever the working folder; of a link, what it leads to."""
+    return where if is_url(where) else str(Path(where).resolve())
 
 
 def is_stored(where: object) -> bool:
@@ -169,6 +175,11 @@ def location(where: "str | os.PathLike[str] | RemotePath") -> AnyPath:
     return Path(where)
 
 
+def file_size(path: AnyPath) -> int:
+    """The size of a file in bytes."""
+    return path.stat().st_size if isinstance(path, Path) else path.size()
+
+
 @contextlib.contextmanager
 def writing(where: AnyPath | str) -> Iterator[BinaryIO]:
     """Yields a binary file that becomes `where` if the block ends without an error; until then the old one stays.
@@ -218,14 +229,36 @@ def remove(paths: Iterable[AnyPath]) -> None:
             fs.rm(remote)  # by the thousand, where a store can
 
 
+def check_shared(path: AnyPath) -> None:
+    """In a worker, which may be on another machine: checks that a file or folder of the driver is there too.
+
+    Raises:
+        StorageError: It is not.
+    """
+    if not path.exists():
+        raise StorageError(
+            f"{path} is not to be seen on {socket.gethostname()}: give a folder that all workers share, by its whole "
+            "path, or one in an object store"
+        )
+
+
+def remove_folder(folder: AnyPath) -> None:
+    """Removes a folder and the files in it, as far as that can be done."""
+    if isinstance(folder, Path):
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        remove(folder.iterdir())
+
+
 @contextlib.contextmanager
 def local_copy(where: str) -> Iterator[str]:
-    """Yields the name of a file on disk with this content: the file itself, or a copy of an object until the end.
+    """Yields the name of a video on disk: the file itself, or a copy of an object, which is removed at the end.
 
     An address that FFmpeg opens itself is yielded as it is.
 
     Raises:
-        StorageError: The store refuses, or has no such file.
+        VideoError: There is no such object.
+        StorageError: The store refuses.
     """
     if not is_stored(where):
         yield where
@@ -240,8 +273,12 @@ def local_copy(where: str) -> Iterator[str]:
             with path.open() as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target, READ_BYTES)
         except FileNotFoundError:
-            raise StorageError(f"{where}: no such file; check its name and bucket") from None
-        yield str(copy)
+            raise VideoError(f"{where}: no such file; check its name and bucket") from None
+        try:
+            yield str(copy)
+        except LipscribeError as error:  # which names the copy
+            error.args = (str(error).replace(str(copy), where),)
+            raise
 
 
 class _Ranges(io.RawIOBase):

@@ -9,7 +9,7 @@ import pytest
 from object_store import ObjectStore, running_store
 
 from lipscribe import storage
-from lipscribe.errors import MissingExtraError
+from lipscribe.errors import MissingExtraError, VideoError
 from lipscribe.storage import RemotePath, StorageError, location
 
 
@@ -74,7 +74,7 @@ def test_an_object_has_a_copy_on_disk_for_a_while(store):
         assert Path(copy).read_bytes() == b"picture"
         assert Path(copy).suffix == ".mp4"
     assert not Path(copy).exists()
-    with pytest.raises(StorageError, match="no such file"), storage.local_copy(f"{store.url}/videos/two.mp4"):
+    with pytest.raises(VideoError, match="no such file"), storage.local_copy(f"{store.url}/videos/two.mp4"):
         pass
 
 

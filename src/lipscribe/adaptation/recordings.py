@@ -57,7 +57,7 @@ def _videos_of(path: Path) -> list[Path]:
         if not path.exists():
             raise ManifestError(f"{path} does not exist: give a folder of videos, videos, or a manifest (clips.jsonl)")
         return [path]
-    return list_videos(path)[0]
+    return [video for video in list_videos(path)[0] if isinstance(video, Path)]
 
 
 def _texts_of(videos: Sequence[Path], prompts: Path | str | None) -> dict[Path, str]:

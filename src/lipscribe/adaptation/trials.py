@@ -13,9 +13,9 @@ from pathlib import Path
 from lipscribe.adaptation.recipe import Recipe
 from lipscribe.atomic import write_text
 from lipscribe.data.shards import PreparedClip
+from lipscribe.engines import Tell, run_tasks
 from lipscribe.errors import LipscribeError
 from lipscribe.models.spec import WEIGHTS_FILE
-from lipscribe.engines import Tell, run_tasks
 from lipscribe.progress import Progress
 from lipscribe.units import Seconds
 

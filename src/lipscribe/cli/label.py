@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lipscribe.cli import flags
+from lipscribe.cli import engines, flags
 
 if TYPE_CHECKING:  # modules that load torch are imported where they are used
     from collections.abc import Iterator, Mapping, Sequence
 
     from lipscribe.cli.edge import Failures
     from lipscribe.data.manifest import Clip
+    from lipscribe.engines import Engine
     from lipscribe.model import Model
     from lipscribe.transcript import Word
 
@@ -28,6 +29,8 @@ def label(
     ] = 0.0,
     device: flags.Device = "auto",
     jobs: flags.Jobs = None,
+    engine: engines.EngineFlag = engines.EngineName.local,
+    address: engines.Address = None,
 ) -> int:
     """Write a model's transcripts into a copy of a manifest (pseudo-labels), to train another model.
 
@@ -45,21 +48,28 @@ def label(
     from lipscribe.data.journal import reading_journal
     from lipscribe.data.manifest import load_manifest, save_manifest
     from lipscribe.errors import LipscribeError
+    from lipscribe.storage import is_url
     from lipscribe.zoo.registry import find_model
 
     if face == "all":
         raise typer.BadParameter("a clip has one text: wanted moving, largest, or a face's id", param_hint="--face")
-    clips = [replace(clip, path=str(Path(clip.path).absolute())) for clip in load_manifest(manifest)]
+    clips = [
+        clip if is_url(clip.path) else replace(clip, path=str(Path(clip.path).absolute()))
+        for clip in load_manifest(manifest)
+    ]
     if not any(clip.split == split for clip in clips):
         raise LipscribeError(f"{manifest} has no clip of split {split}: give one of its splits with --split")
     find_model(model)  # before a journal is begun for it
     failures = Failures(to_stdout=False)
     journal_path = output.with_name(output.name + ".read")
-    with reading_journal(journal_path, {"model": model, "face": face}) as journal:
+    with (
+        reading_journal(journal_path, {"model": model, "face": face}) as journal,
+        engines.opened(engine, address, jobs) as opened,
+    ):
         if journal.words:
             print(f"note: {len(journal.words)} clips are already read", file=sys.stderr)
         unread = [clip for clip in clips if clip.split == split and clip.path not in journal.words]
-        name, readings = _read_all(unread, model, face, device, jobs, failures)
+        name, readings = _read_all(unread, model, face, device, jobs, opened, failures)
         for clip, read in readings:
             if read is not None:
                 journal.add(clip.path, read)
@@ -75,17 +85,23 @@ def label(
 
 
 def _read_all(
-    clips: "Sequence[Clip]", model: str, face: str, device: str, jobs: int | None, failures: "Failures"
+    clips: "Sequence[Clip]",
+    model: str,
+    face: str,
+    device: str,
+    jobs: int | None,
+    engine: "Engine | None",
+    failures: "Failures",
 ) -> "tuple[str, Iterator[tuple[Clip, tuple[Word, ...] | None]]]":
     """The model's name, and each clip with its words; None where it failed."""
     from lipscribe.batch import choose_jobs
 
-    number = choose_jobs(jobs, [clip.path for clip in clips])
-    if number > 1:
+    number = choose_jobs(jobs, [clip.path for clip in clips], engine)
+    if engine is not None or number > 1:
         from lipscribe.models.spec import load_spec
         from lipscribe.zoo.registry import find_model
 
-        return load_spec(find_model(model)).name, _in_workers(clips, model, face, device, number, failures)
+        return load_spec(find_model(model)).name, _in_workers(clips, model, face, device, number, engine, failures)
     from lipscribe.pipeline import load_model
 
     reader = load_model(model, device)
@@ -93,14 +109,20 @@ def _read_all(
 
 
 def _in_workers(
-    clips: "Sequence[Clip]", model: str, face: str, device: str, number: int, failures: "Failures"
+    clips: "Sequence[Clip]",
+    model: str,
+    face: str,
+    device: str,
+    number: int,
+    engine: "Engine | None",
+    failures: "Failures",
 ) -> "Iterator[tuple[Clip, tuple[Word, ...] | None]]":
     from lipscribe.batch import transcribe_all
     from lipscribe.cli.bars import bars
 
     with bars() as progress:
         paths = [clip.path for clip in clips]
-        results = transcribe_all(paths, model, face, progress=progress, device=device, jobs=number)
+        results = transcribe_all(paths, model, face, progress=progress, device=device, jobs=number, engine=engine)
         for clip, (_, result) in zip(clips, results, strict=True):
             words = None
             with failures.one(clip.id):

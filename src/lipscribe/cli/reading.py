@@ -14,7 +14,7 @@ from lipscribe.cli.results import Results
 from lipscribe.cli.sources import Source
 
 if TYPE_CHECKING:  # what loads a network's runtime is imported where it is used
-    from lipscribe.engines import Tell
+    from lipscribe.engines import Engine, Tell
     from lipscribe.progress import Progress
     from lipscribe.runtimes import RuntimeName
     from lipscribe.transcript import Transcript
@@ -81,12 +81,13 @@ class Reading:
 
     def read(self, task: Task, failures: Failures, shown: "Bars" = nullcontext) -> None:
         """Reads one video and writes its results; an error is added to the failures."""
+        from lipscribe.storage import local_copy
         from lipscribe.video import Video
 
         transcript: Transcript | None = None
         source, face = task.source, self.job.face
-        with failures.one(source.name, source.path), shown() as progress:
-            video = Video(source.path, self.model.spec.input.fps, **self.job.range)
+        with failures.one(source.name, source.path), shown() as progress, local_copy(source.path) as path:
+            video = Video(path, self.model.spec.input.fps, **self.job.range)
             on_segment = self.writer.printing(source) if face != "all" else None
             transcript = self.model.transcribe(
                 video, face=face, options=self.options, progress=progress, on_segment=on_segment
@@ -114,14 +115,14 @@ def read_here(job: Job, tasks: Sequence[Task]) -> Failures:
     return failures
 
 
-def read_in_workers(job: Job, tasks: Sequence[Task], number: int) -> Failures:
-    """Reads the videos in worker processes; prints what they print, in the order of the videos."""
-    from lipscribe.batch import count_ends, crash_error
+def read_in_workers(job: Job, tasks: Sequence[Task], number: int, engine: "Engine | None") -> Failures:
+    """Reads the videos in workers; prints what they print, in the order of the videos."""
+    from lipscribe.batch import WORKER_THREADS, count_ends, crash_error
     from lipscribe.cli.bars import bars
-    from lipscribe.engines import in_turn, run_tasks
+    from lipscribe.engines import LocalEngine, in_turn, run_tasks
 
     failures, notes = Failures(job.results.to_stdout), set[str]()
-    messages = run_tasks(partial(start_worker, job), tasks, number)
+    messages = run_tasks(partial(start_worker, job), tasks, number, engine or LocalEngine(WORKER_THREADS))
     with bars(not job.quiet) as progress, closing(in_turn(count_ends(messages, progress, "videos", len(tasks)))) as due:
         for message in due:
             if message.idx is None:  # each worker says the same of the model
@@ -148,7 +149,10 @@ def start_worker(job: Job, tell: "Tell") -> "Callable[[Task], bool]":
     What is printed goes to the parent process.
     """
     from lipscribe.batch import WORKER_THREADS
+    from lipscribe.storage import check_shared
 
+    if folder := job.results.folder or (job.results.file and job.results.file.parent):
+        check_shared(folder)
     sys.stdout, sys.stderr = _Sent("stdout", tell), _Sent("stderr", tell)
     show_notes(job.quiet)
     reading = Reading(job, WORKER_THREADS)

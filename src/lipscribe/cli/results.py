@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lipscribe.cli.sources import Source
 from lipscribe.errors import LipscribeError
+from lipscribe.storage import is_url
 
 # A folder with such a name is probably meant as a file.
 _FILE_SUFFIXES = (".txt", ".json", ".srt", ".vtt", ".tsv", ".csv", ".mp4", ".png", ".html", ".jsonl", ".yaml")
@@ -72,6 +73,8 @@ def find_results(output: str | None, format: Format | None, sources: Sequence[So
         return Results(formats)
     if not output:
         raise typer.BadParameter("the name is empty: give a file or a folder", param_hint="--output")
+    if is_url(output):
+        raise LipscribeError(f"output {output} is an address: results are files, so give a folder of this machine")
     path = Path(output)
     suffix = path.suffix.lower().removeprefix(".")
     if suffix not in (*TEXTS, Format.mp4) or path.is_dir() or output.endswith(("/", "\\")):

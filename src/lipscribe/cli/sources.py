@@ -1,7 +1,6 @@
 """The input videos of a command: files, folders, URLs, or standard input."""
 
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lipscribe.errors import LipscribeError
+from lipscribe.storage import AnyPath, is_stored, is_url, location
 from lipscribe.video_files import list_videos
 
 VIDEOS_HELP = "Video files, folders of them, URLs (https://...), or - for standard input."
@@ -47,7 +47,9 @@ def find_videos(arguments: Iterable[str], until: ExitStack) -> list[Source]:
             if any(source.name == "-" for source in sources):
                 raise LipscribeError("- is given twice, and standard input can be read once: give it once")
             sources.append(_from_stdin(until))
-        elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", given):
+        elif is_stored(given) and (folder := location(given)).is_dir():
+            sources += _in_folder(folder)
+        elif is_url(given):
             sources.append(Source(given, given, Path(urlsplit(given).path).stem or "video"))
         elif os.path.isdir(given):  # noqa: PTH112, an invalid name is not a folder
             sources += _in_folder(Path(given))
@@ -56,7 +58,7 @@ def find_videos(arguments: Iterable[str], until: ExitStack) -> list[Source]:
     return sources
 
 
-def _in_folder(folder: Path) -> list[Source]:
+def _in_folder(folder: AnyPath) -> list[Source]:
     videos, skipped = list_videos(folder)
     if skipped:
         names = ", ".join(path.name for path in skipped)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lipscribe.cli import flags
+from lipscribe.cli import engines, flags
 from lipscribe.cli.results import Format
 from lipscribe.cli.searching import Precision, Runtime, Search
 
@@ -56,6 +56,8 @@ def transcribe(
     precision: flags.Precision = Precision.float32,
     runtime: flags.Runtime = Runtime.auto,
     jobs: flags.Jobs = None,
+    engine: engines.EngineFlag = engines.EngineName.local,
+    address: engines.Address = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write results and errors, and nothing else.")] = False,
 ) -> int:
     """Read the words from videos, by the picture alone.
@@ -135,6 +137,8 @@ def transcribe(
         )
         stems = all_different(source.stem for source in sources)
         tasks = [Task(source, stem) for source, stem in zip(sources, stems, strict=True)]
-        number = choose_jobs(jobs, [source.path for source in sources])
-        failures = read_in_workers(job, tasks, number) if number > 1 else read_here(job, tasks)
+        opened = until.enter_context(engines.opened(engine, address, jobs))
+        number = choose_jobs(jobs, [source.path for source in sources], opened)
+        in_workers = opened is not None or number > 1
+        failures = read_in_workers(job, tasks, number, opened) if in_workers else read_here(job, tasks)
         return failures.exit_code(len(sources))

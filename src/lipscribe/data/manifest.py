@@ -5,12 +5,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 
-from lipscribe.atomic import write_text
 from lipscribe.errors import ManifestError
 from lipscribe.schema import from_dict, to_dict, within
-from lipscribe.text import read_text
+from lipscribe.storage import AnyPath, is_url, location, write_text
 from lipscribe.transcript import Word
 from lipscribe.units import Seconds
 
@@ -105,15 +103,15 @@ def _as_file_name(text: str) -> str:
     return "/".join(part for part in parts if part not in ("", ".", "..")) or "clip-1"
 
 
-def load_manifest(path: Path | str) -> list[Clip]:
+def load_manifest(path: AnyPath | str) -> list[Clip]:
     """Loads a manifest; relative paths are joined to its folder.
 
     Raises:
         ManifestError: It is missing or empty, or lines are invalid: the message has the first five and their number.
     """
-    path = Path(path)
+    path = location(path)
     try:
-        lines = read_text(path).split("\n")  # splitlines() would also split within JSON strings
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines() would also split within JSON strings
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path} cannot be read ({error}): give a JSONL manifest such as prepare writes") from None
     clips, faults, seen = [], [], set()
@@ -131,7 +129,7 @@ def load_manifest(path: Path | str) -> list[Clip]:
         if clip.id in seen:
             faults.append(f"line {number}: id {clip.id!r} is not unique")
         seen.add(clip.id)
-        clips.append(replace(clip, path=str(path.parent / clip.path)))
+        clips.append(clip if is_url(clip.path) else replace(clip, path=str(path.parent / clip.path)))
     if faults:
         more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
         count = "1 bad line" if len(faults) == 1 else f"{len(faults)} bad lines"
@@ -141,6 +139,6 @@ def load_manifest(path: Path | str) -> list[Clip]:
     return clips
 
 
-def save_manifest(path: Path | str, clips: Iterable[Clip]) -> None:
+def save_manifest(path: AnyPath | str, clips: Iterable[Clip]) -> None:
     """Writes a manifest atomically."""
-    write_text(Path(path), "".join(json.dumps(to_dict(clip)) + "\n" for clip in clips))
+    write_text(path, "".join(json.dumps(to_dict(clip)) + "\n" for clip in clips))

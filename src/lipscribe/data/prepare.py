@@ -2,71 +2,58 @@
 
 A prepared folder holds shards `<split>-000000.tar`, beside each a `.jsonl` with the status of each of its clips
 (written after the shard: it marks the shard as done), and at the end `manifest.jsonl` and `status.jsonl` over all.
+`data/parts.py` says how it is filled.
 """
 
 import functools
 import hashlib
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from lipscribe.atomic import write_text
+from lipscribe import storage
 from lipscribe.data.manifest import Clip, save_manifest
-from lipscribe.data.shards import (
-    PREPARE_FILE,
-    Codec,
-    Member,
-    PreparedClip,
-    clip_members,
-    read_members,
-    write_members,
+from lipscribe.data.parts import (
+    PARTS_FOLDER,
+    ClipStatus,
+    ClipTask,
+    Outcome,
+    PackTask,
+    make_part,
+    pack,
+    part_name,
+    read_statuses,
+    write_part,
+    write_statuses,
 )
+from lipscribe.data.shards import PREPARE_FILE, Codec, PreparedClip, clip_members
+from lipscribe.engines import Engine, LocalEngine, Message, Tell, run_tasks
 from lipscribe.errors import LipscribeError, ManifestError, NoFaceError
 from lipscribe.faces import FaceDetector, load_face_detector, track_faces
 from lipscribe.faces.landmarks import mouth_width
 from lipscribe.faces.track import longest_run
 from lipscribe.mouth import CropKind, crop_mouth, crop_warnings
-from lipscribe.processes import Processes
 from lipscribe.progress import Progress
 from lipscribe.resumable import resumable
 from lipscribe.schema import to_dict
+from lipscribe.storage import AnyPath, StorageError, location
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds, seconds_to_frame
 from lipscribe.video import Video
 from lipscribe.video.passes import Passes
 
 CLIPS_PER_SHARD = 50
+STATUS_THREADS = 16  # that read what an earlier call has done: an object store answers many at once
 WORD_TIME_SLACK: Seconds = 0.1  # how far words may reach past the end of the video: clips may lack a frame or two
 MIN_SHARED = 0.5  # share of a folder's clips that a corpus must have to be the one that the folder was prepared from
 MIN_COVERAGE = 0.9  # share of a clip's frames, or of those with words where their times are known, with the face
-
-
-@dataclass(frozen=True)
-class ClipStatus:
-    """The outcome of one clip.
-
-    Attributes:
-        status: "ok" or "skipped".
-        reason: Why it was skipped; a warning if it was kept; else empty.
-        coverage: Share of the clip's frames in which the face was found, without a break.
-        mouth_width_px: Median width of the mouth in the video's own pixels.
-        inputs: A checksum of the clip's record, and its video's size and time: where they change, it is prepared again.
-    """
-
-    id: str
-    split: str
-    status: str
-    reason: str = ""
-    num_frames: int = 0
-    coverage: float = 0.0
-    mouth_width_px: float = 0.0
-    inputs: str = ""
-
-
-Outcome = tuple[list[Member], ClipStatus]  # the members of a shard, and the clip's status
 
 
 def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip, ClipStatus]:
@@ -130,11 +117,12 @@ def _check_coverage(found: np.ndarray, which: str) -> None:
 
 def prepare(
     clips: list[Clip],
-    output: Path | str,
+    output: AnyPath | str,
     codec: Codec = "lossless",
     workers: int | None = None,
     crop: CropKind = "lipscribe",
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> list[ClipStatus]:
     """Prepares a corpus; finished clips of an earlier call are kept unless their inputs have changed.
 
@@ -142,44 +130,162 @@ def prepare(
     is gone are kept.
 
     Args:
-        clips: The clips of a corpus.
+        clips: The clips of a corpus; their videos and the output may be in object stores.
         output: The folder for the shards.
         codec: "lossless", or "compact" (grey H.264, about a tenth of the size).
-        workers: Number of processes; None is one per core.
+        workers: Number of workers; None is one per core.
         crop: The kind of crops, as in the model's `spec.input.crop`.
         progress: Called after each clip.
+        engine: Where the workers run; None is processes of this machine.
 
     Returns:
         The status of every clip, in the order of the shards.
 
     Raises:
         ManifestError: The folder holds another corpus, another codec or another kind of crops, or cannot be written.
-        LipscribeError: Another process is writing to it.
+        LipscribeError: Another process is writing to it, or an object store refuses.
+        OSError: The disk is full.
     """
-    output = Path(output)
+    output, engine = location(output), engine or LocalEngine(threads=1)
     made_of, older = {"codec": codec, "crop": crop}, {"crop": "lipscribe"}  # the only kind once
     prepared_before = (output / PREPARE_FILE).exists()
-    shards = dict(_plan(clips))
-    statuses: list[ClipStatus] = []
-
-    def finished(status: ClipStatus) -> None:
-        statuses.append(status)
-        if progress is not None:
-            progress("prepare", len(statuses), len(clips))
-
-    with resumable(output, PREPARE_FILE, made_of, older), Processes(workers) as pool:
+    with resumable(output, PREPARE_FILE, made_of, older):
+        filling = _Filling(output, clips, progress)
         if prepared_before:
-            _check_corpus(output, clips)
-            _remove_other_shards(output, shards)
-        work = functools.partial(_work, codec=codec, crop=crop)
-        for name, members in shards.items():
-            _finish_shard(output / f"{name}.tar", members, work, pool, finished)
+            filling.check_corpus()
+            filling.remove_other_shards()
+        start = functools.partial(_start, work=functools.partial(_work, codec=codec, crop=crop), output=output)
+        with closing(run_tasks(start, filling.tasks(), engine.number(workers), engine)) as messages:
+            for message in messages:
+                filling.hear(message)
+        statuses = filling.statuses()
         kept = {status.id for status in statuses if status.status == "ok"}
         save_manifest(
-            output / "manifest.jsonl", [replace(c, path=str(Path(c.path).resolve())) for c in clips if c.id in kept]
+            output / "manifest.jsonl", [replace(c, path=storage.absolute(c.path)) for c in clips if c.id in kept]
         )
-        _write_lines(output / "status.jsonl", statuses)
+        write_statuses(output / "status.jsonl", statuses)
+        storage.remove_folder(output / PARTS_FOLDER)
     return statuses
+
+
+@dataclass
+class _Shard:
+    """A shard that is being filled.
+
+    Attributes:
+        statuses: Of its clips so far, by id.
+        parts: The parts of clips that are not in the shard as it is now, by id.
+    """
+
+    path: AnyPath
+    clips: list[Clip]
+    statuses: dict[str, ClipStatus]
+    parts: dict[str, AnyPath] = field(default_factory=dict)
+
+
+class _Filling:
+    """The tasks that fill a prepared folder, and what is there already."""
+
+    def __init__(self, output: AnyPath, clips: list[Clip], progress: Progress | None):
+        self._output, self._progress, self._total = output, progress, len(clips)
+        self._shards = dict(_plan(clips))
+        self._files = {path.name for path in output.iterdir()}
+        self._earlier = _read_all(output, self._files)
+        (output / PARTS_FOLDER).mkdir(exist_ok=True)
+        self._parts = {path.name for path in (output / PARTS_FOLDER).iterdir()}
+        self._finished: dict[str, list[ClipStatus]] = {}
+        self._open: dict[str, _Shard] = {}  # that each clip on its way is of
+        self._packs = deque[PackTask]()
+        self._packing = 0
+        self._done = 0
+
+    def check_corpus(self) -> None:
+        """Refuses another corpus than the folder's; a corrected one shares most clips with the earlier."""
+        earlier = {status.id for statuses in self._earlier.values() for status in statuses}
+        clips = {clip.id for clips in self._shards.values() for clip in clips}
+        here = len(earlier & clips)
+        if here < MIN_SHARED * len(earlier):
+            raise ManifestError(
+                f"{self._output} holds another corpus (of its {len(earlier)} clips, {here} are among these "
+                f"{self._total}): give another --output, or delete the folder"
+            )
+
+    def remove_other_shards(self) -> None:
+        """Shards whose clips are now in other shards, or in none."""
+        shards = {name for name in self._files if re.fullmatch(r"[\w-]+-\d{6}\.(tar|jsonl)", name)}
+        other = sorted(name for name in shards if name.rpartition(".")[0] not in self._shards)
+        storage.remove(self._output / name for name in other)
+
+    def tasks(self) -> Iterator[ClipTask | PackTask | None]:
+        """What is to be done; None where that depends on what is under way."""
+        inputs = _Inputs()
+        for name, clips in self._shards.items():
+            shard = self._begin(name, {clip.id: inputs.of(clip) for clip in clips})
+            for clip, of_clip in shard:
+                yield from self._take_packs()
+                part = part_name(clip, of_clip)
+                yield ClipTask(clip, of_clip, self._output / PARTS_FOLDER / part, part in self._parts)
+        while self._open or self._packs or self._packing:
+            yield from self._take_packs()
+            yield None
+
+    def _take_packs(self) -> Iterator[PackTask]:
+        while self._packs:
+            self._packing += 1
+            yield self._packs.popleft()
+
+    def _begin(self, name: str, inputs: dict[str, str]) -> list[tuple[Clip, str]]:
+        """Takes over what an earlier call has done of a shard; returns the clips that are left, with their inputs."""
+        path, clips = self._output / f"{name}.tar", self._shards[name]
+        earlier = self._earlier.get(name, []) if path.name in self._files else []
+        same = {status.id: status for status in earlier if _unchanged(status, inputs.get(status.id))}
+        for _ in same:
+            self._report()
+        shard = _Shard(path, clips, same)
+        if [status.id for status in earlier] == [clip.id for clip in clips] and len(same) == len(clips):
+            self._finished[name] = earlier
+            return []
+        left = [(clip, inputs[clip.id]) for clip in clips if clip.id not in same]
+        self._open |= {clip.id: shard for clip, _ in left}
+        if not left:
+            self._close(shard)
+        return left
+
+    def hear(self, message: Message) -> None:
+        """Takes the outcome of a task."""
+        if message.kind == "failed":
+            raise message.value
+        task = message.task
+        if isinstance(task, PackTask):
+            if message.kind == "crashed":
+                raise LipscribeError(f"writing {task.shard} ends the process that writes it ({message.value})")
+            self._packing -= 1
+            self._finished[task.shard.stem] = list(task.statuses)
+            storage.remove(task.parts.values())
+            return
+        status = message.value
+        if message.kind == "crashed":
+            reason = f"{task.clip.path}: reading it ends the process ({message.value}); re-encode the file"
+            status = write_part(task, [], ClipStatus(task.clip.id, task.clip.split, "skipped", reason))
+        shard = self._open.pop(task.clip.id)
+        shard.statuses[task.clip.id] = status
+        shard.parts[task.clip.id] = task.part
+        self._report()
+        if len(shard.statuses) == len(shard.clips):
+            self._close(shard)
+
+    def _close(self, shard: _Shard) -> None:
+        statuses = tuple(shard.statuses[clip.id] for clip in shard.clips)
+        self._packs.append(PackTask(shard.path, statuses, shard.parts))
+
+    def _report(self) -> None:
+        self._done += 1
+        if self._progress is not None:
+            self._progress("prepare", self._done, self._total)
+
+    def statuses(self) -> list[ClipStatus]:
+        """Of all clips, in the order of the shards."""
+        return [status for name in self._shards for status in self._finished[name]]
 
 
 def _plan(clips: list[Clip]) -> Iterator[tuple[str, list[Clip]]]:
@@ -189,68 +295,45 @@ def _plan(clips: list[Clip]) -> Iterator[tuple[str, list[Clip]]]:
             yield f"{split}-{number:06d}", members[first : first + CLIPS_PER_SHARD]
 
 
-def _check_corpus(output: Path, clips: list[Clip]) -> None:
-    """Refuses another corpus than the folder's; a corrected one shares most clips with the earlier."""
-    earlier = {status.id for done in output.glob("*-*.jsonl") for status in _read_statuses(done)}
-    here = len(earlier & {clip.id for clip in clips})
-    if here < MIN_SHARED * len(earlier):
-        raise ManifestError(
-            f"{output} holds another corpus (of its {len(earlier)} clips, {here} are among these {len(clips)}): "
-            "give another --output, or delete the folder"
+def _read_all(output: AnyPath, files: set[str]) -> dict[str, list[ClipStatus]]:
+    """The statuses of each shard that is done."""
+    done = sorted(name for name in files if re.fullmatch(r".*-.*\.jsonl", name))
+    with ThreadPoolExecutor(STATUS_THREADS) as threads:
+        return dict(
+            zip(
+                [name.removesuffix(".jsonl") for name in done],
+                threads.map(read_statuses, [output / name for name in done]),
+                strict=True,
+            )
         )
 
 
-def _remove_other_shards(output: Path, shards: dict[str, list[Clip]]) -> None:
-    """Shards whose clips are now in other shards, or in none."""
-    for path in output.iterdir():
-        if re.fullmatch(r"[\w-]+-\d{6}\.(tar|jsonl)", path.name) and path.stem not in shards:
-            path.unlink()
+class _Inputs:
+    """Checksums of clips and their videos; the files of an object store are listed a folder at a time."""
 
+    def __init__(self) -> None:
+        self._folder: AnyPath | None = None
+        self._prints: dict[str, str] = {}
 
-def _finish_shard(
-    path: Path,
-    clips: list[Clip],
-    work: Callable[[Clip], Outcome],
-    workers: Processes,
-    finished: Callable[[ClipStatus], None],
-) -> None:
-    """Writes a shard, reusing clips of an earlier call whose inputs are unchanged."""
-    done = path.with_suffix(".jsonl")
-    inputs = {clip.id: _inputs(clip) for clip in clips}
-    earlier = _read_statuses(done) if path.exists() else []
-    same = {status.id: status for status in earlier if _unchanged(status, inputs.get(status.id))}
-    if [status.id for status in earlier] == [clip.id for clip in clips] and len(same) == len(clips):
-        for status in earlier:
-            finished(status)
-        return
-    ready = _members_of(path, same)
-    done.unlink(missing_ok=True)  # from here on it must not describe an older shard
-    outcomes = workers.outcomes(work, [clip for clip in clips if clip.id not in ready], _crashed)
-    statuses: list[ClipStatus] = []
+    def of(self, clip: Clip) -> str:
+        """A checksum of a clip's record, and its video's size and time."""
+        path = storage.absolute(clip.path)
+        record = hashlib.sha256(json.dumps(to_dict(replace(clip, path=path))).encode()).hexdigest()[:16]
+        return f"{record}-{self._file(location(path))}"
 
-    def members() -> Iterator[Member]:
-        for clip in clips:
-            if clip.id in ready:
-                encoded, status = ready[clip.id]
-            else:
-                encoded, status = next(outcomes)
-                status = replace(status, inputs=inputs[clip.id])
-            statuses.append(status)
-            finished(status)
-            yield from encoded
-
-    write_members(path, members())
-    _write_lines(done, statuses)
-
-
-def _inputs(clip: Clip) -> str:
-    path = Path(clip.path).resolve()
-    record = hashlib.sha256(json.dumps(to_dict(replace(clip, path=str(path)))).encode()).hexdigest()[:16]
-    try:
-        stat = path.stat()
-    except OSError:
-        return f"{record}-"
-    return f"{record}-{stat.st_size}-{stat.st_mtime_ns}"
+    def _file(self, path: AnyPath) -> str:
+        """What changes with a file; nothing for one that is not there."""
+        if isinstance(path, Path):
+            try:
+                stat = path.stat()
+            except OSError:
+                return ""
+            return f"{stat.st_size}-{stat.st_mtime_ns}"
+        if not storage.is_stored(str(path)):
+            return "stream"
+        if path.parent != self._folder:
+            self._folder, self._prints = path.parent, path.parent.fingerprints()
+        return self._prints.get(path.name, "")
 
 
 def _unchanged(status: ClipStatus, inputs: str | None) -> bool:
@@ -261,38 +344,25 @@ def _unchanged(status: ClipStatus, inputs: str | None) -> bool:
     return gone and (status.inputs.startswith(inputs) or not status.inputs)  # earlier versions wrote no inputs
 
 
-def _members_of(path: Path, statuses: dict[str, ClipStatus]) -> dict[str, Outcome]:
-    """The members of these clips in a shard; none for skipped clips."""
-    ready: dict[str, Outcome] = {clip_id: ([], s) for clip_id, s in statuses.items() if s.status != "ok"}
-    try:
-        ready |= {clip.id: (members, statuses[clip.id]) for clip, members in read_members(path) if clip.id in statuses}
-    except ManifestError:  # missing or damaged: written again
-        return {}
-    return ready
+def _start(tell: Tell, work: Callable[[Clip], Outcome], output: AnyPath) -> Callable[[Any], ClipStatus | None]:
+    """In a worker."""
+    import cv2
+
+    cv2.setNumThreads(0)  # the other cores have clips of their own
+    storage.check_shared(output / PREPARE_FILE)
+    return functools.partial(_run, work=work)
+
+
+def _run(task: ClipTask | PackTask, work: Callable[[Clip], Outcome]) -> ClipStatus | None:
+    return pack(task) if isinstance(task, PackTask) else make_part(task, work)
 
 
 def _work(clip: Clip, codec: Codec, crop: CropKind) -> Outcome:
-    import cv2
-
-    cv2.setNumThreads(1)  # the other cores have clips of their own
     try:
-        prepared, status = prepare_clip(clip, crop)
+        with storage.local_copy(clip.path) as copy:
+            prepared, status = prepare_clip(replace(clip, path=copy), crop)
+    except StorageError:  # it concerns all clips
+        raise
     except LipscribeError as error:
         return [], ClipStatus(clip.id, clip.split, "skipped", str(error))
-    return clip_members(prepared, codec), status
-
-
-def _crashed(clip: Clip) -> Outcome:
-    return [], ClipStatus(clip.id, clip.split, "skipped", f"{clip.path}: reading it crashes the decoder")
-
-
-def _write_lines(path: Path, statuses: list[ClipStatus]) -> None:
-    write_text(path, "".join(json.dumps(asdict(status)) + "\n" for status in statuses))
-
-
-def _read_statuses(path: Path) -> list[ClipStatus]:
-    """The statuses of a shard's clips; none where the file is missing or damaged."""
-    try:
-        return [ClipStatus(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError, TypeError):
-        return []
+    return clip_members(replace(prepared, clip=replace(prepared.clip, path=clip.path)), codec), status

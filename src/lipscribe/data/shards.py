@@ -21,16 +21,17 @@ from typing import Literal
 
 import numpy as np
 
-from lipscribe.atomic import writing
 from lipscribe.data.manifest import Clip
 from lipscribe.errors import ConfigError, ManifestError, MissingExtraError
 from lipscribe.schema import from_dict, to_dict
+from lipscribe.storage import AnyPath, location, writing
 
 Codec = Literal["lossless", "compact"]
 # Exceptions of tarfile, zipfile, zlib, json, numpy and PyAV for damaged bytes (see _from_mp4).
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, NotImplementedError)
 _DAMAGE += (tarfile.TarError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 PREPARE_FILE = "prepare.json"  # in a prepared folder: its inputs and options
+END_BYTES = 1024  # zeros at the end of a tar file
 DEFLATE_LEVEL = 4  # a fifth of the time of zlib's default, 6, for 4 % more bytes
 COMPACT_CRF = 15  # H.264 quality; does not change the WER (docs/results.md)
 COMPACT_PRESET = "fast"  # half the time of "slow", for 3 % more bytes at 0.03 dB less
@@ -78,7 +79,7 @@ def _key(clip_id: str) -> str:
     return folder + slash + name.replace("%", "%25").replace(".", "%2E")
 
 
-def write_members(path: Path | str, members: Iterable[Member]) -> None:
+def write_members(path: AnyPath | str, members: Iterable[Member]) -> None:
     """Writes a shard of encoded clips (see `clip_members`) atomically."""
     with writing(path) as file, tarfile.open(fileobj=file, mode="w") as tar:
         for name, content in members:
@@ -117,27 +118,38 @@ def read_crops(place: CropsPlace) -> np.ndarray:
         raise _damaged(place.shard, error) from None
 
 
-def read_members(path: Path | str) -> Iterator[tuple[Clip, list[Member]]]:
+def read_members(path: AnyPath | str) -> Iterator[tuple[Clip, list[Member]]]:
     """Reads the clips of a shard without decoding their crops, for another shard (see `write_members`).
 
     Raises:
         ManifestError: It is missing, cut off or no shard.
     """
     try:
-        for clip, suffix, content, _ in _read_encoded(Path(path)):
+        for clip, suffix, content, _ in _read_encoded(location(path)):
             yield clip, _members(clip, suffix, content)
     except _DAMAGE as error:
         raise _damaged(path, error) from None
 
 
-def _damaged(path: Path | str, error: Exception) -> ManifestError:
+def read_whole(path: AnyPath) -> list[Member]:
+    """All files of a small tar, as they are; raises what `read_shard` raises."""
+    try:
+        content = path.read_bytes()
+        _check_zeros(content[-END_BYTES:])
+        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+            return [(member.name, file.read()) for member in tar if (file := tar.extractfile(member))]
+    except _DAMAGE as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: AnyPath | str, error: Exception) -> ManifestError:
     return ManifestError(f"shard {path} cannot be read ({error}): prepare it again")
 
 
-def _read_encoded(path: Path) -> Iterator[tuple[Clip, str, bytes, int]]:
+def _read_encoded(path: AnyPath) -> Iterator[tuple[Clip, str, bytes, int]]:
     """Yields record, suffix, encoded crops and their offset of each clip; raises the exceptions in `_DAMAGE`."""
     _check_end(path)
-    with tarfile.open(path, "r|") as tar:
+    with path.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
         members = (
             (member.name, file.read(), member.offset_data) for member in tar if (file := tar.extractfile(member))
         )
@@ -151,12 +163,16 @@ def _read_encoded(path: Path) -> Iterator[tuple[Clip, str, bytes, int]]:
             yield clip, suffixes[0], content, offset
 
 
-def _check_end(path: Path) -> None:
-    """Checks for the 1024 zeros at the end of a tar file: truncation between two members is otherwise not detected."""
+def _check_end(path: AnyPath) -> None:
     with path.open("rb") as file:
-        file.seek(-1024, io.SEEK_END)
-        if any(file.read()):
-            raise ValueError("it is cut off")
+        file.seek(-END_BYTES, io.SEEK_END)
+        _check_zeros(file.read())
+
+
+def _check_zeros(end: bytes) -> None:
+    """Checks for the zeros at the end of a tar file: truncation between two members is otherwise not detected."""
+    if len(end) < END_BYTES or any(end):
+        raise ValueError("it is cut off")
 
 
 def find_shards(folder: Path | str, split: str) -> list[Path]:

@@ -4,8 +4,8 @@ A worker is a Ray actor with one processor, and the tasks run in a process that 
 without Ray. So what ends that process is known by its exit code, also on another machine: a decoder that crashes is the
 task's own doing, while a lost actor or machine is not. Ray itself reports both alike.
 
-Plain actors rather than Ray Data: tasks are thousands of short ones, which are given out in small batches as the workers
-take them, with nothing but paths and outcomes on the way; there is no data for Ray to hold, to spill or to order.
+Plain actors rather than Ray Data: there is no data for Ray to hold, to spill or to order, only paths on the way to the
+workers and outcomes on the way back; and a task that loses its worker is given out again by our own rules.
 """
 
 import contextlib
@@ -19,6 +19,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -58,16 +60,15 @@ def ray_engine(address: str | None = None, number: int | None = None) -> Iterato
     """
     _prepare_environment()
     import ray
+    from ray.exceptions import RayError
 
     _silence(ray)
     if address is not None:
         _check_address(address)
     own: dict[str, Any] = {"num_cpus": number or available_cpus(), "include_dashboard": False}
     try:
-        ray.init(
-            address or "local", log_to_driver=False, configure_logging=False, **(own if address is None else {})
-        )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
+        ray.init(address or "local", log_to_driver=False, configure_logging=False, **(own if address is None else {}))
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError, RayError) as error:
         raise _refused(address, error) from None
     try:
         if address is not None:
@@ -108,7 +109,7 @@ class RayCrew:
         self._ray = ray
         self._actor_class = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(_Actor)
         # Only the processes of the actors unpickle it, and the tasks: an actor itself need not load what they load.
-        self._set_up = pickle.dumps(_SetUp(pickle.dumps(start), os.getcwd(), tuple(sys.path), own_versions()))
+        self._set_up = pickle.dumps(_SetUp(pickle.dumps(start), str(Path.cwd()), tuple(sys.path), own_versions()))
         self._calls: dict[Any, RemoteWorker] = {}  # what each unfinished call is of
         self._task_seconds = CALL_SECONDS  # of the calls so far, on average
         self._hired = time.monotonic()
@@ -148,10 +149,16 @@ class RayCrew:
         self._calls.clear()
 
     def _events(self, call: Any, worker: RemoteWorker) -> list[Event]:
-        errors = self._ray.exceptions
+        from ray import exceptions as errors
+
         try:
             events, seconds = self._ray.get(call)
-        except (errors.RayActorError, errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError) as error:
+        except (
+            errors.RayActorError,
+            errors.WorkerCrashedError,
+            errors.OutOfMemoryError,
+            errors.NodeDiedError,
+        ) as error:
             self._drop(worker)
             return [Event("lost", _how_lost(error))]
         except errors.RayTaskError as error:  # of our own code, or of a package that is missing there
@@ -174,10 +181,10 @@ class RayCrew:
             self._ray.kill(worker.actor)
 
     def _note_waiting(self) -> None:
-        if not self._noted and time.monotonic() - self._hired > PATIENCE:
-            if self._ray.available_resources().get("CPU", 0) < 1:
-                self._noted = True
-                logger.warning("the cluster has no free processor: workers wait for one (see `ray status`)")
+        waited = not self._noted and time.monotonic() - self._hired > PATIENCE
+        if waited and self._ray.available_resources().get("CPU", 0) < 1:
+            self._noted = True
+            logger.warning("the cluster has no free processor: workers wait for one (see `ray status`)")
 
 
 class _SetUp(NamedTuple):
@@ -249,9 +256,11 @@ def own_versions() -> dict[str, str]:
     """The versions that driver and workers must have in common."""
     import ray
 
-    import lipscribe
-
-    return {"lipscribe": lipscribe.__version__, "python": platform.python_version(), "ray": ray.__version__}
+    return {
+        "lipscribe": import_module("lipscribe").__version__,
+        "python": platform.python_version(),
+        "ray": ray.__version__,
+    }
 
 
 def check_versions(found: dict[str, dict[str, str]], wanted: dict[str, str]) -> None:
@@ -272,18 +281,20 @@ def check_versions(found: dict[str, dict[str, str]], wanted: dict[str, str]) -> 
 
 def _versions_of_machines() -> dict[str, dict[str, str]]:
     import ray
+    from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     def probe() -> dict[str, str]:  # nested, so that it is sent as code: there may be no Lipscribe on the other side
+        import importlib
         import platform
 
         import ray
 
         try:
-            from lipscribe import __version__ as there
+            lipscribe = importlib.import_module("lipscribe").__version__
         except ImportError:
-            there = "no"
-        return {"lipscribe": there, "python": platform.python_version(), "ray": ray.__version__}
+            lipscribe = "no"
+        return {"lipscribe": lipscribe, "python": platform.python_version(), "ray": ray.__version__}
 
     nodes = [node for node in ray.nodes() if node["Alive"]]
     remote = ray.remote(num_cpus=0, max_retries=0)(probe)
@@ -293,7 +304,7 @@ def _versions_of_machines() -> dict[str, dict[str, str]]:
     ]
     try:
         found = ray.get(calls, timeout=PROBE_LIMIT)
-    except (ray.exceptions.RayError, TimeoutError) as error:
+    except (RayError, TimeoutError) as error:
         why = " ".join(str(error).split())[:200]
         raise ClusterError(f"a machine of the cluster does not answer ({why}): see `ray status`") from None
     return {node["NodeManagerHostname"]: versions for node, versions in zip(nodes, found, strict=True)}

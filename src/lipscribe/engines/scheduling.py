@@ -1,13 +1,13 @@
 """Hands tasks to workers: each is run once, whatever happens to the workers.
 
-Two things end a worker in the middle of a task, and they are told apart, since a cluster loses workers all the time:
+Two things end a worker in the middle of a task. They are told apart, since a cluster loses workers all the time:
 
-- The task itself: a decoder that crashes (SIGSEGV, SIGABRT, an exit code). It is run again once; after its second crash it
-  is set aside.
-- Something else: a worker that is killed (SIGKILL, SIGTERM), a machine that is gone. The task is run again, alone in its
-  worker. It may still be the cause, when it takes so much memory that the system kills whoever runs it; so after
-  `MAX_LOST` times it is set aside too. Of workers that are killed once a minute, a task of 3 s is hit so often once in
-  three million times.
+- The task itself: a decoder that crashes (SIGSEGV, SIGABRT, an exit code). It is run again once; after its second crash
+  it is set aside.
+- Something else: a worker that is killed (SIGKILL, SIGTERM), a machine that is gone. The task is run again, alone in
+  its worker. It may still be the cause, where it takes so much memory that the system kills whoever runs it; so after
+  `MAX_LOST` times it is set aside too. If each worker is killed once in 40 s, at random, that hits a task of 4 s once
+  in a hundred thousand times.
 """
 
 import contextlib
@@ -151,7 +151,7 @@ class _Scheduler:
         return len(self._waiting) >= number
 
     def _batch(self) -> list[_Given]:
-        """The next tasks for one worker; one that has lost a worker comes alone, so that it is known to be the cause."""
+        """The next tasks for one worker; one that has lost a worker comes alone, as it may be the cause."""
         size = self._crew.batch()
         self._look_ahead(size)
         batch = [self._waiting.popleft()]

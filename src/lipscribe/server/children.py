@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lipscribe.errors import VideoError
 from lipscribe.engines import Tell, Worker
+from lipscribe.errors import VideoError
 from lipscribe.server.errors import ApiError
 from lipscribe.units import Seconds
 

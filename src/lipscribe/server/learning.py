@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lipscribe.errors import ConfigError, LipscribeError, VideoError
 from lipscribe.engines import Tell, run_tasks
+from lipscribe.errors import ConfigError, LipscribeError, VideoError
 from lipscribe.server.enrolment_folder import PROMPTS, EnrolmentFolder
 from lipscribe.zoo.registry import find_model, models_folder
 

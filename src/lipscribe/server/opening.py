@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from lipscribe.engines import Tell
 from lipscribe.errors import LipscribeError, NoFaceError, VideoError
 from lipscribe.extraction import Extraction, Run, Summary
 from lipscribe.mouth import CropKind
-from lipscribe.engines import Tell
 from lipscribe.progress import Progress
 from lipscribe.transcript import Transcript
 from lipscribe.units import Seconds

@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
-from lipscribe.errors import VideoError
 from lipscribe.engines import Tell
+from lipscribe.errors import VideoError
 from lipscribe.server.children import Children, Limits, Stopped, TooSlowError
 from lipscribe.server.errors import as_api_error
 from lipscribe.server.opening import Clip, extract
