@@ -8,6 +8,7 @@ Rates are of one core: CPU seconds, of all threads, so that other work on the ma
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -20,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-RATES, PAGE = Path(__file__).with_suffix(".json"), ROOT / "docs" / "scale.md"
+RATES, SIMULATED, PAGE = ROOT / "benchmarks/scale.json", ROOT / "benchmarks/simulate.json", ROOT / "docs/scale.md"
+PICTURE, HOUR = ROOT / "docs/pictures/scale.png", 3600.0
 CORPORA = {  # hours, and the size of its videos as they are handed out; the last stands for footage from the web
     "LRS3": (433, "224x224"),
     "VoxCeleb2": (2_400, "224x224"),
@@ -30,6 +32,7 @@ SIZES = ("224x224", "1280x720")  # of talkers; GRID is 360x288
 TEXT = "we measured how long it takes to prepare a video of a person who says a sentence of about this length"
 FRAMES_AN_HOUR = 25 * 3600
 EPOCHS = 30
+LEAST_RATE = 0.85  # under failures
 WORKERS = 1_000
 TRAINED = {"grid": 8, "auto-avsr": 2}  # the models whose training is measured, and the clips of a step
 # The sizes of the published Auto-AVSR models.
@@ -57,11 +60,11 @@ def main() -> None:
     args = parser.parse_args()
     if args.what == "measure":
         RATES.write_text(json.dumps(measure(args), indent=2) + "\n")
-    rates = json.loads(RATES.read_text())
     if args.what == "write":
-        PAGE.write_text(filled(PAGE.read_text(), tables(rates)))
+        PAGE.write_text(filled(PAGE.read_text(), all_tables()))
+        draw(json.loads(SIMULATED.read_text()), PICTURE)
     else:
-        print("\n\n".join(f"{name}:\n\n{table}" for name, table in tables(rates).items()))
+        print("\n\n".join(f"{name}:\n\n{found}" for name, found in all_tables().items()))
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
@@ -202,37 +205,47 @@ def cpu_of_all() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def tables(rates: dict[str, Any]) -> dict[str, str]:
-    """The tables of the page, by the name of the place where they belong."""
-    return {"rates": rates_table(rates), "corpora": corpora_table(rates), "training": training_table(rates)}
+def all_tables() -> dict[str, str]:
+    """The tables of the page, by the name of the place where they belong; those of the simulation too."""
+    rates, simulated = (json.loads(path.read_text()) for path in (RATES, SIMULATED))
+    own = {"rates": rates_table(rates), "corpora": corpora_table(rates), "training": training_table(rates)}
+    more = {"failures": failures_table, "drivers": drivers_table, "check": check_table}
+    return own | {name: make(simulated) for name, make in more.items()}
 
 
 def rates_table(rates: dict[str, Any]) -> str:
     rows = []
-    for size, found in sorted(rates["prepare"].items(), key=lambda item: item[1]["core_seconds_a_second"]):
+    for size, found in sorted(rates["prepare"].items(), key=lambda item: cost_of(item[1])):
         source = "GRID" if size == "360x288" else "talkers"
         rows.append(
             [
-                f"prepare {size} ({source}, {found['seconds']:.0f} s)",
-                f"{found['core_seconds_a_second']:.2f} core seconds a second of video",
-                f"{1 / found['core_seconds_a_second']:.1f} hours a core hour",
+                f"prepare {size}, compact ({source}, {found['seconds']:.0f} s)",
+                f"{cost_of(found):.3f} core seconds a second of video",
+                f"{1 / cost_of(found):.1f} hours a core hour",
             ]
         )
     grid = rates["prepare"]["360x288"]
-    for codec in ("lossless", "compact"):
-        rows.append(
-            [
-                f"crops, {codec} (GRID)",
-                f"{grid[f'{codec}_bytes_an_hour'] / 1e6:.0f} MB an hour",
-                f"{grid[f'{codec}_core_seconds_a_second']:.3f} core seconds a second to encode",
-            ]
-        )
+    rows += [
+        [
+            f"crops, {codec} (GRID)",
+            f"{grid[f'{codec}_bytes_an_hour'] / 1e6:.0f} MB an hour",
+            f"{grid[f'{codec}_bytes_an_hour'] / FRAMES_AN_HOUR:,.0f} bytes a frame",
+        ]
+        for codec in ("lossless", "compact")
+    ]
     for name, found in rates["train"].items():
         what = {"grid": "2.2 M parameters, as `grid`", "auto-avsr": "186 M, an Auto-AVSR encoder with CTC"}[name]
         rows.append([f"train {what}", f"{found['frames_a_core_second']:.1f} frames a core second", "GPU: not measured"])
     one, many = rates["ray"]["call_ms"], rates["ray"]["call_of_1000_workers_ms"]
-    rows.append(["a call of a Ray actor", f"{one:.2f} ms of the driver's CPU", f"{many:.1f} ms with {WORKERS:,} workers"])
+    rows.append(
+        ["a call of a Ray actor", f"{one:.2f} ms of the driver's CPU", f"{many:.1f} ms with {WORKERS:,} workers"]
+    )
     return table(["", "measured", ""], rows)
+
+
+def cost_of(prepared: dict[str, float]) -> float:
+    """Core seconds a second, with encoding the crops as H.264."""
+    return prepared["core_seconds_a_second"] + prepared["compact_core_seconds_a_second"]
 
 
 def corpora_table(rates: dict[str, Any]) -> str:
@@ -240,7 +253,7 @@ def corpora_table(rates: dict[str, Any]) -> str:
     rows = []
     for name, (hours, size) in CORPORA.items():
         found, grid = rates["prepare"][size], rates["prepare"]["360x288"]
-        cores = hours * found["core_seconds_a_second"]
+        cores = hours * cost_of(found)
         kept = {codec: hours * grid[f"{codec}_bytes_an_hour"] for codec in ("lossless", "compact")}
         rows.append(
             [
@@ -261,9 +274,81 @@ def training_table(rates: dict[str, Any]) -> str:
     for name, (hours, _) in CORPORA.items():
         frames = hours * FRAMES_AN_HOUR * EPOCHS
         cores = [frames / rates["train"][model]["frames_a_core_second"] / 3600 for model in TRAINED]
-        rows.append([name, f"{frames / 1e9:,.1f} G", *(f"{each:,.0f}" for each in cores), f"{frames / 3.6e6:,.0f} / F"])
+        rows.append([name, f"{frames / 1e9:,.1f} G", *(f"{each:,.0f}" for each in cores), f"{frames / HOUR:,.0f} / F"])
     heads = ["corpus", f"frames in {EPOCHS} epochs", "core hours, 2.2 M", "core hours, 186 M", "GPU hours"]
     return table(heads, rows)
+
+
+def failures_table(found: dict[str, Any]) -> str:
+    heads = ["a worker lives", "workers killed", "rate", "efficiency", "recorded twice", "not recorded", "set aside"]
+    rows = []
+    for row in found["sweep"]["rows"]:
+        aside = f"{row['aside']} poison, {row['innocent']} others"
+        rate = found["sweep"]["rows"][0]["seconds"] / row["seconds"]  # against the first, which is undisturbed
+        counts = [f"{row['kills']:,}", f"{rate:.0%}", f"{row['efficiency']:.0%}", str(row["twice"]), str(row["never"])]
+        rows.append([every(row["lifetime"]), *counts, aside])
+    life = life_at(found["sweep"]["rows"], LEAST_RATE) / 60
+    below = f"The rate falls below {LEAST_RATE:.0%} where a worker lives {life:.0f} minutes on average."
+    return f"{table(heads, rows)}\n\n{below}"
+
+
+def life_at(rows: list[dict[str, Any]], rate: float) -> float:
+    """Seconds that a worker lives where the rate falls below this share, between two of the rows."""
+    undisturbed, *disturbed = rows
+    rates = [undisturbed["seconds"] / row["seconds"] for row in disturbed]
+    for (longer, high), (shorter, low) in itertools.pairwise(zip(disturbed, rates, strict=True)):
+        if high >= rate > low:
+            share = (high - rate) / (high - low)
+            return longer["lifetime"] ** (1 - share) * shorter["lifetime"] ** share
+    raise ValueError(f"the rate crosses {rate:.0%} in no row")
+
+
+def drivers_table(found: dict[str, Any]) -> str:
+    rows = []
+    for row in found["size"]["rows"]:
+        driver = [f"{row['calls']:.0f}", f"{row['driver']:.0%}", f"{row['efficiency']:.1%}"]
+        rows.append([f"{row['workers']:,}", f"{row['call_seconds']:g} s", *driver])
+    return table(["workers", "tasks of a call", "calls a second", "driver busy", "efficiency"], rows)
+
+
+def check_table(found: dict[str, Any]) -> str:
+    rows = []
+    for row in found["check"]["rows"]:
+        predicted = f"{row['predicted']:.1f} s (± {row['spread']:.1f})"
+        rows.append([row["engine"], every(row["lifetime"]), f"{row['seconds']:.1f} s", predicted])
+    return table(["engine", "a worker lives", "took", "predicted"], rows)
+
+
+def every(lifetime: float | None) -> str:
+    if lifetime is None:
+        return "for ever"
+    if lifetime >= HOUR:
+        return f"{lifetime / HOUR:g} h"
+    return f"{lifetime / 60:g} min" if lifetime >= 60 else f"{lifetime:g} s"
+
+
+def draw(found: dict[str, Any], path: Path) -> None:
+    """The rate against that of an undisturbed cluster, by the lifetime of a worker."""
+    from lipscribe.figures import ACCENT, BAD, FAINT, MUTED, Page
+
+    undisturbed, *rows = found["sweep"]["rows"]
+    page = Page(8, 3.8)
+    page.text(0.4, 0.25, "1 000 workers that are killed: the rate against that of an undisturbed cluster", 12)
+    axes = page.axes(0.9, 0.8, 6.7, 2.2)
+    axes.semilogx(
+        [row["lifetime"] for row in rows], [undisturbed["seconds"] / row["seconds"] for row in rows], "o-", color=ACCENT
+    )
+    axes.axhline(LEAST_RATE, color=BAD, linewidth=1, linestyle="--")
+    axes.text(rows[0]["lifetime"], LEAST_RATE + 0.01, f"{LEAST_RATE:.0%}", color=BAD, ha="right", fontsize=9)
+    marks = [30, 60, 300, 600, 1800, HOUR, 6 * HOUR, 24 * HOUR]
+    axes.set_xticks(marks, [every(mark) for mark in marks])
+    axes.minorticks_off()
+    axes.set_ylim(0, 1.02)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25 %", "50 %", "75 %", "100 %"])
+    axes.grid(color=FAINT)
+    page.text(0.9, 3.35, "mean life of a worker (half of them are lost with their machine)", 9, MUTED)
+    path.parent.mkdir(exist_ok=True)
+    page.save(path)
 
 
 def table(heads: list[str], rows: list[list[str]]) -> str:
@@ -282,10 +367,12 @@ def sized(size: float) -> str:
 def filled(page: str, found: dict[str, str]) -> str:
     """The page with each table between its two comments."""
     for name, text in found.items():
-        begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
-        before, _, rest = page.partition(begin)
-        _, _, after = rest.partition(end)
-        page = f"{before}{begin}{text}{end}{after}"
+        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        before, here, rest = page.partition(begin)
+        _, there, after = rest.partition(end)
+        if not here or not there:
+            raise ValueError(f"the page has no place for the table {name}")
+        page = f"{before}{begin}\n\n{text}\n\n{end}{after}"
     return page
 
 
