@@ -117,13 +117,15 @@ def import_model(
     ] = None,
     licence: Annotated[str | None, typer.Option(help="Of the weights, to be shown.", show_default=False)] = None,
 ) -> None:
-    """Convert a published Auto-AVSR model, or its language model, and install it in the cache.
+    """Convert a published model, and install it in the cache: Auto-AVSR (or its language model), USR, RAVEn, BRAVEn.
 
-    It reads .pth and Lightning .ckpt files of auto_avsr, and a model.pth with its model.json next to it. No code in the
-    file is executed: a pickle with code is refused.
+    It reads .pth and Lightning .ckpt files, and a model.pth with its model.json next to it; the kind of model is found
+    by the names and shapes of its weights. No code in the file is executed: a pickle with code is refused.
 
     Examples:
       lipscribe models import vsr_trlrs3vox2_base.pth --name my-vsr --units unigram5000_units.txt
+
+      lipscribe models import usr2_huge.pth --name usr2 --units unigram1000_units.txt --licence "CC BY-NC"
 
       lipscribe models import LRS3_V_WER19.1/model.pth --name wer19 --licence "non-commercial"
 

@@ -5,6 +5,7 @@ two styles: the one that we train, and ESPnet's, in which the published Auto-AVS
 """
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -17,22 +18,19 @@ from lipscribe.models.transformer import NORM_EPS, FeedForward
 LEGACY_PLACES = 5000  # of the table that ESPnet's first relative positions count from the end of
 
 
-class ConformerEncoder(nn.Module):
-    """Conformer blocks: half a feed-forward, self-attention by relative position, convolution, half a feed-forward.
+class RelativeEncoder(nn.Module):
+    """Base of the encoders whose blocks attend by relative position: linear layer, blocks, norm.
 
-    A clip's output depends on neither padding nor other clips. (The published network does not mask padding, as it is
+    A clip's output depends on neither padding nor other clips. (The published networks do not mask padding, as they are
     run on single clips.)
 
     Args:
         features: Size D of the input vectors.
-        hidden: Size of every block, a multiple of `2 * heads`.
-        ff: Units of each feed-forward.
-        layers: Blocks.
-        heads: Number of attention heads.
-        kernel: Frames of the convolution, odd.
-        dropout: Dropout probability at the end of each part of a block, and of attention weights.
-        espnet: ESPnet's settings: ReLU in the feed-forwards, BatchNorm in the convolution, input scaled by the root of
-            `hidden`, a final LayerNorm. Otherwise SiLU and LayerNorm, so each frame is normalised separately.
+        hidden: Size of every block, a multiple of twice the heads.
+        blocks: Each (B, T, hidden) and `Clips` -> (B, T, hidden).
+        norm: Of the output.
+        scale: Factor of the blocks' input.
+        dropout: Dropout probability of the blocks' input.
         legacy: The relative positions of early ESPnet models, which contain a bug; weights trained with it need it.
     """
 
@@ -40,22 +38,20 @@ class ConformerEncoder(nn.Module):
         self,
         features: int,
         hidden: int,
-        ff: int,
-        layers: int,
-        heads: int,
-        kernel: int,
-        dropout: float = 0.0,
-        espnet: bool = False,
+        blocks: Iterable[nn.Module],
+        norm: nn.Module,
+        scale: float,
+        dropout: float,
         legacy: bool = False,
     ):
         super().__init__()
         self.out_features = hidden
-        self.scale = math.sqrt(hidden) if espnet else 1.0
+        self.scale = scale
         self.legacy = legacy
         self.project = FrameLinear(features, hidden)
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(_Block(hidden, ff, heads, kernel, dropout, espnet, legacy) for _ in range(layers))
-        self.norm = nn.LayerNorm(hidden, NORM_EPS) if espnet else nn.Identity()
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = norm
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Features (B, T, D) and (B,) int64 lengths, None if all frames are valid -> encoder_out (B, T, out_features);
@@ -71,6 +67,37 @@ class ConformerEncoder(nn.Module):
         for block in self.blocks:
             x = block(x, clips)
         return without(padding, self.norm(x))
+
+
+class ConformerEncoder(RelativeEncoder):
+    """Conformer blocks: half a feed-forward, self-attention by relative position, convolution, half a feed-forward.
+
+    Args:
+        features, hidden, legacy: See `RelativeEncoder`.
+        ff: Units of each feed-forward.
+        layers: Blocks.
+        heads: Number of attention heads.
+        kernel: Frames of the convolution, odd.
+        dropout: Dropout probability at the end of each part of a block, and of attention weights.
+        espnet: ESPnet's settings: ReLU in the feed-forwards, BatchNorm in the convolution, input scaled by the root of
+            `hidden`, a final LayerNorm. Otherwise SiLU and LayerNorm, so each frame is normalised separately.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        hidden: int,
+        ff: int,
+        layers: int,
+        heads: int,
+        kernel: int,
+        dropout: float = 0.0,
+        espnet: bool = False,
+        legacy: bool = False,
+    ):
+        blocks = (_Block(hidden, ff, heads, kernel, dropout, espnet, legacy) for _ in range(layers))
+        norm = nn.LayerNorm(hidden, NORM_EPS) if espnet else nn.Identity()
+        super().__init__(features, hidden, blocks, norm, math.sqrt(hidden) if espnet else 1.0, dropout, legacy)
 
 
 class Clips(NamedTuple):
@@ -117,7 +144,7 @@ class RelativeSelfAttention(nn.Module):
         hidden: Size of the vectors, a multiple of `heads`.
         heads: Number of attention heads.
         dropout: Dropout probability of attention weights.
-        legacy: See `ConformerEncoder`.
+        legacy: See `RelativeEncoder`.
     """
 
     def __init__(self, hidden: int, heads: int, dropout: float, legacy: bool = False):
@@ -174,17 +201,19 @@ class _Convolution(nn.Module):
         x = nn.functional.glu(self.gate(x), dim=-1)  # (B, T, D)
         x = without(padding, x)  # the convolution reaches beyond the end, where it needs zeros
         x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
-        return self.out(nn.functional.silu(self._normed(x, padding)))
+        return self.out(nn.functional.silu(normalised(self.norm, x, padding)))
 
-    def _normed(self, x: Tensor, padding: Tensor | None) -> Tensor:
-        if isinstance(self.norm, nn.LayerNorm):
-            return self.norm(x)
-        if padding is None or not self.training:
-            return self.norm(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-        normed = torch.zeros_like(x)  # excludes padding from batch statistics
-        valid = ~padding[:, :, 0]
-        normed[valid] = self.norm(x[valid])
-        return normed
+
+def normalised(norm: nn.Module, x: Tensor, padding: Tensor | None) -> Tensor:
+    """(B, T, D) by a LayerNorm or BatchNorm1d; padding, (B, T, 1) bool, is excluded from batch statistics."""
+    if isinstance(norm, nn.LayerNorm):
+        return norm(x)
+    if padding is None or not norm.training:
+        return norm(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    normed = torch.zeros_like(x)
+    valid = ~padding[:, :, 0]
+    normed[valid] = norm(x[valid])
+    return normed
 
 
 def distance_encoding(num_frames: int, size: int) -> Tensor:

@@ -10,6 +10,7 @@ from lipscribe.schema import odd_faults, within
 if TYPE_CHECKING:  # a spec is read without torch
     from lipscribe.models.conformer import ConformerEncoder
     from lipscribe.models.encoder import NoEncoder, RecurrentEncoder
+    from lipscribe.models.rel_transformer import RelTransformerEncoder
     from lipscribe.models.tcn import TCNEncoder
 
 
@@ -151,6 +152,40 @@ class RelConformerEncoderSpec:
 
 
 @dataclass(frozen=True)
+class RelTransformerEncoderSpec:
+    """A `RelTransformerEncoder`, as in the published USR and RAVEn models.
+
+    Attributes:
+        ff: Units of each feed-forward, 0 is four times `hidden`.
+        feed_norm: What normalises the input of a feed-forward: each frame, or the batch, as in RAVEn.
+        layer_scale: Initial factor of what each part of a block adds.
+    """
+
+    hidden: int = within(256, 1)
+    layers: int = within(2, 1, 64)
+    dropout: float = within(0.0, 0, 0.95)
+    heads: int = within(4, 1)
+    ff: int = within(0, 0)
+    feed_norm: Literal["layer", "batch"] = "layer"
+    layer_scale: float = within(0.1, 0, 1)
+    cell: Literal["rel-transformer"] = "rel-transformer"
+
+    attends_to_all: ClassVar[bool] = True
+    window: ClassVar[WindowSizes] = ATTENDS_TO_ALL
+
+    def faults(self) -> list[str]:
+        """Faults across fields (see `from_dict`)."""
+        return _divisible(self.hidden, self.heads)
+
+    def build(self, features: int) -> "RelTransformerEncoder":
+        """Builds the network with random weights, for input vectors of size `features`."""
+        from lipscribe.models.rel_transformer import RelTransformerEncoder
+
+        sizes = (features, self.hidden, self.ff or 4 * self.hidden, self.layers, self.heads, self.dropout)
+        return RelTransformerEncoder(*sizes, batch_norm=self.feed_norm == "batch", layer_scale=self.layer_scale)
+
+
+@dataclass(frozen=True)
 class NoEncoderSpec:
     """A `NoEncoder`: frames are independent, except for the frontend's temporal kernel."""
 
@@ -168,7 +203,12 @@ class NoEncoderSpec:
 
 
 EncoderSpec: TypeAlias = (
-    RecurrentEncoderSpec | TCNEncoderSpec | ConformerEncoderSpec | RelConformerEncoderSpec | NoEncoderSpec
+    RecurrentEncoderSpec
+    | TCNEncoderSpec
+    | ConformerEncoderSpec
+    | RelConformerEncoderSpec
+    | RelTransformerEncoderSpec
+    | NoEncoderSpec
 )
 """Any of the encoders; `cell` says which."""
 

@@ -71,7 +71,7 @@ class ModelSpec:
         grammar: The words of each slot of a sentence, if the model is limited to one kind of sentence; None otherwise.
         slot_names: Names of the grammar's slots in reports, such as "command".
         ctc: Whether there is a CTC head.
-        decoder: The attention decoder, or None.
+        decoder: The attention decoder, or None. A model with neither head is an encoder to start a training from.
         temperatures: Of word probabilities, by search method, 1 where missing; `lipscribe calibrate` fits them.
         surprise_limit: Nats per frame above which a clip is out of domain (see `search/familiarity.py`); None if it was
             never fitted. Training fits it on dev, and so does `calibrate`.
@@ -112,8 +112,6 @@ class ModelSpec:
         if self.grammar and self.slot_names and len(self.slot_names) != len(self.grammar):
             count = len(self.grammar)
             faults.append(f"slot_names has {len(self.slot_names)} names, wanted one for each of the {count} slots")
-        if not self.ctc and self.decoder is None:
-            faults.append("ctc is false and decoder is null, wanted one of them or both")
         if self.decoder and self.decoder.own_end and not isinstance(self.tokenizer, UnitsTokenizer):
             kind = self.decoder.kind
             faults.append(f'decoder.kind is {kind}, wanted a tokenizer of kind "units", whose last token is <eos>')

@@ -321,6 +321,8 @@ def _is_number(value: object) -> bool:
 def _method_faults(model: Capabilities, options: SearchOptions, method: str) -> list[str]:
     if method not in METHODS:
         return [f"method is {method!r}, want auto or one of {', '.join(METHODS)}"]
+    if not model.methods:
+        return [f"{model.name} is an encoder without a head, and reads nothing: train one that starts from it"]
     if method not in model.methods and (model.phrases or method == "phrases"):
         what = "compares recorded phrases" if model.phrases else "has no recorded phrases"
         return [f"{model.name} {what}, for which method {method!r} is of no use: want one of {_listed(model.methods)}"]

@@ -16,7 +16,7 @@ _ATTENTION: _Rules = tuple(
     for ours, theirs in (("query", "q"), ("key", "k"), ("value", "v"), ("out", "out"), ("position", "pos"))
 )
 _FEED: _Rules = ((r"\.up\.", ".w_1."), (r"\.down\.", ".w_2."))
-# Our names -> those in the files of Auto-AVSR and ESPnet.
+# Our names -> those in the files of Auto-AVSR, RAVEn and ESPnet.
 RELEASED: Mapping[str, _Rules] = {
     "frontend": ((r"^stem\.", "frontend3D."), (r"\.activation([12])\.", r".relu\1.")),
     "encoder": (
@@ -32,11 +32,13 @@ RELEASED: Mapping[str, _Rules] = {
         (r"\.distance_bias$", ".pos_bias_v"),
         (r"\.attention\.", ".self_attn."),
         (r"\.feed_before\.", ".feed_forward_macaron."),
-        (r"\.feed_after\.", ".feed_forward."),
+        (r"\.feed(_after)?\.", ".feed_forward."),
         (r"\.norm_before\.", ".norm_ff_macaron."),
         (r"\.norm_attention\.", ".norm_mha."),
         (r"\.norm_convolution\.", ".norm_conv."),
-        (r"\.norm_after\.", ".norm_ff."),
+        (r"\.norm_(after|feed)\.", ".norm_ff."),
+        (r"\.scale_attention$", ".gamma_mha"),
+        (r"\.scale_feed$", ".gamma_ff"),
         (r"^(blocks\.\d+)\.norm\.", r"\1.norm_final."),
         (r"^blocks\.", "encoders."),
     ),

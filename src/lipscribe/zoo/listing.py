@@ -69,12 +69,12 @@ def _lip_reader(folder: Path) -> dict[str, str]:
     spec = load_spec(folder)
     if spec.phrases is not None:
         return _phrases(spec, spec.phrases)
-    words = len(spec.tokenizer.vocab) - 1
     closed = "closed, " if spec.card.closed_vocabulary else ""
+    vocabulary = f"{closed}{len(spec.tokenizer.vocab) - 1} {spec.tokenizer.kind}"
     return {
         "reads": spec.card.reads,
         "data": spec.card.data,
-        "vocabulary": f"{closed}{words} {spec.tokenizer.kind}",
+        "vocabulary": vocabulary if spec.ctc or spec.decoder is not None else "none",
         "wer": _wer(spec.card),
         "licence": spec.card.licence,
         "runtime": "onnx" if has_graphs(folder, spec) else "torch",

@@ -7,6 +7,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from lipscribe.models.conformer import Clips, ConformerEncoder, RelativeSelfAttention, by_key, distance_encoding
 from lipscribe.models.encoder import NoEncoder, RecurrentEncoder, packed_rows
+from lipscribe.models.rel_transformer import RelTransformerEncoder
 from lipscribe.models.tcn import TCNEncoder
 
 LENGTHS = torch.tensor([9, 1, 5])
@@ -16,6 +17,7 @@ ENCODERS = {
     "tcn": lambda: TCNEncoder(features=6, hidden=5, layers=2, kernel=3, dropout=0.2),
     "conformer": lambda: ConformerEncoder(features=6, hidden=8, ff=32, layers=2, heads=2, kernel=3, dropout=0.2),
     "rel-conformer": lambda: ConformerEncoder(6, 8, ff=12, layers=2, heads=2, kernel=3, dropout=0.2, espnet=True),
+    "rel-transformer": lambda: RelTransformerEncoder(6, 8, ff=12, layers=2, heads=2, dropout=0.2, batch_norm=True),
     "legacy": lambda: ConformerEncoder(6, hidden=8, ff=12, layers=2, heads=2, kernel=3, espnet=True, legacy=True),
     "none": lambda: NoEncoder(features=6, dropout=0.2),
 }

@@ -19,6 +19,7 @@ from lipscribe.models.encoder_specs import (
     NoEncoderSpec,
     RecurrentEncoderSpec,
     RelConformerEncoderSpec,
+    RelTransformerEncoderSpec,
     TCNEncoderSpec,
 )
 from lipscribe.models.frontend_specs import (
@@ -50,6 +51,12 @@ KINDS = {
         RelConformerEncoderSpec(hidden=8, heads=2, positions="legacy"),
         None,
     ),
+    "raven": (
+        AutoAVSRFrontendSpec(**RESNET, activation="swish"),
+        RelTransformerEncoderSpec(hidden=8, heads=2, feed_norm="batch"),
+        TransformerDecoderSpec(hidden=4, heads=1, layers=2),
+    ),
+    "usr": (AutoAVSRFrontendSpec(**RESNET, activation="swish"), RelTransformerEncoderSpec(hidden=8, heads=2), None),
     "tcn": (ResNetFrontendSpec(**RESNET, features=8), TCNEncoderSpec(hidden=8), None),
     "lipnet": (LipNetFrontendSpec(channels=(4, 4, 4)), NoEncoderSpec(), None),
 }

@@ -14,6 +14,7 @@ from lipscribe.models.encoder_specs import (
     NoEncoderSpec,
     RecurrentEncoderSpec,
     RelConformerEncoderSpec,
+    RelTransformerEncoderSpec,
     TCNEncoderSpec,
 )
 from lipscribe.models.frontend_specs import (
@@ -32,7 +33,7 @@ KINDS = [
     pytest.param(*kind, id="-".join(map(str, kind)))
     for kind in [
         *product((1, 5), ("flatten", "average"), ("lstm", "gru"), (False, True)),
-        *product((5,), ("flatten",), ("tcn", "conformer", "rel-conformer", "none"), (True,)),
+        *product((5,), ("flatten",), ("tcn", "conformer", "rel-conformer", "rel-transformer", "none"), (True,)),
     ]
 ]
 
@@ -42,6 +43,7 @@ def encoder_of(cell: str, bidirectional: bool) -> EncoderSpec:
         "tcn": TCNEncoderSpec(7, 2, dropout=0.3, kernel=3),
         "conformer": ConformerEncoderSpec(8, 2, dropout=0.3, kernel=3, heads=2),
         "rel-conformer": RelConformerEncoderSpec(8, 2, dropout=0.3, kernel=3, heads=2),
+        "rel-transformer": RelTransformerEncoderSpec(8, 2, dropout=0.3, heads=2, feed_norm="batch"),
         "none": NoEncoderSpec(dropout=0.3),
     }.get(cell) or RecurrentEncoderSpec(cell, 7, 2, bidirectional, dropout=0.3)
 

@@ -19,8 +19,9 @@ from torch import Tensor
 from lipscribe.errors import CheckpointError, LipscribeError
 from lipscribe.models.spec import WEIGHTS_FILE, Card
 from lipscribe.schema import to_dict
+from lipscribe.tokenizer import UnitsTokenizer
 from lipscribe.zoo.checkpoint import save_checkpoint, save_weights
-from lipscribe.zoo.interop import auto_avsr, espnet_lm
+from lipscribe.zoo.interop import auto_avsr, espnet_lm, known, usr
 from lipscribe.zoo.interop.tensors import read_config, read_tensors
 from lipscribe.zoo.interop.vocabulary import find_tokenizer
 from lipscribe.zoo.registry import BUNDLED, LM_FILE, models_folder
@@ -53,7 +54,8 @@ def import_model(
     tokenizer: Path | None = None,
     card: Card | None = None,
 ) -> Imported:
-    """Converts a published Auto-AVSR model or language model, and installs it in the cache as `name`.
+    """Converts a published model of the Auto-AVSR, USR or RAVEn families, or a language model, and installs it in the
+    cache as `name`.
 
     No code in the file is executed. A `model.json` of the file's name, or in the given folder, is read too.
 
@@ -72,15 +74,19 @@ def import_model(
     config = read_config(path.with_suffix(".json")) if path.with_suffix(".json").is_file() else None
     tensors = read_tensors(path)
     _refuse_nonsense(tensors, path)
-    card = card or Card()
     digest = sha256_of(path)
+    card, notes = known.describe(card or Card(), digest)
     if card.data == Card.data:
         card = replace(card, data=f"unknown; converted from {path.name}, sha256 {digest}")
     if card.licence == Card.licence:
         card = replace(card, licence=UNKNOWN_LICENCE)
-    convert = _language_model if espnet_lm.is_language_model(tensors) else _lip_reader
+    convert = _auto_avsr
+    if usr.is_usr(tensors):
+        convert = _usr
+    elif espnet_lm.is_language_model(tensors):
+        convert = _language_model
     with _staged(name, sum(tensor.numel() for tensor in tensors.values()) * 4) as staging:
-        notes = convert(staging, _Found(path, tensors, config, name, card), units=units, tokenizer=tokenizer)
+        notes += convert(staging, _Found(path, tensors, config, name, card), units=units, tokenizer=tokenizer)
     return Imported(models_folder() / name, digest, tuple(notes))
 
 
@@ -136,7 +142,7 @@ class _Found(NamedTuple):
     card: Card
 
 
-def _lip_reader(folder: Path, found: _Found, units: Path | None, tokenizer: Path | None) -> list[str]:
+def _auto_avsr(folder: Path, found: _Found, units: Path | None, tokenizer: Path | None) -> list[str]:
     path, tensors, config, name, card = found
     theirs = auto_avsr.one_layout(tensors, str(path))
     size = auto_avsr.vocab_size(theirs, str(path))
@@ -151,9 +157,24 @@ def _lip_reader(folder: Path, found: _Found, units: Path | None, tokenizer: Path
             f"no {path.with_suffix('.json').name} next to {path.name}: positions are assumed to be those of Auto-AVSR; "
             "an older model outputs nonsense then, import it with its model.json"
         )
-    if symbols.model is None:
-        notes.append("it reads; to train or score it by its units, import it with --tokenizer unigram5000.model")
+    return notes + _without_pieces(symbols, "unigram5000.model")
+
+
+def _usr(folder: Path, found: _Found, units: Path | None, tokenizer: Path | None) -> list[str]:
+    path, tensors, _, name, card = found
+    spec, weights, notes = usr.convert(
+        tensors, name, card, str(path), lambda size: find_tokenizer(size, None, path, folder, units, tokenizer)
+    )
+    save_checkpoint(folder, spec, weights, torch.float32)
+    if isinstance(spec.tokenizer, UnitsTokenizer):
+        notes += _without_pieces(spec.tokenizer, "unigram1000.model")
     return notes
+
+
+def _without_pieces(symbols: UnitsTokenizer, model: str) -> list[str]:
+    if symbols.model is not None:
+        return []
+    return [f"it reads; to train or score it by its units, import it with --tokenizer {model}"]
 
 
 def _language_model(folder: Path, found: _Found, **unused: Path | None) -> list[str]:

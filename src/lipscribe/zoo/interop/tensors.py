@@ -18,6 +18,7 @@ _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"  # first bytes of torch.save's files, sin
 _LIGHTNING = "state_dict"
 _WRAPPERS = (_LIGHTNING, "model_state_dict", "model")  # keys of the weights in some trainers' checkpoints
 _PREFIXES = ("module.", "model.")  # of all names in some trainers' checkpoints
+_COMPILED = "_orig_mod."  # in the names of what torch.compile wraps, wherever it does
 # Errors of unpickling bytes that are not a pickle.
 _DAMAGE = (
     *(RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, AssertionError),
@@ -130,6 +131,7 @@ def _weights(data: Any, path: Path) -> dict[str, Tensor]:
             f"{path} holds {len(strange)} entries that are not tensors (first {strange[0]!r}): "
             "wanted weights by name (a state_dict)"
         )
+    data = {name.replace(_COMPILED, ""): tensor for name, tensor in data.items()}
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) for name in data):
             data = {name.removeprefix(prefix): tensor for name, tensor in data.items()}

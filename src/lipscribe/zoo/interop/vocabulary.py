@@ -7,8 +7,10 @@ from typing import Any
 from lipscribe.errors import CheckpointError, ConfigError
 from lipscribe.tokenizer import BLANK_NAME, END_NAME, UnitsTokenizer
 
-PUBLISHED_VOCAB = 5049  # of every English model of Auto-AVSR: blank, unigram5000_units.txt, <eos>
-PUBLISHED_UNITS = "https://github.com/mpc001/auto_avsr/tree/main/spm/unigram"
+PUBLISHED_UNITS = {  # of V symbols (blank, units, <eos>): the file, and where it is
+    5049: ("unigram5000_units.txt", "https://github.com/mpc001/auto_avsr/tree/main/spm/unigram"),  # English Auto-AVSR
+    1049: ("unigram1000_units.txt", "https://github.com/ahaliassos/raven/tree/main/labels"),  # USR, RAVEn and BRAVEn
+}
 
 
 def find_tokenizer(
@@ -82,10 +84,10 @@ def _beside(source: Path, size: int) -> Path:
                 return path
         except CheckpointError:  # another file of that name
             continue
-    if size == PUBLISHED_VOCAB:
+    if size in PUBLISHED_UNITS:
+        file, where = PUBLISHED_UNITS[size]
         raise CheckpointError(
-            f"the {size} symbols of {source} need their names: "
-            f"pass --units unigram5000_units.txt, published at {PUBLISHED_UNITS}"
+            f"the {size} symbols of {source} need their names: pass --units {file}, published at {where}"
         )
     raise CheckpointError(
         f"the {size} symbols of {source} need their names: pass --units FILE, "
