@@ -41,7 +41,7 @@ def prepare(
     from lipscribe.data.manifest import load_manifest
     from lipscribe.data.prepare import prepare as prepare_clips
 
-    clips, left_out = prepare_grid(root) if corpus is Corpus.grid else (load_manifest(root), {})
+    clips, left_out = prepare_grid(root) if corpus is Corpus.grid else (load_manifest(root, parts=True), {})
     with bars() as progress:
         codec = "compact" if compact else "lossless"
         statuses = prepare_clips(clips, output, codec, workers, crop.value, progress)

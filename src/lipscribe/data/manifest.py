@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from lipscribe.atomic import write_text
 from lipscribe.errors import ManifestError
 from lipscribe.schema import from_dict, to_dict, within
-from lipscribe.text import read_text
+from lipscribe.text import count_of, read_text
 from lipscribe.transcript import Word
 from lipscribe.units import Seconds
 
@@ -49,8 +50,9 @@ class Clip:
         id: Unique in its manifest, such as "s1/bbaf2n"; used in messages and file names.
         path: The video; in a manifest file a relative path is relative to the file's folder.
         text: What is said, words separated by single spaces. Never empty.
-        words: When each word is said, if known; then one entry for each word of the text.
+        words: When each word is said, if known; then one entry for each word of the text. Times count from `start`.
         split: "train", "dev" or "test".
+        start, end: The part of the video that the clip is, in seconds from the file's start; None is the file's end.
     """
 
     id: str
@@ -59,6 +61,13 @@ class Clip:
     words: tuple[WordTime, ...] = ()
     speaker: str = ""
     split: str = "train"
+    start: Seconds = within(0.0, 0)
+    end: Seconds | None = within(None, 0)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a part of its video."""
+        return self.start > 0 or self.end is not None
 
     def faults(self) -> list[str]:
         """Faults across fields (see `from_dict`)."""
@@ -75,6 +84,8 @@ class Clip:
             faults.append(f"the word times are of {' '.join(w.text for w in self.words)!r}, the text is {self.text!r}")
         if any(after.start < before.start for before, after in pairwise(self.words)):
             faults.append("the word times run backwards")
+        if self.end is not None and self.end <= self.start:
+            faults.append(f"it ends at {self.end:g} s, not after its start at {self.start:g} s")
         return faults
 
 
@@ -105,11 +116,15 @@ def _as_file_name(text: str) -> str:
     return "/".join(part for part in parts if part not in ("", ".", "..")) or "clip-1"
 
 
-def load_manifest(path: Path | str) -> list[Clip]:
+def load_manifest(path: Path | str, parts: bool = False) -> list[Clip]:
     """Loads a manifest; relative paths are joined to its folder.
 
+    Args:
+        parts: Whether the caller reads clips that are parts of their videos as such.
+
     Raises:
-        ManifestError: It is missing or empty, or lines are invalid: the message has the first five and their number.
+        ManifestError: It is missing or empty, or lines are invalid: the message has the first five and their number. Or
+            it has clips that are parts of videos, and the caller reads whole ones.
     """
     path = Path(path)
     try:
@@ -138,9 +153,20 @@ def load_manifest(path: Path | str) -> list[Clip]:
         raise ManifestError(f"{path}: {count}: {'; '.join(faults[:5])}{more}")
     if not clips:
         raise ManifestError(f"{path} holds no clip")
+    if cut := [clip.id for clip in clips if clip.is_part and not parts]:
+        raise ManifestError(
+            f"{path}: {count_of(len(cut), 'clip')} with a start or an end, such as {cut[0]}, are parts of longer "
+            "videos, and here whole videos are read: `lipscribe prepare` reads parts; else cut the videos first"
+        )
     return clips
+
+
+def clip_record(clip: Clip) -> dict[str, Any]:
+    """A clip as plain data for JSON, as `from_dict` reads it; without start and end where it is a whole video."""
+    record = to_dict(clip)
+    return record if clip.is_part else {name: value for name, value in record.items() if name not in ("start", "end")}
 
 
 def save_manifest(path: Path | str, clips: Iterable[Clip]) -> None:
     """Writes a manifest atomically."""
-    write_text(Path(path), "".join(json.dumps(to_dict(clip)) + "\n" for clip in clips))
+    write_text(Path(path), "".join(json.dumps(clip_record(clip)) + "\n" for clip in clips))

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from lipscribe.atomic import write_text
-from lipscribe.data.manifest import Clip, save_manifest
+from lipscribe.data.manifest import Clip, clip_record, save_manifest
 from lipscribe.data.shards import (
     PREPARE_FILE,
     Codec,
@@ -33,7 +33,6 @@ from lipscribe.mouth import CropKind, crop_mouth, crop_warnings
 from lipscribe.processes import Processes
 from lipscribe.progress import Progress
 from lipscribe.resumable import resumable
-from lipscribe.schema import to_dict
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds, seconds_to_frame
 from lipscribe.video import Video
 from lipscribe.video.passes import Passes
@@ -72,7 +71,7 @@ Outcome = tuple[list[Member], ClipStatus]  # the members of a shard, and the cli
 def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip, ClipStatus]:
     """Crops the mouth of the person speaking in one clip.
 
-    The crops start with the face; word times are shifted accordingly.
+    Of a part of a video, only that part is read. The crops start with the face; word times are shifted accordingly.
 
     Args:
         crop: The kind of crops.
@@ -80,13 +79,15 @@ def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip
     Raises:
         LipscribeError: The video cannot be read, or has no face while the words are said.
     """
-    video = Video(clip.path, MODEL_FPS)
+    video = Video(clip.path, MODEL_FPS, start=clip.start, end=clip.end)
+    _check_end(clip, video)
     passes = Passes(video)
     run, track = longest_run(track_faces(passes.read("faces"), MODEL_FPS, _detector()))
     start, stop = frame_to_seconds(run.start, MODEL_FPS), frame_to_seconds(run.stop, MODEL_FPS)
     found = np.zeros(passes.num_frames, bool)  # of this run only
     found[run.start : run.stop] = track.detected[run.start - track.start : run.stop - track.start]
-    _check_words(clip, start, stop, video.info.duration, found)
+    clip = _from_first_frame(clip, video.first_frame)
+    _check_words(clip, start, stop, video.duration, found)
     words = tuple(
         replace(word, start=min(max(word.start, start), stop) - start, end=min(max(word.end, start), stop) - start)
         for word in clip.words
@@ -107,6 +108,23 @@ def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip
 def _detector() -> FaceDetector:
     """One detector per process: loading takes as long as ten frames."""
     return load_face_detector()
+
+
+def _check_end(clip: Clip, video: Video) -> None:
+    if clip.end is not None and clip.end > video.info.duration + WORD_TIME_SLACK:
+        raise ManifestError(
+            f"the clip ends at {clip.end:.2f} s of its video, which ends at {video.info.duration:.2f} s: is the unit of "
+            "its times right?"
+        )
+
+
+def _from_first_frame(clip: Clip, first_frame: int) -> Clip:
+    """The clip with its words timed from the first frame of its part, which is shown up to a frame after its start."""
+    late = frame_to_seconds(first_frame, MODEL_FPS) - clip.start
+    if not late:
+        return clip
+    words = (replace(w, start=max(w.start - late, 0.0), end=max(w.end - late, 0.0)) for w in clip.words)
+    return replace(clip, words=tuple(words))
 
 
 def _check_words(clip: Clip, start: Seconds, stop: Seconds, duration: Seconds, found: np.ndarray) -> None:
@@ -245,7 +263,7 @@ def _finish_shard(
 
 def _inputs(clip: Clip) -> str:
     path = Path(clip.path).resolve()
-    record = hashlib.sha256(json.dumps(to_dict(replace(clip, path=str(path)))).encode()).hexdigest()[:16]
+    record = hashlib.sha256(json.dumps(clip_record(replace(clip, path=str(path)))).encode()).hexdigest()[:16]
     try:
         stat = path.stat()
     except OSError:

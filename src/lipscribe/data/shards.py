@@ -22,9 +22,9 @@ from typing import Literal
 import numpy as np
 
 from lipscribe.atomic import writing
-from lipscribe.data.manifest import Clip
+from lipscribe.data.manifest import Clip, clip_record
 from lipscribe.errors import ConfigError, ManifestError, MissingExtraError
-from lipscribe.schema import from_dict, to_dict
+from lipscribe.schema import from_dict
 
 Codec = Literal["lossless", "compact"]
 # Exceptions of tarfile, zipfile, zlib, json, numpy and PyAV for damaged bytes (see _from_mp4).
@@ -70,7 +70,7 @@ def clip_members(prepared: PreparedClip, codec: Codec) -> list[Member]:
 
 def _members(clip: Clip, suffix: str, content: bytes) -> list[Member]:
     key = _key(clip.id)
-    return [(f"{key}.json", json.dumps(to_dict(clip)).encode()), (key + suffix, content)]
+    return [(f"{key}.json", json.dumps(clip_record(clip)).encode()), (key + suffix, content)]
 
 
 def _key(clip_id: str) -> str:

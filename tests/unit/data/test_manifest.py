@@ -133,3 +133,32 @@ def test_a_split_under_another_name_is_refused_with_ours(tmp_path: Path, split: 
 @pytest.mark.parametrize("split", ["train", "dev", "test", "train-clean", "seen_speakers"])
 def test_other_splits_are_the_users_choice(split: str):
     assert Clip("a", "a.mp4", "bin", split=split).faults() == []
+
+
+def test_a_clip_may_be_a_part_of_its_video(tmp_path: Path):
+    part = Clip("a", "/clips/film.mp4", "bin", start=61.5, end=64.0)
+    save_manifest(tmp_path / "m.jsonl", [part, CLIP])
+    assert load_manifest(tmp_path / "m.jsonl", parts=True) == [part, CLIP]
+    with pytest.raises(ManifestError, match=r"1 clip with a start or an end, such as a, are parts .* whole videos"):
+        load_manifest(tmp_path / "m.jsonl")
+
+
+def test_whole_videos_are_written_as_before_there_were_parts(tmp_path: Path):
+    save_manifest(tmp_path / "m.jsonl", [CLIP])
+    record = json.loads((tmp_path / "m.jsonl").read_text())
+    assert list(record) == ["id", "path", "text", "words", "speaker", "split"]
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ({"start": 2, "end": 2}, "it ends at 2 s, not after its start at 2 s"),
+        ({"start": 3, "end": 2}, "it ends at 2 s, not after its start at 3 s"),
+        ({"start": -1}, "start is -1.0, wanted at least 0"),
+        ({"end": "1:20"}, "end is '1:20', wanted a number"),
+    ],
+)
+def test_impossible_parts_are_refused(tmp_path: Path, times: dict, message: str):
+    path = write_lines(tmp_path / "m.jsonl", {"id": "a", "path": "a.mp4", "text": "bin", **times})
+    with pytest.raises(ManifestError, match=message):
+        load_manifest(path, parts=True)

@@ -322,6 +322,7 @@ class PlantedVideo:
 
     num_frames: int
     warnings: list[str] = field(default_factory=list)
+    first_frame: int = 0
 
     def __iter__(self):
         return (np.full((200, 200, 3), number, np.uint8) for number in range(self.num_frames))
@@ -348,7 +349,7 @@ def planted_track(num_frames: int, seen: list[tuple[int, int]], track_id: int = 
 def plant(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def put(num_frames: int, *seen: tuple[int, int], warnings: tuple[str, ...] = ()) -> None:
         video = PlantedVideo(num_frames, list(warnings))
-        monkeypatch.setattr(lipscribe.data.prepare, "Video", lambda path, fps: video)
+        monkeypatch.setattr(lipscribe.data.prepare, "Video", lambda path, fps, start, end: video)
         tracks = [planted_track(num_frames, list(seen))]
         monkeypatch.setattr(lipscribe.data.prepare, "track_faces", tracker(tracks))
 
