@@ -22,6 +22,7 @@ REMEDIES = {
     "websockets": SERVE,
     "python_multipart": SERVE,
     "prometheus_client": SERVE,
+    "faster_whisper": "pip install 'lipscribe[asr]'",
     "onnxruntime": "pip install onnxruntime",
 }
 """What to run where a package cannot be imported."""

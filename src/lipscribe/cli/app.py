@@ -10,6 +10,7 @@ from lipscribe.cli.adapt import adapt
 from lipscribe.cli.align import align
 from lipscribe.cli.calibrate import calibrate
 from lipscribe.cli.caption import caption
+from lipscribe.cli.clips import clips
 from lipscribe.cli.configs import configs, copy
 from lipscribe.cli.demo import demo
 from lipscribe.cli.edge import guarded, system_error
@@ -80,6 +81,7 @@ for _command in (
     prepare,
     label,
     align,
+    clips,
     train,
     adapt,
     evaluate,

@@ -1,0 +1,95 @@
+"""`lipscribe clips`."""
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lipscribe.cli import flags
+
+if TYPE_CHECKING:
+    from lipscribe.footage.films import ClipsReport
+
+
+def clips(
+    films: Annotated[list[str], typer.Argument(help="Video files, or folders of them.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The manifest to write; with --report, its JSON.", show_default=False),
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Look at a sample only: what share is readable, and how long a run takes.")
+    ] = False,
+    subtitles: Annotated[
+        str, typer.Option(help="auto (beside each film: .srt or .vtt of its name), none, or a file.")
+    ] = "auto",
+    recogniser: Annotated[
+        str | None,
+        typer.Option(
+            help="Tells what is said where there are no subtitles: faster-whisper, faster-whisper:MODEL, or "
+            "module:function of your own.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Aligns the texts that it can spell: a model's name or folder, or none.")
+    ] = "grid",
+    split: Annotated[str, typer.Option(help="Split of all clips.")] = "train",
+    jobs: Annotated[int | None, typer.Option(help="Number of processes.", show_default="one a CPU", min=1)] = None,
+) -> int:
+    """Find clips for training in films: one person who speaks, seen all the time, and what is said.
+
+    Beside the manifest, .status.jsonl says of everything that is said which clip it became, or why none. A stopped run
+    resumes. `lipscribe prepare manifest --root clips.jsonl` crops the mouths.
+
+    Examples:
+      lipscribe clips films/ --report
+
+      lipscribe clips films/ -o clips.jsonl
+
+      lipscribe clips talk.mkv --subtitles talk.en.vtt -o clips.jsonl
+
+      lipscribe clips talks/ --recogniser faster-whisper:small -o clips.jsonl
+    """
+    from lipscribe.cli.bars import bars
+    from lipscribe.cli.sources import find_videos
+    from lipscribe.data.manifest import split_faults
+
+    if any("://" in film or film == "-" for film in films):
+        raise typer.BadParameter("films are looked at in several places: give files", param_hint="FILMS")
+    if faults := split_faults(split):
+        raise typer.BadParameter(faults[0], param_hint="--split")
+    with ExitStack() as until:
+        paths = [Path(source.path) for source in find_videos(films, until)]
+    if report:
+        return _report(paths, output, jobs, subtitles)
+    if output is None:
+        raise typer.BadParameter("name the manifest to write, or give --report", param_hint="--output")
+    if output.suffix != ".jsonl":
+        raise typer.BadParameter(f"{output} is a manifest: give a name that ends in .jsonl", param_hint="--output")
+    from lipscribe.footage.films import ClipOptions, make_clips
+
+    with bars() as progress:
+        made = make_clips(paths, output, ClipOptions(subtitles, recogniser, model, split), jobs, progress)
+    return _summarise(made, output, len(paths))
+
+
+def _summarise(made: "ClipsReport", output: Path, num_films: int) -> int:
+    """Prints what became of the films, and returns the exit code."""
+    for film, errors in made.failed.items():
+        print(f"error: {film}: {'; '.join(errors)}", file=sys.stderr)
+    for reason, number in made.dropped.most_common():
+        print(f"not used: {number} of {reason}", file=sys.stderr)
+    minutes = made.seconds / 60
+    print(f"{made.num_clips} clips of {made.num_speakers} speakers, {minutes:.1f} minutes", file=sys.stderr)
+    print(f"what became of everything said: {output.with_name(f'{output.stem}.status.jsonl')}", file=sys.stderr)
+    print(output)
+    if made.failed:
+        return 2 if len(made.failed) == num_films else 1
+    return 0
+
+
+def _report(paths: list[Path], output: Path | None, jobs: int | None, subtitles: str) -> int:
+    raise NotImplementedError
