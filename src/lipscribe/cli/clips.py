@@ -11,6 +11,7 @@ from lipscribe.cli import flags
 
 if TYPE_CHECKING:
     from lipscribe.footage.films import ClipsReport
+    from lipscribe.footage.report import FootageReport
 
 
 def clips(
@@ -92,4 +93,61 @@ def _summarise(made: "ClipsReport", output: Path, num_films: int) -> int:
 
 
 def _report(paths: list[Path], output: Path | None, jobs: int | None, subtitles: str) -> int:
-    raise NotImplementedError
+    """Prints a table of what a sample shows; with an output, writes it as JSON, and its pictures beside it."""
+    from lipscribe.atomic import write_text
+    from lipscribe.cli.bars import bars
+    from lipscribe.footage.report import sample_films
+
+    if output is not None and output.suffix != ".json":
+        raise typer.BadParameter(f"a report is JSON: give {output.stem}.json", param_hint="--output")
+    with bars() as progress:
+        report = sample_films(paths, subtitles, jobs, progress)
+    for film, error in report.failed.items():
+        print(f"error: {error if error.startswith(film) else f'{film}: {error}'}", file=sys.stderr)
+    if report.films:
+        print(_table(report, jobs))
+        if output is not None:
+            write_text(output, report.to_json())
+            print(output)
+            for path in _draw(report, output):
+                print(path)
+    return 0 if not report.failed else 1 if report.films else 2
+
+
+def _table(report: "FootageReport", jobs: int | None) -> str:
+    from lipscribe.processes import available_cpus
+
+    number = jobs or available_cpus()
+    seconds = sum(len(film.places) for film in report.films)
+    lines = [f"{len(report.films)} films, {_hours(report.duration)}, by a sample of {seconds} s"]
+    lines += [f"{share:6.1%}  {what}" for what, share in report.shares.items()]
+    least, most = report.clips
+    if any(film.num_utterances is None for film in report.films):
+        lines.append(f"clips: {least} to {most}, if all that is readable is transcribed; some films have no subtitles")
+    else:
+        cues = sum(film.num_utterances or 0 for film in report.films)
+        lines.append(f"clips: {least} to {most}, of {cues} subtitles with the words of one person")
+    lines.append(f"time of a run: about {_hours(report.cpu_seconds / number)} with {number} processes")
+    return "\n".join(lines)
+
+
+def _hours(seconds: float) -> str:
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _draw(report: "FootageReport", output: Path) -> list[Path]:
+    """Writes a picture of each film's sample."""
+    import cv2
+
+    from lipscribe.atomic import write_bytes
+    from lipscribe.cli.results import all_different
+    from lipscribe.footage.report import draw_sample
+
+    names = all_different(f"{output.stem}-{Path(film.film).stem}" for film in report.films)
+    paths = [output.with_name(f"{name}.jpg") for name in names]
+    for film, path in zip(report.films, paths, strict=True):
+        _, data = cv2.imencode(".jpg", draw_sample(film)[..., ::-1])
+        write_bytes(path, data.tobytes())
+    return paths
