@@ -1,5 +1,6 @@
 """Text normalisations, which corpora, tokenizers and scores select by name."""
 
+import codecs
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,37 @@ def read_text(path: Path | str) -> str:
         UnicodeDecodeError: It is not in UTF-8.
     """
     return Path(path).read_text(encoding="utf-8-sig")
+
+
+def read_any_text(path: Path | str, fallback: str = "cp1252") -> str:
+    """The text of a file that others wrote: by its byte order mark, else UTF-8, UTF-16 or an older encoding.
+
+    Args:
+        fallback: The encoding of what is no Unicode.
+
+    Raises:
+        OSError: It cannot be read.
+        UnicodeDecodeError: It is no text in any of these.
+    """
+    data = Path(path).read_bytes()
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            return _unix(data.decode(encoding))
+    if b"\0" in data:  # in Latin scripts every second byte of UTF-16 is zero
+        return _unix(data.decode("utf-16-le" if data[1::2].count(0) > data[::2].count(0) else "utf-16-be"))
+    try:
+        return _unix(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return _unix(data.decode(fallback))
+
+
+# UTF-32's mark begins with UTF-16's, so it comes first.
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
+_MARKS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def count_of(number: int, thing: str) -> str:

@@ -113,8 +113,8 @@ def _detector() -> FaceDetector:
 def _check_end(clip: Clip, video: Video) -> None:
     if clip.end is not None and clip.end > video.info.duration + WORD_TIME_SLACK:
         raise ManifestError(
-            f"the clip ends at {clip.end:.2f} s of its video, which ends at {video.info.duration:.2f} s: is the unit of "
-            "its times right?"
+            f"the clip ends at {clip.end:.2f} s of its video, which ends at {video.info.duration:.2f} s: is the unit "
+            "of its times right?"
         )
 
 
