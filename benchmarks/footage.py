@@ -47,7 +47,14 @@ def main() -> None:
 def run_all(folder: Path, hours: float, seed: int, sound: bool, jobs: int) -> None:
     film = folder / f"film-{hours:g}h-{'sound' if sound else 'silent'}.mp4"
     if not film.with_suffix(".truth.json").exists():
-        join_film(folder / f"segments-{seed}", draw_segments(folder / f"segments-{seed}", seed), film, 3600 * hours, seed, sound)
+        join_film(
+            folder / f"segments-{seed}",
+            draw_segments(folder / f"segments-{seed}", seed),
+            film,
+            3600 * hours,
+            seed,
+            sound,
+        )
     seconds = json.loads(film.with_suffix(".truth.json").read_text())["num_frames"] / 25
     command = [sys.executable, "-m", "lipscribe", "clips", str(film)]
     took, cpu, _ = _timed([*command, "--report"])
@@ -117,7 +124,8 @@ def score(film: Path, output: Path) -> None:
     seen = {idx for idx, one in enumerate(said) if one["x"] is not None}
     right = wrong[""]
     print(f"{len(clips)} clips, {right} right: {right / max(len(clips), 1):.2%}")
-    print(f"found: {len(found & seen)} of {len(seen)} sentences that a mouth seen well says: {len(found & seen) / len(seen):.1%}")
+    share = len(found & seen) / len(seen)
+    print(f"found: {len(found & seen)} of {len(seen)} sentences that a mouth seen well says: {share:.1%}")
     print(f"aligned by a model: {sum(line['aligned'] for line in status.values())}")
     reasons = Counter(line["reason"] for line in statuses if line["status"] != "ok")
     print("left out: " + ", ".join(f"{number} {reason}" for reason, number in reasons.most_common()))
@@ -126,9 +134,7 @@ def score(film: Path, output: Path) -> None:
 def _fault(clip: dict, x: float, said: list[dict]) -> str:
     """What is wrong with a clip; empty if it is right."""
     start, end = clip["start"], clip["end"]
-    within = [
-        (word, one) for one in said for word in one["words"] if word[2] > start + SLACK and word[1] < end - SLACK
-    ]
+    within = [(word, one) for one in said for word in one["words"] if word[2] > start + SLACK and word[1] < end - SLACK]
     if any(word[1] < start - SLACK or word[2] > end + SLACK for word, _ in within):
         return "a word is cut"
     if plain(" ".join(word[0] for word, _ in within)) != plain(clip["text"]):
@@ -141,7 +147,7 @@ def _fault(clip: dict, x: float, said: list[dict]) -> str:
 
 
 def compare_cuts(film: Path, cases: Path, minutes: float) -> None:
-    """Cuts by `mark_cuts` and by PySceneDetect's two detectors, on part of the film and on the cases with known cuts."""
+    """Cuts by `mark_cuts` and by PySceneDetect's detectors, on part of the film and on the cases with known cuts."""
     truth = json.loads(film.with_suffix(".truth.json").read_text())["cuts"]
     last = round(minutes * 60 * 25)
     files = {film: [cut for cut in truth if cut < last]}
@@ -160,11 +166,20 @@ def compare_cuts(film: Path, cases: Path, minutes: float) -> None:
                 print(f"  {name:17} {path.name:14} found {cuts}, known {known}")
         rate = frames / took
         precision, recall = hits / max(hits + extra, 1), hits / max(hits + missed, 1)
-        print(f"{name:17} precision {precision:.1%}, recall {recall:.1%}, {rate:.0f} frames/s of CPU, decoding included")
+        print(
+            f"{name:17} precision {precision:.1%}, recall {recall:.1%}, {rate:.0f} frames/s of CPU, decoding included"
+        )
 
 
 # Frames at which a shot begins, seen by eye.
-KNOWN_CUTS: dict[str, list[int]] = {}
+KNOWN_CUTS: dict[str, list[int]] = {
+    "broll.mp4": [44],
+    "cutaway.mp4": [36],
+    "g48.mp4": [],
+    "interview.mp4": [75, 150],
+    "late05.mp4": [],
+    "zoom-cut.mp4": [30],
+}
 
 
 def _our_cuts(path: Path, last: int) -> tuple[list[int], int]:

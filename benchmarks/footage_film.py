@@ -1,8 +1,8 @@
 """A film of talkers for `footage.py`: cuts, subtitles, people leaving, with the truth beside it.
 
-A few dozen segments are drawn and encoded once. A film of any length is their packets joined without decoding, with one
-sound track, and subtitles as careless as real ones: up to 0.5 s off, two sentences in one cue, capitals, tags, sounds in
-brackets, dashes.
+A few dozen segments are drawn and encoded once. A film of any length is their packets joined without decoding, with
+one sound track, and subtitles as careless as real ones: up to 0.5 s off, two sentences in one cue, capitals, tags,
+sounds in brackets, dashes.
 """
 
 import json
@@ -130,7 +130,9 @@ def _draw(kind: str, text: str, other: str, rng: np.random.Generator) -> tuple[S
         return Talker(100 + person).say(words, duration=length + float(rng.uniform(0.3, 1.2)), **how)
 
     if kind in ("talk", "far", "dark"):
-        scene = {"far": {"face": 0.055}, "dark": {"light": 0.05, "noise": 1.0}}.get(kind, {"face": rng.uniform(0.2, 0.27)})
+        scene = {"far": {"face": 0.055}, "dark": {"light": 0.05, "noise": 1.0}}.get(
+            kind, {"face": rng.uniform(0.2, 0.27)}
+        )
         clip = say(who, text, x=float(rng.uniform(0.35, 0.65)), **scene)
         seen = clip.scene.x if kind == "talk" else None
         return _segment(kind, clip, [_said(clip, seen)])
@@ -239,8 +241,11 @@ def _scenery(num_frames: int, rng: np.random.Generator):
 
 # How loud phonemes are, and how noisy: vowels, nasals and glides, fricatives, stops (silent, then a burst).
 _LOUD = {"vowel": 1.0, "sonorant": 0.45, "fricative": 0.22, "stop": 0.3}
-_SONORANT, _FRICATIVE = frozenset("M N NG L R W Y".split()), frozenset("F V TH DH S Z SH ZH HH".split())
-_STOP = frozenset("P B T D K G CH JH".split())
+_SONORANT, _FRICATIVE = (
+    frozenset(["M", "N", "NG", "L", "R", "W", "Y"]),
+    frozenset(["F", "V", "TH", "DH", "S", "Z", "SH", "ZH", "HH"]),
+)
+_STOP = frozenset(["P", "B", "T", "D", "K", "G", "CH", "JH"])
 
 
 def _speech(voices: Sequence[TalkingClip], num_frames: int, rng: np.random.Generator) -> np.ndarray:
@@ -356,7 +361,9 @@ def _subtitles(said: list[dict], rng: np.random.Generator) -> str:
         start, end = start + rng.uniform(-0.5, 0.5), end + rng.uniform(-0.5, 0.5)
         cues.append((max(0.0, start), max(end, start + 0.4), text))
         if rng.random() < 0.03:
-            cues.append((end, end + 1, str(rng.choice(["[music]", "(applause)", "\N{EIGHTH NOTE} la la \N{EIGHTH NOTE}"]))))
+            cues.append(
+                (end, end + 1, str(rng.choice(["[music]", "(applause)", "\N{EIGHTH NOTE} la la \N{EIGHTH NOTE}"])))
+            )
     return "\n".join(
         f"{number}\n{_clock(start)} --> {_clock(end)}\n{text}\n" for number, (start, end, text) in enumerate(cues, 1)
     )

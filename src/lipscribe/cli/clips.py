@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lipscribe.cli import flags
-
 if TYPE_CHECKING:
     from lipscribe.footage.films import ClipsReport
     from lipscribe.footage.report import FootageReport

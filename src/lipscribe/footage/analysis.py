@@ -14,9 +14,9 @@ from lipscribe.faces import FaceTrack, choose_faces, track_faces
 from lipscribe.faces.identity import People
 from lipscribe.footage.pieces import Piece
 from lipscribe.footage.placing import Placed, Stretch, place
-from lipscribe.footage.sound import SAMPLE_RATE, envelope, read_sound, sounding
+from lipscribe.footage.sound import SAMPLE_RATE, envelope, is_silent, read_sound, sounding
 from lipscribe.footage.speaking import CLEARLY, MIN_AGREEMENT, Mouth
-from lipscribe.footage.subtitles import Dropped, Utterance
+from lipscribe.footage.subtitles import Dropped, Utterance, clean_text
 from lipscribe.model import Model
 from lipscribe.mouth.early import EarlyCrops
 from lipscribe.mouth.measures import CHECKED_EVERY, MouthMeter, quality_of
@@ -84,15 +84,12 @@ class Found:
     looks: dict[int, np.ndarray] = field(default_factory=dict)
 
 
-def find_clips(
-    film: Path, piece: Piece, model: Model | None, recogniser: Recogniser | None, clean: Callable[[str], tuple[str, str]]
-) -> Found:
+def find_clips(film: Path, piece: Piece, model: Model | None = None, recogniser: Recogniser | None = None) -> Found:
     """Works on one piece.
 
     Args:
         model: Aligns the texts that it can spell; None aligns none.
         recogniser: Tells what is said in pieces without utterances.
-        clean: Makes a recogniser's texts words; see `clean_text`.
 
     Raises:
         LipscribeError: The film cannot be read.
@@ -104,14 +101,17 @@ def find_clips(
     utterances = piece.utterances
     if utterances is None:
         assert recogniser is not None  # or there would be no such piece
-        utterances = tuple(_recognised(samples, begin, piece, recogniser, clean, found.dropped))
+        utterances = tuple(_recognised(samples, begin, piece, recogniser, found.dropped))
     if not utterances:
         return found
     people = People()
     with EarlyCrops(MODEL_FPS) as crops:
         tracks = track_faces(video, MODEL_FPS, face_detector(), crops, people)
         mouths = [Mouth(run) for track in choose_faces(tracks, "all") for run in track.runs()] if tracks else []
-        scene = _Scene(begin, mouths, None if samples is None else envelope(samples), video, crops, model)
+        levels = None if samples is None else envelope(samples)
+        if levels is not None and is_silent(levels):
+            levels = None
+        scene = _Scene(begin, mouths, levels, video, crops, model)
         for placed in scene.place(utterances, found.dropped):
             try:
                 found.clips.append(scene.clip(placed))
@@ -126,7 +126,6 @@ def _recognised(
     begin: Seconds,
     piece: Piece,
     recogniser: Recogniser,
-    clean: Callable[[str], tuple[str, str]],
     dropped: list[Dropped],
 ) -> Iterator[Utterance]:
     if samples is None:
@@ -134,14 +133,14 @@ def _recognised(
     for start, end, text in recogniser(samples, SAMPLE_RATE):
         if not piece.first <= begin + (start + end) / 2 < piece.last:
             continue  # the next piece's, or the one's before
-        words, reason = clean(text)
+        words, reason = clean_text(text)
         if reason:
             dropped.append(Dropped(begin + start, begin + end, text, reason))
         else:
             yield Utterance(begin + start, begin + end, words)
 
 
-class _NoClip(Exception):  # noqa: N818, no error but an outcome
+class _NoClip(Exception):
     """Why something that is said becomes no clip."""
 
 
@@ -158,10 +157,11 @@ class _Scene:
         model: Model | None,
     ):
         self._begin, self._mouths, self._levels = begin, mouths, levels
-        self._speech = [Stretch(*span) for span in sounding(levels)] if levels is not None else []
-        self.edges = "sound" if self._speech else "mouth"
-        if not self._speech:  # no sound, or one without pauses
+        if levels is not None:
+            self._speech = [Stretch(*span) for span in sounding(levels)]
+        else:
             self._speech = sorted(Stretch(*span, i) for i, mouth in enumerate(mouths) for span in mouth.stretches())
+        self.edges = "mouth" if levels is None else "sound"
         self._video, self._crops, self._model = video, crops, model
 
     def place(self, utterances: Sequence[Utterance], dropped: list[Dropped]) -> list[Placed]:

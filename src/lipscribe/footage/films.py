@@ -18,7 +18,7 @@ from lipscribe.footage.analysis import Found, FoundClip, Recogniser, find_clips
 from lipscribe.footage.journal import FootageJournal, footage_journal
 from lipscribe.footage.pieces import Piece, plan_by_subtitles, plan_by_time
 from lipscribe.footage.recognisers import load_recogniser
-from lipscribe.footage.subtitles import Dropped, chosen_subtitles, clean_text, load_utterances
+from lipscribe.footage.subtitles import Dropped, chosen_subtitles, load_utterances
 from lipscribe.model import Model
 from lipscribe.models.spec import load_spec
 from lipscribe.processes import Tell, available_cpus, run_tasks
@@ -122,7 +122,7 @@ def make_clips(
     """
     options, report = options or ClipOptions(), ClipsReport()
     if len(films) > 1 and options.subtitles not in ("auto", "none"):
-        raise ConfigError(f"{options.subtitles} is the subtitles of one film, not of {len(films)}: give auto, or one film")
+        raise ConfigError(f"{options.subtitles} is of one film, not of {len(films)}: give auto, or one film")
     if options.recogniser is not None:
         load_recogniser(options.recogniser)  # fails now if it is not there
     work = output.with_name(output.name + ".work")
@@ -229,7 +229,7 @@ def _start(options: ClipOptions, tell: Tell | None) -> Callable[[_Task], Found]:
         if not spec.ctc:
             raise ConfigError(f"model {spec.name} has no CTC head to align with: give another --model, or none")
         model = Model(spec, load_runtime(folder, spec, threads=1))
-    return lambda task: find_clips(task.film, task.piece, model, recogniser, clean_text)
+    return lambda task: find_clips(task.film, task.piece, model, recogniser)
 
 
 def _write(
@@ -264,9 +264,7 @@ def _write(
             statuses.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
 
 
-def _speakers(
-    plan: _Plan, journal: FootageJournal, lines: list[dict[str, Any]]
-) -> Iterator[tuple[FoundClip, int]]:
+def _speakers(plan: _Plan, journal: FootageJournal, lines: list[dict[str, Any]]) -> Iterator[tuple[FoundClip, int]]:
     """The clips of a film with the number of their speaker; what is dropped is added to the lines."""
     people, before = People(), -1.0
     for key in plan.keys:

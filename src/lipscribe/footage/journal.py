@@ -42,7 +42,8 @@ class FootageJournal:
             with path.open("rb") as file:
                 if other := differences(dict(json.loads(file.readline())), how):
                     raise ManifestError(
-                        f"{path} is of a run with other options ({'; '.join(other)}): delete it, or set another --output"
+                        f"{path} is of a run with other options ({'; '.join(other)}): delete it, or set another "
+                        "--output"
                     )
                 at = file.tell()
                 for line in file:

@@ -6,6 +6,7 @@ is stopped.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from lipscribe.footage.placing import MAX_SPEECH
 from lipscribe.footage.subtitles import Utterance
@@ -71,5 +72,5 @@ def plan_by_time(duration: Seconds) -> list[Piece]:
     edges = [duration * i / number for i in range(number + 1)]
     return [
         Piece(max(first - MAX_SPEECH, 0.0), min(last + MAX_SPEECH, duration), None, first, last)
-        for first, last in zip(edges, edges[1:], strict=False)
+        for first, last in pairwise(edges)
     ]

@@ -5,6 +5,7 @@ utterances with one or a few stretches of speech between pauses, in order. What 
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -115,7 +116,7 @@ def _price(utterances: Sequence[Utterance], speech: Sequence[Stretch], per_lette
     length = last.end - first.start
     if abs(early) > SLACK or not -SLACK <= late <= LINGERS or length > MAX_SPEECH:
         return np.inf
-    if any(b.start - a.end > MAX_PAUSE or a.source != b.source for a, b in zip(speech, speech[1:], strict=False)):
+    if any(b.start - a.end > MAX_PAUSE or a.source != b.source for a, b in pairwise(speech)):
         return np.inf
     rate = np.log(length / (per_letter * sum(len(u.text) for u in utterances)))
     if abs(rate) > np.log(_WORST_RATE):

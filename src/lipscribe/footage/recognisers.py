@@ -9,7 +9,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def load_recogniser(name: str) -> Recogniser:
     if module == WHISPER:
         return _whisper(function or WHISPER_MODEL)
     if not module or not function:
-        raise ConfigError(f"recogniser {name!r} is unknown: want {WHISPER}, or module:function such as my_asr:recognise")
+        raise ConfigError(f"recogniser {name!r} is unknown: want {WHISPER}, or module:function as in my_asr:read")
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     try:
@@ -48,7 +48,7 @@ def load_recogniser(name: str) -> Recogniser:
         sys.path.remove(folder)
     if not callable(found):
         raise ConfigError(f"recogniser {name!r} is no function: want one that takes samples and their rate in Hz")
-    return found
+    return cast(Recogniser, found)
 
 
 def _whisper(size: str) -> Recogniser:

@@ -4,7 +4,7 @@ import functools
 import json
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -40,6 +40,7 @@ MIN_SEEN: Seconds = 0.4  # of a face, to judge it
 CLIP_LENGTH: Seconds = 4.0  # assumed where no subtitles tell
 OVERHEAD = 1.15  # of a run over decoding and faces: sound, crops, alignment
 THUMBNAIL = (160, 90)  # px
+_GOOD, _BAD = (40, 160, 70), (170, 60, 50)  # RGB
 
 
 class Place(NamedTuple):
@@ -106,7 +107,7 @@ class FootageReport:
     @property
     def shares(self) -> dict[str, float]:
         """Of all films, the largest first, but what is readable before all."""
-        total: Counter[str] = Counter()
+        total: defaultdict[str, float] = defaultdict(float)
         for film in self.films:
             for what, share in film.shares.items():
                 total[what] += share * film.duration / self.duration
@@ -286,11 +287,11 @@ def draw_sample(sample: FilmSample, columns: int = 8) -> np.ndarray:
 
     tiles = []
     for place in sample.places:
-        tile = cv2.copyMakeBorder(
-            place.picture, 2, 20, 2, 2, cv2.BORDER_CONSTANT, value=(40, 160, 70) if place.what == READABLE else (170, 60, 50)
-        )
-        clock = f"{int(place.at) // 60}:{int(place.at) % 60:02d} {'' if place.what == READABLE else place.what}"
-        cv2.putText(tile, clock, (4, THUMBNAIL[1] + 16), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (255, 255, 255), 1, cv2.LINE_AA)
+        good = place.what == READABLE
+        tile = cv2.copyMakeBorder(place.picture, 2, 20, 2, 2, cv2.BORDER_CONSTANT, value=_GOOD if good else _BAD)
+        text = f"{int(place.at) // 60}:{int(place.at) % 60:02d} {'' if good else place.what}"
+        at = (4, THUMBNAIL[1] + 16)
+        cv2.putText(tile, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.36, (255, 255, 255), 1, cv2.LINE_AA)
         tiles.append(tile)
     tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
     rows = [np.hstack(tiles[first : first + columns]) for first in range(0, len(tiles), columns)]

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 
 import av
+import av.container
 import av.error
 import numpy as np
 
@@ -15,8 +16,9 @@ SAMPLE_RATE = 16_000  # Hz: what speech recognisers take
 ENVELOPE_HZ = 100.0
 SEEK_MARGIN: Seconds = 1.0
 
-# Decibels over the quietest tenth of the part, below its loudest twentieth: speech rises 25 to 40 dB over a room.
-_FLOOR_PERCENTILE, _PEAK_PERCENTILE = 10, 95
+# Of the levels of a part: its pauses, and its loudest moments. Speech rises 25 to 40 dB over a room.
+_FLOOR_PERCENTILE, _PEAK_PERCENTILE = 10, 98
+SILENT_DB = -65.0  # a film whose loudest moments are below this has no sound
 MIN_RANGE_DB = 12.0  # less between the two is a steady noise or silence
 _THRESHOLD_SHARE = 0.35  # of the way from the floor to the peak
 MIN_SPEECH: Seconds = 0.12  # shorter sounds are clicks
@@ -74,6 +76,11 @@ def envelope(samples: np.ndarray) -> np.ndarray:
     energy = (samples[: steps * hop].reshape(steps, hop) ** 2).mean(1)
     energy = np.convolve(energy, np.hanning(7)[1:-1] / np.hanning(7).sum(), "same")
     return (10 * np.log10(energy + 1e-9)).astype(np.float32)
+
+
+def is_silent(levels: np.ndarray) -> bool:
+    """Whether there is nothing to be heard: levels (T,) float32 decibels."""
+    return not len(levels) or float(np.percentile(levels, _PEAK_PERCENTILE)) < SILENT_DB
 
 
 def sounding(levels: np.ndarray) -> list[tuple[Seconds, Seconds]]:
