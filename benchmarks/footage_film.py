@@ -108,14 +108,19 @@ def draw_segments(folder: Path, seed: int) -> list[str]:
             names.append(name)
             if (folder / f"{name}.json").exists():
                 continue
-            rng = np.random.default_rng([seed, len(names)])
             text = [grid[len(names) % len(grid)], OPEN_TEXTS[len(names) % len(OPEN_TEXTS)]][number % 2]
             other = OPEN_TEXTS[(len(names) * 7 + 3) % len(OPEN_TEXTS)]
-            segment, frames, sound = _draw(kind, text, other, rng)
-            save_video(folder / f"{name}.mp4", frames, FPS, crf=23, preset="veryfast")
-            np.save(folder / f"{name}.npy", sound)
-            (folder / f"{name}.json").write_text(json.dumps(asdict(segment)))
+            draw_segment(folder, name, kind, text, other, seed)
     return names
+
+
+def draw_segment(folder: Path, name: str, kind: str, text: str, other: str, seed: int) -> None:
+    """Draws one segment, in which `text` is said, and in some kinds `other`."""
+    rng = np.random.default_rng([seed, *name.encode()])
+    segment, frames, sound = _draw(kind, text, other, rng)
+    save_video(folder / f"{name}.mp4", frames, FPS, crf=23, preset="veryfast")
+    np.save(folder / f"{name}.npy", sound)
+    (folder / f"{name}.json").write_text(json.dumps(asdict(segment)))
 
 
 def _draw(kind: str, text: str, other: str, rng: np.random.Generator) -> tuple[Segment, list[np.ndarray], np.ndarray]:
@@ -241,11 +246,9 @@ def _scenery(num_frames: int, rng: np.random.Generator):
 
 # How loud phonemes are, and how noisy: vowels, nasals and glides, fricatives, stops (silent, then a burst).
 _LOUD = {"vowel": 1.0, "sonorant": 0.45, "fricative": 0.22, "stop": 0.3}
-_SONORANT, _FRICATIVE = (
-    frozenset(["M", "N", "NG", "L", "R", "W", "Y"]),
-    frozenset(["F", "V", "TH", "DH", "S", "Z", "SH", "ZH", "HH"]),
-)
-_STOP = frozenset(["P", "B", "T", "D", "K", "G", "CH", "JH"])
+_SONORANT = frozenset(("M", "N", "NG", "L", "R", "W", "Y"))
+_FRICATIVE = frozenset(("F", "V", "TH", "DH", "S", "Z", "SH", "ZH", "HH"))
+_STOP = frozenset(("P", "B", "T", "D", "K", "G", "CH", "JH"))
 
 
 def _speech(voices: Sequence[TalkingClip], num_frames: int, rng: np.random.Generator) -> np.ndarray:
@@ -293,6 +296,13 @@ def join_film(folder: Path, names: Sequence[str], film: Path, seconds: float, se
             continue
         order.append(name)
         num_frames += segments[name].num_frames
+    said = write_film(folder, order, film, sound)
+    film.with_suffix(".srt").write_text(_subtitles(said, rng))
+
+
+def write_film(folder: Path, order: Sequence[str], film: Path, sound: bool = True) -> list[dict]:
+    """Writes the segments one after the other and their truth (.truth.json); returns what is said."""
+    segments = {name: Segment(**json.loads((folder / f"{name}.json").read_text())) for name in set(order)}
     _write_packets(folder, order, film, sound)
     said, cuts, at = [], [], 0
     for name in order:
@@ -305,7 +315,7 @@ def join_film(folder: Path, names: Sequence[str], film: Path, seconds: float, se
         at += segments[name].num_frames
     truth = {"said": said, "cuts": cuts, "num_frames": at, "order": order}
     film.with_suffix(".truth.json").write_text(json.dumps(truth))
-    film.with_suffix(".srt").write_text(_subtitles(said, rng))
+    return said
 
 
 def _write_packets(folder: Path, order: Sequence[str], film: Path, sound: bool) -> None:
@@ -364,6 +374,11 @@ def _subtitles(said: list[dict], rng: np.random.Generator) -> str:
             cues.append(
                 (end, end + 1, str(rng.choice(["[music]", "(applause)", "\N{EIGHTH NOTE} la la \N{EIGHTH NOTE}"])))
             )
+    return to_srt(cues)
+
+
+def to_srt(cues: Sequence[tuple[float, float, str]]) -> str:
+    """Start, end and text of each cue as SubRip."""
     return "\n".join(
         f"{number}\n{_clock(start)} --> {_clock(end)}\n{text}\n" for number, (start, end, text) in enumerate(cues, 1)
     )

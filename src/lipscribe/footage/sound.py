@@ -73,6 +73,8 @@ def envelope(samples: np.ndarray) -> np.ndarray:
     """How loud the sound is: (N,) float32 samples at 16 kHz -> (T,) float32 decibels at 100 Hz."""
     hop = round(SAMPLE_RATE / ENVELOPE_HZ)
     steps = len(samples) // hop
+    if not steps:
+        return np.zeros(0, np.float32)
     energy = (samples[: steps * hop].reshape(steps, hop) ** 2).mean(1)
     energy = np.convolve(energy, np.hanning(7)[1:-1] / np.hanning(7).sum(), "same")
     return (10 * np.log10(energy + 1e-9)).astype(np.float32)
