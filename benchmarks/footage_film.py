@@ -72,7 +72,7 @@ WEIGHTS = {
     "far": 2,
     "dark": 2,
 }
-DRAWN = {"talk": 20, "two sentences": 5, "pair": 5, "turns": 3, "leaves": 4, "zoom": 3}  # others: 2
+DRAWN = {"talk": 20, "two sentences": 5, "pair": 5, "turns": 3, "leaves": 4, "zoom": 3, "other words": 8}  # others: 2
 
 
 @dataclass

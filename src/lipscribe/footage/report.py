@@ -183,11 +183,12 @@ def sample_film(
     """
     path = chosen_subtitles(film, subtitles)
     utterances = load_utterances(path)[0] if path else None
-    duration = Video(film, MODEL_FPS, MAX_SIDE).info.duration
+    video = Video(film, MODEL_FPS, MAX_SIDE)
+    duration = video.info.duration
     number = max(1, min(most, int(duration / (3 * LOOK))))
     places, costs = [], []
     for i in range(number):
-        place, cost = look(film, duration * (i + 0.5) / number, utterances or [])
+        place, cost = look(video, duration * (i + 0.5) / number, utterances or [])
         places.append(place)
         costs.append(cost)
         if progress is not None:
@@ -225,13 +226,12 @@ def _wilson(hits: int, number: int, z: float = 1.96) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def look(film: Path, at: Seconds, utterances: Sequence[Utterance]) -> tuple[Place, Seconds]:
+def look(film: Video, at: Seconds, utterances: Sequence[Utterance]) -> tuple[Place, Seconds]:
     """What is to be seen in the second from `at` on, and the CPU time that a second of such film costs."""
     import cv2
 
-    video = Video(film, MODEL_FPS, MAX_SIDE, start=at, end=at + LOOK)
     frames: list[np.ndarray] = []
-    pictures = iter(video)
+    pictures = iter(film.part(at, at + LOOK))
     frames.append(next(pictures))  # what is decoded to reach it is no cost of a run
     began = time.process_time()
     frames += pictures
@@ -239,7 +239,7 @@ def look(film: Path, at: Seconds, utterances: Sequence[Utterance]) -> tuple[Plac
     cost = (time.process_time() - began) / frame_to_seconds(len(frames), MODEL_FPS)
     runs = [run for track in choose_faces(tracks, "all") for run in track.runs()] if tracks else []
     speech = any(one.start <= at + LOOK / 2 <= one.end for one in utterances)
-    what, mouth_px = judge(frames, runs, video.info.width)
+    what, mouth_px = judge(frames, runs, film.info.width)
     picture = cv2.resize(frames[len(frames) // 2], THUMBNAIL, interpolation=cv2.INTER_AREA)
     return Place(round(at, 2), what, speech, mouth_px, len(runs), picture), cost
 
