@@ -77,17 +77,19 @@ def clips(
 
 def _summarise(made: "ClipsReport", output: Path, num_films: int) -> int:
     """Prints what became of the films, and returns the exit code."""
+    from lipscribe.text import count_of
+
     for film, errors in made.failed.items():
         print(f"error: {film}: {'; '.join(errors)}", file=sys.stderr)
+    if len(made.failed) == num_films:
+        return 2
     for reason, number in made.dropped.most_common():
-        print(f"not used: {number} of {reason}", file=sys.stderr)
-    minutes = made.seconds / 60
-    print(f"{made.num_clips} clips of {made.num_speakers} speakers, {minutes:.1f} minutes", file=sys.stderr)
+        print(f"not used: {number:6} {reason}", file=sys.stderr)
+    people, minutes = count_of(made.num_speakers, "speaker"), made.seconds / 60
+    print(f"{count_of(made.num_clips, 'clip')} of {people}, {minutes:.1f} minutes", file=sys.stderr)
     print(f"what became of everything said: {output.with_name(f'{output.stem}.status.jsonl')}", file=sys.stderr)
     print(output)
-    if made.failed:
-        return 2 if len(made.failed) == num_films else 1
-    return 0
+    return 1 if made.failed else 0
 
 
 def _report(paths: list[Path], output: Path | None, jobs: int | None, subtitles: str) -> int:
@@ -114,10 +116,11 @@ def _report(paths: list[Path], output: Path | None, jobs: int | None, subtitles:
 
 def _table(report: "FootageReport", jobs: int | None) -> str:
     from lipscribe.processes import available_cpus
+    from lipscribe.text import count_of
 
     number = jobs or available_cpus()
     seconds = sum(len(film.places) for film in report.films)
-    lines = [f"{len(report.films)} films, {_hours(report.duration)}, by a sample of {seconds} s"]
+    lines = [f"{count_of(len(report.films), 'film')}, {_hours(report.duration)}, by a sample of {seconds} s"]
     lines += [f"{share:6.1%}  {what}" for what, share in report.shares.items()]
     least, most = report.clips
     if any(film.num_utterances is None for film in report.films):

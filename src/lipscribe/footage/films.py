@@ -115,14 +115,19 @@ def make_clips(
         jobs: Number of worker processes; 1 works in this process, None is one per available CPU.
         progress: Called with the number of finished pieces.
 
+    Returns:
+        What became of the films; where all of them failed, no manifest is written.
+
     Raises:
         ConfigError: An option is wrong.
         ManifestError: The manifest cannot be written, or its journal is of other options.
-        LipscribeError: Another process writes it; nothing was found in any film.
+        LipscribeError: Another process writes it.
     """
     options, report = options or ClipOptions(), ClipsReport()
     if len(films) > 1 and options.subtitles not in ("auto", "none"):
         raise ConfigError(f"{options.subtitles} is of one film, not of {len(films)}: give auto, or one film")
+    if films and options.subtitles not in ("auto", "none"):
+        chosen_subtitles(films[0], options.subtitles)  # fails now if it is not there
     if options.recogniser is not None:
         load_recogniser(options.recogniser)  # fails now if it is not there
     work = output.with_name(output.name + ".work")
@@ -138,7 +143,8 @@ def make_clips(
             ]
             _work_on(tasks, {plan.film: plan.state for plan in some}, options, journal, jobs, report, progress)
             plans += [replace(plan, pieces=()) for plan in some]
-        _write(output, plans, journal, options, report)
+        if len(report.failed) < len(films):
+            _write(output, plans, journal, options, report)
         if not report.failed:
             work.unlink()
     return report

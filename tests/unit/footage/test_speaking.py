@@ -86,7 +86,7 @@ def test_a_still_mouth_never_speaks() -> None:
     assert mouth(0.3 * OPEN[2::4]).speaks(0, 6)
 
 
-@pytest.mark.parametrize("num_frames", [1, 3, 5])
+@pytest.mark.parametrize("num_frames", [1, 3])
 def test_a_glimpse_of_a_face_agrees_with_nothing(num_frames: int) -> None:
     short = mouth(0.3 * OPEN[2::4][:num_frames])
     assert short.agreement(LEVELS, 0, 1) <= 0
