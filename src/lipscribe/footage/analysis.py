@@ -12,7 +12,7 @@ from lipscribe.errors import LipscribeError
 from lipscribe.extraction import face_detector
 from lipscribe.faces import FaceTrack, choose_faces, track_faces
 from lipscribe.faces.identity import People
-from lipscribe.footage.pieces import Piece
+from lipscribe.footage.pieces import Piece, open_film
 from lipscribe.footage.placing import Placed, Stretch, place
 from lipscribe.footage.sound import SAMPLE_RATE, envelope, is_silent, read_sound, sounding
 from lipscribe.footage.speaking import CLEARLY, MIN_AGREEMENT, Mouth
@@ -25,7 +25,6 @@ from lipscribe.search.align import align_text
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
 from lipscribe.video import Video
 
-MAX_SIDE = 736  # px: of widescreen pictures, the largest whose crops are cut on the way; see `EarlyCrops`
 MARGIN: Seconds = 0.2  # before and after the speech, less where the pause is short: lips part before the sound
 MIN_SURE = 0.3  # mean probability of the words of a text, by the model that aligns it
 LOUDER = 2.0  # without sound, the mouth that speaks moves so many times more than any other
@@ -95,7 +94,7 @@ def find_clips(film: Path, piece: Piece, model: Model | None = None, recogniser:
         LipscribeError: The film cannot be read.
     """
     found = Found()
-    video = Video(film, MODEL_FPS, MAX_SIDE, start=piece.start, end=piece.end)
+    video = open_film(film).part(piece.start, piece.end)
     begin = frame_to_seconds(video.first_frame, MODEL_FPS)
     samples = read_sound(film, begin, piece.end)
     utterances = piece.utterances
@@ -163,6 +162,7 @@ class _Scene:
             self._speech = sorted(Stretch(*span, i) for i, mouth in enumerate(mouths) for span in mouth.stretches())
         self.edges = "mouth" if levels is None else "sound"
         self._video, self._crops, self._model = video, crops, model
+        self._numbers: dict[int, list[np.ndarray] | None] = {}  # of the crops of runs, by the runs' identity
 
     def place(self, utterances: Sequence[Utterance], dropped: list[Dropped]) -> list[Placed]:
         """When each is said; those that fit nowhere are dropped."""
@@ -236,7 +236,9 @@ class _Scene:
 
     def _cut(self, run: FaceTrack, part: FaceTrack) -> np.ndarray:
         """The crops (T, 96, 96) uint8 of a part of a run."""
-        numbers = self._crops.find([run])
+        if id(run) not in self._numbers:  # a run may hold many clips
+            self._numbers[id(run)] = self._crops.find([run])
+        numbers = self._numbers[id(run)]
         if numbers is None:
             raise _NoClip("its crops could not be kept")
         first = part.start - run.start

@@ -208,17 +208,24 @@ def _outcomes(tasks: Sequence[_Task], options: ClipOptions, jobs: int | None) ->
             assert work is not None
             try:
                 yield idx, work(task)
-            except LipscribeError as error:
-                yield idx, str(error)
+            except Exception as error:
+                yield idx, _described(error)
         return
     with closing(run_tasks(functools.partial(_start, options), tasks, number)) as messages:
         for message in messages:
-            if message.kind == "failed" and not isinstance(message.value, LipscribeError):
-                raise message.value
-            if message.idx is not None and message.ends:
-                crashed = f"reading it ended the process that read it ({message.value}); re-encode it"
-                value = crashed if message.kind == "crashed" else message.value
-                yield message.idx, value if isinstance(value, Found) else str(value)
+            if message.idx is None or not message.ends:
+                continue
+            if message.kind == "crashed":
+                yield message.idx, f"reading it ended the process that read it ({message.value}); re-encode it"
+            else:
+                yield message.idx, message.value if message.kind == "done" else _described(message.value)
+
+
+def _described(error: Exception) -> str:
+    """One line for what a piece ended with: nothing of one film ends the work on the others."""
+    if isinstance(error, LipscribeError):
+        return str(error)
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
 
 
 def _start(options: ClipOptions, tell: Tell | None) -> Callable[[_Task], Found]:

@@ -4,13 +4,18 @@ So memory does not grow with the film's length, several processes work on one fi
 is stopped.
 """
 
+import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 from lipscribe.footage.placing import MAX_SPEECH
 from lipscribe.footage.subtitles import Utterance
-from lipscribe.units import Seconds
+from lipscribe.mouth.early import MAX_PIXELS
+from lipscribe.units import MODEL_FPS, Seconds
+from lipscribe.video import Video
 
 PIECE: Seconds = 300.0  # long enough to tell how loud speech is and how fast people talk
 REACH: Seconds = 3.0  # seen before the first utterance and after the last one
@@ -35,9 +40,16 @@ class Piece:
 
     @property
     def key(self) -> str:
-        """Tells pieces of one film apart."""
-        number = "" if self.utterances is None else f" {len(self.utterances)}"
-        return f"{self.start:.2f}-{self.end:.2f}{number}"
+        """Tells pieces of one film apart, also by what is said in them."""
+        said = 0 if self.utterances is None else zlib.crc32(repr(self.utterances).encode())
+        return f"{self.start:.2f}-{self.end:.2f} {said:08x}"
+
+
+def open_film(film: Path) -> Video:
+    """A film at the rate and size that it is read at here; `Video.part` gives its parts."""
+    info = Video(film, MODEL_FPS).info
+    side = int(math.sqrt(MAX_PIXELS * max(info.width, info.height) / min(info.width, info.height)))
+    return Video(film, MODEL_FPS, side)
 
 
 def plan_by_subtitles(utterances: Sequence[Utterance], duration: Seconds) -> list[Piece]:

@@ -16,8 +16,8 @@ import numpy as np
 from lipscribe.errors import LipscribeError
 from lipscribe.extraction import face_detector
 from lipscribe.faces import FaceTrack, choose_faces, track_faces
-from lipscribe.footage.analysis import MAX_SIDE, REASONS
-from lipscribe.footage.pieces import plan_by_subtitles
+from lipscribe.footage.analysis import REASONS
+from lipscribe.footage.pieces import open_film, plan_by_subtitles
 from lipscribe.footage.speaking import Mouth
 from lipscribe.footage.subtitles import Utterance, chosen_subtitles, load_utterances
 from lipscribe.mouth import mouth_cutter
@@ -183,7 +183,7 @@ def sample_film(
     """
     path = chosen_subtitles(film, subtitles)
     utterances = load_utterances(path)[0] if path else None
-    video = Video(film, MODEL_FPS, MAX_SIDE)
+    video = open_film(film)
     duration = video.info.duration
     number = max(1, min(most, int(duration / (3 * LOOK))))
     places, costs = [], []

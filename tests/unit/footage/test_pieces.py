@@ -1,12 +1,15 @@
 """Pieces hold all that is said, and are cut in silences."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lipscribe.footage.pieces import PIECE, REACH, UNSAID, plan_by_subtitles, plan_by_time
+from lipscribe.footage.pieces import PIECE, REACH, UNSAID, open_film, plan_by_subtitles, plan_by_time
 from lipscribe.footage.subtitles import Utterance
+from lipscribe.mouth.early import MAX_PIXELS
+from lipscribe.video.write import save_video
 
 
 def film(hours: float, seed: int = 0) -> list[Utterance]:
@@ -55,3 +58,17 @@ def test_a_recogniser_gets_the_whole_film(duration: float) -> None:
     assert pieces[-1].last == duration
     assert all(a.last == b.first and b.start < a.end for a, b in pairwise(pieces))
     assert all(0 <= piece.start <= piece.first < piece.last <= piece.end <= duration for piece in pieces)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1080, 1920), (576, 720), (1280, 720), (240, 320)])
+def test_films_of_any_shape_are_read_small_enough(tmp_path: Path, height: int, width: int) -> None:
+    save_video(tmp_path / "film.mp4", np.zeros((5, height, width, 3), np.uint8), 25, preset="ultrafast")
+    frame = next(iter(open_film(tmp_path / "film.mp4")))
+    assert frame.shape[0] * frame.shape[1] <= MAX_PIXELS
+    assert frame.shape[0] * frame.shape[1] > min(0.95 * MAX_PIXELS, height * width - 1)
+    assert frame.shape[1] / frame.shape[0] == pytest.approx(width / height, rel=0.02)
+
+
+def test_corrected_subtitles_are_another_piece() -> None:
+    (before,), (after,) = (plan_by_subtitles([Utterance(1, 2, text)], 10) for text in ("won", "one"))
+    assert before.key != after.key
