@@ -13,6 +13,7 @@ from lipscribe.cli.caption import caption
 from lipscribe.cli.clips import clips
 from lipscribe.cli.configs import configs, copy
 from lipscribe.cli.demo import demo
+from lipscribe.cli.download import download
 from lipscribe.cli.edge import guarded, system_error
 from lipscribe.cli.evaluate import evaluate
 from lipscribe.cli.explain import explain
@@ -78,6 +79,7 @@ for _command in (
     serve,
     demo,
     talk,
+    download,
     prepare,
     label,
     align,

@@ -2,16 +2,17 @@
 
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lipscribe.data.corpora.registry import CORPORA, find_corpus
 
-class Corpus(StrEnum):  # noqa: D101
-    grid = "grid"
-    manifest = "manifest"
+MANIFEST = "manifest"
+SHOWN = 20  # of what is left out, so many are printed; all are in the file
 
 
 class Crop(StrEnum):  # noqa: D101
@@ -20,9 +21,21 @@ class Crop(StrEnum):  # noqa: D101
 
 
 def prepare(
-    corpus: Annotated[Corpus, typer.Argument(help="grid, or manifest for clips of your own.", show_default=False)],
+    corpus: Annotated[
+        str,
+        typer.Argument(
+            help=f"One of {', '.join(entry.name for entry in CORPORA)}; or manifest, for clips of your own.",
+            show_default=False,
+        ),
+    ],
     root: Annotated[Path, typer.Option(help="The corpus's folder; for manifest, the JSONL file.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the prepared clips.")] = Path("prepared"),
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="How to split a corpus that has several ways; see docs/corpora.md.", show_default="its first"
+        ),
+    ] = None,
     compact: Annotated[bool, typer.Option("--compact", help="Grey H.264 instead of lossless: far smaller.")] = False,
     crop: Annotated[Crop, typer.Option(help="Lipscribe's own crops, or those that Auto-AVSR models read.")] = (
         Crop.lipscribe
@@ -34,14 +47,22 @@ def prepare(
     Examples:
       lipscribe prepare grid --root GRID/ --output prepared/
 
+      lipscribe prepare folder --root my-videos/ --output prepared-mine/
+
       lipscribe prepare manifest --root my-clips.jsonl --output prepared-mine/ --compact
     """
     from lipscribe.cli.bars import bars
-    from lipscribe.data.corpora.grid import prepare_grid
     from lipscribe.data.manifest import load_manifest
     from lipscribe.data.prepare import prepare as prepare_clips
+    from lipscribe.errors import ManifestError
 
-    clips, left_out = prepare_grid(root) if corpus is Corpus.grid else (load_manifest(root, parts=True), {})
+    if corpus == MANIFEST:
+        clips, left_out = load_manifest(root, parts=True), {}
+    else:
+        clips, left_out = find_corpus(corpus).prepare(root, protocol)
+    if not clips:
+        _print_left_out(left_out, None)
+        raise ManifestError(f"no clip of {root} can be used: the reasons are above")
     with bars() as progress:
         codec = "compact" if compact else "lossless"
         statuses = prepare_clips(clips, output, codec, workers, crop.value, progress)
@@ -49,8 +70,7 @@ def prepare(
     for status in statuses:
         if status.reason:
             print(f"{status.status}: {status.id}: {status.reason}", file=sys.stderr)
-    for path, reason in left_out.items():
-        print(f"left out: {path}: {reason}", file=sys.stderr)
+    _print_left_out(left_out, output / "left_out.jsonl")
     kept = Counter(status.split for status in statuses if status.status == "ok")
     size_mb = sum(path.stat().st_size for path in output.glob("*.tar")) / 1e6
     splits = ", ".join(f"{number} {split}" for split, number in sorted(kept.items())) or "no clips"
@@ -63,3 +83,22 @@ def prepare(
         print(f"note: {output} can be used; to add skipped clips, fix them and run the command again", file=sys.stderr)
         return 1
     return 0
+
+
+def _print_left_out(left_out: Mapping[str, str], path: Path | None) -> None:
+    """Prints what is left out, the first of it where there is a file for all."""
+    import json
+
+    from lipscribe.atomic import write_text
+
+    shown = list(left_out.items())[: SHOWN if path else None]
+    for name, reason in shown:
+        print(f"left out: {name}: {reason}", file=sys.stderr)
+    if path is None:
+        return
+    lines = [
+        json.dumps({"path": name, "reason": reason}, ensure_ascii=False) + "\n" for name, reason in left_out.items()
+    ]
+    write_text(path, "".join(lines))
+    if len(shown) < len(left_out):
+        print(f"left out: {len(left_out) - len(shown)} more, all in {path}", file=sys.stderr)

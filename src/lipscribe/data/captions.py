@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,7 @@ def read_textgrid(text: str) -> list[Segment]:
     try:
         if _string(next(tokens)) != "ooTextFile" or _string(next(tokens)) != "TextGrid":
             raise ValueError
-        float(next(tokens)), float(next(tokens))
+        _span(tokens)
         if next(tokens) != "<exists>":
             raise ManifestError("it is a TextGrid without tiers")
         tiers = [_tier(tokens) for _ in range(int(next(tokens)))]
@@ -143,19 +143,22 @@ def read_textgrid(text: str) -> list[Segment]:
     return [Segment(collapse_spaces(label), start, end) for label, start, end in spoken]
 
 
-def _tier(tokens: Iterable[str]) -> tuple[str, list[tuple[str, Seconds, Seconds]] | None]:
+def _span(tokens: Iterator[str]) -> tuple[Seconds, Seconds]:
+    return float(next(tokens)), float(next(tokens))
+
+
+def _tier(tokens: Iterator[str]) -> tuple[str, list[tuple[str, Seconds, Seconds]] | None]:
     """Name and intervals of the next tier; None for one of points."""
-    tokens = iter(tokens)
     kind, name = _string(next(tokens)), _string(next(tokens))
-    float(next(tokens)), float(next(tokens))
+    _span(tokens)
     number = int(next(tokens))
     if kind != "IntervalTier":
         for _ in range(number):
-            float(next(tokens)), _string(next(tokens))
+            _ = float(next(tokens)), _string(next(tokens))
         return name, None
     intervals = []
     for _ in range(number):
-        start, end = float(next(tokens)), float(next(tokens))
+        start, end = _span(tokens)
         intervals.append((_string(next(tokens)), start, end))
     return name, intervals
 

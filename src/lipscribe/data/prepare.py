@@ -39,6 +39,7 @@ from lipscribe.video.passes import Passes
 
 CLIPS_PER_SHARD = 50
 WORD_TIME_SLACK: Seconds = 0.1  # how far words may reach past the end of the video: clips may lack a frame or two
+PART_SLACK: Seconds = 0.5  # how far a part may reach past the end of its video: subtitles stay for longer than is said
 MIN_SHARED = 0.5  # share of a folder's clips that a corpus must have to be the one that the folder was prepared from
 MIN_COVERAGE = 0.9  # share of a clip's frames, or of those with words where their times are known, with the face
 
@@ -111,7 +112,7 @@ def _detector() -> FaceDetector:
 
 
 def _check_end(clip: Clip, video: Video) -> None:
-    if clip.end is not None and clip.end > video.info.duration + WORD_TIME_SLACK:
+    if clip.end is not None and clip.end > video.info.duration + PART_SLACK:
         raise ManifestError(
             f"the clip ends at {clip.end:.2f} s of its video, which ends at {video.info.duration:.2f} s: is the unit "
             "of its times right?"

@@ -1,19 +1,23 @@
-"""The GRID corpus: 34 people, each saying 1000 six-word commands, as its authors publish it.
+"""The GRID corpus: 34 people, each saying 1000 six-word commands, as its authors publish it; of s21 there is no video.
 
 Cooke, Barker, Cunningham, Shao: An audio-visual corpus for speech perception and automatic speech recognition,
-J. Acoust. Soc. Am. 120 (2006); Zenodo record 3625687, CC BY 4.0.
+J. Acoust. Soc. Am. 120 (2006). Layout and downloads: https://zenodo.org/records/3625687 and
+https://spandh.dcs.shef.ac.uk/gridcorpus/, CC BY 4.0. In Zenodo's alignments.zip many folders have the alignments of
+another speaker (https://github.com/lhotse-speech/lhotse/pull/1502), which is told by their names.
 """
 
 import json
 import re
-import zlib
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from lipscribe.atomic import write_text
+from lipscribe.data.corpora.fetching import Download, fetch_zenodo
+from lipscribe.data.corpora.findings import Corpus, Findings, find_list, is_held_out, listed_names
 from lipscribe.data.manifest import Clip, WordTime, split_faults
 from lipscribe.errors import ManifestError
-from lipscribe.text import read_text
+from lipscribe.text import read_any_text, read_text
 from lipscribe.units import Seconds
 
 SLOTS: tuple[tuple[str, ...], ...] = (
@@ -28,51 +32,108 @@ DIGITS = "z123456789"  # how file names write the words of the digit slot
 SLOT_NAMES = ("command", "colour", "preposition", "letter", "digit", "adverb")
 assert sum(map(len, SLOTS)) == 51
 
-UNSEEN_SPEAKERS = ("s1", "s2", "s20", "s22")  # the canonical test speakers of the unseen-speaker protocol
-VIDEO_SUFFIXES = (".mpg", ".mpeg", ".mp4", ".avi", ".mov", ".mkv")
+UNSEEN_SPEAKERS = ("s1", "s2", "s20", "s22")  # LipNet's test speakers (Assael et al. 2016, section 4.1)
+# LipNet drew 255 sentences of each speaker for its other protocol and published no list. These two are in use, of
+# VIPL's LipNet-PyTorch and of Visual_Speech_Recognition_for_Multiple_Languages.
+OVERLAPPED_LISTS = (("overlap_train.txt", "overlap_val.txt"), ("overlapped_train.ref", "overlapped_test.ref"))
+ZENODO_RECORD = "3625687"
+MIN_NAMES = 10  # so many videos of a speaker tell whose alignments a folder has
 NOT_WORDS = ("sil", "sp")  # silence and short pause
 ALIGN_UNITS_PER_SECOND = 25_000  # .align files count thousandths of a video frame, at 25 frames a second
 
 
-def prepare_grid(root: Path | str) -> tuple[list[Clip], dict[str, str]]:
+def download_grid(download: Download) -> None:
+    """Downloads the videos and the alignments, 16 GB: `s1.zip` ... `s34.zip` and `alignments.zip`.
+
+    Raises:
+        LipscribeError: See `fetch_zenodo`.
+    """
+    fetch_zenodo(ZENODO_RECORD, download, ("s*.zip", "alignments.zip"))
+
+
+def prepare_grid(root: Path | str, protocol: str = "unseen") -> Corpus:
     """Finds the clips of a GRID folder.
 
     Supports any layout in which a clip's path names its speaker (`s1` ... `s34`): the official one
     (`s1/video/*.mpg`, `s1/align/*.align`), `video/s1` with `align/s1`, or plain folders. A file `splits.json`
-    (`{"train": [names], "dev": [names]}`) decides the splits; without it the canonical unseen speakers are the test
-    split, and of every other speaker a tenth, drawn by name, is the dev split.
+    (`{"train": [names], "dev": [names]}`) decides the splits; without it the protocol does.
+
+    Args:
+        protocol: "unseen": the test split is LipNet's four unseen speakers; "overlapped": it is that of a list in the
+            folder (see `OVERLAPPED_LISTS`). Of the other clips a tenth, drawn by name, is the dev split.
 
     Returns:
         The clips, sorted by id, and the reason for each file that is left out, by path.
 
     Raises:
-        ManifestError: The folder is missing or holds no clip.
+        ManifestError: The folder is missing or holds no clip, or the protocol's list is missing.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise ManifestError(f"{root} is not a folder: give the root of the GRID corpus")
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    aligns = {_key(path, root): path for path in files if path.suffix == ".align"}
-    videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
-    if not videos:
-        raise ManifestError(f"{root} holds no video ({', '.join(VIDEO_SUFFIXES)}): give the root of the GRID corpus")
-    splits = _load_splits(root)
-    clips: dict[str, Clip] = {}
-    skipped: dict[str, str] = {}
+    found = Findings(root, "the GRID corpus")
+    videos = found.videos()
+    splits = _load_splits(found.root)
+    if splits is None and protocol == "overlapped":
+        splits = _overlapped_splits(found.root)
+    aligns = _aligns(found, videos)
     for video in videos:
-        speaker, name = _key(video, root)
-        clip_id = f"{speaker}/{name}"
-        try:
-            if clip_id in clips:
-                raise ManifestError(f"a second video of {clip_id}, the first is {clips[clip_id].path}")
+        with found.one(video):
+            speaker, name = _key(video, found.root)
             words = read_align(aligns[speaker, name]) if (speaker, name) in aligns else ()
             text = " ".join(word.text for word in words) or sentence_of_name(name)
             split = _split(speaker, name, splits)
-        except ManifestError as error:
-            skipped[str(video)] = str(error)
-            continue
-        clips[clip_id] = Clip(clip_id, str(video), text, words, speaker, split)
-    return sorted(clips.values(), key=lambda clip: clip.id), skipped
+            found.add(Clip(f"{speaker}/{name}", str(video), text, words, speaker, split))
+    return found.result()
+
+
+def _aligns(found: Findings, videos: Sequence[Path]) -> dict[tuple[str, str], Path]:
+    """The alignment of each speaker and name; that of a folder whose names are another speaker's goes to that one."""
+    spoken: defaultdict[str, set[str]] = defaultdict(set)
+    folders: defaultdict[str, dict[str, Path]] = defaultdict(dict)
+    for video in videos:
+        speaker, name = _key(video, found.root)
+        spoken[speaker].add(name)
+    for path in found.files:
+        if path.suffix.lower() == ".align":
+            speaker, name = _key(path, found.root)
+            folders[speaker][name] = path
+    aligns: dict[tuple[str, str], Path] = {}
+    for speaker, names in spoken.items():
+        whose, own = speaker, folders.get(speaker, {})
+        if len(names) >= MIN_NAMES and _shared(names, own) < 0.5:
+            best = max(folders, key=lambda other: _shared(names, folders[other]), default=speaker)
+            whose = best if _shared(names, folders.get(best, {})) >= 0.9 else ""
+            if own:
+                whose_are_theirs = f"whose own are in the folder of {whose}" if whose else "whose words have no times"
+                folder = next(iter(own.values())).parent
+                found.leave_out(folder, f"alignments of somebody else than {speaker}, {whose_are_theirs}")
+        aligns |= {(speaker, name): path for name, path in folders.get(whose, {}).items() if name in names}
+    return aligns
+
+
+def _shared(names: set[str], aligned: dict[str, Path]) -> float:
+    """How well the names of videos and of alignments agree, 0 to 1; either may be incomplete."""
+    return len(names & aligned.keys()) / max(min(len(names), len(aligned)), 1)
+
+
+def _overlapped_splits(root: Path) -> dict[str, str]:
+    for train, test in OVERLAPPED_LISTS:
+        paths = [find_list(root, name) for name in (train, test)]
+        if paths[0] is not None and paths[1] is not None:
+            keys = [
+                [f"{speaker}/{name}" for speaker, name in map(_listed_key, listed_names(path))]
+                for path in paths
+                if path
+            ]
+            splits = {key: "dev" if is_held_out(key) else "train" for key in keys[0]}
+            return splits | dict.fromkeys(keys[1], "test")
+    names = " or ".join(" and ".join(pair) for pair in OVERLAPPED_LISTS)
+    raise ManifestError(
+        f"{root} has no lists of the overlapped protocol, wanted {names}: `lipscribe download grid` says where they are"
+    )
+
+
+def _listed_key(entry: str) -> tuple[str, str]:
+    """Speaker and name of an entry such as "s5/video/mpg_6000/lrwp9a" or "s5/lrwp9a"."""
+    return _key(Path(entry), Path())
 
 
 def read_align(path: Path | str) -> tuple[WordTime, ...]:
@@ -84,7 +145,7 @@ def read_align(path: Path | str) -> tuple[WordTime, ...]:
     words: list[WordTime] = []
     before: Seconds = 0.0
     try:
-        lines = read_text(path).splitlines()
+        lines = read_any_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path} cannot be read ({error})") from None
     for number, line in enumerate(lines, 1):
@@ -210,8 +271,8 @@ def _split(speaker: str, name: str, splits: dict[str, str] | None) -> str:
     if splits is not None:
         split = splits.get(f"{speaker}/{name}") or splits.get(name)
         if split is None:
-            raise ManifestError(f"{speaker}/{name} is in no split of splits.json")
+            raise ManifestError(f"{speaker}/{name} is in no split of the lists")
         return split
     if speaker in UNSEEN_SPEAKERS:
         return "test"
-    return "dev" if zlib.crc32(f"{speaker}/{name}".encode()) % 10 == 0 else "train"
+    return "dev" if is_held_out(f"{speaker}/{name}") else "train"

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from lipscribe.download import download
 from lipscribe.errors import LipscribeError, MissingExtraError
 from lipscribe.progress import Progress
-from lipscribe.zoo.fetching.download import download
 
 TIMEOUT = 30.0  # seconds for the hub to describe a file
 _SHA256 = re.compile(r"[0-9a-f]{64}")

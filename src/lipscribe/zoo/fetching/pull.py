@@ -5,11 +5,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from lipscribe.download import download
 from lipscribe.errors import CheckpointError, LipscribeError
 from lipscribe.models.spec import Card
 from lipscribe.progress import Progress
 from lipscribe.zoo.cache import cache_folder
-from lipscribe.zoo.fetching.download import download
 from lipscribe.zoo.fetching.hub import download_from_hub
 from lipscribe.zoo.interop.importing import Imported, check_name, import_model, sha256_of
 from lipscribe.zoo.published import Published, PublishedFile

@@ -207,7 +207,7 @@ def test_splits_of_the_file(tmp_path: Path):
     clips, skipped = prepare_grid(tmp_path)
     found = {clip.id: clip.split for clip in clips}
     assert found == {"s3/bbaf2n": "train", "s4/bbaf2n": "dev", "s3/lrwhzs": "dev"}
-    assert list(skipped.values()) == ["s3/lrwhzp is in no split of splits.json"]
+    assert list(skipped.values()) == ["s3/lrwhzp is in no split of the lists"]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,8 @@ def test_without_splits_the_canonical_speakers_are_the_test_and_a_tenth_of_the_o
 
 
 @pytest.mark.parametrize(
-    ("folder", "message"), [("absent", "is not a folder: give the root"), (".", r"holds no video \(.mpg, ")]
+    ("folder", "message"),
+    [("absent", "is not a folder: give the root"), (".", "holds no video: give the root of the GRID corpus")],
 )
 def test_no_corpus(tmp_path: Path, folder: str, message: str):
     with pytest.raises(ManifestError, match=message):

@@ -13,9 +13,9 @@ import pytest
 import torch
 from published_models import CONFIG, UNITS, chaplin_names, tiny_state
 
+from lipscribe import download as download_module
 from lipscribe.errors import CheckpointError, LipscribeError, MissingExtraError
 from lipscribe.zoo.checkpoint import load_checkpoint
-from lipscribe.zoo.fetching import download as download_module
 from lipscribe.zoo.fetching import hub, pull
 from lipscribe.zoo.fetching.pull import pull_model
 from lipscribe.zoo.published import Published, PublishedFile, find_published, list_published

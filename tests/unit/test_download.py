@@ -1,13 +1,15 @@
+# ruff: noqa: F811
 """Downloads from a real server that breaks off, forgets how to resume, lies, and is not there."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from local_server import dead_url, server  # noqa: F401
 
+from lipscribe import download as module
+from lipscribe.download import download
 from lipscribe.errors import LipscribeError
-from lipscribe.zoo.fetching import download as module
-from lipscribe.zoo.fetching.download import download
 
 CONTENT = np.random.default_rng(0).bytes(3_500_000)
 
