@@ -25,6 +25,7 @@ REMEDIES = {
     "ray": "pip install 'lipscribe[ray]'",
     "fsspec": "pip install fsspec",
     "s3fs": "pip install 'lipscribe[s3]'",
+    "faster_whisper": "pip install 'lipscribe[asr]'",
     "onnxruntime": "pip install onnxruntime",
 }
 """What to run where a package cannot be imported."""

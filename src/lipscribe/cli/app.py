@@ -10,6 +10,7 @@ from lipscribe.cli.adapt import adapt
 from lipscribe.cli.align import align
 from lipscribe.cli.calibrate import calibrate
 from lipscribe.cli.caption import caption
+from lipscribe.cli.clips import clips
 from lipscribe.cli.configs import configs, copy
 from lipscribe.cli.demo import demo
 from lipscribe.cli.download import download
@@ -82,6 +83,7 @@ for _command in (
     prepare,
     label,
     align,
+    clips,
     train,
     adapt,
     evaluate,

@@ -25,6 +25,7 @@ WORD_TIERS = ("words", "word", "ort", "transcription", "orthography")  # of Text
 
 _CLOCK = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
 _CUE_TIMES = re.compile(rf"\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?")
+_VOICE = re.compile(r"\s*<v(?:\.[^ >]*)?\s+([^>]+)>")
 _WORD_TIME = re.compile(rf"<{_CLOCK}>")
 _TAG = re.compile(r"</?[A-Za-z][^<>\n]*>|\{\\[^{}\n]*\}")  # <i>, <v Ann>, {\an8}; "<3" is text
 _TEXTGRID_TOKEN = re.compile(r'"(?:[^"]|"")*"|\[\d*\]|<exists>|(?<![\w.])[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?![\w.])')
@@ -87,7 +88,9 @@ def read_subtitles(text: str) -> list[Segment]:
 
 
 def _cue(body: str, start: Seconds, end: Seconds) -> Segment:
-    voice = re.match(r"\s*<v(?:\.[^ >]*)?\s+([^>]+)>", body)
+    voice = _VOICE.match(body)
+    if len(_VOICE.findall(body)) > 1:  # of several people
+        body, voice = _VOICE.sub(" >> ", body), None
     parts = _WORD_TIME.split(body)  # text, then four parts of a time and text again and again
     times = [start, *(_seconds(parts[idx : idx + 4]) for idx in range(1, len(parts), 5)), end]
     texts = [collapse_spaces(html.unescape(_TAG.sub("", part))) for part in parts[::5]]

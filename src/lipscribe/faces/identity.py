@@ -122,6 +122,11 @@ class Gallery:
             return -1.0
         return float((np.stack(self._looks) @ np.stack(other._looks).T).max())
 
+    @property
+    def looks(self) -> np.ndarray:
+        """The signatures, (N, 1280) float32."""
+        return np.array(self._looks, np.float32).reshape(len(self._looks), -1)
+
     def merge(self, other: "Gallery") -> None:
         """Takes in what is new in another gallery."""
         for look in other._looks:
@@ -143,6 +148,10 @@ class People:
     def __init__(self) -> None:
         self._known: dict[int, Gallery] = {}  # who was seen last stands last
         self._num_people = 0
+
+    def gallery(self, number: int) -> Gallery:
+        """What is known of a person; nothing of one who is forgotten."""
+        return self._known.get(number, Gallery())
 
     def identify(self, galleries: list[Gallery]) -> list[int]:
         """Who the people of one shot are: those seen before get the number they had, the most alike first.

@@ -54,6 +54,7 @@ def track_faces(
     fps: float = MODEL_FPS,
     detector: FaceDetector | None = None,
     watcher: TrackWatcher | None = None,
+    people: People | None = None,
 ) -> list[FaceTrack]:
     """Follows every face through a video.
 
@@ -66,6 +67,7 @@ def track_faces(
         fps: Their rate in Hz.
         detector: Finds the faces; by default one is loaded.
         watcher: Is shown what is known on the way.
+        people: Those known before, to whom the video's are added.
 
     Returns:
         The tracks in order of appearance; people are numbered 0, 1, 2 and so on in that order. Faces found for less
@@ -78,7 +80,7 @@ def track_faces(
     frames = check_frames(frames)
     detector = detector or load_face_detector()
     tracks: list[FaceTrack] = []
-    people = People()
+    people = People() if people is None else people
     shot = _Shot(0, 0, fps)
     detector.reset()
     frame_idx = 0

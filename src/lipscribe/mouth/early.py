@@ -126,11 +126,15 @@ class EarlyCrops:
         self, runs: Sequence[FaceTrack], numbers: Sequence[np.ndarray], frames: Iterable[int]
     ) -> Iterator[tuple[int, np.ndarray]]:
         """`stream_all_crops` of runs that `find` found, as `frames`, the indices of the video's, are gone through."""
-        assert self._file is not None
         for frame_idx, _, active in with_runs(frames, runs):
             for i in active:
-                self._file.seek(int(numbers[i][frame_idx - runs[i].start]) * CROP_SIZE**2)
-                yield i, np.frombuffer(self._file.read(CROP_SIZE**2), np.uint8).reshape(CROP_SIZE, CROP_SIZE)
+                yield i, self.read(int(numbers[i][frame_idx - runs[i].start]))
+
+    def read(self, number: int) -> np.ndarray:
+        """The crop (96, 96) uint8 of this number, as `find` has it."""
+        assert self._file is not None
+        self._file.seek(number * CROP_SIZE**2)
+        return np.frombuffer(self._file.read(CROP_SIZE**2), np.uint8).reshape(CROP_SIZE, CROP_SIZE)
 
     def _cut(self, frames: Sequence[np.ndarray], first: int, tracks: Sequence[FaceTrack]) -> None:
         """Cuts the crops of frames from index `first` on."""

@@ -73,6 +73,23 @@ def _open(path: str | os.PathLike[str]) -> Iterator[av.container.InputContainer]
         yield container
 
 
+@contextlib.contextmanager
+def open_sound(
+    path: str | os.PathLike[str],
+) -> Iterator[tuple[av.container.InputContainer, av.AudioStream, Seconds] | None]:
+    """The open container, its first sound that can be decoded, and the time stamp that `Clock` counts from.
+
+    None where there is no such sound.
+
+    Raises:
+        VideoError: the file is missing or unreadable.
+    """
+    with _open(path) as container:
+        streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
+        origin = (container.start_time or 0) / av.time_base
+        yield (container, streams[0], origin) if streams else None
+
+
 def file_state(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
     """What changes when a file is written or replaced; None of an address.
 

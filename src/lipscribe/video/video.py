@@ -1,6 +1,7 @@
 """A video file as frames at a steady rate."""
 
 import contextlib
+import copy
 import itertools
 import math
 import os
@@ -102,6 +103,22 @@ class Video:
         self._kept: list[np.ndarray] | None = None
         self._may_be_kept = True
         self._check_rate()
+
+    def part(self, start: Seconds, end: Seconds) -> "Video":
+        """Another range of the same file, which is not probed again.
+
+        Raises:
+            ConfigError: `start` and `end` are no range of the file.
+        """
+        if not 0 <= start < min(end, self.info.duration):
+            raise ConfigError(
+                f"start is {start:g} s and end {end:g} s of {self.info.duration:.2f} s: give a range of it"
+            )
+        other = copy.copy(self)
+        other.first_frame = math.ceil(start * self.fps - 1e-6)
+        other.warnings = list(self.warnings)
+        other._end, other._kept, other._may_be_kept = end, None, True
+        return other
 
     @property
     def duration(self) -> Seconds:

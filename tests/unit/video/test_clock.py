@@ -104,6 +104,20 @@ def test_a_range_of_time_is_that_of_the_whole(tmp_path, name):
         assert not video.warnings
 
 
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.ts"])
+def test_a_part_of_an_open_video_is_that_range(tmp_path, name):
+    video = Video(write_range(tmp_path / name, g="50"))
+    for start, end in [(15.01, 16), (0.5, 1.02), (22, 100)]:
+        part, again = video.part(start, end), Video(video.info.path, start=start, end=end)
+        assert part.first_frame == again.first_frame
+        assert numbers_in(part) == numbers_in(again)
+        assert numbers_in(part) == numbers_in(again)  # read a second time
+    assert len(numbers_in(video)) == 600
+    for start, end in [(-1, 1), (2, 2), (24, 25)]:
+        with pytest.raises(ConfigError, match="give a range of it"):
+            video.part(start, end)
+
+
 def test_a_range_is_reached_without_decoding_what_lies_before(tmp_path, monkeypatch):
     path = write_range(tmp_path / "clip.mp4", g="50")
     video = Video(path, start=20, end=21)

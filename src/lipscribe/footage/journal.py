@@ -1,0 +1,113 @@
+"""What is known of films so far, a line for each finished piece, so that a stopped run resumes."""
+
+import base64
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lipscribe.atomic import write_text
+from lipscribe.data.manifest import WordTime
+from lipscribe.errors import ManifestError
+from lipscribe.footage.analysis import Found, FoundClip
+from lipscribe.footage.subtitles import Dropped
+from lipscribe.resumable import differences, locked
+
+LOOKS_KEPT = 4  # of each person and piece, 3 KB each
+
+
+class FootageJournal:
+    """A file with a header of options and a line for each piece.
+
+    Only where its lines begin is held in memory.
+
+    Args:
+        path: Created with the header if it is missing.
+        how: The options that results depend on; they must equal those of the earlier run.
+
+    Raises:
+        ManifestError: The file is no journal, or has other options.
+    """
+
+    def __init__(self, path: Path, how: dict[str, Any]):
+        self.path = path
+        self._lines: dict[tuple[str, str], int] = {}
+        if not path.exists():
+            write_text(path, json.dumps(how) + "\n")
+        try:
+            with path.open("rb") as file:
+                if other := differences(dict(json.loads(file.readline())), how):
+                    raise ManifestError(
+                        f"{path} is of a run with other options ({'; '.join(other)}): delete it, or set another "
+                        "--output"
+                    )
+                at = file.tell()
+                for line in file:
+                    if line.endswith(b"\n"):  # else it was interrupted, and is repeated
+                        film, piece, _ = json.loads(line)
+                        self._lines[film, piece] = at
+                        at += len(line)
+            with path.open("r+b") as file:
+                file.truncate(at)
+        except (ValueError, TypeError) as error:
+            raise ManifestError(f"{path} is damaged ({error}): delete it, or set another --output") from None
+
+    def __contains__(self, key: tuple[str, str]) -> bool:
+        return key in self._lines
+
+    def add(self, film: str, piece: str, found: Found) -> None:
+        """Adds what a piece holds."""
+        looks = {
+            str(person): base64.b64encode(some[:LOOKS_KEPT].astype(np.float16).tobytes()).decode()
+            for person, some in found.looks.items()
+        }
+        record = {
+            "clips": [asdict(clip) for clip in found.clips],
+            "dropped": [asdict(one) for one in found.dropped],
+            "looks": looks,
+        }
+        with self.path.open("ab") as file:
+            at = file.tell()
+            file.write(json.dumps([film, piece, record]).encode() + b"\n")
+        self._lines[film, piece] = at
+
+    def read(self, film: str, piece: str) -> Found:
+        """What a piece holds."""
+        with self.path.open("rb") as file:
+            file.seek(self._lines[film, piece])
+            _, _, record = json.loads(file.readline())
+        return Found(
+            [_clip(clip) for clip in record["clips"]],
+            [Dropped(**one) for one in record["dropped"]],
+            {
+                int(person): np.frombuffer(base64.b64decode(some), np.float16).astype(np.float32).reshape(-1, 1280)
+                for person, some in record["looks"].items()
+            },
+        )
+
+
+def _clip(record: dict[str, Any]) -> FoundClip:
+    words = tuple(WordTime(**word) for word in record["words"])
+    return FoundClip(**{**record, "words": words, "face": tuple(record["face"])})
+
+
+@contextlib.contextmanager
+def footage_journal(path: Path, how: dict[str, Any]) -> Iterator[FootageJournal]:
+    """Opens a journal, locked against other processes within the block; creates its folder if missing.
+
+    Raises:
+        ManifestError: See `FootageJournal`; or it cannot be written.
+        LipscribeError: Another process is writing to it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(path))
+            journal = FootageJournal(path, how)
+        except OSError as error:
+            raise ManifestError(f"{path} cannot be written ({error.strerror}): set another --output") from None
+        yield journal
