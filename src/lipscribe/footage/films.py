@@ -12,6 +12,7 @@ from typing import Any
 
 from lipscribe.atomic import writing
 from lipscribe.data.manifest import Clip, clip_record
+from lipscribe.engines import Tell, run_tasks
 from lipscribe.errors import ConfigError, LipscribeError
 from lipscribe.faces.identity import Gallery, People
 from lipscribe.footage.analysis import Found, FoundClip, Recogniser, find_clips
@@ -21,7 +22,7 @@ from lipscribe.footage.recognisers import load_recogniser
 from lipscribe.footage.subtitles import Dropped, chosen_subtitles, load_utterances
 from lipscribe.model import Model
 from lipscribe.models.spec import load_spec
-from lipscribe.processes import Tell, available_cpus, run_tasks
+from lipscribe.processes import available_cpus
 from lipscribe.progress import Progress
 from lipscribe.runtimes import load_runtime
 from lipscribe.units import MODEL_FPS

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lipscribe.engines import Tell, run_tasks
 from lipscribe.errors import LipscribeError
 from lipscribe.extraction import face_detector
 from lipscribe.faces import FaceTrack, choose_faces, track_faces
@@ -23,7 +24,7 @@ from lipscribe.footage.subtitles import Utterance, chosen_subtitles, load_uttera
 from lipscribe.mouth import mouth_cutter
 from lipscribe.mouth.measures import CHECKED_EVERY, MouthMeter, quality_of
 from lipscribe.mouth.quality import judge_face
-from lipscribe.processes import Tell, available_cpus, run_tasks
+from lipscribe.processes import available_cpus
 from lipscribe.progress import Progress
 from lipscribe.units import MODEL_FPS, Seconds, frame_to_seconds
 from lipscribe.video import Video
