@@ -64,6 +64,8 @@ class AugmentConfig:
         blur: Maximum factor by which the resolution is reduced, less one.
         cut_short: Probability of ending a clip in the middle of its sentence (see `data.cut_short`), for reading live;
             needs word times.
+        unspoken: Probability of keeping only the silence beside the sentence (see `data.unspoken`), so that a model
+            reads nothing where nobody speaks; needs word times.
         splice: Probability of exchanging each word with one of another clip (see `data.splice`); needs word times.
         splice_from, splice_until: First and last epoch of splicing, from 1; None is the last. Splicing slows training
             before a model reads, and the last epochs need natural word boundaries.
@@ -84,6 +86,7 @@ class AugmentConfig:
     shade: float = within(0.0, 0, 2)
     blur: float = within(0.0, 0, 7)
     cut_short: float = within(0.0, 0, 1)
+    unspoken: float = within(0.0, 0, 1)
     splice: float = within(0.0, 0, 1)
     splice_from: int = within(1, 1)
     splice_until: int | None = within(None, 1)

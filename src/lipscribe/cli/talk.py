@@ -32,7 +32,10 @@ def talk(
     ] = None,
     corpus: Annotated[
         str | None,
-        typer.Option(help="Make a corpus in GRID's layout: of grid sentences, or those of a text file, one a line."),
+        typer.Option(
+            help="Make a corpus in GRID's layout: of grid sentences, of idle faces that say nothing, or of the "
+            "sentences of a text file, one a line."
+        ),
     ] = None,
     clips: Annotated[
         int | None,
@@ -69,6 +72,8 @@ def talk(
       lipscribe talk --corpus grid --clips 2000 --speakers 50 -o corpus/
 
       lipscribe talk --corpus sentences.txt --speakers 10 -o corpus/
+
+      lipscribe talk --corpus idle --clips 200 --speakers 50 -o silence/
     """
     # More than 60 lines on purpose: nearly all of them declare the options.
     if (text is None) == (corpus is None):

@@ -15,6 +15,7 @@ from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.data.shard_files import ShardFiles
 from lipscribe.data.shards import PreparedClip, find_shards
 from lipscribe.data.splice import splice
+from lipscribe.data.unspoken import unspoken
 from lipscribe.errors import LipscribeError, ManifestError
 from lipscribe.storage import location
 from lipscribe.tokenizer import Tokenizer
@@ -220,6 +221,8 @@ class ShardDataset:
             prepared = splice(prepared, donors, chance, rng)
         if self.augment and self.augment.config.cut_short:
             prepared = cut_short(prepared, self.augment.config.cut_short, rng)
+        if self.augment and self.augment.config.unspoken:
+            prepared = unspoken(prepared, self.augment.config.unspoken, rng)
         clip = prepared.clip
         if self.augment is None:
             video = crops_to_video(prepared.crops, self.height, self.width, self.normalisation)
@@ -257,7 +260,7 @@ def frame_tokens(clip: Clip, times: np.ndarray, tokenizer: Tokenizer, margin: fl
     Args:
         margin: Frames on either side of a word boundary that count as unknown.
     """
-    known = bool(clip.words)
+    known = bool(clip.words) or clip.silent
     tokens = np.full(len(times), 0 if known else -1, np.int64)
     seconds = (times + 0.5) / MODEL_FPS  # the middle of a frame
     for word in clip.words:

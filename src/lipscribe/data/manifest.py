@@ -48,9 +48,10 @@ class Clip:
     Attributes:
         id: Unique in its manifest, such as "s1/bbaf2n"; used in messages and file names.
         path: The video; in a manifest file a relative path is relative to the file's folder.
-        text: What is said, words separated by single spaces. Never empty.
+        text: What is said, words separated by single spaces. Empty only where the clip is silent.
         words: When each word is said, if known; then one entry for each word of the text. Times count from `start`.
         split: "train", "dev" or "test".
+        silent: Nothing is said, and a model is to learn so.
         start, end: The part of the video that the clip is, in seconds from the file's start; None is the file's end.
     """
 
@@ -62,6 +63,7 @@ class Clip:
     split: str = "train"
     start: Seconds = within(0.0, 0)
     end: Seconds | None = within(None, 0)
+    silent: bool = False
 
     @property
     def is_part(self) -> bool:
@@ -76,8 +78,10 @@ class Clip:
                 f"the id is {self.id!r}, wanted a relative name that stays in its folder, such as "
                 f"{_as_file_name(self.id)!r}: it names files"
             )
-        if not self.text.strip():
-            faults.append("the text is empty, wanted what is said")
+        if not self.silent and not self.text.strip():
+            faults.append("the text is empty, wanted what is said (or `silent: true`)")
+        if self.silent and self.text:
+            faults.append(f"the clip is silent, its text is {self.text!r}: leave out one of both")
         faults += split_faults(self.split)
         if self.words and [word.text for word in self.words] != self.text.split():
             faults.append(f"the word times are of {' '.join(w.text for w in self.words)!r}, the text is {self.text!r}")
@@ -161,9 +165,9 @@ def load_manifest(path: AnyPath | str, parts: bool = False) -> list[Clip]:
 
 
 def clip_record(clip: Clip) -> dict[str, Any]:
-    """A clip as plain data for JSON, as `from_dict` reads it; without start and end where it is a whole video."""
-    record = to_dict(clip)
-    return record if clip.is_part else {name: value for name, value in record.items() if name not in ("start", "end")}
+    """A clip as plain data for JSON, as `from_dict` reads it; fields that earlier versions lack are left out if unset."""
+    unset = (() if clip.is_part else ("start", "end")) + (() if clip.silent else ("silent",))
+    return {name: value for name, value in to_dict(clip).items() if name not in unset}
 
 
 def save_manifest(path: AnyPath | str, clips: Iterable[Clip]) -> None:

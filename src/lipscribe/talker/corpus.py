@@ -24,9 +24,9 @@ from lipscribe.progress import Progress, tracked
 from lipscribe.resumable import holds_other_files, resumable
 from lipscribe.talker.captions import to_captions
 from lipscribe.talker.phonemes import SpokenWord, pronounce
-from lipscribe.talker.plan import PlannedClip, check, load_sentences, plan_grid, plan_sentences, split_of
+from lipscribe.talker.plan import PlannedClip, check, load_sentences, plan_grid, plan_idle, plan_sentences, split_of
 from lipscribe.talker.scene import Scene
-from lipscribe.talker.talker import Talker
+from lipscribe.talker.talker import Talker, TalkingClip
 from lipscribe.talker.timing import time_phonemes
 from lipscribe.transcript import format_srt
 from lipscribe.units import Seconds
@@ -95,8 +95,8 @@ def make_corpus(
 
     Args:
         folder: Where to; it is new, or holds the same corpus.
-        corpus: "grid", for random GRID sentences in clips of 3 s, none twice for a speaker; or a text file with a
-            sentence a line, for clips as long as they take.
+        corpus: "grid", for random GRID sentences in clips of 3 s, none twice for a speaker; "idle", for clips of 3 s
+            of faces that say nothing; or a text file with a sentence a line, for clips as long as they take.
         clips: How many; None is 2000 of GRID, or as many as the text file has sentences. Where there are fewer
             sentences than clips, they are said again, by others first.
         speakers: How many people take turns; None is 50, or one a clip where there are fewer. Whole speakers go to a
@@ -115,14 +115,18 @@ def make_corpus(
         LipscribeError: Another process is writing to it.
     """
     folder = Path(folder)
-    sentences = None if str(corpus) == "grid" else load_sentences(Path(corpus))
+    kind = str(corpus)
+    sentences = None if kind in ("grid", "idle") else load_sentences(Path(corpus))
     clips = clips if clips is not None else GRID_CLIPS if sentences is None else len(sentences)
     speakers = speakers if speakers is not None else max(1, min(SPEAKERS, clips))
-    check(clips, speakers, seed, rate, sentences is None)
+    check(clips, speakers, seed, rate, kind == "grid")
     scene = dict(scene or {})
     Scene.drawn(np.random.default_rng(0), **scene)  # says what is wrong with it
-    plan = plan_grid(clips, speakers, seed) if sentences is None else plan_sentences(sentences, clips, speakers)
-    said = "grid" if sentences is None else f"text {zlib.crc32(chr(10).join(sentences).encode()):08x}"
+    if sentences is not None:
+        plan = plan_sentences(sentences, clips, speakers)
+    else:
+        plan = plan_grid(clips, speakers, seed) if kind == "grid" else plan_idle(clips, speakers)
+    said = kind if sentences is None else f"text {zlib.crc32(chr(10).join(sentences).encode()):08x}"
     made_of = {"corpus": said, "clips": clips, "speakers": speakers, "seed": seed, "rate": rate}
     made_of["scene"] = {field.name: scene.get(field.name) for field in fields(Scene)}
     options = _Options(folder, seed, GRID_DURATION if sentences is None else None, scene, rate, srt)
@@ -184,14 +188,7 @@ def _render(clip: PlannedClip, options: _Options) -> str:
     if video.exists() and align.exists():  # only the captions are missing
         write_text(srt, format_srt(to_captions(read_align(align))))
         return ""
-    words, talker = pronounce(clip.text), _talker(options.seed, clip.speaker)
-    said = talker.say(
-        words,
-        take=clip.take,
-        rate=_rate(clip, words, talker.person.tempo, options),
-        duration=options.duration,
-        scene=options.scene,
-    )
+    said = _performed(clip, options)
     try:
         write_align(align, said.words, said.duration)
         if options.srt:
@@ -200,6 +197,15 @@ def _render(clip: PlannedClip, options: _Options) -> str:
     except OSError as error:
         raise ManifestError(f"{clip.id} cannot be written ({error}): give another --output") from None
     return ""
+
+
+def _performed(clip: PlannedClip, options: _Options) -> TalkingClip:
+    talker = _talker(options.seed, clip.speaker)
+    if clip.movement:
+        return talker.idle(clip.movement, options.duration or GRID_DURATION, take=clip.take, scene=options.scene)
+    words = pronounce(clip.text)
+    rate = _rate(clip, words, talker.person.tempo, options)
+    return talker.say(words, take=clip.take, rate=rate, duration=options.duration, scene=options.scene)
 
 
 @functools.lru_cache(maxsize=4)

@@ -9,6 +9,7 @@ import numpy as np
 
 from lipscribe.data.corpora.grid import NOT_WORDS, SLOTS, name_of_sentence
 from lipscribe.errors import ConfigError
+from lipscribe.talker.idle import MOVEMENTS
 from lipscribe.talker.phonemes import SpokenWord, pronounce
 
 GRID_SENTENCES = math.prod(map(len, SLOTS))
@@ -25,12 +26,15 @@ class PlannedClip:
         speaker: Number from 1, "s1" in names.
         take: Number among the clips of its speaker, from 0.
         name: Of its files.
+        text: What is said; nothing where there is a movement.
+        movement: What a face does that says nothing, one of `lipscribe.talker.idle.MOVEMENTS`.
     """
 
     speaker: int
     take: int
     name: str
     text: str
+    movement: str = ""
 
     @property
     def id(self) -> str:
@@ -114,6 +118,17 @@ def plan_grid(clips: int, speakers: int, seed: int) -> list[PlannedClip]:
             sentence = " ".join(words)
             plan.append(PlannedClip(speaker, take, name_of_sentence(sentence), sentence))
     return plan
+
+
+def plan_idle(clips: int, speakers: int) -> list[PlannedClip]:
+    """Clips without words: speakers in turn, each with the next idle movement."""
+    kinds = list(MOVEMENTS)
+    plan = []
+    for index in range(clips):
+        take, speaker = divmod(index, speakers)
+        movement = kinds[(index + take * (speakers % len(kinds) == 0)) % len(kinds)]
+        plan.append(PlannedClip(1 + speaker, take, f"{movement.replace(' ', '-')}-{take + 1}", "", movement))
+    return sorted(plan, key=lambda clip: (clip.speaker, clip.take))  # a process keeps its person
 
 
 def plan_sentences(sentences: list[str], clips: int, speakers: int) -> list[PlannedClip]:

@@ -1,5 +1,6 @@
 """A synthetic person who says what you write: the way in."""
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,13 @@ import numpy as np
 from lipscribe.data.manifest import WordTime
 from lipscribe.errors import ConfigError
 from lipscribe.progress import Progress, tracked
+from lipscribe.talker.idle import MOVEMENTS
 from lipscribe.talker.performance import Performance, perform
 from lipscribe.talker.person import Person
 from lipscribe.talker.phonemes import SpokenWord, pronounce
 from lipscribe.talker.render import render
 from lipscribe.talker.scene import Scene
-from lipscribe.talker.timing import PhonemeTime, time_phonemes, word_times
+from lipscribe.talker.timing import SILENCE, PhonemeTime, time_phonemes, word_times
 from lipscribe.units import Seconds, seconds_to_frame
 from lipscribe.video.write import save_video
 
@@ -75,6 +77,40 @@ class Talker:
         return TalkingClip(
             scene, (performance,), word_times(words, phonemes), tuple(phonemes), num_frames, (self.seed, take, 5)
         )
+
+    def idle(
+        self,
+        movement: str,
+        duration: Seconds,
+        *,
+        take: int = 0,
+        scene: Scene | Mapping[str, Any] | None = None,
+    ) -> "TalkingClip":
+        """Says nothing: a clip without words.
+
+        Args:
+            movement: What the face does, one of `lipscribe.talker.idle.MOVEMENTS`.
+            duration: Length of the clip.
+            take: Another number is another performance.
+            scene: As in `say`.
+
+        Raises:
+            ConfigError: There is no such movement, or a number is out of range.
+        """
+        take = _whole("take", take)
+        if movement not in MOVEMENTS:
+            raise ConfigError(f"movement is {movement!r}, wanted one of: {', '.join(MOVEMENTS)}")
+        if not (duration > 0 and math.isfinite(duration)):
+            raise ConfigError(f"duration is {duration}, wanted seconds, more than 0")
+        chance, motion, setting = (np.random.default_rng([self.seed, take, part]) for part in (6, 3, 4))
+        if not isinstance(scene, Scene):
+            scene = Scene.drawn(setting, **(scene or {}))
+        silence = [PhonemeTime(SILENCE, 0, 0.0, duration, None)]
+        num_frames = max(1, seconds_to_frame(duration, scene.fps))
+        resting = perform(self.person, silence, num_frames, scene, motion)
+        times = (np.arange(num_frames) + 0.5) / scene.fps
+        performance = MOVEMENTS[movement](resting, times, chance)
+        return TalkingClip(scene, (performance,), (), tuple(silence), num_frames, (self.seed, take, 5))
 
 
 @dataclass(frozen=True, eq=False)

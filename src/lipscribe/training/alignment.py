@@ -70,7 +70,7 @@ class WordTimes:
     def __init__(self, dataset: ShardDataset):
         self._dataset = dataset
         for key, prepared in dataset.clips():
-            if not prepared.clip.words:
+            if not prepared.clip.words and not prepared.clip.silent:
                 dataset.word_times[key] = guess_word_times(prepared)
 
     def realign(self, reader: LipReader, fabric: Fabric, sure_above: float = 0.0) -> int:

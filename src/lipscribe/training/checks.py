@@ -43,7 +43,7 @@ class ClipSummary:
         words = found.clip.text.split()
         self.clips += 1
         self.words += len(words)
-        self.untimed += not found.clip.words
+        self.untimed += not found.clip.words and not found.clip.silent
         self.vocabulary.update(words)
         if found.clip.speaker:
             self.speakers.add(found.clip.speaker)
@@ -170,7 +170,7 @@ def clip_faults(
             fault("a text outside the vocabulary", clip.id, str(error))
             continue
         needed = len(tokens) + sum(one == other for one, other in pairwise(tokens))
-        if not tokens:
+        if not tokens and not clip.silent:
             fault("a text without tokens", clip.id, repr(clip.text))
         elif ctc and needed > num_frames:
             fault("a text too long for its clip", clip.id, f"{clip.text!r} needs {needed} frames and has {num_frames}")

@@ -20,6 +20,7 @@ from lipscribe.data.corpora.grid import prepare_grid, read_align, sentence_of_na
 from lipscribe.data.manifest import WordTime
 from lipscribe.errors import ConfigError, ManifestError
 from lipscribe.talker.corpus import _Options, _rate, make_corpus
+from lipscribe.talker.idle import MOVEMENTS
 from lipscribe.talker.phonemes import pronounce
 from lipscribe.talker.plan import PlannedClip, plan_grid
 from lipscribe.talker.timing import time_phonemes
@@ -344,3 +345,14 @@ def test_captions_can_come_later(tmp_path: Path):
     assert made.rendered == 1
     assert contents(tmp_path / "with").keys() == contents(tmp_path / "corpus").keys()
     assert json.loads((tmp_path / "with" / "splits.json").read_text()) == {"train": ["s1/0001"], "dev": [], "test": []}
+
+
+def test_idle_faces_are_clips_without_words(tmp_path: Path):
+    report = make_corpus(tmp_path, "idle", clips=16, speakers=2, workers=1, scene=SMALL)
+    assert report.rendered == 16
+    clips, left_out = prepare_grid(tmp_path)
+    assert not left_out
+    assert all(clip.silent and clip.text == "" and clip.words == () for clip in clips)
+    names = Counter(clip.id.split("/")[1].rsplit("-", 1)[0] for clip in clips)
+    assert set(names) == {name.replace(" ", "-") for name in MOVEMENTS}
+    assert max(names.values()) - min(names.values()) <= 1

@@ -78,9 +78,10 @@ def prepare_grid(root: Path | str, protocol: str = "unseen") -> Corpus:
         with found.one(video):
             speaker, name = _key(video, found.root)
             words = read_align(aligns[speaker, name]) if (speaker, name) in aligns else ()
-            text = " ".join(word.text for word in words) or sentence_of_name(name)
+            silent = (speaker, name) in aligns and not words
+            text = _without_words(name) if silent else " ".join(w.text for w in words) or sentence_of_name(name)
             split = _split(speaker, name, splits)
-            found.add(Clip(f"{speaker}/{name}", str(video), text, words, speaker, split))
+            found.add(Clip(f"{speaker}/{name}", str(video), text, words, speaker, split, silent=silent))
     return found.result()
 
 
@@ -137,10 +138,10 @@ def _listed_key(entry: str) -> tuple[str, str]:
 
 
 def read_align(path: Path | str) -> tuple[WordTime, ...]:
-    """Reads a GRID `.align` file: the words with their times in seconds, without silence.
+    """Reads a GRID `.align` file: the words with their times in seconds, without silence; none if all is silence.
 
     Raises:
-        ManifestError: A line is not `start end word`, or times run backwards.
+        ManifestError: There is no line, one is not `start end word`, or times run backwards.
     """
     words: list[WordTime] = []
     before: Seconds = 0.0
@@ -161,8 +162,8 @@ def read_align(path: Path | str) -> tuple[WordTime, ...]:
         before = start_s
         if word not in NOT_WORDS:
             words.append(WordTime(word, start_s, end_s))
-    if not words:
-        raise ManifestError(f"{path} holds no word")
+    if not any(map(str.strip, lines)):
+        raise ManifestError(f"{path} is empty, wanted lines of `start end word`")
     return tuple(words)
 
 
@@ -173,16 +174,14 @@ def write_align(path: Path | str, words: Sequence[WordTime], duration: Seconds) 
 
     Args:
         path: Output file; an older one is replaced.
-        words: In order of time.
+        words: In order of time; none for a clip of silence.
         duration: Of the clip in seconds; the last line ends there.
 
     Raises:
-        ManifestError: There are no words, words overlap each other or the end of the clip, or the format cannot
+        ManifestError: Words overlap each other or the end of the clip, or the format cannot
             represent one; or the file cannot be written.
     """
     path, end_of_clip = Path(path), int(duration * ALIGN_UNITS_PER_SECOND + 1e-6)
-    if not words:
-        raise ManifestError(f"{path}: there are no words, wanted at least one: a clip without text teaches nothing")
     lines: list[tuple[int, int, str]] = []
     now = 0
     for word in words:
@@ -238,6 +237,15 @@ def sentence_of_name(name: str) -> str:
     if len(words) != len(SLOTS) or len(name) != len(SLOTS):
         raise ManifestError(f"{name} has no .align file, and the name spells no GRID sentence")
     return " ".join(words)
+
+
+def _without_words(name: str) -> str:
+    """The text of a clip whose alignment is all silence: none, unless its name says that words were spoken."""
+    try:
+        said = sentence_of_name(name)
+    except ManifestError:
+        return ""
+    raise ManifestError(f"the .align file of {name} holds no word, wanted those of {said!r}")
 
 
 def _key(path: Path, root: Path) -> tuple[str, str]:

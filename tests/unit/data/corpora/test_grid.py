@@ -120,8 +120,7 @@ def test_what_is_no_grid_sentence_has_no_name(sentence: str):
         ("0 100 bin\n50 40 blue\n", "line 2: '50 40 blue' runs backwards in time"),
         ("100 200 bin\n50 300 blue\n", "line 2: '50 300 blue' runs backwards in time"),
         ("-1 100 bin\n", "runs backwards"),
-        ("0 74500 sil\n", "holds no word"),
-        ("", "holds no word"),
+        ("", "is empty, wanted lines of `start end word`"),
     ],
 )
 def test_a_bad_alignment_is_refused_by_its_line(tmp_path: Path, text: str, message: str):
@@ -167,7 +166,6 @@ def test_words_may_fill_the_clip(tmp_path: Path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "x.align: there are no words, wanted at least one"),
         ([WordTime("go", 0.5, 1.2)], "'go' lasts from 0.500 to 1.200 s, wanted words .* from 0 to 1.000 s"),
         ([WordTime("go", -0.1, 0.2)], "'go' lasts from -0.100 to 0.200 s"),
         ([WordTime("go", 0.5, 0.4)], "'go' lasts from 0.500 to 0.400 s"),
@@ -181,6 +179,20 @@ def test_what_an_alignment_cannot_hold_is_refused(tmp_path: Path, words: list[Wo
     with pytest.raises(ManifestError, match=message):
         write_align(tmp_path / "x.align", words, 1.0)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_clip_of_silence_has_no_words_unless_its_name_spells_some(tmp_path: Path):
+    write_align(tmp_path / "x.align", [], 1.0)
+    assert (tmp_path / "x.align").read_text() == "0 25000 sil\n"
+    assert read_align(tmp_path / "x.align") == ()
+    corpus(tmp_path, "s1/chewing-1.mp4", "s1/bbaf2n.mp4", "s1/chewing-1.align", "s1/bbaf2n.align")
+    for name in ("chewing-1", "bbaf2n"):
+        write_align(tmp_path / "s1" / f"{name}.align", [], 3.0)
+    clips, skipped = prepare_grid(tmp_path)
+    assert [(clip.id, clip.silent, clip.text) for clip in clips] == [("s1/chewing-1", True, "")]
+    assert list(skipped.values()) == [
+        "the .align file of bbaf2n holds no word, wanted those of 'bin blue at f two now'"
+    ]
 
 
 def test_an_alignment_that_cannot_be_written(tmp_path: Path):
