@@ -165,7 +165,7 @@ def load_manifest(path: AnyPath | str, parts: bool = False) -> list[Clip]:
 
 
 def clip_record(clip: Clip) -> dict[str, Any]:
-    """A clip as plain data for JSON, as `from_dict` reads it; fields that earlier versions lack are left out if unset."""
+    """A clip as plain data for JSON, as `from_dict` reads it; what earlier versions lack is left out if unset."""
     unset = (() if clip.is_part else ("start", "end")) + (() if clip.silent else ("silent",))
     return {name: value for name, value in to_dict(clip).items() if name not in unset}
 
