@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lipscribe.data.manifest import WordTime
-from lipscribe.errors import LipscribeError
+from lipscribe.errors import LipscribeError, VideoError
 from lipscribe.extraction import face_detector
 from lipscribe.faces import FaceTrack, choose_faces, track_faces
 from lipscribe.faces.identity import People
@@ -100,7 +100,10 @@ def find_clips(film: Path, piece: Piece, model: Model | None = None, recogniser:
     utterances = piece.utterances
     if utterances is None:
         assert recogniser is not None  # or there would be no such piece
-        utterances = tuple(_recognised(samples, begin, piece, recogniser, found.dropped))
+        if samples is None:
+            raise VideoError(f"{film}: it has no sound that a recogniser could hear; give --subtitles")
+        heard = _recognised(samples, begin, piece, recogniser, found.dropped)
+        utterances = tuple(sorted(heard, key=lambda one: one.start))
     if not utterances:
         return found
     people = People()
@@ -121,14 +124,9 @@ def find_clips(film: Path, piece: Piece, model: Model | None = None, recogniser:
 
 
 def _recognised(
-    samples: np.ndarray | None,
-    begin: Seconds,
-    piece: Piece,
-    recogniser: Recogniser,
-    dropped: list[Dropped],
+    samples: np.ndarray, begin: Seconds, piece: Piece, recogniser: Recogniser, dropped: list[Dropped]
 ) -> Iterator[Utterance]:
-    if samples is None:
-        return
+    """What is said in a piece; what is no speech of one person is dropped."""
     for start, end, text in recogniser(samples, SAMPLE_RATE):
         if not piece.first <= begin + (start + end) / 2 < piece.last:
             continue  # the next piece's, or the one's before
