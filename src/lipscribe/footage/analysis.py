@@ -109,10 +109,14 @@ def find_clips(film: Path, piece: Piece, model: Model | None = None, recogniser:
     people = People()
     with EarlyCrops(MODEL_FPS) as crops:
         tracks = track_faces(video, MODEL_FPS, face_detector(), crops, people)
-        mouths = [Mouth(run) for track in choose_faces(tracks, "all") for run in track.runs()] if tracks else []
         levels = None if samples is None else envelope(samples)
         if levels is not None and is_silent(levels):
             levels = None
+        if tracks and levels is not None:
+            tracks = choose_faces(
+                tracks, "all"
+            )  # who speaks on across a cut; without sound a pause is not missed there
+        mouths = [Mouth(run) for track in tracks for run in track.runs()]
         scene = _Scene(begin, mouths, levels, video, crops, model)
         for placed in scene.place(utterances, found.dropped):
             try:
