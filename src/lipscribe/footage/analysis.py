@@ -169,7 +169,7 @@ class _Scene:
     def place(self, utterances: Sequence[Utterance], dropped: list[Dropped]) -> list[Placed]:
         """When each is said; those that fit nowhere are dropped."""
         here = [replace(one, start=one.start - self._begin, end=one.end - self._begin) for one in utterances]
-        placed, left = place(here, self._speech)
+        placed, left = place(here, self._speech, strict=self._levels is None)
         for one in left:
             start, end = one.start + self._begin, one.end + self._begin
             dropped.append(Dropped(start, end, one.text, self._unplaced(one)))
