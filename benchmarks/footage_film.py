@@ -325,11 +325,10 @@ def _write_packets(folder: Path, order: Sequence[str], film: Path, sound: bool) 
         with av.open(str(folder / f"{name}.mp4")) as source:
             stream = source.streams.video[0]
             packets[name] = [(bytes(p), p.pts, p.dts, p.is_keyframe) for p in source.demux(stream) if p.size]
-            base, template = stream.time_base, stream.codec_context.extradata
+            base = stream.time_base
     tick = round(1 / FPS / base)
     with av.open(str(folder / f"{order[0]}.mp4")) as first, av.open(str(film), "w", format="mp4") as out:
         video = out.add_stream_from_template(first.streams.video[0])
-        assert video.codec_context is None or template
         audio = out.add_stream("aac", rate=RATE, layout="mono") if sound else None
         if audio:
             audio.bit_rate = 48_000

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lipscribe.data.manifest import WordTime
-from lipscribe.errors import LipscribeError
+from lipscribe.errors import LipscribeError, VideoError
 from lipscribe.extraction import face_detector
 from lipscribe.faces import FaceTrack, choose_faces, track_faces
 from lipscribe.faces.identity import People
@@ -100,16 +100,23 @@ def find_clips(film: Path, piece: Piece, model: Model | None = None, recogniser:
     utterances = piece.utterances
     if utterances is None:
         assert recogniser is not None  # or there would be no such piece
-        utterances = tuple(_recognised(samples, begin, piece, recogniser, found.dropped))
+        if samples is None:
+            raise VideoError(f"{film}: it has no sound that a recogniser could hear; give --subtitles")
+        heard = _recognised(samples, begin, piece, recogniser, found.dropped)
+        utterances = tuple(sorted(heard, key=lambda one: one.start))
     if not utterances:
         return found
     people = People()
     with EarlyCrops(MODEL_FPS) as crops:
         tracks = track_faces(video, MODEL_FPS, face_detector(), crops, people)
-        mouths = [Mouth(run) for track in choose_faces(tracks, "all") for run in track.runs()] if tracks else []
         levels = None if samples is None else envelope(samples)
         if levels is not None and is_silent(levels):
             levels = None
+        if tracks and levels is not None:
+            tracks = choose_faces(
+                tracks, "all"
+            )  # who speaks on across a cut; without sound a pause is not missed there
+        mouths = [Mouth(run) for track in tracks for run in track.runs()]
         scene = _Scene(begin, mouths, levels, video, crops, model)
         for placed in scene.place(utterances, found.dropped):
             try:
@@ -121,14 +128,9 @@ def find_clips(film: Path, piece: Piece, model: Model | None = None, recogniser:
 
 
 def _recognised(
-    samples: np.ndarray | None,
-    begin: Seconds,
-    piece: Piece,
-    recogniser: Recogniser,
-    dropped: list[Dropped],
+    samples: np.ndarray, begin: Seconds, piece: Piece, recogniser: Recogniser, dropped: list[Dropped]
 ) -> Iterator[Utterance]:
-    if samples is None:
-        return
+    """What is said in a piece; what is no speech of one person is dropped."""
     for start, end, text in recogniser(samples, SAMPLE_RATE):
         if not piece.first <= begin + (start + end) / 2 < piece.last:
             continue  # the next piece's, or the one's before
@@ -167,7 +169,7 @@ class _Scene:
     def place(self, utterances: Sequence[Utterance], dropped: list[Dropped]) -> list[Placed]:
         """When each is said; those that fit nowhere are dropped."""
         here = [replace(one, start=one.start - self._begin, end=one.end - self._begin) for one in utterances]
-        placed, left = place(here, self._speech)
+        placed, left = place(here, self._speech, strict=self._levels is None)
         for one in left:
             start, end = one.start + self._begin, one.end + self._begin
             dropped.append(Dropped(start, end, one.text, self._unplaced(one)))

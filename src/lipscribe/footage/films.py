@@ -13,7 +13,7 @@ from typing import Any
 from lipscribe.atomic import writing
 from lipscribe.data.manifest import Clip, clip_record
 from lipscribe.engines import Tell, run_tasks
-from lipscribe.errors import ConfigError, LipscribeError
+from lipscribe.errors import ConfigError, LipscribeError, VideoError
 from lipscribe.faces.identity import Gallery, People
 from lipscribe.footage.analysis import Found, FoundClip, Recogniser, find_clips
 from lipscribe.footage.journal import FootageJournal, footage_journal
@@ -175,6 +175,10 @@ def _plan(film: Path, options: ClipOptions) -> _Plan:
             "--recogniser"
         )
     duration = Video(film, MODEL_FPS).info.duration
+    if not duration:
+        raise VideoError(
+            f"{film}: its headers don't say how long it is; write it anew with `ffmpeg -i IN -c copy OUT.mkv`"
+        )
     utterances, dropped = load_utterances(path) if path else ([], [])
     pieces = plan_by_subtitles(utterances, duration) if path else plan_by_time(duration)
     return _Plan(film, state, tuple(pieces), tuple(piece.key for piece in pieces), tuple(dropped))

@@ -21,6 +21,7 @@ MOST_UTTERANCES, MOST_STRETCHES = 3, 6  # that are paired with each other
 
 SECONDS_PER_LETTER = 0.068  # 15 letters a second, about 3 words; corrected by what is found
 _WORST_RATE = 1.9  # times faster or slower than usual: another text
+_WORST_RATE_STRICT = 1.5
 _RATE_COST = 2.0  # for a text that lasts e times too long or too short
 _EDGE: Seconds = 0.35  # an edge so far off costs 1
 _UNPAIRED = 3.2  # the cost of an utterance that is paired with nothing
@@ -59,25 +60,32 @@ class Placed(NamedTuple):
     after: Seconds
 
 
-def place(utterances: Sequence[Utterance], speech: Sequence[Stretch]) -> tuple[list[Placed], list[Utterance]]:
+def place(
+    utterances: Sequence[Utterance], speech: Sequence[Stretch], strict: bool = False
+) -> tuple[list[Placed], list[Utterance]]:
     """When utterances are said.
 
     Args:
         utterances: In order of time.
         speech: All stretches of speech, in order of time.
+        strict: The stretches are those of mouths, which may miss a rounded or a closed sound at either end, and say
+            nothing of who else speaks: no utterances go together, and the length of each has to fit better.
 
     Returns:
         What was placed, and the utterances that fit nowhere.
     """
-    placed = _pair(utterances, speech, SECONDS_PER_LETTER)
+    placed = _pair(utterances, speech, SECONDS_PER_LETTER, strict)
     rates = [(one.end - one.start) / sum(len(u.text) for u in one.utterances) for one in placed]
     if len(rates) >= 8:  # this film's own rate of speaking
-        placed = _pair(utterances, speech, float(np.clip(np.median(rates), 0.04, 0.12)))
+        placed = _pair(utterances, speech, float(np.clip(np.median(rates), 0.04, 0.12)), strict)
     there = {id(utterance) for one in placed for utterance in one.utterances}
     return placed, [utterance for utterance in utterances if id(utterance) not in there]
 
 
-def _pair(utterances: Sequence[Utterance], speech: Sequence[Stretch], per_letter: Seconds) -> list[Placed]:
+def _pair(
+    utterances: Sequence[Utterance], speech: Sequence[Stretch], per_letter: Seconds, strict: bool
+) -> list[Placed]:
+    together, worst_rate = (1, _WORST_RATE_STRICT) if strict else (MOST_UTTERANCES, _WORST_RATE)
     num, many = len(utterances), len(speech)
     cost = np.full((num + 1, many + 1), np.inf)
     came: dict[tuple[int, int], tuple[int, int]] = {}
@@ -94,11 +102,11 @@ def _pair(utterances: Sequence[Utterance], speech: Sequence[Stretch], per_letter
             unused = here + (_UNUSED if _near(utterances, i, speech[j]) else 0.0)
             if unused < cost[i, j + 1]:
                 cost[i, j + 1], came[i, j + 1] = unused, (i, j)
-            for p in range(1, min(MOST_UTTERANCES, num - i) + 1):
+            for p in range(1, min(together, num - i) + 1):
                 if utterances[i].start + SLACK < speech[j].start or utterances[i].start - SLACK > speech[j].start:
                     break
                 for q in range(1, min(MOST_STRETCHES, many - j) + 1):
-                    price = _price(utterances[i : i + p], speech[j : j + q], per_letter)
+                    price = _price(utterances[i : i + p], speech[j : j + q], per_letter, worst_rate)
                     if here + price < cost[i + p, j + q]:
                         cost[i + p, j + q], came[i + p, j + q] = here + price, (i, j)
     return _trace(utterances, speech, came)
@@ -109,7 +117,7 @@ def _near(utterances: Sequence[Utterance], i: int, stretch: Stretch) -> bool:
     return any(u.start + 0.3 < stretch.end and stretch.start < u.end - 0.3 for u in utterances[max(i - 1, 0) : i + 1])
 
 
-def _price(utterances: Sequence[Utterance], speech: Sequence[Stretch], per_letter: Seconds) -> float:
+def _price(utterances: Sequence[Utterance], speech: Sequence[Stretch], per_letter: Seconds, worst_rate: float) -> float:
     """What a pair costs; infinite where it cannot be."""
     first, last = speech[0], speech[-1]
     early, late = utterances[0].start - first.start, utterances[-1].end - last.end
@@ -119,7 +127,7 @@ def _price(utterances: Sequence[Utterance], speech: Sequence[Stretch], per_lette
     if any(b.start - a.end > MAX_PAUSE or a.source != b.source for a, b in pairwise(speech)):
         return np.inf
     rate = np.log(length / (per_letter * sum(len(u.text) for u in utterances)))
-    if abs(rate) > np.log(_WORST_RATE):
+    if abs(rate) > np.log(worst_rate):
         return np.inf
     edges = sum(min(abs(off) / _EDGE, _EDGE_COSTS_MOST) for off in (early, late)) / 2
     return edges + _RATE_COST * abs(rate) + _TOGETHER * (len(utterances) - 1)

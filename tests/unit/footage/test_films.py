@@ -116,6 +116,20 @@ def test_a_recogniser_tells_what_is_said(
     assert [clip.text for clip in load_manifest("clips.jsonl", parts=True)] == [span[2] for span in spans]
 
 
+def test_a_recogniser_hears_nothing_in_a_silent_film(
+    make_film: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_film(tmp_path / "mute.mp4", ("empty",), sound=False)
+    (tmp_path / "mute.srt").unlink()
+    (tmp_path / "deaf.py").write_text("def read(samples, rate):\n    return []\n")
+    monkeypatch.chdir(tmp_path)
+    report = make_clips(
+        [Path("mute.mp4")], Path("clips.jsonl"), ClipOptions(recogniser="deaf:read", model="none"), jobs=1
+    )
+    assert "no sound that a recogniser could hear" in report.failed["mute.mp4"][0]
+    assert not Path("clips.jsonl").exists()
+
+
 def test_a_bad_film_is_one_line_and_the_rest_goes_on(make_film: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     make_film(tmp_path / "good.mp4", ("talk",))
     (tmp_path / "bad.mp4").write_bytes(b"nonsense" * 100)

@@ -62,6 +62,14 @@ def test_sentences_without_a_pause_become_one() -> None:
     assert [len(one.utterances) for one in placed] == [2]
 
 
+def test_mouths_alone_ask_for_more() -> None:
+    assert place(said((1.0, 3.0), (3.0, 5.0)), [Stretch(1.0, 5.0)], strict=True)[0] == []
+    cue = [Utterance(1.0, 3.0, text_of(2.0))]
+    assert place(cue, [Stretch(1.6, 2.8)])[1] == []
+    assert place(cue, [Stretch(1.6, 2.8)], strict=True)[1] == cue
+    assert place(cue, [Stretch(1.2, 2.8)], strict=True)[1] == []
+
+
 def test_sentences_with_a_pause_do_not() -> None:
     placed, _ = place(said((1.0, 3.0), (3.3, 5.0)), [Stretch(1.0, 3.0), Stretch(3.3, 5.0)])
     assert [len(one.utterances) for one in placed] == [1, 1]
