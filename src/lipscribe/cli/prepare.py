@@ -5,13 +5,17 @@ from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lipscribe.data.corpora.registry import CORPORA, find_corpus
 
+if TYPE_CHECKING:
+    from lipscribe.data.prepare import ClipStatus
+
 MANIFEST = "manifest"
+PROTOCOLS = "; ".join(f"{entry.name}: {' or '.join(entry.protocols)}" for entry in CORPORA if entry.protocols)
 SHOWN = 20  # of what is left out, so many are printed; all are in the file
 
 
@@ -32,9 +36,7 @@ def prepare(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the prepared clips.")] = Path("prepared"),
     protocol: Annotated[
         str | None,
-        typer.Option(
-            help="How to split a corpus that has several ways; see docs/corpora.md.", show_default="its first"
-        ),
+        typer.Option(help=f"How to split it. {PROTOCOLS}.", show_default="the first"),
     ] = None,
     compact: Annotated[bool, typer.Option("--compact", help="Grey H.264 instead of lossless: far smaller.")] = False,
     crop: Annotated[Crop, typer.Option(help="Lipscribe's own crops, or those that Auto-AVSR models read.")] = (
@@ -66,20 +68,25 @@ def prepare(
     with bars() as progress:
         codec = "compact" if compact else "lossless"
         statuses = prepare_clips(clips, output, codec, workers, crop.value, progress)
-    skipped = [status for status in statuses if status.status != "ok"]
     for status in statuses:
         if status.reason:
             print(f"{status.status}: {status.id}: {status.reason}", file=sys.stderr)
     _print_left_out(left_out, output / "left_out.jsonl")
+    return _summarise(statuses, len(left_out), root, output)
+
+
+def _summarise(statuses: "list[ClipStatus]", num_left_out: int, root: Path, output: Path) -> int:
+    """Prints what there is now, and returns the exit code."""
+    num_skipped = sum(status.status != "ok" for status in statuses)
     kept = Counter(status.split for status in statuses if status.status == "ok")
     size_mb = sum(path.stat().st_size for path in output.glob("*.tar")) / 1e6
     splits = ", ".join(f"{number} {split}" for split, number in sorted(kept.items())) or "no clips"
-    print(f"{splits} in {output} ({size_mb:.0f} MB); {len(skipped)} skipped, {len(left_out)} left out")
+    print(f"{splits} in {output} ({size_mb:.0f} MB); {num_skipped} skipped, {num_left_out} left out")
     print(f"the status of each clip: {output / 'status.jsonl'}", file=sys.stderr)
     if not kept:
         print(f"error: no clip of {root} could be prepared: the reasons are above", file=sys.stderr)
         return 2
-    if skipped or left_out:
+    if num_skipped or num_left_out:
         print(f"note: {output} can be used; to add skipped clips, fix them and run the command again", file=sys.stderr)
         return 1
     return 0

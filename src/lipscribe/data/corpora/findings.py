@@ -1,9 +1,10 @@
 """What a corpus folder holds: its clips, and what is left out and why. All corpora collect their clips here."""
 
 import contextlib
+import os
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lipscribe.data.manifest import Clip, WordTime
@@ -42,11 +43,14 @@ class Findings:
         self._clips: dict[str, Clip] = {}
         self._counted: Counter[tuple[Path, str]] = Counter()
         self.files: list[Path] = []
-        for path in sorted(path for path in self.root.rglob("*") if path.is_file()):
-            if not any(part.startswith(".") for part in path.relative_to(self.root).parts):
+        for path in sorted(_walk(self.root, self._unreadable)):
+            if any(part.startswith(".") for part in path.relative_to(self.root).parts):
+                if is_video(path):
+                    self.leave_out(path, "a hidden file")
+            elif is_video(path) and not path.is_file():
+                self.leave_out(path, "no file, but a link to one that is gone")
+            else:
                 self.files.append(path)
-            elif is_video(path):
-                self.leave_out(path, "a hidden file")
         self._by_name: defaultdict[tuple[Path, str], list[Path]] = defaultdict(list)
         for path in self.files:
             self._by_name[path.parent, path.stem.lower()].append(path)
@@ -78,6 +82,14 @@ class Findings:
         where = "" if folder == video.parent else f" in {folder}"
         raise ManifestError(f"{video.stem}{' or '.join(suffixes)} is missing{where or ' beside it'}")
 
+    def find_list(self, *names: str) -> Path | None:
+        """An official list of one of these names: in the root, beside it, or below; None if there is none."""
+        for folder in (self.root, self.root.parent):
+            for name in names:
+                if (folder / name).is_file():
+                    return folder / name
+        return next((path for name in names for path in self.files if path.name == name), None)
+
     def add(self, clip: Clip) -> None:
         """Adds a clip.
 
@@ -103,6 +115,9 @@ class Findings:
         key = str(path)
         self.left_out[key] = f"{self.left_out[key]}; {reason}" if key in self.left_out else reason
 
+    def _unreadable(self, error: OSError) -> None:
+        self.leave_out(error.filename, f"the folder cannot be read ({error.strerror})")
+
     def leave_out_of(self, folder: Path, reason: str) -> None:
         """Notes that a clip of a folder is not used; the reason is listed once with the number of its clips."""
         self._counted[folder, reason] += 1
@@ -113,6 +128,19 @@ class Findings:
             self.leave_out(folder, f"{count_of(number, 'clip')} {reason}")
         self._counted.clear()
         return sorted(self._clips.values(), key=lambda clip: clip.id), self.left_out
+
+
+def _walk(root: Path, unreadable: Callable[[OSError], None]) -> Iterator[Path]:
+    """All files below a folder; links to folders are followed, each folder once."""
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, onerror=unreadable, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        yield from (Path(folder) / name for name in names)
 
 
 def is_video(path: Path) -> bool:
@@ -173,12 +201,3 @@ def listed_names(path: Path) -> list[str]:
         ManifestError: It cannot be read, or is empty.
     """
     return [line.split()[0] for line in text_of(path).splitlines() if line.strip()]
-
-
-def find_list(root: Path, *names: str) -> Path | None:
-    """An official list in the corpus's folder, in one above its videos, or beside the corpus; None if there is none."""
-    for folder in (root, root.parent):
-        for name in names:
-            if (folder / name).is_file():
-                return folder / name
-    return next((path for name in names for path in sorted(root.rglob(name)) if path.is_file()), None)
