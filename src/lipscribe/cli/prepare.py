@@ -103,9 +103,7 @@ def _print_left_out(left_out: Mapping[str, str], path: Path | None) -> None:
         print(f"left out: {name}: {reason}", file=sys.stderr)
     if path is None:
         return
-    lines = [
-        json.dumps({"path": name, "reason": reason}, ensure_ascii=False) + "\n" for name, reason in left_out.items()
-    ]
+    lines = [json.dumps({"path": name, "reason": reason}) + "\n" for name, reason in left_out.items()]
     write_text(path, "".join(lines))
     if len(shown) < len(left_out):
         print(f"left out: {len(left_out) - len(shown)} more, all in {path}", file=sys.stderr)

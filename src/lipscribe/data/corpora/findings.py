@@ -4,7 +4,7 @@ import contextlib
 import os
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from lipscribe.data.manifest import Clip, WordTime
@@ -55,19 +55,34 @@ class Findings:
         for path in self.files:
             self._by_name[path.parent, path.stem.lower()].append(path)
 
-    def videos(self, *layouts: str) -> list[Path]:
-        """The videos, or those whose path from the root fits one of the patterns, whatever stands before it.
+    def videos(self, *layouts: str, others: Mapping[str, str] | None = None, text: str = "") -> list[Path]:
+        """The videos whose path from the root fits one of the patterns, whatever stands before it; others are left out.
+
+        Args:
+            layouts: Such as "main/*/*", without the name's ending; none are all videos.
+            others: Why videos in folders of these names are left out, if they fit no pattern.
+            text: The ending of the texts beside the videos; those without a video are left out too.
 
         Raises:
             ManifestError: There is none.
         """
-        found = [path for path in self.files if is_video(path)]
-        if layouts:
-            found = [path for path in found if any(_fits(path.relative_to(self.root), layout) for layout in layouts)]
+        found: list[Path] = []
+        for path in self.files:
+            fits = not layouts or any(_fits(path.relative_to(self.root), layout) for layout in layouts)
+            if is_video(path) and fits:
+                found.append(path)
+            elif is_video(path):
+                reason = (others or {}).get(path.parent.name, f"elsewhere than in {' or '.join(layouts)}")
+                self.leave_out_of(path.parent, reason)
+            elif text and fits and path.suffix.lower() == text and not self._has_video(path):
+                self.leave_out_of(path.parent, "whose video is missing")
         if not found:
             where = f" in {' or '.join(layouts)}" if layouts else ""
             raise ManifestError(f"{self.root} holds no video{where}: give the root of {self.corpus}")
         return found
+
+    def _has_video(self, path: Path) -> bool:
+        return any(map(is_video, self._by_name[path.parent, path.stem.lower()]))
 
     def beside(self, video: Path, *suffixes: str, folder: Path | None = None) -> Path:
         """The file of a video's name with another ending, beside it or in a folder; capital letters do not count.
@@ -100,6 +115,9 @@ class Findings:
             raise ManifestError(f"a second video of {clip.id}, the first is {self._clips[clip.id].path}")
         if faults := clip.faults():
             raise ManifestError("; ".join(faults))
+        for word in clip.words:
+            if not 0 <= word.start <= word.end < float("inf"):
+                raise ManifestError(f"{word.text!r} lasts from {word.start:g} to {word.end:g} s")
         self._clips[clip.id] = clip
 
     @contextlib.contextmanager
@@ -191,7 +209,7 @@ def plain_words(words: list[tuple[str, Seconds, Seconds]]) -> tuple[WordTime, ..
 
 def is_held_out(name: str, one_in: int = 10) -> bool:
     """Whether a clip or a person is of the dev split of a corpus that has none: one in so many, always the same."""
-    return zlib.crc32(name.encode()) % one_in == 0
+    return zlib.crc32(os.fsencode(name)) % one_in == 0
 
 
 def listed_names(path: Path) -> list[str]:

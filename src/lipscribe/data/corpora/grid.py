@@ -105,7 +105,11 @@ def _aligns(found: Findings, videos: Sequence[Path]) -> dict[tuple[str, str], Pa
                 whose_are_theirs = f"whose own are in the folder of {whose}" if whose else "whose words have no times"
                 folder = next(iter(own.values())).parent
                 found.leave_out(folder, f"alignments of somebody else than {speaker}, {whose_are_theirs}")
-        aligns |= {(speaker, name): path for name, path in folders.get(whose, {}).items() if name in names}
+        for name, path in folders.get(whose, {}).items():
+            if name in names:
+                aligns[speaker, name] = path
+            else:
+                found.leave_out_of(path.parent, "whose video is missing")
     return aligns
 
 

@@ -53,7 +53,7 @@ def prepare_lrs3(root: Path | str, protocol: str = "all") -> Corpus:
     found = Findings(root, "LRS3")
     path = found.find_list(DEV_LIST)
     listed = {name.removesuffix(".mp4") for name in listed_names(path)} if path else None
-    videos = found.videos("pretrain/*/*", "trainval/*/*", "test/*/*")
+    videos = found.videos("pretrain/*/*", "trainval/*/*", "test/*/*", text=".txt")
     dev_talks = {
         video.parent.name
         for video in videos

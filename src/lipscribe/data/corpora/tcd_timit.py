@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lipscribe.data.corpora.fetching import Download, OnRequestError
-from lipscribe.data.corpora.findings import Corpus, Findings, is_held_out, is_video, listed_names, text_of
+from lipscribe.data.corpora.findings import Corpus, Findings, is_held_out, listed_names, text_of
 from lipscribe.data.manifest import Clip
 from lipscribe.errors import ManifestError
 from lipscribe.text import normalise
@@ -63,10 +63,8 @@ def prepare_tcd_timit(root: Path | str, protocol: str = "unseen") -> Corpus:
     """
     found = Findings(root, "TCD-TIMIT")
     tested = _listed(found) if protocol == "overlapped" else None
-    for path in found.files:
-        if is_video(path) and path.parent.name == "30degcam":
-            found.leave_out_of(path.parent, "from the side, where a mouth cannot be read")
-    for video in found.videos("straightcam/*"):
+    others = {"30degcam": "from the side, where a mouth cannot be read"}
+    for video in found.videos("straightcam/*", others=others, text=".txt"):
         speaker = _speaker(video)
         key = f"{speaker}/{video.stem.lower()}"
         split = (
