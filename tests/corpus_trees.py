@@ -71,6 +71,7 @@ def grid_tree(root: Path, talkers: Talkers) -> Wanted:
     write(root / "alignments" / "s3" / "lrbc9s.align", "0 1000 lay\n2000 x red\n")
     talkers.put(root / "s4" / "video" / "bbaf2n.MPG")  # a second one
     talkers.put(root / "s4" / "holiday.mpg")
+    write(root / "alignments" / "s4" / "lrbc9s.align", align_of(talkers))
     write(root / "s21" / "readme.txt", "no video of s21")
     hidden(root / "s3" / "bbaf2n.mpg")
     text = "bin blue at f two now"
@@ -79,6 +80,7 @@ def grid_tree(root: Path, talkers: Talkers) -> Wanted:
         "lrbc9s.mpg": "line 2: '2000 x red'",
         "bbaf2n.MPG": "a second video of s4/bbaf2n",
         "holiday.mpg": "spells no GRID sentence",
+        "alignments/s4": "1 clip whose video is missing",
         "._bbaf2n.mpg": "a hidden file",
     }
 
@@ -138,6 +140,8 @@ def lrw_tree(root: Path, talkers: Talkers) -> Wanted:
     clip("ABOUT", "train", 3, "480 ms")
     clip("ABOUT", "train", 4, "unknown")
     talkers.put(root / "lipread_mp4" / "ABOUT" / "train" / "SEVERAL_00009.mp4", talkers.word)
+    clip("ABOUT", "test", 5).unlink()
+    talkers.put(root / "lipread_mp4" / "extras" / "trailer.mp4", talkers.word)
     hidden(root / "lipread_mp4" / "ABOUT" / "train" / "ABOUT_00001.mp4")
     wanted = {
         "ABOUT/train/ABOUT_00001": ("about", "train"),
@@ -150,6 +154,8 @@ def lrw_tree(root: Path, talkers: Talkers) -> Wanted:
         "ABOUT_00003.mp4": "its word lasts 480 s, its clip 1.16 s: is the unit right",
         "ABOUT_00004.mp4": "has no line such as `Duration: 0.43 seconds`",
         "SEVERAL_00009.mp4": "it lies in the folder of ABOUT, but is called SEVERAL_00009",
+        "ABOUT/test": "1 clip whose video is missing",
+        "extras": "1 clip elsewhere than in */train/* or */val/* or */test/*",
         "._ABOUT_00001.mp4": "a hidden file",
     }
 
@@ -215,6 +221,9 @@ def lrs3_tree(root: Path, talkers: Talkers) -> Wanted:
     clip("pretrain", OTHER_TALK, 3, lrs_text(talkers, table=True).replace(" 6.1\n", "\n").replace("BIN", "BIN x", 2))
     clip("pretrain", OTHER_TALK, 4, "Text:  HELLO\n\nWORD START END ASDSCORE\nHELLO 0.9 0.1 5\n")
     clip("trainval", OTHER_TALK, 5, "Text:  {LG} {NS}\n")
+    write(root / "test" / "exam" / "00002.txt", lrs_text(talkers))
+    write(root / "README.txt", "about LRS3")
+    talkers.put(root / "demo.mp4")
     text = "bin blue at f two now"
     wanted = {
         f"pretrain/{OTHER_TALK}/00001": (text, "train"),
@@ -229,6 +238,8 @@ def lrs3_tree(root: Path, talkers: Talkers) -> Wanted:
         "00003.mp4": "wanted `WORD START END ASDSCORE`",
         "00004.mp4": "'HELLO' lasts from 0.9 to 0.1 s",
         "00005.mp4": "its text is empty",
+        "test/exam": "1 clip whose video is missing",
+        "root": "1 clip elsewhere than in pretrain/*/*",
     }
 
 
@@ -311,6 +322,9 @@ def multivsr_tree(root: Path, talkers: Talkers) -> Wanted:
         "utf-8-sig",
     )
     write(root / "test.csv", header + "abcdefghijk/00002,good bye,30,en,0\r\n", "utf-16")
+    for folder in ("x", "y"):
+        talkers.put(root / "multivsr" / folder / "00007.mp4", talkers.film)
+    write(root / "valid.tsv", "path\ttext\n00007.mp4\ttwo of this name\n")
     write(root / "val.json", json.dumps([{"video": "ABCDEFGHIJK/00001.mp4", "text": "whole"}]))
     write(root / "other.json", '{"a": 3}')
     wanted = {
@@ -325,6 +339,9 @@ def multivsr_tree(root: Path, talkers: Talkers) -> Wanted:
         "train_en.csv, row 4": "the video of abcdefghijk/00009 is missing",
         "train_en.csv, row 5": "it has no text",
         "train_en.csv, row 6": "its start, end or length is no number",
+        "valid.tsv, row 1": "00007 is the name of several videos",
+        "multivsr/x": "1 clip in none of the lists",
+        "multivsr/y": "1 clip in none of the lists",
         "other.json": "an entry is 3, wanted one with a video and a text",
     }
 
@@ -354,7 +371,7 @@ def folder_tree(root: Path, talkers: Talkers) -> Wanted:
     write(root / "test" / "b.en.txt", "Bin blue, at F two (now)!\n", "latin-1")
     table = "".join(f"c A {w.start} {w.end - w.start:.3f} {w.text} 1.0\n" for w in talkers.words)
     talkers.put(root / "test" / "c.mp4")
-    write(root / "test" / "all.ctm", table)
+    write(root / "test" / "all.ctm", table + "gone A 0.1 0.2 hello\n")
     talkers.put(root / "train" / "silent.mp4")
     talkers.put(root / "train" / "music.mp4")
     write(
@@ -375,6 +392,7 @@ def folder_tree(root: Path, talkers: Talkers) -> Wanted:
         "silent.mp4": "it has no text beside it",
         "music.vtt, segment 1": "no words are said",
         "orphan.srt": "a text without a video of its name",
+        "all.ctm, gone": "words without a video of this name",
         "._film.MP4": "a hidden file",
     }
 

@@ -13,9 +13,11 @@ from lipscribe.cli import engines
 from lipscribe.data.corpora.registry import CORPORA, find_corpus
 
 if TYPE_CHECKING:
+    from lipscribe.data.prepare import ClipStatus
     from lipscribe.storage import AnyPath
 
 MANIFEST = "manifest"
+PROTOCOLS = "; ".join(f"{entry.name}: {' or '.join(entry.protocols)}" for entry in CORPORA if entry.protocols)
 SHOWN = 20  # of what is left out, so many are printed; all are in the file
 
 
@@ -38,9 +40,7 @@ def prepare(
     ] = "prepared",
     protocol: Annotated[
         str | None,
-        typer.Option(
-            help="How to split a corpus that has several ways; see docs/corpora.md.", show_default="its first"
-        ),
+        typer.Option(help=f"How to split it. {PROTOCOLS}.", show_default="the first"),
     ] = None,
     compact: Annotated[bool, typer.Option("--compact", help="Grey H.264 instead of lossless: far smaller.")] = False,
     crop: Annotated[Crop, typer.Option(help="Lipscribe's own crops, or those that Auto-AVSR models read.")] = (
@@ -65,7 +65,7 @@ def prepare(
     from lipscribe.data.manifest import load_manifest
     from lipscribe.data.prepare import prepare as prepare_clips
     from lipscribe.errors import ManifestError
-    from lipscribe.storage import file_size, location
+    from lipscribe.storage import location
 
     if corpus == MANIFEST:
         clips, left_out = load_manifest(root, parts=True), {}
@@ -77,21 +77,28 @@ def prepare(
     with engines.opened(engine, address, workers) as opened, bars() as progress:
         codec = "compact" if compact else "lossless"
         statuses = prepare_clips(clips, output, codec, workers, crop.value, progress, opened)
-    skipped = [status for status in statuses if status.status != "ok"]
     for status in statuses:
         if status.reason:
             print(f"{status.status}: {status.id}: {status.reason}", file=sys.stderr)
     folder = location(output)
     _print_left_out(left_out, folder / "left_out.jsonl")
+    return _summarise(statuses, len(left_out), root, folder)
+
+
+def _summarise(statuses: "list[ClipStatus]", num_left_out: int, root: str, output: "AnyPath") -> int:
+    """Prints what there is now, and returns the exit code."""
+    from lipscribe.storage import file_size
+
+    num_skipped = sum(status.status != "ok" for status in statuses)
     kept = Counter(status.split for status in statuses if status.status == "ok")
-    size_mb = sum(file_size(path) for path in folder.glob("*.tar")) / 1e6
+    size_mb = sum(file_size(path) for path in output.glob("*.tar")) / 1e6
     splits = ", ".join(f"{number} {split}" for split, number in sorted(kept.items())) or "no clips"
-    print(f"{splits} in {output} ({size_mb:.0f} MB); {len(skipped)} skipped, {len(left_out)} left out")
-    print(f"the status of each clip: {folder / 'status.jsonl'}", file=sys.stderr)
+    print(f"{splits} in {output} ({size_mb:.0f} MB); {num_skipped} skipped, {num_left_out} left out")
+    print(f"the status of each clip: {output / 'status.jsonl'}", file=sys.stderr)
     if not kept:
         print(f"error: no clip of {root} could be prepared: the reasons are above", file=sys.stderr)
         return 2
-    if skipped or left_out:
+    if num_skipped or num_left_out:
         print(f"note: {output} can be used; to add skipped clips, fix them and run the command again", file=sys.stderr)
         return 1
     return 0
@@ -108,9 +115,7 @@ def _print_left_out(left_out: Mapping[str, str], path: "AnyPath | None") -> None
         print(f"left out: {name}: {reason}", file=sys.stderr)
     if path is None:
         return
-    lines = [
-        json.dumps({"path": name, "reason": reason}, ensure_ascii=False) + "\n" for name, reason in left_out.items()
-    ]
+    lines = [json.dumps({"path": name, "reason": reason}) + "\n" for name, reason in left_out.items()]
     write_text(path, "".join(lines))
     if len(shown) < len(left_out):
         print(f"left out: {len(left_out) - len(shown)} more, all in {path}", file=sys.stderr)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lipscribe.data.corpora.fetching import Download, OnRequestError
-from lipscribe.data.corpora.findings import Corpus, Findings, find_list, listed_names, text_of
+from lipscribe.data.corpora.findings import Corpus, Findings, listed_names, text_of
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.errors import ManifestError
 
@@ -49,7 +49,7 @@ def prepare_cmlr(root: Path | str) -> Corpus:
     found = Findings(root, "CMLR")
     splits: dict[str, str] = {}
     for name, split in LISTS.items():
-        path = find_list(found.root, f"{name}.csv", f"{name}.txt")
+        path = found.find_list(f"{name}.csv", f"{name}.txt")
         if path is None:
             raise ManifestError(f"{root} has no {name}.csv, wanted the three lists of CMLR (`lipscribe download cmlr`)")
         splits |= dict.fromkeys((entry.rstrip(",") for entry in listed_names(path)), split)

@@ -1,9 +1,10 @@
 """What a corpus folder holds: its clips, and what is left out and why. All corpora collect their clips here."""
 
 import contextlib
+import os
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from lipscribe.data.manifest import Clip, WordTime
@@ -42,28 +43,46 @@ class Findings:
         self._clips: dict[str, Clip] = {}
         self._counted: Counter[tuple[Path, str]] = Counter()
         self.files: list[Path] = []
-        for path in sorted(path for path in self.root.rglob("*") if path.is_file()):
-            if not any(part.startswith(".") for part in path.relative_to(self.root).parts):
+        for path in sorted(_walk(self.root, self._unreadable)):
+            if any(part.startswith(".") for part in path.relative_to(self.root).parts):
+                if is_video(path):
+                    self.leave_out(path, "a hidden file")
+            elif is_video(path) and not path.is_file():
+                self.leave_out(path, "no file, but a link to one that is gone")
+            else:
                 self.files.append(path)
-            elif is_video(path):
-                self.leave_out(path, "a hidden file")
         self._by_name: defaultdict[tuple[Path, str], list[Path]] = defaultdict(list)
         for path in self.files:
             self._by_name[path.parent, path.stem.lower()].append(path)
 
-    def videos(self, *layouts: str) -> list[Path]:
-        """The videos, or those whose path from the root fits one of the patterns, whatever stands before it.
+    def videos(self, *layouts: str, others: Mapping[str, str] | None = None, text: str = "") -> list[Path]:
+        """The videos whose path from the root fits one of the patterns, whatever stands before it; others are left out.
+
+        Args:
+            layouts: Such as "main/*/*", without the name's ending; none are all videos.
+            others: Why videos in folders of these names are left out, if they fit no pattern.
+            text: The ending of the texts beside the videos; those without a video are left out too.
 
         Raises:
             ManifestError: There is none.
         """
-        found = [path for path in self.files if is_video(path)]
-        if layouts:
-            found = [path for path in found if any(_fits(path.relative_to(self.root), layout) for layout in layouts)]
+        found: list[Path] = []
+        for path in self.files:
+            fits = not layouts or any(_fits(path.relative_to(self.root), layout) for layout in layouts)
+            if is_video(path) and fits:
+                found.append(path)
+            elif is_video(path):
+                reason = (others or {}).get(path.parent.name, f"elsewhere than in {' or '.join(layouts)}")
+                self.leave_out_of(path.parent, reason)
+            elif text and fits and path.suffix.lower() == text and not self._has_video(path):
+                self.leave_out_of(path.parent, "whose video is missing")
         if not found:
             where = f" in {' or '.join(layouts)}" if layouts else ""
             raise ManifestError(f"{self.root} holds no video{where}: give the root of {self.corpus}")
         return found
+
+    def _has_video(self, path: Path) -> bool:
+        return any(map(is_video, self._by_name[path.parent, path.stem.lower()]))
 
     def beside(self, video: Path, *suffixes: str, folder: Path | None = None) -> Path:
         """The file of a video's name with another ending, beside it or in a folder; capital letters do not count.
@@ -78,6 +97,14 @@ class Findings:
         where = "" if folder == video.parent else f" in {folder}"
         raise ManifestError(f"{video.stem}{' or '.join(suffixes)} is missing{where or ' beside it'}")
 
+    def find_list(self, *names: str) -> Path | None:
+        """An official list of one of these names: in the root, beside it, or below; None if there is none."""
+        for folder in (self.root, self.root.parent):
+            for name in names:
+                if (folder / name).is_file():
+                    return folder / name
+        return next((path for name in names for path in self.files if path.name == name), None)
+
     def add(self, clip: Clip) -> None:
         """Adds a clip.
 
@@ -88,6 +115,9 @@ class Findings:
             raise ManifestError(f"a second video of {clip.id}, the first is {self._clips[clip.id].path}")
         if faults := clip.faults():
             raise ManifestError("; ".join(faults))
+        for word in clip.words:
+            if not 0 <= word.start <= word.end < float("inf"):
+                raise ManifestError(f"{word.text!r} lasts from {word.start:g} to {word.end:g} s")
         self._clips[clip.id] = clip
 
     @contextlib.contextmanager
@@ -103,6 +133,9 @@ class Findings:
         key = str(path)
         self.left_out[key] = f"{self.left_out[key]}; {reason}" if key in self.left_out else reason
 
+    def _unreadable(self, error: OSError) -> None:
+        self.leave_out(error.filename, f"the folder cannot be read ({error.strerror})")
+
     def leave_out_of(self, folder: Path, reason: str) -> None:
         """Notes that a clip of a folder is not used; the reason is listed once with the number of its clips."""
         self._counted[folder, reason] += 1
@@ -113,6 +146,19 @@ class Findings:
             self.leave_out(folder, f"{count_of(number, 'clip')} {reason}")
         self._counted.clear()
         return sorted(self._clips.values(), key=lambda clip: clip.id), self.left_out
+
+
+def _walk(root: Path, unreadable: Callable[[OSError], None]) -> Iterator[Path]:
+    """All files below a folder; links to folders are followed, each folder once."""
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, onerror=unreadable, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        yield from (Path(folder) / name for name in names)
 
 
 def is_video(path: Path) -> bool:
@@ -163,7 +209,7 @@ def plain_words(words: list[tuple[str, Seconds, Seconds]]) -> tuple[WordTime, ..
 
 def is_held_out(name: str, one_in: int = 10) -> bool:
     """Whether a clip or a person is of the dev split of a corpus that has none: one in so many, always the same."""
-    return zlib.crc32(name.encode()) % one_in == 0
+    return zlib.crc32(os.fsencode(name)) % one_in == 0
 
 
 def listed_names(path: Path) -> list[str]:
@@ -173,12 +219,3 @@ def listed_names(path: Path) -> list[str]:
         ManifestError: It cannot be read, or is empty.
     """
     return [line.split()[0] for line in text_of(path).splitlines() if line.strip()]
-
-
-def find_list(root: Path, *names: str) -> Path | None:
-    """An official list in the corpus's folder, in one above its videos, or beside the corpus; None if there is none."""
-    for folder in (root, root.parent):
-        for name in names:
-            if (folder / name).is_file():
-                return folder / name
-    return next((path for name in names for path in sorted(root.rglob(name)) if path.is_file()), None)

@@ -7,7 +7,7 @@ whole video. Texts are in small letters without punctuation.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lipscribe.data.captions import READERS, read_captions, read_ctm, segments_of
@@ -16,7 +16,7 @@ from lipscribe.data.corpora.findings import Corpus, Findings, is_held_out, is_vi
 from lipscribe.data.manifest import OTHER_SPLIT_NAMES, SPLITS, Clip, WordTime
 from lipscribe.errors import ManifestError
 from lipscribe.text import normalise
-from lipscribe.transcript import Segment
+from lipscribe.transcript import Segment, Word
 from lipscribe.units import Seconds
 
 SUFFIXES = (*READERS, ".txt")
@@ -52,14 +52,17 @@ def prepare_folder(root: Path | str) -> Corpus:
     found = Findings(root, "the corpus")
     videos = found.videos()
     texts, tables = _texts(found)
+    recordings = _recordings(found, tables)
     for video in videos:
         with found.one(video):
             mine = sorted(texts.pop((video.parent, video.stem.lower()), []), key=_rank)
             for other in mine[1:]:
                 found.leave_out(other, f"{mine[0].name} is read instead")
-            _add_video(found, video, mine[0] if mine else None, tables)
+            _add_video(found, video, mine[0] if mine else None, recordings)
     for path in sorted(path for group in texts.values() for path in group):
         found.leave_out(path, "a text without a video of its name")
+    for name in recordings.keys() - {video.stem for video in videos}:
+        found.leave_out(f"{recordings[name][0]}, {name}", "words without a video of this name")
     return found.result()
 
 
@@ -85,14 +88,30 @@ def _rank(path: Path) -> int:
     return SUFFIXES.index(path.suffix.lower())
 
 
-def _add_video(found: Findings, video: Path, path: Path | None, tables: list[Path]) -> None:
+def _recordings(found: Findings, tables: list[Path]) -> dict[str, tuple[Path, list[Word]]]:
+    """The words of each recording in CTM files of many, and the file."""
+    recordings: dict[str, tuple[Path, list[Word]]] = {}
+    for table in tables:
+        with found.one(table):
+            recordings |= {name: (table, words) for name, words in read_ctm(text_of(table)).items()}
+    return recordings
+
+
+def _add_video(
+    found: Findings, video: Path, path: Path | None, recordings: Mapping[str, tuple[Path, list[Word]]]
+) -> None:
     name = video.relative_to(found.root).with_suffix("").as_posix()
     split = _split(Path(name).parts[:-1], name)
     if path is not None and path.suffix.lower() == ".txt":
         text = normalise(_NOT_SAID.sub(" ", text_of(path)))
         found.add(Clip(name, str(video), text, split=split))
         return
-    segments = _from_tables(found, video, tables) if path is None else read_captions(path)
+    if path is not None:
+        segments = read_captions(path)
+    elif video.stem in recordings:
+        segments = segments_of(recordings[video.stem][1])
+    else:
+        raise ManifestError(f"it has no text beside it, wanted {video.stem} with the ending {', '.join(SUFFIXES)}")
     speakers = {segment.speaker for segment in segments if segment.speaker}
     for number, (segment, start, end) in enumerate(_with_margins(segments), 1):
         with found.one(f"{path or video}, segment {number}" if len(segments) > 1 else path or video):
@@ -102,15 +121,6 @@ def _add_video(found: Findings, video: Path, path: Path | None, tables: list[Pat
             clip_id = f"{name}/{number:04d}" if len(segments) > 1 else name
             speaker = f"{name}/{segment.speaker}" if len(speakers) > 1 and segment.speaker else ""
             found.add(Clip(clip_id, str(video), text, _words(segment, text, start), speaker, split, start, end))
-
-
-def _from_tables(found: Findings, video: Path, tables: list[Path]) -> list[Segment]:
-    """What CTM files of many recordings have of a video."""
-    for table in tables:
-        with found.one(table):
-            if words := read_ctm(text_of(table)).get(video.stem):
-                return segments_of(words)
-    raise ManifestError(f"it has no text beside it, wanted {video.stem} with the ending {', '.join(SUFFIXES)}")
 
 
 def _with_margins(segments: list[Segment]) -> Iterator[tuple[Segment, Seconds, Seconds]]:

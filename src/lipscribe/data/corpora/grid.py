@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lipscribe.atomic import write_text
 from lipscribe.data.corpora.fetching import Download, fetch_zenodo
-from lipscribe.data.corpora.findings import Corpus, Findings, find_list, is_held_out, listed_names
+from lipscribe.data.corpora.findings import Corpus, Findings, is_held_out, listed_names
 from lipscribe.data.manifest import Clip, WordTime, split_faults
 from lipscribe.errors import ManifestError
 from lipscribe.text import read_any_text, read_text
@@ -72,7 +72,7 @@ def prepare_grid(root: Path | str, protocol: str = "unseen") -> Corpus:
     videos = found.videos()
     splits = _load_splits(found.root)
     if splits is None and protocol == "overlapped":
-        splits = _overlapped_splits(found.root)
+        splits = _overlapped_splits(found)
     aligns = _aligns(found, videos)
     for video in videos:
         with found.one(video):
@@ -106,7 +106,11 @@ def _aligns(found: Findings, videos: Sequence[Path]) -> dict[tuple[str, str], Pa
                 whose_are_theirs = f"whose own are in the folder of {whose}" if whose else "whose words have no times"
                 folder = next(iter(own.values())).parent
                 found.leave_out(folder, f"alignments of somebody else than {speaker}, {whose_are_theirs}")
-        aligns |= {(speaker, name): path for name, path in folders.get(whose, {}).items() if name in names}
+        for name, path in folders.get(whose, {}).items():
+            if name in names:
+                aligns[speaker, name] = path
+            else:
+                found.leave_out_of(path.parent, "whose video is missing")
     return aligns
 
 
@@ -115,9 +119,9 @@ def _shared(names: set[str], aligned: dict[str, Path]) -> float:
     return len(names & aligned.keys()) / max(min(len(names), len(aligned)), 1)
 
 
-def _overlapped_splits(root: Path) -> dict[str, str]:
+def _overlapped_splits(found: Findings) -> dict[str, str]:
     for train, test in OVERLAPPED_LISTS:
-        paths = [find_list(root, name) for name in (train, test)]
+        paths = [found.find_list(name) for name in (train, test)]
         if paths[0] is not None and paths[1] is not None:
             keys = [
                 [f"{speaker}/{name}" for speaker, name in map(_listed_key, listed_names(path))]
@@ -128,7 +132,7 @@ def _overlapped_splits(root: Path) -> dict[str, str]:
             return splits | dict.fromkeys(keys[1], "test")
     names = " or ".join(" and ".join(pair) for pair in OVERLAPPED_LISTS)
     raise ManifestError(
-        f"{root} has no lists of the overlapped protocol, wanted {names}: `lipscribe download grid` says where they are"
+        f"{found.root} has no lists of the overlapped protocol, wanted {names}: docs/corpora.md says where they are"
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lipscribe.data.corpora.fetching import Download, fetch_zenodo
-from lipscribe.data.corpora.findings import Corpus, Findings, is_video, text_of
+from lipscribe.data.corpora.findings import Corpus, Findings, text_of
 from lipscribe.data.corpora.grid import sentence_of_name
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.errors import ManifestError
@@ -22,7 +22,7 @@ ZENODO_RECORD = "3736465"
 # The speakers of benchmarks/LombardGRID/labels/unseen_fp_valid.ref and unseen_sp_test.ref in the repository
 # mpc001/Visual_Speech_Recognition_for_Multiple_Languages (Ma, Petridis, Pantic 2022).
 DEV_SPEAKERS = ("s2", "s10", "s22", "s29", "s40", "s48")
-TEST_SPEAKERS = ("s4", "s12", "s13", "s24", "s30", "s31", "s45", "s49")
+TEST_SPEAKERS = ("s4", "s7", "s8", "s12", "s13", "s24", "s30", "s31", "s45", "s49", "s51", "s55")
 _NAME = re.compile(r"(s\d+)_(?:([lp])|\d+_\d+_\d+_r)_([a-z0-9]+?)(?:_WRONG_(.+))?", re.IGNORECASE)
 
 
@@ -50,10 +50,7 @@ def prepare_lombard_grid(root: Path | str) -> Corpus:
     aligned = {
         path.stem: path for path in found.files if path.suffix.lower() == ".json" and path.parent.name == "alignment"
     }
-    for path in found.files:
-        if is_video(path) and path.parent.name == "side":
-            found.leave_out_of(path.parent, "from the side, where a mouth cannot be read")
-    for video in found.videos("front/*"):
+    for video in found.videos("front/*", others={"side": "from the side, where a mouth cannot be read"}):
         with found.one(video):
             speaker, text = _said(video.stem)
             words = _words(found, aligned.get(video.stem), text)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lipscribe.data.corpora.fetching import Download, OnRequestError
-from lipscribe.data.corpora.findings import Corpus, Findings, find_list, listed_names
+from lipscribe.data.corpora.findings import Corpus, Findings, listed_names
 from lipscribe.data.corpora.lrs import add_clip
 from lipscribe.errors import ManifestError
 
@@ -51,7 +51,7 @@ def prepare_lrs2(root: Path | str, protocol: str = "all") -> Corpus:
     found = Findings(root, "LRS2")
     splits: dict[str, str] = {}
     for name, split in LISTS.items():
-        path = find_list(found.root, f"{name}.txt")
+        path = found.find_list(f"{name}.txt")
         if path is None and not (name == "pretrain" and protocol == "main"):
             raise ManifestError(f"{root} has no {name}.txt, wanted the four lists of LRS2 (`lipscribe download lrs2`)")
         if path is not None:

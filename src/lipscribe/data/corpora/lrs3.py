@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lipscribe.data.corpora.fetching import Download, OnRequestError
-from lipscribe.data.corpora.findings import Corpus, Findings, find_list, is_held_out, listed_names
+from lipscribe.data.corpora.findings import Corpus, Findings, is_held_out, listed_names
 from lipscribe.data.corpora.lrs import add_clip
 
 DEV_VIDEOS = 25  # one talk of trainval in so many is the dev split, about 1200 clips
@@ -51,9 +51,9 @@ def prepare_lrs3(root: Path | str, protocol: str = "all") -> Corpus:
         ManifestError: The folder is missing or holds no video in `pretrain/`, `trainval/` or `test/`.
     """
     found = Findings(root, "LRS3")
-    path = find_list(found.root, DEV_LIST)
+    path = found.find_list(DEV_LIST)
     listed = {name.removesuffix(".mp4") for name in listed_names(path)} if path else None
-    videos = found.videos("pretrain/*/*", "trainval/*/*", "test/*/*")
+    videos = found.videos("pretrain/*/*", "trainval/*/*", "test/*/*", text=".txt")
     dev_talks = {
         video.parent.name
         for video in videos

@@ -48,7 +48,7 @@ def prepare_lrw(root: Path | str) -> Corpus:
         ManifestError: The folder is missing or holds no video in `WORD/train/`, `val/` or `test/`.
     """
     found = Findings(root, "LRW")
-    for video in found.videos(*(f"*/{folder}/*" for folder in SPLITS)):
+    for video in found.videos(*(f"*/{folder}/*" for folder in SPLITS), text=".txt"):
         with found.one(video):
             part, word = video.parent.name.lower(), video.parents[1].name
             if not video.stem.upper().startswith(f"{word.upper()}_"):

@@ -13,6 +13,7 @@ import io
 import json
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -72,29 +73,33 @@ def prepare_multivsr(root: Path | str, protocol: str = "all") -> Corpus:
     if not lists:
         raise ManifestError(f"{root} holds no list (.csv, .tsv, .json, .jsonl): see `lipscribe download multivsr`")
     languages: set[str] = set()
+    listed: set[Path] = set()
     for path in lists:
         with found.one(path):
             for number, row in enumerate(_rows(path), 1):
                 languages.add(str(_get(row, "language") or ""))
+                name, those = _videos_of(row, videos)
+                listed.update(those if len(those) == 1 else ())
                 if protocol not in ("all", _get(row, "language")):
                     found.leave_out_of(path, f"in other languages than {protocol}")
                     continue
                 with found.one(f"{path}, row {number}"):
-                    found.add(_clip(row, path, videos))
+                    found.add(_clip(row, path, name, those))
     if protocol not in ("all", *languages):
-        raise ManifestError(
-            f"no clip of {root} is in {protocol!r}, wanted one of all, {', '.join(sorted(languages - {''}))}"
-        )
+        known = ", ".join(sorted(languages - {""}))
+        raise ManifestError(f"no clip of {root} is in {protocol!r}, wanted one of all, {known}")
+    for video in sorted({path for group in videos.values() for path in group} - listed):
+        found.leave_out_of(video.parent, "in none of the lists")
     return found.result()
 
 
-def _named(found: Findings) -> dict[str, Path]:
+def _named(found: Findings) -> dict[str, list[Path]]:
     """The videos by all that lists may call them: VIDEO/00001 with or without what is above it, and VIDEO."""
-    videos: dict[str, Path] = {}
+    videos: defaultdict[str, list[Path]] = defaultdict(list)
     for path in found.videos():
         parts = path.relative_to(found.root).with_name(path.stem).parts
         for first in range(len(parts)):
-            videos.setdefault("/".join(parts[first:]), path)
+            videos["/".join(parts[first:])].append(path)
     return videos
 
 
@@ -124,19 +129,25 @@ def _with_ids(items: dict[str, Any]) -> list[Any]:
     return [{"video_id": key, **item} if isinstance(item, dict) else item for key, item in items.items()]
 
 
-def _clip(row: dict[str, Any], path: Path, videos: dict[str, Path]) -> Clip:
-    name, text = _get(row, "video"), _get(row, "text")
-    if name is None or text is None or not normalise(str(text)):
-        raise ManifestError(f"it has no {'video' if name is None else 'text'}, wanted columns file_path and transcript")
-    name = str(name).strip().replace("\\", "/").strip("/")
-    video = videos.get(name) or videos.get(name.rpartition(".")[0] if is_video(Path(name)) else "")
-    if video is None:
+def _videos_of(row: dict[str, Any], videos: dict[str, list[Path]]) -> tuple[str, list[Path]]:
+    """The name of a row's video, without its ending, and the videos that are called so."""
+    name = str(_get(row, "video") or "").strip().replace("\\", "/").strip("/")
+    if name not in videos and is_video(Path(name)):
+        name = name.rpartition(".")[0]
+    return name, videos.get(name, [])
+
+
+def _clip(row: dict[str, Any], path: Path, name: str, those: list[Path]) -> Clip:
+    text = normalise(str(_get(row, "text") or ""))
+    if not name or not text:
+        raise ManifestError(f"it has no {'text' if name else 'video'}, wanted columns file_path and transcript")
+    if not those:
         raise ManifestError(f"the video of {name} is missing")
+    if len(those) > 1:
+        raise ManifestError(f"{name} is the name of several videos, such as {those[0]} and {those[1]}")
     start, end = _part(row)
-    times = f"_{start:07.2f}" if start or end is not None else ""
-    clip_id = f"{name.rpartition('.')[0] if is_video(Path(name)) else name}{times}"
-    text = normalise(str(text))
-    return Clip(clip_id, str(video), text, (), str(_get(row, "speaker") or ""), _split(row, path), start, end)
+    clip_id = f"{name}_{start:07.2f}" if start or end is not None else name
+    return Clip(clip_id, str(those[0]), text, (), str(_get(row, "speaker") or ""), _split(row, path), start, end)
 
 
 def _part(row: dict[str, Any]) -> tuple[Seconds, Seconds | None]:

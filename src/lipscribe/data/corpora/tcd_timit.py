@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lipscribe.data.corpora.fetching import Download, OnRequestError
-from lipscribe.data.corpora.findings import Corpus, Findings, find_list, is_held_out, is_video, listed_names, text_of
+from lipscribe.data.corpora.findings import Corpus, Findings, is_held_out, listed_names, text_of
 from lipscribe.data.manifest import Clip
 from lipscribe.errors import ManifestError
 from lipscribe.text import normalise
@@ -62,11 +62,9 @@ def prepare_tcd_timit(root: Path | str, protocol: str = "unseen") -> Corpus:
         ManifestError: The folder is missing or holds no video in `straightcam/`, or the protocol's list is missing.
     """
     found = Findings(root, "TCD-TIMIT")
-    tested = _listed(found.root) if protocol == "overlapped" else None
-    for path in found.files:
-        if is_video(path) and path.parent.name == "30degcam":
-            found.leave_out_of(path.parent, "from the side, where a mouth cannot be read")
-    for video in found.videos("straightcam/*"):
+    tested = _listed(found) if protocol == "overlapped" else None
+    others = {"30degcam": "from the side, where a mouth cannot be read"}
+    for video in found.videos("straightcam/*", others=others, text=".txt"):
         speaker = _speaker(video)
         key = f"{speaker}/{video.stem.lower()}"
         split = (
@@ -100,11 +98,11 @@ def _split(speaker: str) -> str | None:
     return "train" if speaker in TRAIN_SPEAKERS else "test" if speaker in TEST_SPEAKERS else None
 
 
-def _listed(root: Path) -> set[str]:
-    path = find_list(root, *OVERLAPPED_LISTS)
+def _listed(found: Findings) -> set[str]:
+    path = found.find_list(*OVERLAPPED_LISTS)
     if path is None:
         raise ManifestError(
-            f"{root} has no list of the overlapped protocol, wanted {' or '.join(OVERLAPPED_LISTS)}: "
+            f"{found.root} has no list of the overlapped protocol, wanted {' or '.join(OVERLAPPED_LISTS)}: "
             "`lipscribe download tcd-timit` says where it is"
         )
     clips = [Path(f"{name.removesuffix('.mp4')}.mp4") for name in listed_names(path)]
