@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from lipscribe.data.manifest import Clip
@@ -12,6 +11,7 @@ from lipscribe.evaluation.result import Reading
 from lipscribe.search import Hypothesis, ResolvedSearch
 from lipscribe.search.familiarity import spoken_surprise
 from lipscribe.search.initials import Initials
+from lipscribe.storage import AnyPath
 from lipscribe.text import normalise
 from lipscribe.transcript import Transcript
 from lipscribe.units import Seconds
