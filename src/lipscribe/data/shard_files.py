@@ -67,7 +67,7 @@ class ShardFiles:
         copy = self.folder / name
         try:
             os.utime(copy)  # it was used now
-        except FileNotFoundError:
+        except OSError:  # it is not there, or nobody can know
             self._fetch(shard, copy)
         return copy
 

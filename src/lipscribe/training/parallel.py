@@ -103,6 +103,8 @@ def make_fabric(config: TrainConfig, precision: Any) -> Fabric:
 
 def launch(fabric: Fabric) -> None:
     """Connects the processes; those that a launcher has not started are started."""
+    if "LT_CLI_USED" in os.environ:  # `fabric run` has done so
+        return
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     if attempt != "0" and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
         # The store in which torchrun lets processes meet still has the addresses of those before the restart.

@@ -58,4 +58,4 @@ def test_an_interruption_tells_how_to_go_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("lipscribe.training.loop.train", interrupted)
-    assert run(config) == (1, "", "interrupted: --resume continues after the last finished epoch\n")
+    assert run(config) == (1, "", "interrupted: --resume continues after the last state kept\n")
