@@ -131,10 +131,10 @@ def _members_of(shard: AnyPath, clips: set[str]) -> dict[str, list[Member]]:
     try:
         found = {clip.id: encoded for clip, encoded in read_members(shard) if clip.id in clips}
         if lost := clips - found.keys():
-            raise ManifestError(f"shard {shard} has no {min(lost)}")
+            raise ManifestError(f"it has no {min(lost)}")
     except ManifestError as error:
         storage.remove([shard.with_suffix(".jsonl"), shard])
-        raise ManifestError(f"{error}; it is removed, so run the command again") from None
+        raise ManifestError(f"shard {shard} was damaged and is removed: run the command again") from error
     return found
 
 

@@ -313,6 +313,7 @@ def _versions_of_machines() -> dict[str, dict[str, str]]:
 def _prepare_environment() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # what a cluster does here is told to nobody
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the future, which it warns of
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")  # of a port that answers, but not as Ray does
     os.environ.setdefault("RAY_worker_niceness", "0")  # of a cluster that is started here, as of processes without Ray
 
 
@@ -324,17 +325,26 @@ def _silence(ray: Any) -> None:
 
 
 def _check_address(address: str) -> None:
-    """Knocks at an address: Ray itself tries for a long time."""
-    if address == "auto":
-        return
-    parts = urlsplit(address if "://" in address else f"//{address}")
+    """Knocks at an address: Ray itself tries for minutes."""
     try:
+        found = _current_cluster() if address == "auto" else address
+        parts = urlsplit(found if "://" in found else f"//{found}")
         if parts.scheme not in ("", "ray") or not parts.hostname:
             raise ValueError("it is no address of Ray")
         port = parts.port or (CLIENT_PORT if parts.scheme else HEAD_PORT)
         socket.create_connection((parts.hostname, port), CONNECT_LIMIT).close()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError) as error:  # ConnectionError is an OSError
         raise _unreachable(address, error) from None
+
+
+def _current_cluster() -> str:
+    """The address of the cluster that this machine belongs to; it may have ended."""
+    from ray._private.services import canonicalize_bootstrap_address
+
+    found = canonicalize_bootstrap_address("auto")
+    if found is None:
+        raise ValueError("this machine is part of none")
+    return found
 
 
 def _unreachable(address: str | None, error: Exception) -> ClusterError:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from ray_here import running_ray
 
-from lipscribe.engines import Engine, LocalEngine, Message, Tell, WorkerError, run_tasks
+from lipscribe.engines import Engine, LocalEngine, Message, Tell, WorkerError, ray_cluster, run_tasks
+from lipscribe.engines.ray_cluster import ClusterError
 from lipscribe.errors import VideoError
 
 pytestmark = pytest.mark.slow
@@ -118,6 +119,13 @@ def test_an_actor_that_is_killed_costs_no_task(ray, capfd):
     assert killed == 1
     assert sorted(found) == [*["slow"] * 6, "where"]
     assert capfd.readouterr().out == ""  # Ray tells of it at length
+
+
+def test_a_machine_with_other_versions_is_refused_before_its_first_task(ray, monkeypatch):
+    here = {**ray_cluster.own_versions(), "lipscribe": "9.9"}
+    monkeypatch.setattr(ray_cluster, "own_versions", lambda: here)
+    with pytest.raises(ClusterError, match=r"has lipscribe .*, this machine 9.9: install the same versions"):
+        list(run_tasks(start, ["a"], 1, ray))
 
 
 def _parent(pid: int) -> int:
