@@ -183,6 +183,7 @@ def without(state: dict[str, Tensor], *parts: str) -> dict[str, Tensor]:
             lambda state: under("model.backbone.", state) | {"model.adapter.weight": torch.ones(2)},
             r"holds 1 weights beside the model backbone that are not known \(first adapter.weight\)",
         ),
+        (lambda state: state | under("_orig_mod.", state), "weights twice, compiled and plain: save one network"),
         (lambda state: without(state, "linear_v"), "has no encoder.embed.0.weight: give the file of a whole model"),
         (
             lambda state: without(state, "encoders.1.gamma_ff", "encoders.2.norm_mha.bias"),
