@@ -32,7 +32,7 @@ from lipscribe.data.shards import find_shards, read_members
 from lipscribe.talker import Talker
 from lipscribe.video.write import save_video
 
-PEOPLE, FRAMES, SIZE = 40, 10, {"width": 160, "height": 120}
+PEOPLE, FRAMES, SIZE = 40, 5, {"width": 160, "height": 120}
 CPUS = 2
 KILL_EVERY = 20.0  # seconds
 

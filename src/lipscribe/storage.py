@@ -158,8 +158,9 @@ class RemotePath:
         except FileNotFoundError:
             return
         for info in found:
-            if name := info["name"].rstrip("/").rpartition("/")[2]:
-                yield self / name, info
+            path = info["name"].rstrip("/")
+            if not self.url.endswith(f"/{path}"):  # some stores list the folder itself
+                yield self / path.rpartition("/")[2], info
 
 
 AnyPath: TypeAlias = Path | RemotePath

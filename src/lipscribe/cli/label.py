@@ -42,23 +42,15 @@ def label(
 
       lipscribe label clips.jsonl --jobs 4 -o labelled.jsonl
     """
-    from dataclasses import replace
-
     from lipscribe.cli.edge import Failures
     from lipscribe.data.journal import reading_journal
-    from lipscribe.data.manifest import load_manifest, save_manifest
+    from lipscribe.data.manifest import save_manifest
     from lipscribe.errors import LipscribeError
-    from lipscribe.storage import is_url
     from lipscribe.zoo.registry import find_model
 
     if face == "all":
         raise typer.BadParameter("a clip has one text: wanted moving, largest, or a face's id", param_hint="--face")
-    clips = [
-        clip if is_url(clip.path) else replace(clip, path=str(Path(clip.path).absolute()))
-        for clip in load_manifest(manifest)
-    ]
-    if not any(clip.split == split for clip in clips):
-        raise LipscribeError(f"{manifest} has no clip of split {split}: give one of its splits with --split")
+    clips = _load(manifest, split)
     find_model(model)  # before a journal is begun for it
     failures = Failures(to_stdout=False)
     journal_path = output.with_name(output.name + ".read")
@@ -82,6 +74,20 @@ def label(
     print(f"{num_read} of {total} clips of {split} have the text that {name} reads", file=sys.stderr)
     print(output)
     return failures.exit_code(total, "clips")
+
+
+def _load(manifest: Path, split: str) -> "list[Clip]":
+    """The clips of a manifest, by their whole paths: the journal may be resumed from another folder."""
+    from dataclasses import replace
+
+    from lipscribe.data.manifest import load_manifest
+    from lipscribe.errors import LipscribeError
+    from lipscribe.storage import is_url
+
+    clips = load_manifest(manifest)
+    if not any(clip.split == split for clip in clips):
+        raise LipscribeError(f"{manifest} has no clip of split {split}: give one of its splits with --split")
+    return [c if is_url(c.path) else replace(c, path=str(Path(c.path).absolute())) for c in clips]
 
 
 def _read_all(

@@ -26,7 +26,7 @@ GRACE: Seconds = 2.0  # workers that are stopped have this long to remove what t
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _TERMINATED = 128 + signal.SIGTERM  # exit code, as of shells
 # Nothing that a task does to its own process: somebody, or the system for lack of memory, has ended it.
-_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, _TERMINATED}
+_FROM_OUTSIDE = {_TERMINATED, *(-getattr(signal, name, 0) for name in ("SIGKILL", "SIGTERM", "SIGINT"))} - {0}
 
 
 class LocalEngine:

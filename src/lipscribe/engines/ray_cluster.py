@@ -49,6 +49,8 @@ class ClusterError(LipscribeError):
 def ray_engine(address: str | None = None, number: int | None = None) -> Iterator["RayEngine"]:
     """Connects to a cluster, checks that its machines have the same versions, and leaves it at the end.
 
+    A program that is connected to a cluster already stays with that one.
+
     Args:
         address: "auto" is the cluster that this machine belongs to; `ray://host:10001` or `host:6379` another one.
             None starts one on this machine, for the time of the block.
@@ -63,6 +65,9 @@ def ray_engine(address: str | None = None, number: int | None = None) -> Iterato
     from ray.exceptions import RayError
 
     _silence(ray)
+    if ray.is_initialized():  # the program has connected by itself
+        yield RayEngine()
+        return
     if address is not None:
         _check_address(address)
     own: dict[str, Any] = {"num_cpus": number or available_cpus(), "include_dashboard": False}
@@ -110,7 +115,8 @@ class RayCrew:
         self._actor_class = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(_Actor)
         # Only the processes of the actors unpickle it, and the tasks: an actor itself need not load what they load.
         self._set_up = pickle.dumps(_SetUp(pickle.dumps(start), str(Path.cwd()), tuple(sys.path), own_versions()))
-        self._calls: dict[Any, RemoteWorker] = {}  # what each unfinished call is of
+        self._workers = set[RemoteWorker]()
+        self._calls: dict[Any, RemoteWorker] = {}  # whose each unfinished call is
         self._task_seconds = CALL_SECONDS  # of the calls so far, on average
         self._hired = time.monotonic()
         self._noted = False
@@ -119,6 +125,7 @@ class RayCrew:
         """Asks for an actor, which starts when the cluster has a free processor."""
         self._hired = time.monotonic()
         worker = RemoteWorker(self._actor_class.remote(self._set_up))
+        self._workers.add(worker)
         self._calls[worker.actor.begin.remote()] = worker
         return worker
 
@@ -132,9 +139,11 @@ class RayCrew:
 
     def wait(self) -> Iterable[tuple[RemoteWorker, Event]]:
         """Waits until calls have ended, and returns what was told in them."""
-        ended, _ = self._ray.wait(list(self._calls), timeout=PATIENCE)
+        ended, others = self._ray.wait(list(self._calls), timeout=PATIENCE)
         if not ended:
             self._note_waiting()
+        elif others:  # that have ended too
+            ended += self._ray.wait(others, num_returns=len(others), timeout=0)[0]
         heard: list[tuple[RemoteWorker, Event]] = []
         for call in ended:
             worker = self._calls.pop(call)
@@ -143,9 +152,8 @@ class RayCrew:
 
     def dismiss(self, at_once: bool) -> None:
         """Ends all actors; their processes end with them."""
-        for worker in self._calls.values():
-            with contextlib.suppress(Exception):  # the cluster may be gone
-                self._ray.kill(worker.actor)
+        for worker in list(self._workers):
+            self._drop(worker)
         self._calls.clear()
 
     def _events(self, call: Any, worker: RemoteWorker) -> list[Event]:
@@ -153,12 +161,7 @@ class RayCrew:
 
         try:
             events, seconds = self._ray.get(call)
-        except (
-            errors.RayActorError,
-            errors.WorkerCrashedError,
-            errors.OutOfMemoryError,
-            errors.NodeDiedError,
-        ) as error:
+        except (errors.RayActorError, errors.OutOfMemoryError) as error:
             self._drop(worker)
             return [Event("lost", _how_lost(error))]
         except errors.RayTaskError as error:  # of our own code, or of a package that is missing there
@@ -169,7 +172,7 @@ class RayCrew:
         if ended := sum(kind in ("done", "failed") for kind in kinds):
             self._task_seconds += 0.2 * (seconds / ended - self._task_seconds)
         if kinds[-1] in ("crashed", "lost"):
-            if seconds:
+            if seconds:  # while it ran tasks
                 self._calls[worker.actor.begin.remote()] = worker
             else:  # it has ended before its first task
                 self._drop(worker)
@@ -177,7 +180,8 @@ class RayCrew:
 
     def _drop(self, worker: RemoteWorker) -> None:
         worker.alive = False
-        with contextlib.suppress(Exception):  # it may be gone already
+        self._workers.discard(worker)
+        with contextlib.suppress(Exception):  # it may be gone already, or the cluster
             self._ray.kill(worker.actor)
 
     def _note_waiting(self) -> None:
