@@ -235,7 +235,9 @@ def rates_table(rates: dict[str, Any]) -> str:
     ]
     for name, found in rates["train"].items():
         what = {"grid": "2.2 M parameters, as `grid`", "auto-avsr": "186 M, an Auto-AVSR encoder with CTC"}[name]
-        rows.append([f"train {what}", f"{found['frames_a_core_second']:.1f} frames a core second", "GPU: not measured"])
+        rows.append(
+            [f"train {what}", f"{found['frames_a_core_second']:,.0f} frames a core second", "GPU: not measured"]
+        )
     one, many = rates["ray"]["call_ms"], rates["ray"]["call_of_1000_workers_ms"]
     rows.append(
         ["a call of a Ray actor", f"{one:.2f} ms of the driver's CPU", f"{many:.1f} ms with {WORKERS:,} workers"]

@@ -295,7 +295,7 @@ def check(args: argparse.Namespace) -> None:
     """Tasks that sleep, so that other work on the machine changes nothing, in processes that are killed."""
     rows, nothing = [], [Work(0.0)] * 2
     restart = real("local", nothing, float("inf"))[0]  # on Ray too it is such a process that is started again
-    for name, lifetime in itertools.product(args.engine, (float("inf"), 6.0, 3.0)):
+    for name, lifetime in itertools.product(args.engine, (float("inf"), 5.0)):
         tasks = [Work(work.seconds, work.poison) for work in clips(150, 0.08, poison=0.02, seed=3)]
         start = real(name, nothing, float("inf"))[0]
         seconds, outcomes = real(name, tasks, lifetime)
@@ -316,7 +316,7 @@ def check(args: argparse.Namespace) -> None:
             }
         )
         print(json.dumps(rows[-1]), flush=True)
-    save("check", {"rows": rows})
+        save("check", {"rows": rows})
 
 
 def real(name: str, tasks: Sequence[Work], lifetime: float) -> tuple[float, dict[str, int]]:

@@ -131,7 +131,12 @@ def _weights(data: Any, path: Path) -> dict[str, Tensor]:
             f"{path} holds {len(strange)} entries that are not tensors (first {strange[0]!r}): "
             "wanted weights by name (a state_dict)"
         )
-    data = {name.replace(_COMPILED, ""): tensor for name, tensor in data.items()}
+    plain = {name.replace(_COMPILED, ""): tensor for name, tensor in data.items()}
+    if len(plain) < len(data):
+        raise CheckpointError(
+            f"{path} holds {len(data) - len(plain)} weights twice, compiled and plain: save one network"
+        )
+    data = plain
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) for name in data):
             data = {name.removeprefix(prefix): tensor for name, tensor in data.items()}

@@ -28,8 +28,10 @@ from lipscribe.zoo.layouts import released_name
 BEAM_SIZE = 40  # of their published results, with a CTC weight of 0.1, which is our default too
 ENCODER_ONLY = "nothing: an encoder to start a training from"
 _STEM = re.compile(r"(?P<network>.*?)(?P<encoder>encoder\.)?frontend(_v)?\.frontend3D\.0\.weight")
-_AUDIO = ("encoder.frontend_a.", "encoder.linear_a.", "encoder.linear_av.", "ctc_a.", "ctc_av.")
-_AUDIO_OUT = ("decoder.out_layer_a.", "decoder.out_layer_av.")
+_AUDIO = (
+    *("encoder.frontend_a.", "encoder.linear_a.", "encoder.linear_av.", "ctc_a.", "ctc_av."),
+    *("decoder.out_layer_a.", "decoder.out_layer_av."),
+)
 # Beside the model in training checkpoints: the teacher, the audio model, what only a loss needs.
 _TRAINING = re.compile(
     r"(.*\.)?(target_backbone|model_audio|predictor\w*|out_layer_unlabelled\w*|layer_norm|instance_norm)\."
@@ -44,6 +46,7 @@ _PREFIXES = (
     ("encoder.norm.", "encoder.after_norm."),  # older ESPnets
     ("decoder.output_norm.", "decoder.after_norm."),
 )
+_HEADS = ("ctc.project.weight", "decoder.output_layer.weight")  # after that
 
 
 class Converted(NamedTuple):
@@ -88,9 +91,6 @@ def convert(
     return Converted(spec, under_our_names_or_refuse(_folded(named), wanted, released_name, source, what), notes)
 
 
-_HEADS = ("ctc.project.weight", "decoder.output_layer.weight")
-
-
 def _visual_network(tensors: Mapping[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
     """The weights of the visual model under the names of one layout, and notes about what was left out."""
     found = _networks(tensors)
@@ -114,7 +114,7 @@ def _visual_network(tensors: Mapping[str, Tensor], source: str) -> tuple[dict[st
         )
     if not found[network]:  # the encoder's names without its prefix
         inside = {f"encoder.{name}": tensor for name, tensor in inside.items()}
-    visual = {name: tensor for name, tensor in inside.items() if not name.startswith((*_AUDIO, *_AUDIO_OUT))}
+    visual = {name: tensor for name, tensor in inside.items() if not name.startswith(_AUDIO)}
     notes = []
     if len(visual) < len(inside):
         notes.append(f"the {len(inside) - len(visual)} weights of its audio and audio-visual parts are left out")

@@ -157,6 +157,13 @@ def test_a_pre_trained_encoder_is_where_a_training_begins(names: str, tmp_path: 
     assert all(torch.equal(tensor, reader.state_dict()[name]) for name, tensor in encoder.state_dict().items())
 
 
+def test_a_teacher_alone_is_taken(tmp_path: Path):
+    encoder = {name.removeprefix("encoder."): tensor for name, tensor in fill(raven_encoder_shapes()).items()}
+    found = reader_of(under("model.model_video.target_backbone.", encoder), tmp_path, "teacher").state_dict()
+    wanted = reader_of(encoder, tmp_path, "encoder").state_dict()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
 def without(state: dict[str, Tensor], *parts: str) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.items() if not any(part in name for part in parts)}
 
@@ -176,6 +183,7 @@ def without(state: dict[str, Tensor], *parts: str) -> dict[str, Tensor]:
             lambda state: under("model.backbone.", state) | {"model.adapter.weight": torch.ones(2)},
             r"holds 1 weights beside the model backbone that are not known \(first adapter.weight\)",
         ),
+        (lambda state: state | under("_orig_mod.", state), "weights twice, compiled and plain: save one network"),
         (lambda state: without(state, "linear_v"), "has no encoder.embed.0.weight: give the file of a whole model"),
         (
             lambda state: without(state, "encoders.1.gamma_ff", "encoders.2.norm_mha.bias"),
