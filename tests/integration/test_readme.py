@@ -46,6 +46,8 @@ def test_every_command_and_flag_exists():
         "live",
         "caption",
         "serve",
+        "download",
+        "clips",
     }
     for name, rest in shown:
         if name in commands:
