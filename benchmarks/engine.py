@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lipscribe.data.manifest import Clip, save_manifest
+from lipscribe.data.prepare import CLIPS_PER_SHARD
 from lipscribe.data.shards import find_shards, read_members
 from lipscribe.talker import Talker
 from lipscribe.video.write import save_video
@@ -128,16 +129,18 @@ def prepare(manifest: Path, output: Path, *options: str) -> subprocess.Popen:
 
 
 def measure(
-    manifest: Path, output: Path, cluster: int | None, options: list[str], kill_every: float | None, kill_driver: float
+    manifest: Path, output: Path, cluster: int | None, options: list[str], kill_every: float | None, half: int
 ) -> Run:
-    """Times one run; its driver is killed after so many seconds, and started again."""
+    """Times one run; its driver is killed once there are so many shards, and started again."""
     shutil.rmtree(output, ignore_errors=True)
     began, kills = time.monotonic(), 0
     process = prepare(manifest, output, *options)
     watch = Watch([process.pid] + [cluster] * (cluster is not None), output / ".parts", kill_every)
     watch.start()
-    if kill_driver:
-        time.sleep(kill_driver)
+    if half:
+        while len(list(output.glob("*.tar"))) < half:
+            assert process.poll() is None
+            time.sleep(0.5)
         process.kill()
         process.wait()
         kills = 1
@@ -197,15 +200,13 @@ def main() -> None:
     manifest = make_clips(args.folder, args.clips)
     print(f"{args.clips} clips of {FRAMES} frames, {CPUS} workers; load {os.getloadavg()[0]:.1f}")
     print("| run | s | clips/s | busy | kills | shards |\n|---|---|---|---|---|---|", flush=True)
-    undisturbed = 0.0
     with cluster() as (pid, address):
         ray = ["--engine", "ray", "--address", address]
         for name in args.runs:
             killing = KILL_EVERY if name == "workers" else None
-            half = undisturbed / 2 if name == "driver" else 0.0
+            half = args.clips // CLIPS_PER_SHARD // 2 if name == "driver" else 0
             on_ray = name != "local"
             run = measure(manifest, args.folder / "out", pid if on_ray else None, ray * on_ray, killing, half)
-            undisturbed = run.seconds if name == "ray" else undisturbed
             checksum = check(args.folder / "out", manifest)
             measured = f"{run.seconds:.0f} | {args.clips / run.seconds:.1f} | {run.busy:.0%} | {run.kills}"
             print(f"| {name} | {measured} | {checksum} |", flush=True)
