@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,11 +25,12 @@ BEAM_SIZE = 4  # of a decoder: a look at the dev split is to take little of the 
 
 @dataclass(frozen=True)
 class _Read:
-    """What reading a batch gave: texts by each method, losses, and the surprise of each clip with a word in it."""
+    """What reading a batch gave: texts by each method, the surprise of each clip with a word in it, and each mean loss
+    with the number of clips or tokens that it is the mean over."""
 
     references: list[str]
     hypotheses: dict[str, list[str]]
-    losses: dict[str, float]
+    losses: dict[str, tuple[float, int]]
     surprises: list[float]
 
 
@@ -53,8 +55,8 @@ def dev_scores(model: LipReader, batches: Iterable[Batch], spec: ModelSpec, fabr
     everyone = gathered(fabric, own)
     found = [read for turn in zip_longest(*everyone) for read in turn if read is not None]  # in the batches' order
     references = [text for read in found for text in read.references]
-    losses = {name: [read.losses[name] for read in found] for name in found[0].losses}
-    scores = {name: float(torch.tensor(values).mean()) for name, values in losses.items()}
+    losses = {name: np.array([read.losses[name] for read in found]).T for name in found[0].losses}
+    scores = {name: float(np.average(values, weights=counts)) for name, (values, counts) in losses.items()}
     scores |= {name: wer(references, [text for read in found for text in read.hypotheses[name]]) for name in methods}
     if "dev_wer" not in scores:
         scores["dev_wer"] = scores["dev_greedy_wer"]
@@ -69,10 +71,11 @@ def _read(
         log_probs, expected, scorers = _outputs(model, batch)
     losses, surprises = {}, []
     if log_probs is not None:
-        losses["dev_ctc"] = float(ctc_loss(log_probs, batch))
+        losses["dev_ctc"] = float(ctc_loss(log_probs, batch)), len(batch.clips)
         log_probs = log_probs.cpu()
     if expected is not None:
-        losses["dev_attention"] = float(attention_loss(expected, batch, 0.0, model.end))
+        tokens = int(batch.target_lengths.sum()) + len(batch.clips)  # with the ends of the sentences
+        losses["dev_attention"] = float(attention_loss(expected, batch, 0.0, model.end)), tokens
     hypotheses = {}
     for name, options in methods.items():
         found = search(log_probs, batch.video_lengths.cpu(), tokenizer, options, scorers)

@@ -155,7 +155,11 @@ def test_torchrun_starts_a_killed_process_again(pair: Pair, tmp_path: Path):
 
 def test_accumulated_shares_equal_the_whole_step(toy_config: MakeConfig, tmp_path: Path):
     """Without batch norm and dropout, whose statistics and draws are those of each share."""
-    still = {"frontend": {"dropout": 0.0, "instance_norm": 2}, "encoder": {"dropout": 0.0}, "decoder": {"hidden": 8}}
+    still = {
+        "frontend": {"dropout": 0.0, "instance_norm": 2, "channels": [6, 8]},
+        "encoder": {"hidden": 12, "dropout": 0.0},
+        "decoder": {"hidden": 8, "dropout": 0.0},
+    }
     for name, accumulate in (("whole", 1), ("parts", 4)):
         optim = {"accumulate": accumulate, "epochs": 3, "ctc_weight": 0.5}
         train(toy_config(tmp_path / name, model=still, optim=optim))
