@@ -315,7 +315,6 @@ def test_several_subtitles_need_a_folder(faceless):
         (["transcribe", "x.mp4", "--bean-size", "3"], "No such option: --bean-size"),
         (["transcribe", "x.mp4", "--beam-size", "0"], "'--beam-size'"),
         (["transcribe", "x.mp4", "--beam-size"], "'--beam-size' requires an argument"),
-        (["prepare", "grd", "--root", "x"], "'grd' is not one of 'grid', 'manifest'"),
         (["models", "extra"], "No such command 'extra'"),
         (["models", "remove", "a", "b"], "unexpected extra argument"),
         (["models", "import", "x.pth"], "Missing option '--name'"),

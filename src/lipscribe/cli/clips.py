@@ -56,6 +56,7 @@ def clips(
     from lipscribe.cli.sources import find_videos
     from lipscribe.data.manifest import split_faults
 
+    # More than 60 lines on purpose: most of them declare the options.
     if any("://" in film or film == "-" for film in films):
         raise typer.BadParameter("films are looked at in several places: give files", param_hint="FILMS")
     if faults := split_faults(split):

@@ -122,10 +122,8 @@ def make_corpus(
     check(clips, speakers, seed, rate, kind == "grid")
     scene = dict(scene or {})
     Scene.drawn(np.random.default_rng(0), **scene)  # says what is wrong with it
-    if sentences is not None:
-        plan = plan_sentences(sentences, clips, speakers)
-    else:
-        plan = plan_grid(clips, speakers, seed) if kind == "grid" else plan_idle(clips, speakers)
+    idle = plan_idle(clips, speakers) if kind == "idle" else []
+    plan = plan_sentences(sentences, clips, speakers) if sentences else idle or plan_grid(clips, speakers, seed)
     said = kind if sentences is None else f"text {zlib.crc32(chr(10).join(sentences).encode()):08x}"
     made_of = {"corpus": said, "clips": clips, "speakers": speakers, "seed": seed, "rate": rate}
     made_of["scene"] = {field.name: scene.get(field.name) for field in fields(Scene)}

@@ -91,7 +91,7 @@ def test_a_store_holds_the_same_folder_and_only_what_changed_is_done_again(store
         "manifest.jsonl",
         "prepare.json",
         "status.jsonl",
-        *[f"train-{n:06d}.{kind}" for n in range(3) for kind in ("jsonl", "tar")],
+        *[f"train-{n:06d}.{kind}" for n in range(3) for kind in ("index", "jsonl", "tar")],
     ]
     assert [clip.id for clip, _ in read_members(output / "train-000000.tar")] == ["c0", "c2"]
     assert load_manifest(output / "manifest.jsonl")[0].path == f"{videos}/c0.mp4"

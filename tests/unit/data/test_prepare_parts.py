@@ -10,7 +10,7 @@ from numbered_videos import number_in, picture_of, write_source
 
 import lipscribe.data.prepare
 from lipscribe.data.manifest import Clip, WordTime
-from lipscribe.data.prepare import _inputs, prepare_clip
+from lipscribe.data.prepare import _Inputs, prepare_clip
 from lipscribe.errors import LipscribeError, ManifestError
 from lipscribe.faces import FaceTrack
 from lipscribe.faces.landmarks import NUM_LANDMARKS
@@ -60,5 +60,7 @@ def test_a_part_that_reaches_past_the_end_of_its_video(planted_film: Path):
 
 def test_a_part_is_prepared_again_if_its_times_change_and_a_whole_video_is_known_as_before():
     clip = Clip("a", "/nowhere/a.mp4", "one")
-    assert _inputs(clip) == "ad28b67813f487be-"
-    assert len({_inputs(clip), _inputs(replace(clip, start=1.0)), _inputs(replace(clip, end=2.0))}) == 3
+    inputs = _Inputs()
+    assert inputs.of(clip) == "ad28b67813f487be-"
+    changed = (replace(clip, start=1.0), replace(clip, end=2.0), replace(clip, text="", silent=True))
+    assert len({inputs.of(each) for each in (clip, *changed)}) == 4

@@ -55,7 +55,7 @@ def test_a_fault_of_a_clip_is_the_reason_and_the_next_one_is_found(tmp_path: Pat
     clips, left_out = found.result()
     assert [(clip.id, clip.text) for clip in clips] == [("c", "hello")]
     assert left_out["../a hello"].startswith("the id is '../a', wanted a relative name")
-    assert left_out["b "] == "the text is empty, wanted what is said"
+    assert left_out["b "] == "the text is empty, wanted what is said (or `silent: true`)"
     assert left_out["c again"] == "a second video of c, the first is a.mp4"
 
 
