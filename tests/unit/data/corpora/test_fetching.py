@@ -130,7 +130,9 @@ def test_unpacking_that_was_interrupted_goes_on(server, tmp_path):
     assert not (tmp_path / "s1.zip").exists()
 
 
-@pytest.mark.parametrize("published", ["md5:00", f"sha256:{hashlib.sha256(ARCHIVES['s1.zip'][:-1]).hexdigest()}"])
+@pytest.mark.parametrize(
+    "published", ["md5:00", f"sha256:{hashlib.sha256(ARCHIVES['s1.zip'][:-1]).hexdigest()}"], ids=["md5", "sha256"]
+)
 def test_another_checksum_than_the_published_one(server, tmp_path, published):
     publish(server, {"s1.zip": ARCHIVES["s1.zip"]}, checksum=published)
     with pytest.raises(LipscribeError, match=r"s1.zip came with .*, wanted .*: it was deleted, fetch it again"):
