@@ -89,6 +89,9 @@ def _summarise(made: "ClipsReport", output: Path, num_films: int) -> int:
     people, minutes = count_of(made.num_speakers, "speaker"), made.seconds / 60
     print(f"{count_of(made.num_clips, 'clip')} of {people}, {minutes:.1f} minutes", file=sys.stderr)
     print(f"what became of everything said: {output.with_name(f'{output.stem}.status.jsonl')}", file=sys.stderr)
+    if not made.num_clips:
+        print("error: nothing that is said became a clip: the reasons are above", file=sys.stderr)
+        return 2
     print(output)
     return 1 if made.failed else 0
 

@@ -110,10 +110,12 @@ def _print_left_out(left_out: Mapping[str, str], path: "AnyPath | None") -> None
 
     from lipscribe.storage import write_text
 
-    shown = list(left_out.items())[: SHOWN if path else None]
+    shown = list(left_out.items())[:SHOWN]
     for name, reason in shown:
         print(f"left out: {name}: {reason}", file=sys.stderr)
     if path is None:
+        if len(shown) < len(left_out):
+            print(f"left out: {len(left_out) - len(shown)} more", file=sys.stderr)
         return
     lines = [json.dumps({"path": name, "reason": reason}) + "\n" for name, reason in left_out.items()]
     write_text(path, "".join(lines))

@@ -36,7 +36,7 @@ from lipscribe.data.parts import (
 )
 from lipscribe.data.shards import PREPARE_FILE, Codec, PreparedClip, clip_members
 from lipscribe.engines import Engine, LocalEngine, Message, Tell, run_tasks
-from lipscribe.errors import LipscribeError, ManifestError, NoFaceError
+from lipscribe.errors import LipscribeError, ManifestError, NoFaceError, VideoError
 from lipscribe.faces import FaceDetector, load_face_detector, track_faces
 from lipscribe.faces.landmarks import mouth_width
 from lipscribe.faces.track import longest_run
@@ -76,6 +76,10 @@ def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip
     found[run.start : run.stop] = track.detected[run.start - track.start : run.stop - track.start]
     clip = _from_first_frame(clip, video.first_frame)
     _check_words(clip, start, stop, video.duration, found)
+    # Where the words have times, these tell whether they are all there.
+    promised = passes.num_frames / MODEL_FPS + video.lost
+    if not clip.words and not clip.is_part and video.lost > (1 - MIN_COVERAGE) * promised:
+        raise VideoError(next(warning for warning in video.warnings if warning.startswith("cut off")))
     words = tuple(
         replace(word, start=min(max(word.start, start), stop) - start, end=min(max(word.end, start), stop) - start)
         for word in clip.words

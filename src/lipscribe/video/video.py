@@ -64,6 +64,7 @@ class Video:
         first_frame: Index, counted from the file's start, of the first frame that is given out: 0 without `start`.
         warnings: What the user should know about how this file is read, a line each; complete when it has been read.
         rate_warning: That of them which says that the file's rate is below `fps`; None where it is not.
+        lost: Seconds at the end that its header promises and that could not be read; known when it has been read.
 
     Raises:
         VideoError: the file is missing, no video, or none of its pictures can be decoded.
@@ -98,6 +99,7 @@ class Video:
         self.first_frame = math.ceil(start * fps - 1e-6)
         self.warnings: list[str] = list(self._probe.warnings)
         self.rate_warning: str | None = None
+        self.lost: Seconds = 0.0
         self._end = end
         self._max_side = max_side
         self._kept: list[np.ndarray] | None = None
@@ -255,6 +257,7 @@ class Video:
         if not clock.promised or clock.end is None or self._probe.pace.absurd is not None:
             return
         if clock.end - read > 0.2 + 2 / self.info.fps:  # less is headers' loose rounding
+            self.lost = clock.end - read
             self._warn(f"cut off or damaged: {read:.2f} s were read of the {clock.end:.2f} s that its header promises")
 
     def _warn(self, text: str) -> None:

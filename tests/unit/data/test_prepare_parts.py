@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numbered_videos import number_in, picture_of, write_source
@@ -11,9 +12,10 @@ from numbered_videos import number_in, picture_of, write_source
 import lipscribe.data.prepare
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.data.prepare import _Inputs, prepare_clip
-from lipscribe.errors import LipscribeError, ManifestError
+from lipscribe.errors import LipscribeError, ManifestError, VideoError
 from lipscribe.faces import FaceTrack
 from lipscribe.faces.landmarks import NUM_LANDMARKS
+from lipscribe.talker import Talker
 
 
 def numbered_crops(video, run, crop) -> np.ndarray:
@@ -64,3 +66,18 @@ def test_a_part_is_prepared_again_if_its_times_change_and_a_whole_video_is_known
     assert inputs.of(clip) == "ad28b67813f487be-"
     changed = (replace(clip, start=1.0), replace(clip, end=2.0), replace(clip, text="", silent=True))
     assert len({inputs.of(each) for each in (clip, *changed)}) == 4
+
+
+def test_a_video_that_is_cut_off_has_not_all_words_of_its_text(tmp_path: Path):
+    path, half = tmp_path / "whole.mkv", tmp_path / "half.mkv"
+    Talker(3).say("place red at c seven please", scene={"noise": 0}).save(tmp_path / "whole.mp4")
+    with av.open(str(tmp_path / "whole.mp4")) as source, av.open(str(path), "w") as copy:
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                copy.mux(packet)
+    half.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert prepare_clip(Clip("a", str(path), "place red at c seven please"))[1].status == "ok"
+    with pytest.raises(VideoError, match=r"cut off or damaged: .* s were read of the .* s that its header promises"):
+        prepare_clip(Clip("a", str(half), "place red at c seven please"))

@@ -57,7 +57,8 @@ def one_layout(tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
         some = ", ".join(sorted(tensors)[:3])
         raise CheckpointError(
             f"{source} holds a network that {kind} (it has {some}, ...): "
-            "wanted a visual-only Auto-AVSR model, whose first layer is frontend.frontend3D"
+            "wanted a visual-only model of Auto-AVSR, whose first layer is frontend.frontend3D, or of USR, RAVEn or "
+            "BRAVEn (docs/weights.md)"
         )
     return renamed
 
