@@ -116,6 +116,7 @@ def test_a_bucket_without_rights(store):
 
 
 def test_an_address_of_an_unknown_kind():
+    pytest.importorskip("fsspec")
     with pytest.raises(StorageError, match=r"nothing://x .*give one such as s3://"):
         location("nothing://x").exists()
 
