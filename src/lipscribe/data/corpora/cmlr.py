@@ -8,9 +8,7 @@ lines in seconds of the clip; and the lists `train.csv`, `val.csv` and `test.csv
 """
 
 from pathlib import Path
-from typing import NoReturn
 
-from lipscribe.data.corpora.fetching import Download, OnRequestError
 from lipscribe.data.corpora.findings import Corpus, Findings, listed_names, text_of
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.errors import ManifestError
@@ -25,14 +23,6 @@ CMLR is given to universities and research institutes, for research only.
      {folder}/train.csv  val.csv  test.csv
 3. lipscribe prepare cmlr --root {folder} --output prepared-cmlr/"""
 
-
-def download_cmlr(download: Download) -> NoReturn:
-    """Says how to get the corpus.
-
-    Raises:
-        OnRequestError: Always.
-    """
-    raise OnRequestError("cmlr", INSTRUCTIONS.format(folder=download.folder))
 
 
 def prepare_cmlr(root: Path | str) -> Corpus:

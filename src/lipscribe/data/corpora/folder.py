@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lipscribe.data.captions import READERS, read_captions, read_ctm, segments_of
-from lipscribe.data.corpora.fetching import Download, OnRequestError
 from lipscribe.data.corpora.findings import Corpus, Findings, is_held_out, is_video, plain_words, text_of
 from lipscribe.data.manifest import OTHER_SPLIT_NAMES, SPLITS, Clip, WordTime
 from lipscribe.errors import ManifestError
@@ -27,14 +26,6 @@ A folder of your own is made by you: put the text of each video beside it, under
      {folder}/talk.mp4 and talk.srt (or .vtt, .json of whisper, .TextGrid, .ctm, .txt)
 Then: lipscribe prepare folder --root {folder} --output prepared/"""
 
-
-def download_folder(download: Download) -> None:
-    """Says how such a folder looks.
-
-    Raises:
-        OnRequestError: Always.
-    """
-    raise OnRequestError("folder", INSTRUCTIONS.format(folder=download.folder))
 
 
 def prepare_folder(root: Path | str) -> Corpus:

@@ -7,9 +7,7 @@ are `ID/00011`; those of test.txt have a marker behind (`NF`, as in `63303110664
 """
 
 from pathlib import Path
-from typing import NoReturn
 
-from lipscribe.data.corpora.fetching import Download, OnRequestError
 from lipscribe.data.corpora.findings import Corpus, Findings, listed_names
 from lipscribe.data.corpora.lrs import add_clip
 from lipscribe.errors import ManifestError
@@ -26,14 +24,6 @@ LRS2 belongs to the BBC and is given to universities and research institutes, fo
      {folder}/mvlrs_v1/main/ID/00001.mp4 and .txt
 3. lipscribe prepare lrs2 --root {folder} --output prepared-lrs2/"""
 
-
-def download_lrs2(download: Download) -> NoReturn:
-    """Says how to get the corpus.
-
-    Raises:
-        OnRequestError: Always.
-    """
-    raise OnRequestError("lrs2", INSTRUCTIONS.format(folder=download.folder))
 
 
 def prepare_lrs2(root: Path | str, protocol: str = "all") -> Corpus:

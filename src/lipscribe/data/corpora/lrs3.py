@@ -7,9 +7,7 @@ others.
 """
 
 from pathlib import Path
-from typing import NoReturn
 
-from lipscribe.data.corpora.fetching import Download, OnRequestError
 from lipscribe.data.corpora.findings import Corpus, Findings, is_held_out, listed_names
 from lipscribe.data.corpora.lrs import add_clip
 
@@ -25,14 +23,6 @@ https://mmai.io/datasets/lip_reading/ and https://www.robots.ox.ac.uk/~vgg/data/
      {folder}/test/VIDEO/00001.mp4 and .txt
 3. lipscribe prepare lrs3 --root {folder} --output prepared-lrs3/"""
 
-
-def download_lrs3(download: Download) -> NoReturn:
-    """Says how to get the corpus.
-
-    Raises:
-        OnRequestError: Always.
-    """
-    raise OnRequestError("lrs3", INSTRUCTIONS.format(folder=download.folder))
 
 
 def prepare_lrs3(root: Path | str, protocol: str = "all") -> Corpus:

@@ -8,9 +8,7 @@ https://www.robots.ox.ac.uk/~vgg/data/lip_reading/lrw1.html. `lipread_mp4/ABOUT/
 
 import re
 from pathlib import Path
-from typing import NoReturn
 
-from lipscribe.data.corpora.fetching import Download, OnRequestError
 from lipscribe.data.corpora.findings import Corpus, Findings, text_of
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.errors import ManifestError
@@ -28,14 +26,6 @@ LRW belongs to the BBC and is given to universities and research institutes, for
      {folder}/lipread_mp4/ABOUT/train/ABOUT_00001.mp4 and .txt, and so on for val, test and 499 other words
 3. lipscribe prepare lrw --root {folder} --output prepared-lrw/"""
 
-
-def download_lrw(download: Download) -> NoReturn:
-    """Says how to get the corpus.
-
-    Raises:
-        OnRequestError: Always.
-    """
-    raise OnRequestError("lrw", INSTRUCTIONS.format(folder=download.folder))
 
 
 def prepare_lrw(root: Path | str) -> Corpus:

@@ -16,9 +16,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from lipscribe.data.corpora.fetching import Download, OnRequestError
 from lipscribe.data.corpora.findings import Corpus, Findings, is_video, text_of
 from lipscribe.data.manifest import OTHER_SPLIT_NAMES, SPLITS, Clip
 from lipscribe.errors import ManifestError
@@ -45,14 +44,6 @@ MultiVSR is a list of clips on YouTube; the videos are their makers', and many a
      {folder}/multivsr/VIDEO/00001.mp4
 3. lipscribe prepare multivsr --root {folder} --protocol en --output prepared-multivsr/"""
 
-
-def download_multivsr(download: Download) -> NoReturn:
-    """Says how to get the corpus.
-
-    Raises:
-        OnRequestError: Always.
-    """
-    raise OnRequestError("multivsr", INSTRUCTIONS.format(folder=download.folder))
 
 
 def prepare_multivsr(root: Path | str, protocol: str = "all") -> Corpus:

@@ -1,11 +1,11 @@
-"""The corpora by name. A corpus is a module of this package with two functions.
+"""The corpora by name. A corpus is a module of this package.
 
 The contract: `prepare_x(root)` finds the clips of a folder in the layout that the corpus's authors publish, and returns
 them, sorted by id, with the reason for everything that it leaves out, by path (`findings.Corpus`). It reads names and
 texts, never videos: `data.prepare` does. Where a corpus has several protocols, it takes `protocol`, the first of those
-listed here being its default. `download_x(download)` fetches the corpus where its licence lets everybody have it, else
-it raises an `OnRequestError` with instructions. A module's docstring says where the layout is documented, and a list of
-speakers where it is from.
+listed here being its default. `download_x(download)` fetches the corpus where its licence lets everybody have it; else
+the module has `INSTRUCTIONS`, with `{folder}` for the corpus's folder. A module's docstring says where the layout is
+documented, and a list of speakers where it is from.
 """
 
 from collections.abc import Callable
@@ -59,12 +59,27 @@ class CorpusEntry:
         return "LANGUAGE" in self.protocols
 
     def download(self, download: "Download") -> None:
-        """Downloads the corpus (see the contract)."""
+        """Downloads the corpus (see the contract).
+
+        Raises:
+            OnRequestError: Its authors give it on request: the error has instructions.
+            LipscribeError: What `download_x` raises.
+        """
+        if not self.gigabytes:
+            from lipscribe.data.corpora.fetching import OnRequestError
+
+            raise OnRequestError(self.name, self._module().INSTRUCTIONS.format(folder=download.folder))
         self._function("download")(download)
 
     def _function(self, verb: str) -> Callable[..., Any]:
-        name = self.name.replace("-", "_")
-        return getattr(import_module(f"lipscribe.data.corpora.{name}"), f"{verb}_{name}")
+        return getattr(self._module(), f"{verb}_{self._identifier}")
+
+    def _module(self) -> Any:
+        return import_module(f"lipscribe.data.corpora.{self._identifier}")
+
+    @property
+    def _identifier(self) -> str:
+        return self.name.replace("-", "_")
 
 
 _CC_BY = ("CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/")

@@ -9,9 +9,7 @@ The files `volunteer_labelfiles.mlf` and `lipspeaker_labelfiles.mlf` time phones
 
 import re
 from pathlib import Path
-from typing import NoReturn
 
-from lipscribe.data.corpora.fetching import Download, OnRequestError
 from lipscribe.data.corpora.findings import Corpus, Findings, is_held_out, listed_names, text_of
 from lipscribe.data.manifest import Clip
 from lipscribe.errors import ManifestError
@@ -37,14 +35,6 @@ TCD-TIMIT is given for research that is not commercial.
    https://github.com/georgesterpu/pyVSR beside them.
 3. lipscribe prepare tcd-timit --root {folder} --output prepared-tcd-timit/"""
 
-
-def download_tcd_timit(download: Download) -> NoReturn:
-    """Says how to get the corpus.
-
-    Raises:
-        OnRequestError: Always.
-    """
-    raise OnRequestError("tcd-timit", INSTRUCTIONS.format(folder=download.folder))
 
 
 def prepare_tcd_timit(root: Path | str, protocol: str = "unseen") -> Corpus:
