@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from training import stepper
 
 
 def main() -> None:
@@ -63,12 +64,14 @@ def build(config_name: str, folder: Path, cache: bool = False) -> tuple[Any, Any
 
 def rate(args: argparse.Namespace) -> dict[str, Any]:
     """Loaders and step in turn: clips a second of each, by the clock and by processor time."""
+    from lipscribe.training.loop import best_precision
+
     config, from_disk = build(args.config, args.prepared, False)
     loaders = {"disk": from_disk, "memory": build(args.config, args.prepared, True)[1]}
     first = config.augment.splice_from + 1  # words are exchanged, so that each clip needs others too
     rates: dict[str, list[float]] = {}
     batches = list(itertools.islice(from_disk.batches(config.batch_sizes, first), 3))
-    step = stepper(config)
+    step = stepper(config, torch.device("cpu"), best_precision() == "bf16-mixed")
     step(batches[0])
     for _ in range(args.rounds):
         for name, dataset in loaders.items():
@@ -97,33 +100,6 @@ def load(dataset: Any, config: Any, epoch: int, workers: int, number: int) -> di
             clips, frames = clips + len(batch.clips), frames + int(batch.video_lengths.sum())
         seconds, processor = time.perf_counter() - started, cpu_of(pids) - used
     return {"clips/s": clips / seconds, "frames/s": frames / seconds, "clips/CPU s": clips / processor}
-
-
-def stepper(config: Any) -> Any:
-    """A function that trains one step, as the loop does."""
-    from lipscribe.models.builders import build_reader
-    from lipscribe.training.average import MovingAverage
-    from lipscribe.training.loop import best_precision
-    from lipscribe.training.losses import attention_loss, ctc_loss, frame_loss
-
-    optim = config.optim
-    model = build_reader(config.trained_model).to(memory_format=torch.channels_last).train()
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
-    average = MovingAverage(model, optim.average)
-    half = best_precision() == "bf16-mixed"
-
-    def step(batch: Any) -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            log_probs, expected = model.forward_train(batch.video, batch.video_lengths, batch.targets, optim.sampling)
-        losses = [ctc_loss(log_probs, batch), frame_loss(log_probs, batch, optim.label_smoothing)]
-        losses.append(attention_loss(expected, batch, optim.label_smoothing, model.end))
-        torch.stack(losses).sum().backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), optim.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad()
-        average.update(model)
-
-    return step
 
 
 def memory_of(args: argparse.Namespace, number: int) -> dict[str, Any]:

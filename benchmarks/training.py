@@ -73,25 +73,32 @@ def draw_clips(folder: Path, number: int) -> Path:
 def build(args: argparse.Namespace) -> tuple[Any, Any]:
     """The config's dataset, in memory, and a function that trains one step on a batch."""
     from lipscribe.data.dataset import ShardDataset
-    from lipscribe.models.builders import build_reader
-    from lipscribe.training.average import MovingAverage
     from lipscribe.training.config import load_config
-    from lipscribe.training.losses import attention_loss, ctc_loss, frame_loss
     from lipscribe.transforms import Augment
 
     config = load_config(args.config)
-    size, optim = config.model.input, config.optim
+    size = config.model.input
     augment = Augment(config.augment, size.height, size.width, size.normalisation)
     dataset = ShardDataset(args.folder, "train", config.model.tokenizer, size.height, size.width, augment)
     len(dataset)
     torch.manual_seed(0)
-    model = build_reader(config.trained_model).to(args.device, memory_format=torch.channels_last).train()
+    return dataset, stepper(config, args.device)
+
+
+def stepper(config: Any, device: torch.device, bfloat16: bool = True) -> Callable[[Any], None]:
+    """A function that trains one step on a batch, as the loop does."""
+    from lipscribe.models.builders import build_reader
+    from lipscribe.training.average import MovingAverage
+    from lipscribe.training.losses import attention_loss, ctc_loss, frame_loss
+
+    optim = config.optim
+    model = build_reader(config.trained_model).to(device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
-    average = MovingAverage(model, optim.average).to(args.device)
+    average = MovingAverage(model, optim.average).to(device)
 
     def step(batch: Any) -> None:
-        batch = batch.to(args.device)
-        with torch.autocast(args.device.type, torch.bfloat16):
+        batch = batch.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             log_probs, expected = model.forward_train(batch.video, batch.video_lengths, batch.targets, optim.sampling)
         losses = []
         if log_probs is not None:
@@ -104,7 +111,7 @@ def build(args: argparse.Namespace) -> tuple[Any, Any]:
         optimizer.zero_grad()
         average.update(model)
 
-    return dataset, step
+    return step
 
 
 def steps(args: argparse.Namespace) -> Rows:
