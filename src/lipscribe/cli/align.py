@@ -34,7 +34,7 @@ def align(
     from lipscribe.alignment import align_video
     from lipscribe.cli.bars import bars
     from lipscribe.cli.edge import Failures
-    from lipscribe.data.journal import reading_journal
+    from lipscribe.data.journal import ReadingJournal, open_journal
     from lipscribe.data.manifest import load_manifest, save_manifest, word_times
     from lipscribe.faces import load_face_detector
     from lipscribe.pipeline import load_model
@@ -46,7 +46,7 @@ def align(
     reader, detector, written, num_unsure = load_model(model, device), load_face_detector(), [], 0
     failures = Failures(to_stdout=False)
     journal_path = output.with_name(output.name + ".aligned")
-    with reading_journal(journal_path, {"model": model, "face": face}) as journal, bars() as progress:
+    with open_journal(ReadingJournal, journal_path, {"model": model, "face": face}) as journal, bars() as progress:
         for clip in tracked(clips, progress, "align"):
             written.append(clip)
             if clip.words and not again:

@@ -43,7 +43,7 @@ def label(
       lipscribe label clips.jsonl --jobs 4 -o labelled.jsonl
     """
     from lipscribe.cli.edge import Failures
-    from lipscribe.data.journal import reading_journal
+    from lipscribe.data.journal import ReadingJournal, open_journal
     from lipscribe.data.manifest import save_manifest
     from lipscribe.errors import LipscribeError
     from lipscribe.zoo.registry import find_model
@@ -55,7 +55,7 @@ def label(
     failures = Failures(to_stdout=False)
     journal_path = output.with_name(output.name + ".read")
     with (
-        reading_journal(journal_path, {"model": model, "face": face}) as journal,
+        open_journal(ReadingJournal, journal_path, {"model": model, "face": face}) as journal,
         engines.opened(engine, address, jobs) as opened,
     ):
         if journal.words:

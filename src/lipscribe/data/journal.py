@@ -1,69 +1,76 @@
-"""A journal of results per video: an interrupted run loses only the current video."""
+"""Journals: files with a line for each result, from which an interrupted run resumes."""
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from lipscribe.atomic import write_text
 from lipscribe.errors import ManifestError
 from lipscribe.resumable import differences, locked
 from lipscribe.transcript import Word
 
+Journal = TypeVar("Journal")
+
 
 @contextlib.contextmanager
-def reading_journal(path: Path, how: dict[str, str]) -> Iterator["ReadingJournal"]:
+def open_journal(kind: Callable[[Path, dict[str, Any]], Journal], path: Path, how: dict[str, Any]) -> Iterator[Journal]:
     """Opens a journal, locked against other processes within the block; creates its folder if missing.
 
+    Args:
+        kind: Makes it of its file, created with a header if it is missing, and of the options that results depend on,
+            which must equal those of the earlier run (`check_header`).
+
     Raises:
-        ManifestError: See `ReadingJournal`.
+        ManifestError: The file is not a journal, has other options, or cannot be written.
         LipscribeError: Another process is writing to it.
     """
     with contextlib.ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(path))
+            journal = kind(path, how)
         except OSError as error:
-            raise _unwritable(path, error) from None
-        yield ReadingJournal(path, how)
+            raise ManifestError(f"{path} cannot be written ({error.strerror}): set another --output") from None
+        except (ValueError, TypeError) as error:
+            raise ManifestError(f"{path} is damaged ({error}): delete it, or set another --output") from None
+        yield journal
 
 
-def _unwritable(path: Path, error: OSError) -> ManifestError:
-    return ManifestError(f"{path} cannot be written ({error.strerror}): set another --output")
+def check_header(path: Path, line: str | bytes, how: Mapping[str, Any]) -> None:
+    """Compares a journal's first line with the options of this run.
+
+    Raises:
+        ManifestError: They differ.
+        ValueError, TypeError: It is no header.
+    """
+    if other := differences(dict(json.loads(line)), how):
+        raise ManifestError(
+            f"{path} is of a run with other options ({'; '.join(other)}): delete it, or set another --output"
+        )
 
 
 class ReadingJournal:
-    """A file with a header of options and one line per video; resumes that of an earlier run.
+    """A file with a header of options and one line per video: an interrupted run loses only the current video.
 
     Args:
-        path: The journal's file, created with its first line.
-        how: The options that results depend on; they must equal those of the earlier run.
+        path, how: See `open_journal`.
 
     Attributes:
         words: Results so far, by the video's path.
-
-    Raises:
-        ManifestError: The file is not a journal, has other options, or cannot be written.
     """
 
-    def __init__(self, path: Path, how: dict[str, str]):
+    def __init__(self, path: Path, how: dict[str, Any]):
         self.path = path
         self.words: dict[str, tuple[Word, ...]] = {}
         head = json.dumps(how)
-        try:
-            first, *lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [head]
-            if other := differences(dict(json.loads(first)), how):
-                raise ManifestError(
-                    f"{path} is of a run with other options ({'; '.join(other)}): delete it, or set another --output"
-                )
-            for line in lines[:-1]:  # an incomplete last line was interrupted, and is repeated
-                video, words = json.loads(line)
-                self.words[video] = tuple(Word(*word) for word in words)
-            write_text(path, "\n".join([head, *map(_line, self.words, self.words.values()), ""]))
-        except OSError as error:
-            raise _unwritable(path, error) from None
-        except (ValueError, TypeError) as error:
-            raise ManifestError(f"{path} is damaged ({error}): delete it, or set another --output") from None
+        first, *lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [head]
+        check_header(path, first, how)
+        for line in lines[:-1]:  # an incomplete last line was interrupted, and is repeated
+            video, words = json.loads(line)
+            self.words[video] = tuple(Word(*word) for word in words)
+        write_text(path, "\n".join([head, *map(_line, self.words, self.words.values()), ""]))
 
     def add(self, video: str, words: Sequence[Word]) -> tuple[Word, ...]:
         """Adds the result of a video, and returns it."""

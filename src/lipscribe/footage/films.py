@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from lipscribe.atomic import writing
+from lipscribe.data.journal import open_journal
 from lipscribe.data.manifest import Clip, clip_record
 from lipscribe.engines import Tell, run_tasks
 from lipscribe.errors import ConfigError, LipscribeError, VideoError
 from lipscribe.faces.identity import Gallery, People
 from lipscribe.footage.analysis import Found, FoundClip, Recogniser, find_clips
-from lipscribe.footage.journal import FootageJournal, footage_journal
+from lipscribe.footage.journal import FootageJournal
 from lipscribe.footage.pieces import Piece, plan_by_subtitles, plan_by_time
 from lipscribe.footage.recognisers import load_recogniser
 from lipscribe.footage.subtitles import Dropped, chosen_subtitles, load_utterances
@@ -134,7 +135,7 @@ def make_clips(
     work = output.with_name(output.name + ".work")
     how = {"subtitles": options.subtitles, "recogniser": options.recogniser, "model": options.model}
     plans: list[_Plan] = []
-    with footage_journal(work, how) as journal:
+    with open_journal(FootageJournal, work, how) as journal:
         for some in _planned(films, options, report):
             tasks = [
                 _Task(plan.film, piece)

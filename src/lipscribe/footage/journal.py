@@ -1,9 +1,7 @@
 """What is known of films so far, a line for each finished piece, so that a stopped run resumes."""
 
 import base64
-import contextlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from lipscribe.atomic import write_text
+from lipscribe.data.journal import check_header
 from lipscribe.data.manifest import WordTime
-from lipscribe.errors import ManifestError
 from lipscribe.footage.analysis import Found, FoundClip
 from lipscribe.footage.subtitles import Dropped
-from lipscribe.resumable import differences, locked
 
 LOOKS_KEPT = 4  # of each person and piece, 3 KB each
 
@@ -26,11 +23,7 @@ class FootageJournal:
     Only where its lines begin is held in memory.
 
     Args:
-        path: Created with the header if it is missing.
-        how: The options that results depend on; they must equal those of the earlier run.
-
-    Raises:
-        ManifestError: The file is no journal, or has other options.
+        path, how: See `data.journal.open_journal`.
     """
 
     def __init__(self, path: Path, how: dict[str, Any]):
@@ -38,23 +31,16 @@ class FootageJournal:
         self._lines: dict[tuple[str, str], int] = {}
         if not path.exists():
             write_text(path, json.dumps(how) + "\n")
-        try:
-            with path.open("rb") as file:
-                if other := differences(dict(json.loads(file.readline())), how):
-                    raise ManifestError(
-                        f"{path} is of a run with other options ({'; '.join(other)}): delete it, or set another "
-                        "--output"
-                    )
-                at = file.tell()
-                for line in file:
-                    if line.endswith(b"\n"):  # else it was interrupted, and is repeated
-                        film, piece, _ = json.loads(line)
-                        self._lines[film, piece] = at
-                        at += len(line)
-            with path.open("r+b") as file:
-                file.truncate(at)
-        except (ValueError, TypeError) as error:
-            raise ManifestError(f"{path} is damaged ({error}): delete it, or set another --output") from None
+        with path.open("rb") as file:
+            check_header(path, file.readline(), how)
+            at = file.tell()
+            for line in file:
+                if line.endswith(b"\n"):  # else it was interrupted, and is repeated
+                    film, piece, _ = json.loads(line)
+                    self._lines[film, piece] = at
+                    at += len(line)
+        with path.open("r+b") as file:
+            file.truncate(at)
 
     def __contains__(self, key: tuple[str, str]) -> bool:
         return key in self._lines
@@ -93,21 +79,3 @@ class FootageJournal:
 def _clip(record: dict[str, Any]) -> FoundClip:
     words = tuple(WordTime(**word) for word in record["words"])
     return FoundClip(**{**record, "words": words, "face": tuple(record["face"])})
-
-
-@contextlib.contextmanager
-def footage_journal(path: Path, how: dict[str, Any]) -> Iterator[FootageJournal]:
-    """Opens a journal, locked against other processes within the block; creates its folder if missing.
-
-    Raises:
-        ManifestError: See `FootageJournal`; or it cannot be written.
-        LipscribeError: Another process is writing to it.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locked(path))
-            journal = FootageJournal(path, how)
-        except OSError as error:
-            raise ManifestError(f"{path} cannot be written ({error.strerror}): set another --output") from None
-        yield journal

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lipscribe.data.journal import open_journal
 from lipscribe.data.manifest import WordTime
 from lipscribe.errors import LipscribeError, ManifestError
 from lipscribe.footage.analysis import Found, FoundClip
-from lipscribe.footage.journal import footage_journal
+from lipscribe.footage.journal import FootageJournal
 from lipscribe.footage.subtitles import Dropped
 
 LOOK = np.random.default_rng(0).standard_normal((2, 1280)).astype(np.float16).astype(np.float32)
@@ -24,11 +25,11 @@ FOUND = Found(
 
 def test_what_was_added_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "new" / "clips.work"
-    with footage_journal(path, {"model": "grid"}) as journal:
+    with open_journal(FootageJournal, path, {"model": "grid"}) as journal:
         assert ("film", "0-1") not in journal
         journal.add("film", "0-1", Found())
         journal.add("film", "1-2", FOUND)
-    with footage_journal(path, {"model": "grid"}) as journal:
+    with open_journal(FootageJournal, path, {"model": "grid"}) as journal:
         assert ("film", "1-2") in journal
         assert ("other", "1-2") not in journal
         read = journal.read("film", "1-2")
@@ -39,11 +40,11 @@ def test_what_was_added_is_read_again(tmp_path: Path) -> None:
 
 def test_an_interrupted_line_is_forgotten(tmp_path: Path) -> None:
     path = tmp_path / "clips.work"
-    with footage_journal(path, {}) as journal:
+    with open_journal(FootageJournal, path, {}) as journal:
         journal.add("film", "0-1", FOUND)
         journal.add("film", "1-2", FOUND)
     path.write_bytes(path.read_bytes()[:-100])
-    with footage_journal(path, {}) as journal:
+    with open_journal(FootageJournal, path, {}) as journal:
         assert ("film", "0-1") in journal
         assert ("film", "1-2") not in journal
         journal.add("film", "1-2", FOUND)
@@ -52,11 +53,11 @@ def test_an_interrupted_line_is_forgotten(tmp_path: Path) -> None:
 
 def test_a_run_with_other_options_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "clips.work"
-    with footage_journal(path, {"model": "grid"}):
+    with open_journal(FootageJournal, path, {"model": "grid"}):
         pass
     with (
         pytest.raises(ManifestError, match=r"other options \(model grid, now none\): delete it"),
-        footage_journal(path, {"model": "none"}),
+        open_journal(FootageJournal, path, {"model": "none"}),
     ):
         pass
 
@@ -65,11 +66,18 @@ def test_a_run_with_other_options_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_journal_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "clips.work"
     path.write_text(text)
-    with pytest.raises(ManifestError, match=r"damaged|other options"), footage_journal(path, {"model": "grid"}):
+    with (
+        pytest.raises(ManifestError, match=r"damaged|other options"),
+        open_journal(FootageJournal, path, {"model": "grid"}),
+    ):
         pass
 
 
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "clips.work"
-    with footage_journal(path, {}), pytest.raises(LipscribeError, match="another process"), footage_journal(path, {}):
+    with (
+        open_journal(FootageJournal, path, {}),
+        pytest.raises(LipscribeError, match="another process"),
+        open_journal(FootageJournal, path, {}),
+    ):
         pass

@@ -24,7 +24,6 @@ CMLR is given to universities and research institutes, for research only.
 3. lipscribe prepare cmlr --root {folder} --output prepared-cmlr/"""
 
 
-
 def prepare_cmlr(root: Path | str) -> Corpus:
     """Finds the clips of a CMLR folder, in the splits of its lists (of the same 11 people).
 

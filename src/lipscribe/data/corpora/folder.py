@@ -27,7 +27,6 @@ A folder of your own is made by you: put the text of each video beside it, under
 Then: lipscribe prepare folder --root {folder} --output prepared/"""
 
 
-
 def prepare_folder(root: Path | str) -> Corpus:
     """Finds the clips of a folder of videos and texts, and of the folders in it.
 

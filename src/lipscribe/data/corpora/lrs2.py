@@ -25,7 +25,6 @@ LRS2 belongs to the BBC and is given to universities and research institutes, fo
 3. lipscribe prepare lrs2 --root {folder} --output prepared-lrs2/"""
 
 
-
 def prepare_lrs2(root: Path | str, protocol: str = "all") -> Corpus:
     """Finds the clips of an LRS2 folder, in the splits of its lists.
 

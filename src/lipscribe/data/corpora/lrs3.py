@@ -24,7 +24,6 @@ https://mmai.io/datasets/lip_reading/ and https://www.robots.ox.ac.uk/~vgg/data/
 3. lipscribe prepare lrs3 --root {folder} --output prepared-lrs3/"""
 
 
-
 def prepare_lrs3(root: Path | str, protocol: str = "all") -> Corpus:
     """Finds the clips of an LRS3 folder. LRS3 has no dev split: this one is of talks that are in no other split.
 

@@ -27,7 +27,6 @@ LRW belongs to the BBC and is given to universities and research institutes, for
 3. lipscribe prepare lrw --root {folder} --output prepared-lrw/"""
 
 
-
 def prepare_lrw(root: Path | str) -> Corpus:
     """Finds the clips of an LRW folder, in the splits of its folders. The words before and after are not transcribed.
 

@@ -45,7 +45,6 @@ MultiVSR is a list of clips on YouTube; the videos are their makers', and many a
 3. lipscribe prepare multivsr --root {folder} --protocol en --output prepared-multivsr/"""
 
 
-
 def prepare_multivsr(root: Path | str, protocol: str = "all") -> Corpus:
     """Finds the clips of a folder of lists and videos; the splits are a column's, or in the names of the lists.
 

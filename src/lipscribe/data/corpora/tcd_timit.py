@@ -36,7 +36,6 @@ TCD-TIMIT is given for research that is not commercial.
 3. lipscribe prepare tcd-timit --root {folder} --output prepared-tcd-timit/"""
 
 
-
 def prepare_tcd_timit(root: Path | str, protocol: str = "unseen") -> Corpus:
     """Finds the frontal clips of a TCD-TIMIT folder.
 

@@ -19,7 +19,7 @@ from lipscribe.models.spec import Card, InputSpec, ModelSpec
 from lipscribe.schema import from_dict, to_dict
 from lipscribe.tokenizer import UnitsTokenizer
 from lipscribe.zoo.checkpoint import sizes_only
-from lipscribe.zoo.interop.names import count_layers, rename, under_our_names_or_refuse
+from lipscribe.zoo.interop.names import count_layers, encoder_sizes, rename, under_our_names_or_refuse
 from lipscribe.zoo.layouts import released_name
 
 CROP_PX = 88  # input size of all of them
@@ -131,13 +131,9 @@ def our_names(spec: ModelSpec, tensors: Mapping[str, Tensor], source: str) -> di
 
 
 def _encoder(tensors: Mapping[str, Tensor], positions: Literal["latest", "legacy"]) -> RelConformerEncoderSpec:
-    layer = "encoder.encoders.0"
     return RelConformerEncoderSpec(
-        hidden=tensors["encoder.embed.0.weight"].shape[0],
-        layers=count_layers(tensors, "encoder.encoders."),
-        heads=tensors[f"{layer}.self_attn.pos_bias_u"].shape[0],
-        ff=tensors[f"{layer}.feed_forward.w_1.weight"].shape[0],
-        kernel=tensors[f"{layer}.conv_module.depthwise_conv.weight"].shape[-1],
+        **encoder_sizes(tensors),
+        kernel=tensors["encoder.encoders.0.conv_module.depthwise_conv.weight"].shape[-1],
         positions=positions,
     )
 

@@ -36,6 +36,21 @@ def count_layers(tensors: Mapping[str, Tensor], prefix: str) -> int:
     return max((int(found[1]) + 1 for found in numbers if found), default=0)
 
 
+def encoder_sizes(tensors: Mapping[str, Tensor]) -> dict[str, int]:
+    """Sizes of an ESPnet encoder with relative positions: `hidden`, `layers`, `heads` and `ff`.
+
+    Raises:
+        KeyError: A weight that has one of them is missing.
+    """
+    block = "encoder.encoders.0"
+    return {
+        "hidden": tensors["encoder.embed.0.weight"].shape[0],
+        "layers": count_layers(tensors, "encoder.encoders."),
+        "heads": tensors[f"{block}.self_attn.pos_bias_u"].shape[0],
+        "ff": tensors[f"{block}.feed_forward.w_1.weight"].shape[0],
+    }
+
+
 def under_our_names_or_refuse(
     tensors: Mapping[str, Tensor],
     wanted: Mapping[str, Tensor],

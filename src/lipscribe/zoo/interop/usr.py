@@ -22,7 +22,7 @@ from lipscribe.schema import from_dict, to_dict
 from lipscribe.tokenizer import CharacterTokenizer, UnitsTokenizer
 from lipscribe.zoo.checkpoint import sizes_only
 from lipscribe.zoo.interop.auto_avsr import CROP_PX
-from lipscribe.zoo.interop.names import count_layers, rename, under_our_names_or_refuse
+from lipscribe.zoo.interop.names import count_layers, encoder_sizes, rename, under_our_names_or_refuse
 from lipscribe.zoo.layouts import released_name
 
 BEAM_SIZE = 40  # of their published results, with a CTC weight of 0.1, which is our default too
@@ -154,14 +154,8 @@ def _infer_spec(
 
 
 def _encoder(tensors: Mapping[str, Tensor]) -> RelTransformerEncoderSpec:
-    block = "encoder.encoders.0"
-    return RelTransformerEncoderSpec(
-        hidden=tensors["encoder.embed.0.weight"].shape[0],
-        layers=count_layers(tensors, "encoder.encoders."),
-        heads=tensors[f"{block}.self_attn.pos_bias_u"].shape[0],
-        ff=tensors[f"{block}.feed_forward.w_1.weight"].shape[0],
-        feed_norm="batch" if f"{block}.norm_ff.running_mean" in tensors else "layer",
-    )
+    by_batch = "encoder.encoders.0.norm_ff.running_mean" in tensors
+    return RelTransformerEncoderSpec(**encoder_sizes(tensors), feed_norm="batch" if by_batch else "layer")
 
 
 def _decoder(tensors: Mapping[str, Tensor], head_size: int) -> TransformerDecoderSpec | None:
