@@ -105,19 +105,16 @@ def _summarise(statuses: "list[ClipStatus]", num_left_out: int, root: str, outpu
 
 
 def _print_left_out(left_out: Mapping[str, str], path: "AnyPath | None") -> None:
-    """Prints what is left out, the first of it where there is a file for all."""
+    """Prints the first of what is left out, and writes all of it to the file, if one is given."""
     import json
 
     from lipscribe.storage import write_text
 
-    shown = list(left_out.items())[:SHOWN]
-    for name, reason in shown:
+    for name, reason in list(left_out.items())[:SHOWN]:
         print(f"left out: {name}: {reason}", file=sys.stderr)
-    if path is None:
-        if len(shown) < len(left_out):
-            print(f"left out: {len(left_out) - len(shown)} more", file=sys.stderr)
-        return
-    lines = [json.dumps({"path": name, "reason": reason}) + "\n" for name, reason in left_out.items()]
-    write_text(path, "".join(lines))
-    if len(shown) < len(left_out):
-        print(f"left out: {len(left_out) - len(shown)} more, all in {path}", file=sys.stderr)
+    if path is not None:
+        records = [{"path": name, "reason": reason} for name, reason in left_out.items()]
+        write_text(path, "".join(json.dumps(record) + "\n" for record in records))
+    if len(left_out) > SHOWN:
+        where = "" if path is None else f", all in {path}"
+        print(f"left out: {len(left_out) - SHOWN} more{where}", file=sys.stderr)

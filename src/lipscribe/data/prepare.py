@@ -76,10 +76,7 @@ def prepare_clip(clip: Clip, crop: CropKind = "lipscribe") -> tuple[PreparedClip
     found[run.start : run.stop] = track.detected[run.start - track.start : run.stop - track.start]
     clip = _from_first_frame(clip, video.first_frame)
     _check_words(clip, start, stop, video.duration, found)
-    # Where the words have times, these tell whether they are all there.
-    promised = passes.num_frames / MODEL_FPS + video.lost
-    if not clip.words and not clip.is_part and video.lost > (1 - MIN_COVERAGE) * promised:
-        raise VideoError(next(warning for warning in video.warnings if warning.startswith("cut off")))
+    _check_whole(clip, video, frame_to_seconds(passes.num_frames, MODEL_FPS))
     words = tuple(
         replace(word, start=min(max(word.start, start), stop) - start, end=min(max(word.end, start), stop) - start)
         for word in clip.words
@@ -131,6 +128,14 @@ def _check_words(clip: Clip, start: Seconds, stop: Seconds, duration: Seconds, f
         raise NoFaceError(f"the words last from {first:.2f} to {last:.2f} s, the face from {start:.2f} to {stop:.2f} s")
     said = slice(seconds_to_frame(max(first, start), MODEL_FPS), seconds_to_frame(min(last, stop), MODEL_FPS))
     _check_coverage(found[said], "of the frames with words")
+
+
+def _check_whole(clip: Clip, video: Video, duration: Seconds) -> None:
+    """Raises where much of a video is lost; of words with times, and of parts, the times tell it."""
+    if clip.words or clip.is_part or video.lost_warning is None:
+        return
+    if video.lost > (1 - MIN_COVERAGE) * (duration + video.lost):
+        raise VideoError(video.lost_warning)
 
 
 def _check_coverage(found: np.ndarray, which: str) -> None:

@@ -122,8 +122,7 @@ def make_corpus(
     check(clips, speakers, seed, rate, kind == "grid")
     scene = dict(scene or {})
     Scene.drawn(np.random.default_rng(0), **scene)  # says what is wrong with it
-    idle = plan_idle(clips, speakers) if kind == "idle" else []
-    plan = plan_sentences(sentences, clips, speakers) if sentences else idle or plan_grid(clips, speakers, seed)
+    plan = _planned(kind, sentences, clips, speakers, seed)
     said = kind if sentences is None else f"text {zlib.crc32(chr(10).join(sentences).encode()):08x}"
     made_of = {"corpus": said, "clips": clips, "speakers": speakers, "seed": seed, "rate": rate}
     made_of["scene"] = {field.name: scene.get(field.name) for field in fields(Scene)}
@@ -137,6 +136,12 @@ def make_corpus(
         failed = _render_all(todo, len(plan), options, workers, progress)
     counts = Counter(split for clip_id, split in splits.items() if clip_id not in failed)
     return CorpusReport(folder, len(todo) - len(failed), len(plan) - len(todo), failed, dict(counts))
+
+
+def _planned(kind: str, sentences: list[str] | None, clips: int, speakers: int, seed: int) -> list[PlannedClip]:
+    if sentences is not None:
+        return plan_sentences(sentences, clips, speakers)
+    return plan_grid(clips, speakers, seed) if kind == "grid" else plan_idle(clips, speakers)
 
 
 def _lay_out(folder: Path, splits: Mapping[str, str]) -> None:

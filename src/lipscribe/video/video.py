@@ -65,6 +65,7 @@ class Video:
         warnings: What the user should know about how this file is read, a line each; complete when it has been read.
         rate_warning: That of them which says that the file's rate is below `fps`; None where it is not.
         lost: Seconds at the end that its header promises and that could not be read; known when it has been read.
+        lost_warning: The warning that says so; None where nothing is lost.
 
     Raises:
         VideoError: the file is missing, no video, or none of its pictures can be decoded.
@@ -100,6 +101,7 @@ class Video:
         self.warnings: list[str] = list(self._probe.warnings)
         self.rate_warning: str | None = None
         self.lost: Seconds = 0.0
+        self.lost_warning: str | None = None
         self._end = end
         self._max_side = max_side
         self._kept: list[np.ndarray] | None = None
@@ -258,7 +260,10 @@ class Video:
             return
         if clock.end - read > 0.2 + 2 / self.info.fps:  # less is headers' loose rounding
             self.lost = clock.end - read
-            self._warn(f"cut off or damaged: {read:.2f} s were read of the {clock.end:.2f} s that its header promises")
+            self.lost_warning = (
+                f"cut off or damaged: {read:.2f} s were read of the {clock.end:.2f} s that its header promises"
+            )
+            self._warn(self.lost_warning)
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:

@@ -325,7 +325,7 @@ class PlantedVideo:
     num_frames: int
     warnings: list[str] = field(default_factory=list)
     first_frame: int = 0
-    lost: float = 0.0
+    lost_warning: None = None
 
     def __iter__(self):
         return (np.full((200, 200, 3), number, np.uint8) for number in range(self.num_frames))
