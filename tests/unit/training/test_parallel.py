@@ -143,7 +143,9 @@ def test_torchrun_starts_a_killed_process_again(pair: Pair, tmp_path: Path):
         "loop.ctc_loss = killed\n"
         "sys.exit(main())\n"
     )
-    options = ["--standalone", "--nproc-per-node", "2", "--max-restarts", "1", "--monitor-interval", "0.1"]
+    # The address, since the name of a bare machine may not resolve.
+    options = ["--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
+    options += ["--max-restarts", "1", "--monitor-interval", "0.1"]
     command = [sys.executable, "-m", "torch.distributed.run", *options, str(script)]
     done = subprocess.run(
         [*command, pair.file("again", checkpoint_every=1)], capture_output=True, text=True, timeout=240, env=os.environ
