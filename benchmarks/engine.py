@@ -163,7 +163,9 @@ def check(output: Path, manifest: Path) -> str:
         found += Counter(clip.id for clip, _ in read_members(shard))
         digest.update(shard.read_bytes())
     assert found == wanted and set(found.values()) == {1}, "not every clip exactly once"
-    left = {path.suffix for path in output.iterdir()} - {".tar", ".jsonl", ".json", ""}
+    shards = {path.stem for path in find_shards(output, "train")}
+    assert shards == {path.stem for path in output.glob("*.index")}, "not every shard has its index"
+    left = {path.suffix for path in output.iterdir()} - {".tar", ".index", ".jsonl", ".json", ""}
     assert not left and not (output / ".parts").exists(), f"something is left over: {left}"
     return digest.hexdigest()[:16]
 
