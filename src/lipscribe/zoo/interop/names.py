@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from typing import TypedDict
 
 from torch import Tensor
 
@@ -36,8 +37,17 @@ def count_layers(tensors: Mapping[str, Tensor], prefix: str) -> int:
     return max((int(found[1]) + 1 for found in numbers if found), default=0)
 
 
-def encoder_sizes(tensors: Mapping[str, Tensor]) -> dict[str, int]:
-    """Sizes of an ESPnet encoder with relative positions: `hidden`, `layers`, `heads` and `ff`.
+class EncoderSizes(TypedDict):
+    """What an encoder's spec takes from the shapes of its weights."""
+
+    hidden: int
+    layers: int
+    heads: int
+    ff: int
+
+
+def encoder_sizes(tensors: Mapping[str, Tensor]) -> EncoderSizes:
+    """Sizes of an ESPnet encoder with relative positions.
 
     Raises:
         KeyError: A weight that has one of them is missing.
