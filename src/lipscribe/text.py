@@ -67,6 +67,20 @@ def strip_punctuation(text: str) -> str:
     return " ".join(word for word in kept.split() if word.strip("'"))
 
 
+def unsayable(text: str) -> str:
+    """The first word with a digit or a symbol, of which nobody knows how it is said; empty if there is none.
+
+    "1987" is said in several ways, and `normalise` takes symbols away. Texts that are said (of clips to learn from) are
+    refused with such a word, in all places by this rule.
+    """
+    return next((word for word in text.split() if any(map(_is_unsayable, word))), "")
+
+
+def _is_unsayable(char: str) -> bool:
+    # Not Nl, to which the zero of Chinese years belongs.
+    return char in "&%\N{SECTION SIGN}+=@/\\^_~|" or unicodedata.category(char) in ("Nd", "No", "Sc")
+
+
 def _lower(text: str) -> str:
     return collapse_spaces(text.lower())
 

@@ -1,5 +1,7 @@
 """Names of video files, by which they are found in a folder."""
 
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lipscribe.errors import ManifestError
@@ -10,20 +12,56 @@ SUFFIXES = frozenset(
 )
 
 
-def list_videos(folder: AnyPath) -> tuple[list[AnyPath], list[AnyPath]]:
+def list_videos(folder: AnyPath, below: bool = False) -> tuple[list[AnyPath], list[AnyPath]]:
     """The videos of a folder, sorted by name, and what else lies in it; hidden files are neither.
+
+    Args:
+        below: Those of the folders in it too, but of hidden ones; for folders on disk.
 
     Raises:
         ManifestError: It cannot be read, or holds no video.
     """
     try:
-        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        inside = files_below(folder, _refuse) if below and isinstance(folder, Path) else folder.iterdir()
+        found = sorted(path for path in inside if not _is_hidden(path, folder))
     except OSError as error:
-        raise ManifestError(f"folder {folder} cannot be read ({error.strerror}): give the videos by name") from None
-    videos = [path for path in found if path.suffix.lower()[1:] in SUFFIXES and _is_file(path)]
+        where = error.filename or folder
+        raise ManifestError(f"folder {where} cannot be read ({error.strerror}): give the videos by name") from None
+    videos = [path for path in found if is_video(path) and _is_file(path)]
     if not videos:
         raise ManifestError(f"folder {folder} holds no video file: give one that does, or videos by name")
     return videos, [path for path in found if path not in videos]
+
+
+def is_video(path: AnyPath) -> bool:
+    """Whether a file is called like a video, in small or capital letters."""
+    return path.suffix.lower()[1:] in SUFFIXES
+
+
+def files_below(root: Path, unreadable: Callable[[OSError], None]) -> Iterator[Path]:
+    """All files below a folder, also hidden ones; links to folders are followed, each folder once.
+
+    Args:
+        unreadable: Called with the error of a folder that cannot be read.
+    """
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, onerror=unreadable, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        yield from (Path(folder) / name for name in names)
+
+
+def _refuse(error: OSError) -> None:
+    raise error
+
+
+def _is_hidden(path: AnyPath, folder: AnyPath) -> bool:
+    parts = path.relative_to(folder).parts if isinstance(path, Path) and isinstance(folder, Path) else (path.name,)
+    return any(part.startswith(".") for part in parts)
 
 
 def _is_file(path: AnyPath) -> bool:

@@ -43,6 +43,34 @@ def test_a_film_becomes_a_manifest(film: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_films_in_folders_are_found_and_what_lies_past_their_end_is_named(film: Path, tmp_path: Path) -> None:
+    folder, cues = tmp_path / "films", film.with_name("talk.en.srt").read_bytes()
+    for name in ("2023/talk", "2024/talk", ".trash/talk"):
+        path = folder / f"{name}.mp4"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(film.read_bytes())
+        path.with_suffix(".srt").write_bytes(cues + b"\n3\n00:01:00,000 --> 00:01:02,000\nToo late.\n")
+    (folder / "2024" / "notes.md").touch()
+    code, _, err = run(folder, "-o", tmp_path / "clips.jsonl", "--model", "none", "--jobs", 1)
+    assert code == 0, err
+    assert f"note: {folder}: skipped 1 that are not video files: 2024/notes.md\n" in err
+    assert "not used:      2 past the end of the film" in err
+    clips = load_manifest(tmp_path / "clips.jsonl", parts=True)
+    assert [clip.id.rpartition("/")[0] for clip in clips] == ["2023/talk", "2024/talk"]
+    assert [clip.speaker for clip in clips] == ["2023/talk-1", "2024/talk-1"]
+
+
+@pytest.mark.slow
+def test_the_report_of_a_film_without_subtitles_says_how_much_is_readable(film: Path, tmp_path: Path) -> None:
+    code, out, _ = run(film, "--report", "--subtitles", "none", "-o", tmp_path / "report.json")
+    assert code == 0
+    assert "clips:" not in out
+    assert "1 film without subtitles: 1 s to 3 s of speech that is readable; a run needs subtitles" in out
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert (report["clips"], report["films"][0]["clips"]) == (None, None)
+
+
+@pytest.mark.slow
 def test_the_report_is_a_table_json_and_a_picture(film: Path, tmp_path: Path) -> None:
     code, out, _ = run(film, "--report", "-o", tmp_path / "report.json")
     assert code == 0

@@ -1,7 +1,7 @@
 import pytest
 
 from lipscribe.errors import ConfigError
-from lipscribe.text import NORMALISERS, normalise
+from lipscribe.text import NORMALISERS, normalise, unsayable
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,22 @@ def test_lower_keeps_punctuation_and_none_keeps_all():
 def test_normalising_twice_changes_nothing(name):
     once = normalise(" It\u2019s 'X-Ray', OK?  E\u0301 ", name)
     assert normalise(once, name) == once
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Built in 1987.", "1987."),
+        ("all R&D costs", "R&D"),
+        ("\u00a35, or \u20ac6", "\u00a35,"),
+        ("a \u00bd and \u00b2", "\u00bd"),
+        ("\u0967\u0968", "\u0967\u0968"),  # digits of other scripts
+        ("and/or", "and/or"),
+        ("It's \u2018well-known\u2019 \u2026 (so) \u00bfno? caf\u00e9 \u4e8c\u3007\u4e8c\u56db", ""),
+    ],
+)
+def test_digits_and_symbols_cannot_be_said(text, word):
+    assert unsayable(text) == word
 
 
 def test_unknown_name():

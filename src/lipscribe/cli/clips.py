@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def clips(
-    films: Annotated[list[str], typer.Argument(help="Video files, or folders of them.", show_default=False)],
+    films: Annotated[
+        list[str], typer.Argument(help="Video files, or folders, also of folders of them.", show_default=False)
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The manifest to write; with --report, its JSON.", show_default=False),
@@ -62,7 +64,8 @@ def clips(
     if faults := split_faults(split):
         raise typer.BadParameter(faults[0], param_hint="--split")
     with ExitStack() as until:
-        paths = [Path(source.path) for source in find_videos(films, until)]
+        sources = find_videos(films, until, below=True)
+    paths = [Path(source.path) for source in sources]
     if report:
         return _report(paths, output, jobs, subtitles)
     if output is None:
@@ -72,7 +75,8 @@ def clips(
     from lipscribe.footage.films import ClipOptions, make_clips
 
     with bars() as progress:
-        made = make_clips(paths, output, ClipOptions(subtitles, recogniser, model, split), jobs, progress)
+        options = ClipOptions(subtitles, recogniser, model, split)
+        made = make_clips(paths, output, options, jobs, progress, [source.stem for source in sources])
     return _summarise(made, output, len(paths))
 
 
@@ -126,17 +130,25 @@ def _table(report: "FootageReport", jobs: int | None) -> str:
     seconds = sum(len(film.places) for film in report.films)
     lines = [f"{count_of(len(report.films), 'film')}, {_hours(report.duration)}, by a sample of {seconds} s"]
     lines += [f"{share:6.1%}  {what}" for what, share in report.shares.items()]
-    least, most = report.clips
-    if any(film.num_utterances is None for film in report.films):
-        lines.append(f"clips: {least} to {most}, if all that is readable is transcribed; some films have no subtitles")
-    else:
+    if report.clips is not None:
+        least, most = report.clips
         cues = sum(film.num_utterances or 0 for film in report.films)
-        lines.append(f"clips: {least} to {most}, of {cues} subtitles with the words of one person")
+        number = f"{least} to {most}, of {cues} subtitles" if cues else "none, since no subtitles are there"
+        lines.append(f"clips: {number} with the words of one person")
+    if report.untold is not None:
+        untold = count_of(sum(film.clips is None for film in report.films), "film")
+        shortest, longest = map(_hours, report.untold)
+        lines.append(
+            f"{untold} without subtitles: {shortest} to {longest} of speech that is readable; a run needs subtitles "
+            "(--subtitles FILE) or a --recogniser"
+        )
     lines.append(f"time of a run: about {_hours(report.cpu_seconds / number)} with {number} processes")
     return "\n".join(lines)
 
 
 def _hours(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
     if seconds < 3600:
         return f"{seconds / 60:.1f} min"
     return f"{seconds / 3600:.1f} h"

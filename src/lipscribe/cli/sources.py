@@ -14,6 +14,7 @@ from lipscribe.errors import LipscribeError
 from lipscribe.storage import AnyPath, is_stored, is_url, location
 from lipscribe.video_files import list_videos
 
+USED_BESIDE = (".srt", ".vtt")  # what `clips` reads beside films is not listed as skipped
 VIDEOS_HELP = "Video files, folders of them, URLs (https://...), or - for standard input."
 
 
@@ -24,7 +25,7 @@ class Source:
     Attributes:
         path: The file to open.
         name: Its name in messages, as given by the user.
-        stem: The stem of its results' names.
+        stem: The stem of its results' names; of a video in a folder below the one given, with the folders between.
     """
 
     path: str
@@ -32,11 +33,12 @@ class Source:
     stem: str
 
 
-def find_videos(arguments: Iterable[str], until: ExitStack) -> list[Source]:
+def find_videos(arguments: Iterable[str], until: ExitStack, below: bool = False) -> list[Source]:
     """Expands arguments to videos, in order. Of a folder, files with a video suffix; others are listed as skipped.
 
     Args:
         until: Standard input is kept in a temporary file until this closes.
+        below: The folders in a folder are looked into, too; subtitles are read beside the videos.
 
     Raises:
         LipscribeError: A folder holds no video, or standard input cannot be one.
@@ -52,18 +54,26 @@ def find_videos(arguments: Iterable[str], until: ExitStack) -> list[Source]:
         elif is_url(given):
             sources.append(Source(given, given, Path(urlsplit(given).path).stem or "video"))
         elif os.path.isdir(given):  # noqa: PTH112, an invalid name is not a folder
-            sources += _in_folder(Path(given))
+            sources += _in_folder(Path(given), below)
         else:
             sources.append(Source(given, given, Path(given).stem))
     return sources
 
 
-def _in_folder(folder: AnyPath) -> list[Source]:
-    videos, skipped = list_videos(folder)
+def _in_folder(folder: AnyPath, below: bool = False) -> list[Source]:
+    videos, skipped = list_videos(folder, below)
+    skipped = [path for path in skipped if not (below and path.suffix.lower() in USED_BESIDE)]
     if skipped:
-        names = ", ".join(path.name for path in skipped)
+        names = ", ".join(_name(path, folder) for path in skipped)
         print(f"note: {folder}: skipped {len(skipped)} that are not video files: {names}", file=sys.stderr)
-    return [Source(str(path), str(path), path.stem) for path in videos]
+    return [Source(str(path), str(path), _name(path, folder).removesuffix(path.suffix)) for path in videos]
+
+
+def _name(path: AnyPath, folder: AnyPath) -> str:
+    """The name of a file from a folder on."""
+    if isinstance(path, Path) and isinstance(folder, Path):
+        return path.relative_to(folder).as_posix()
+    return path.name
 
 
 def _from_stdin(until: ExitStack) -> Source:

@@ -105,6 +105,7 @@ def make_clips(
     options: ClipOptions | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
+    names: Sequence[str] | None = None,
 ) -> ClipsReport:
     """Writes a manifest of the clips in films, and beside it `.status.jsonl` with what became of everything said.
 
@@ -116,6 +117,7 @@ def make_clips(
         output: The manifest (JSONL).
         jobs: Number of worker processes; 1 works in this process, None is one per available CPU.
         progress: Called with the number of finished pieces.
+        names: Of the films, with which the ids of their clips begin, such as "2024/news"; None is their files' names.
 
     Returns:
         What became of the films; where all of them failed, no manifest is written.
@@ -146,7 +148,8 @@ def make_clips(
             _work_on(tasks, {plan.film: plan.state for plan in some}, options, journal, jobs, report, progress)
             plans += [replace(plan, pieces=()) for plan in some]
         if len(report.failed) < len(films):
-            _write(output, plans, journal, options, report)
+            given = dict(zip(films, names or [film.stem for film in films], strict=True))
+            _write(output, plans, given, journal, options, report)
         if not report.failed:
             work.unlink()
     return report
@@ -180,7 +183,7 @@ def _plan(film: Path, options: ClipOptions) -> _Plan:
         raise VideoError(
             f"{film}: its headers don't say how long it is; write it anew with `ffmpeg -i IN -c copy OUT.mkv`"
         )
-    utterances, dropped = load_utterances(path) if path else ([], [])
+    utterances, dropped = load_utterances(path, duration) if path else ([], [])
     pieces = plan_by_subtitles(utterances, duration) if path else plan_by_time(duration)
     return _Plan(film, state, tuple(pieces), tuple(piece.key for piece in pieces), tuple(dropped))
 
@@ -252,10 +255,15 @@ def _start(options: ClipOptions, tell: Tell | None) -> Callable[[_Task], Found]:
 
 
 def _write(
-    output: Path, plans: Sequence[_Plan], journal: FootageJournal, options: ClipOptions, report: ClipsReport
+    output: Path,
+    plans: Sequence[_Plan],
+    given: dict[Path, str],
+    journal: FootageJournal,
+    options: ClipOptions,
+    report: ClipsReport,
 ) -> None:
     """Writes the manifest and the status of all that is said, a film at a time."""
-    names = _names([plan.film for plan in plans])
+    names = _names([given[plan.film] for plan in plans])
     status = output.with_name(f"{output.stem}.status.jsonl")
     with writing(output) as manifest, writing(status) as statuses:
         for plan, name in zip(plans, names, strict=True):
@@ -332,11 +340,11 @@ def _ok(clip_id: str, film: Path, clip: FoundClip) -> dict[str, Any]:
     }
 
 
-def _names(films: Sequence[Path]) -> list[str]:
-    """A name for each film, all different, that is part of a clip's id."""
+def _names(given: Sequence[str]) -> list[str]:
+    """The names of films, made all different and fit for a clip's id."""
     names: list[str] = []
-    for film in films:
-        stem = name = re.sub(r"[^\w-]+", "-", film.stem).strip("-") or "film"
+    for each in given:
+        stem = name = "/".join(re.sub(r"[^\w-]+", "-", part).strip("-") or "film" for part in each.split("/"))
         number = 1
         while name in names:
             number += 1

@@ -38,7 +38,6 @@ LOOK: Seconds = 1.0  # at each place
 MOST_PLACES, FEWEST_PLACES = 90, 12  # of a film
 PLACES_IN_ALL = 600  # of many films, unless these are more than 50
 MIN_SEEN: Seconds = 0.4  # of a face, to judge it
-CLIP_LENGTH: Seconds = 4.0  # assumed where no subtitles tell
 OVERHEAD = 1.15  # of a run over decoding and faces: sound, crops, alignment
 THUMBNAIL = (160, 90)  # px
 _GOOD, _BAD = (40, 160, 70), (170, 60, 50)  # RGB
@@ -70,16 +69,18 @@ class FilmSample:
 
     Attributes:
         shares: Of the film, by `Place.what`.
+        readable: How much of it is readable: the least and the most, by the sample's chance.
         num_utterances: Subtitles with words of one person; None without subtitles.
-        clips: How many a run may find: the least and the most, by the sample's chance.
+        clips: How many a run may find: the least and the most; None without subtitles.
         cpu_seconds: That a run takes.
     """
 
     film: str
     duration: Seconds
     shares: dict[str, float]
+    readable: tuple[Seconds, Seconds]
     num_utterances: int | None
-    clips: tuple[int, int]
+    clips: tuple[int, int] | None
     cpu_seconds: Seconds
     places: list[Place] = field(repr=False)
 
@@ -115,9 +116,16 @@ class FootageReport:
         return dict(sorted(total.items(), key=lambda pair: (pair[0] != READABLE, -pair[1])))
 
     @property
-    def clips(self) -> tuple[int, int]:
-        """Of all films, the least and the most."""
-        return sum(film.clips[0] for film in self.films), sum(film.clips[1] for film in self.films)
+    def clips(self) -> tuple[int, int] | None:
+        """Of all films that have subtitles, the least and the most; None if none has."""
+        found = [film.clips for film in self.films if film.clips is not None]
+        return (sum(least for least, _ in found), sum(most for _, most in found)) if found else None
+
+    @property
+    def untold(self) -> tuple[Seconds, Seconds] | None:
+        """How much is readable of the films without subtitles, the least and the most; None if all have them."""
+        found = [film.readable for film in self.films if film.clips is None]
+        return (sum(least for least, _ in found), sum(most for _, most in found)) if found else None
 
     @property
     def cpu_seconds(self) -> Seconds:
@@ -127,7 +135,7 @@ class FootageReport:
     def to_json(self) -> str:
         """Everything but the pictures."""
         whole = {"duration": self.duration, "shares": self.shares, "clips": self.clips}
-        whole |= {"cpu_seconds": self.cpu_seconds, "failed": self.failed}
+        whole |= {"untold": self.untold, "cpu_seconds": self.cpu_seconds, "failed": self.failed}
         return json.dumps({**whole, "films": [film.to_dict() for film in self.films]}, indent=1) + "\n"
 
 
@@ -183,9 +191,9 @@ def sample_film(
         ConfigError, ManifestError: The subtitles cannot be read.
     """
     path = chosen_subtitles(film, subtitles)
-    utterances = load_utterances(path)[0] if path else None
     video = open_film(film)
     duration = video.info.duration
+    utterances = load_utterances(path, duration)[0] if path else None
     number = max(1, min(most, int(duration / (3 * LOOK))))
     places, costs = [], []
     for i in range(number):
@@ -202,19 +210,25 @@ def sample_film(
         str(film),
         round(duration, 2),
         {what: count / number for what, count in counts.items()},
+        _readable(places, duration),
         None if utterances is None else len(utterances),
-        _estimate(places, utterances, duration),
+        None if utterances is None else _estimate(places, len(utterances)),
         round(float(np.mean(costs)) * decoded * OVERHEAD, 1),
         places,
     )
 
 
-def _estimate(places: Sequence[Place], utterances: Sequence[Utterance] | None, duration: Seconds) -> tuple[int, int]:
-    """How many clips: what may become one, times the share that is readable, as far as the sample tells it (95 %)."""
-    some = [place for place in places if place.speech] if utterances is not None else list(places)
-    most = len(utterances) if utterances is not None else int(duration / CLIP_LENGTH)
+def _readable(places: Sequence[Place], duration: Seconds) -> tuple[Seconds, Seconds]:
+    """How much of a film is readable, as far as the sample tells it (95 %)."""
+    low, high = _wilson(sum(place.what == READABLE for place in places), len(places))
+    return round(low * duration, 1), round(high * duration, 1)
+
+
+def _estimate(places: Sequence[Place], most: int) -> tuple[int, int]:
+    """How many clips: the subtitles, times the share that is readable while they are shown (95 %)."""
+    some = [place for place in places if place.speech]
     if not some:
-        return 0, most if utterances else 0
+        return 0, most
     low, high = _wilson(sum(place.what == READABLE for place in some), len(some))
     return int(low * most), math.ceil(high * most)
 

@@ -7,19 +7,19 @@ from pathlib import Path
 
 from lipscribe.data.captions import read_captions
 from lipscribe.errors import ConfigError
-from lipscribe.text import normalise
+from lipscribe.text import normalise, unsayable
 from lipscribe.transcript import Segment
 from lipscribe.units import Seconds
 
 SUFFIXES = (".srt", ".vtt")  # looked for beside a film; a file given by name may be of any format of `data.captions`
 
+PAST_THE_END = "past the end of the film"
 _NOTE = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*")
 _MUSIC = re.compile("[\N{EIGHTH NOTE}\N{BEAMED EIGHTH NOTES}\N{QUARTER NOTE}#]")
 # What begins the words of another person: a dash, ">>" or a name in capitals with a colon, at the start of the text or
 # after the end of a sentence. ("Note: ..." and "well - perhaps" are one person's.)
 _NAME = r"[A-Z][A-Z .'-]{1,30}:(?=\s)"
 _TURN = re.compile(rf"(?:^|(?<=[.!?\u2026\]\)\"'\u201d\u00bb])\s+)(?:[-\u2013\u2014]+|{_NAME})\s*|>>+\s*")
-_UNSAYABLE = re.compile(r"[\d&%$\u20ac\u00a3\u00a5\u00a7+=@/\\^_~|]")
 
 
 @dataclass(frozen=True)
@@ -93,19 +93,24 @@ def clean_text(text: str) -> tuple[str, str]:
     said = said[turns[0].end() :] if turns else said
     if any(sign in said for sign in "[]()<>{}"):
         return "", "a note that does not end"
-    if _UNSAYABLE.search(said):
+    if unsayable(said):
         return "", "digits or symbols"
     words = normalise(said)
     return (words, "") if words else ("", "nothing is said")
 
 
-def load_utterances(path: Path) -> tuple[list[Utterance], list[Dropped]]:
-    """`clean_cues` of a file.
+def load_utterances(path: Path, duration: Seconds) -> tuple[list[Utterance], list[Dropped]]:
+    """`clean_cues` of a file; what begins after the film's end is dropped too.
+
+    Args:
+        duration: Of the film.
 
     Raises:
         ManifestError: It cannot be read; see `read_captions`.
     """
-    return clean_cues(read_captions(path))
+    utterances, dropped = clean_cues(read_captions(path))
+    late = [Dropped(one.start, one.end, one.text, PAST_THE_END) for one in utterances if one.start >= duration]
+    return [one for one in utterances if one.start < duration], dropped + late
 
 
 def chosen_subtitles(film: Path, subtitles: str) -> Path | None:

@@ -52,9 +52,17 @@ def test_a_file_is_cleaned_cue_by_cue(tmp_path: Path) -> None:
         "1\n00:00:01,000 --> 00:00:02,500\n<i>Good\nevening.</i>\n\n"
         "2\n00:00:03,000 --> 00:00:04,000\n- Hello.\n- Who is it?\n\n3\n00:00:05,000 --> 00:00:06,000\n[door]\n"
     )
-    utterances, dropped = load_utterances(path)
+    utterances, dropped = load_utterances(path, 10.0)
     assert [(one.start, one.end, one.text) for one in utterances] == [(1.0, 2.5, "good evening")]
     assert [(one.start, one.reason) for one in dropped] == [(3.0, "several people"), (5.0, "nothing is said")]
+
+
+def test_what_begins_after_the_end_of_the_film_has_a_reason_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "a.srt"
+    path.write_text("1\n00:00:01,000 --> 00:00:09,000\nGood.\n\n2\n00:00:03,000 --> 00:00:04,000\nGone.\n")
+    utterances, dropped = load_utterances(path, 3.0)
+    assert [one.text for one in utterances] == ["good"]
+    assert [(one.start, one.text, one.reason) for one in dropped] == [(3.0, "gone", "past the end of the film")]
 
 
 def test_two_voices_of_a_cue_are_several_people(tmp_path: Path) -> None:
@@ -62,7 +70,7 @@ def test_two_voices_of_a_cue_are_several_people(tmp_path: Path) -> None:
     path.write_text(
         "WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ann>Yes\n<v Ben>no\n\n00:03.000 --> 00:04.000\n<v Ann>Well\n"
     )
-    utterances, dropped = load_utterances(path)
+    utterances, dropped = load_utterances(path, 10.0)
     assert [one.text for one in utterances] == ["well"]
     assert [one.reason for one in dropped] == ["several people"]
 

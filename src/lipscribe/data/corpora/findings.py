@@ -4,14 +4,14 @@ import contextlib
 import os
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.errors import ManifestError
 from lipscribe.text import count_of, normalise, read_any_text
 from lipscribe.units import Seconds
-from lipscribe.video_files import SUFFIXES
+from lipscribe.video_files import files_below, is_video
 
 Corpus = tuple[list[Clip], dict[str, str]]  # what every `prepare_x` returns: the clips, and why a path is left out
 
@@ -43,7 +43,7 @@ class Findings:
         self._clips: dict[str, Clip] = {}
         self._counted: Counter[tuple[Path, str]] = Counter()
         self.files: list[Path] = []
-        for path in sorted(_walk(self.root, self._unreadable)):
+        for path in sorted(files_below(self.root, self._unreadable)):
             if any(part.startswith(".") for part in path.relative_to(self.root).parts):
                 if is_video(path):
                     self.leave_out(path, "a hidden file")
@@ -146,24 +146,6 @@ class Findings:
             self.leave_out(folder, f"{count_of(number, 'clip')} {reason}")
         self._counted.clear()
         return sorted(self._clips.values(), key=lambda clip: clip.id), self.left_out
-
-
-def _walk(root: Path, unreadable: Callable[[OSError], None]) -> Iterator[Path]:
-    """All files below a folder; links to folders are followed, each folder once."""
-    seen: set[str] = set()
-    for folder, folders, names in os.walk(root, onerror=unreadable, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        yield from (Path(folder) / name for name in names)
-
-
-def is_video(path: Path) -> bool:
-    """Whether a file is called like a video, in small or capital letters."""
-    return path.suffix.lower()[1:] in SUFFIXES
 
 
 def _fits(path: Path, layout: str) -> bool:

@@ -3,7 +3,8 @@
 `talk.mp4` has its text in a file of its name: talk.json, talk.TextGrid, talk.ctm, talk.vtt, talk.srt or talk.txt, or
 with a language between (talk.en.srt). Where there are several, the first of this order is read: it has the most times.
 A CTM file of another name may have the words of many videos. Each segment of a text is a clip; a .txt is that of the
-whole video. Texts are in small letters without punctuation.
+whole video. Texts are in small letters without punctuation; those with digits or symbols are left out, as in
+`lipscribe clips`.
 """
 
 import re
@@ -11,12 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lipscribe.data.captions import READERS, read_captions, read_ctm, segments_of
-from lipscribe.data.corpora.findings import Corpus, Findings, is_held_out, is_video, plain_words, text_of
+from lipscribe.data.corpora.findings import Corpus, Findings, is_held_out, plain_words, text_of
 from lipscribe.data.manifest import OTHER_SPLIT_NAMES, SPLITS, Clip, WordTime
 from lipscribe.errors import ManifestError
-from lipscribe.text import normalise
+from lipscribe.text import normalise, unsayable
 from lipscribe.transcript import Segment, Word
 from lipscribe.units import Seconds
+from lipscribe.video_files import is_video
 
 SUFFIXES = (*READERS, ".txt")
 MARGIN: Seconds = 0.25  # what is read before the first word and after the last, where words have times
@@ -31,7 +33,8 @@ def prepare_folder(root: Path | str) -> Corpus:
     """Finds the clips of a folder of videos and texts, and of the folders in it.
 
     A folder called train, dev or test (or val, valid, ...) is that split; of other videos a tenth, drawn by name, is
-    the dev split. A speaker is who the text says, where it names several.
+    the dev split. A speaker is who the text says, where it names several; else the one folder that a video lies in,
+    but for that of its split. In the root and in folders within folders nobody is known.
 
     Returns:
         The clips, sorted by id, and the reason for each file and segment that is left out, by path.
@@ -91,10 +94,10 @@ def _add_video(
     found: Findings, video: Path, path: Path | None, recordings: Mapping[str, tuple[Path, list[Word]]]
 ) -> None:
     name = video.relative_to(found.root).with_suffix("").as_posix()
-    split = _split(Path(name).parts[:-1], name)
+    folders = Path(name).parts[:-1]
+    split, person = _split(folders, name), _speaker(folders)
     if path is not None and path.suffix.lower() == ".txt":
-        text = normalise(_NOT_SAID.sub(" ", text_of(path)))
-        found.add(Clip(name, str(video), text, split=split))
+        found.add(Clip(name, str(video), _said(text_of(path)), speaker=person, split=split))
         return
     if path is not None:
         segments = read_captions(path)
@@ -105,12 +108,19 @@ def _add_video(
     speakers = {segment.speaker for segment in segments if segment.speaker}
     for number, (segment, start, end) in enumerate(_with_margins(segments), 1):
         with found.one(f"{path or video}, segment {number}" if len(segments) > 1 else path or video):
-            text = normalise(_NOT_SAID.sub(" ", segment.text))
+            text = _said(segment.text)
             if not text:
                 raise ManifestError(f"no words are said ({segment.text!r})")
             clip_id = f"{name}/{number:04d}" if len(segments) > 1 else name
-            speaker = f"{name}/{segment.speaker}" if len(speakers) > 1 and segment.speaker else ""
+            speaker = f"{name}/{segment.speaker}" if len(speakers) > 1 and segment.speaker else person
             found.add(Clip(clip_id, str(video), text, _words(segment, text, start), speaker, split, start, end))
+
+
+def _said(text: str) -> str:
+    text = _NOT_SAID.sub(" ", text)
+    if word := unsayable(text):
+        raise ManifestError(f"digits or symbols ({word!r}): write them as they are said")
+    return normalise(text)
 
 
 def _with_margins(segments: list[Segment]) -> Iterator[tuple[Segment, Seconds, Seconds]]:
@@ -133,7 +143,14 @@ def _words(segment: Segment, text: str, start: Seconds) -> tuple[WordTime, ...]:
 
 
 def _split(folders: tuple[str, ...], name: str) -> str:
-    for folder in reversed(folders):
-        if (split := OTHER_SPLIT_NAMES.get(folder.lower(), folder.lower())) in SPLITS:
-            return split
-    return "dev" if is_held_out(name) else "train"
+    splits = [split for folder in folders if (split := _as_split(folder)) in SPLITS]
+    return splits[-1] if splits else "dev" if is_held_out(name) else "train"
+
+
+def _speaker(folders: tuple[str, ...]) -> str:
+    people = [folder for folder in folders if _as_split(folder) not in SPLITS]
+    return people[0] if len(people) == 1 else ""
+
+
+def _as_split(folder: str) -> str:
+    return OTHER_SPLIT_NAMES.get(folder.lower(), folder.lower())

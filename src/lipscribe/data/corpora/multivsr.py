@@ -18,11 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lipscribe.data.corpora.findings import Corpus, Findings, is_video, text_of
+from lipscribe.data.corpora.findings import Corpus, Findings, text_of
 from lipscribe.data.manifest import OTHER_SPLIT_NAMES, SPLITS, Clip
 from lipscribe.errors import ManifestError
 from lipscribe.text import normalise
 from lipscribe.units import MODEL_FPS, Seconds
+from lipscribe.video_files import is_video
 
 COLUMNS = {  # what each is called in the lists that are met
     "video": ("file_path", "path", "video", "video_path", "video_id", "youtube_id", "ytid", "id"),
