@@ -103,6 +103,7 @@ def test_a_film_that_cannot_be_read_is_one_line(film: Path, tmp_path: Path) -> N
         (["a.mp4", "--report", "-o", "report.txt"], "a report is JSON"),
         (["https://example.org/a.mp4", "-o", "c.jsonl"], "give files"),
         (["a.mp4", "-o", "c.jsonl", "--split", "validation"], "wanted 'dev'"),
+        (["a.mp4", "--report", "--subtitles", "a.json", "-o", "./a.json"], "a.json is read by this command"),
     ],
 )
 def test_wrong_arguments(arguments: list[str], message: str) -> None:

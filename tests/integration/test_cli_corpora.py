@@ -193,6 +193,44 @@ def test_what_is_given_on_request_prints_its_instructions(tmp_path: Path):
     assert not (tmp_path / "LRS2").exists()
 
 
+def test_of_a_folder_there_is_nothing_to_download(tmp_path: Path):
+    code, stdout, stderr = run("download", "folder", "-o", tmp_path / "mine")
+    assert code == 0
+    assert stdout.startswith("There is nothing to download: put your own videos into a folder")
+    assert f"lipscribe prepare folder --root {tmp_path / 'mine'} --output prepared/" in stdout
+    assert "error" not in stderr
+    assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("output", [".", "deep/prepared", "../link/prepared"])
+def test_an_output_in_the_corpus_is_refused_before_anything_is_written(tmp_path: Path, name: str, output: str):
+    root = tmp_path / "root"
+    TREES[name](root, Talkers())
+    (tmp_path / "link").symlink_to(root)
+    before = sorted(tmp_path.rglob("*"))
+    code, stdout, stderr = run("prepare", name, "--root", root, "-o", root / output)
+    assert (code, stdout) == (2, "")
+    assert f"is in the corpus's folder {root}: give one outside of it\n" in stderr
+    assert stderr.startswith("error: --output ") and stderr.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_folder_of_a_manifest_is_no_output(tmp_path: Path):
+    (tmp_path / "manifest.jsonl").write_text("{}\n")
+    code, _, stderr = run("prepare", "manifest", "--root", tmp_path / "manifest.jsonl", "-o", tmp_path)
+    assert (code, stderr) == (
+        2,
+        f"error: --output {tmp_path} is the folder of the manifest: give a folder of its own\n",
+    )
+    code, _, stderr = run("prepare", "manifest", "--root", "memory://b/c.jsonl", "-o", "memory://b/")
+    assert (code, stderr) == (
+        2,
+        "error: --output memory://b is the folder of the manifest: give a folder of its own\n",
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.jsonl"]
+
+
 def test_help_lists_all_corpora_and_imports_none():
     program = (
         "import sys; from typer.testing import CliRunner; from lipscribe.cli.app import app\n"

@@ -155,3 +155,12 @@ def test_clips_are_read_in_other_processes(tmp_path: Path):
         assert "error: bad: " in stderr and "2 of 3 clips of train have the text that talkers reads" in stderr
     assert (tmp_path / "by1.jsonl").read_bytes() == (tmp_path / "by2.jsonl").read_bytes()
     assert [clip.text for clip in load_manifest(output)] == ["place red at l seven please", "bin blue by f six now"]
+
+
+@pytest.mark.parametrize("name", ["clips.jsonl", "videos/good9.mp4"])
+def test_what_is_read_is_no_output(manifest: Path, tmp_path: Path, name: str):
+    before = manifest.read_bytes()
+    code, _, stderr = run(manifest, "-o", tmp_path / name)
+    assert (code, stderr) == (2, f"error: {tmp_path / name} is read by this command: give another --output\n")
+    assert manifest.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["clips.jsonl"]

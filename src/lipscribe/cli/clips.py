@@ -66,6 +66,8 @@ def clips(
     with ExitStack() as until:
         sources = find_videos(films, until, below=True)
     paths = [Path(source.path) for source in sources]
+    if output is not None and output.resolve() in {path.resolve() for path in (*paths, Path(subtitles))}:
+        raise typer.BadParameter(f"{output} is read by this command: give another file", param_hint="--output")
     if report:
         return _report(paths, output, jobs, subtitles)
     if output is None:
@@ -133,8 +135,11 @@ def _table(report: "FootageReport", jobs: int | None) -> str:
     if report.clips is not None:
         least, most = report.clips
         cues = sum(film.num_utterances or 0 for film in report.films)
-        number = f"{least} to {most}, of {cues} subtitles" if cues else "none, since no subtitles are there"
-        lines.append(f"clips: {number} with the words of one person")
+        lines.append(
+            f"clips: {least} to {most}, of {cues} subtitles with the words of one person"
+            if cues
+            else "clips: none, since no subtitles within the film have the words of one person"
+        )
     if report.untold is not None:
         untold = count_of(sum(film.clips is None for film in report.films), "film")
         shortest, longest = map(_hours, report.untold)

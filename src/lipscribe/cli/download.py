@@ -25,6 +25,8 @@ def download(
 ) -> int:
     """Download a corpus, or print how to get it where its authors give it on request. Resumes where it was interrupted.
 
+    The exit code is 0 where nothing is left to be fetched, 2 where the corpus has to be asked for.
+
     Examples:
       lipscribe download grid -o GRID/
 
@@ -51,6 +53,8 @@ def download(
             entry.download(Download(folder, tuple(only or ()), _say, progress))
     except OnRequestError as error:
         print(error.instructions)
+        if entry.is_own:  # nothing is missing
+            return 0
         raise
     _say(f"next: lipscribe prepare {entry.name} --root {folder} --output prepared-{entry.name}/")
     print(folder)

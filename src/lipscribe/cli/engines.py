@@ -32,6 +32,11 @@ Address = Annotated[
 ]
 
 
+def cluster_address(address: str | None) -> str | None:
+    """The address that is given, else that of RAY_ADDRESS, as Ray's own tools have it."""
+    return address or os.environ.get("RAY_ADDRESS")
+
+
 @contextmanager
 def opened(name: EngineName, address: str | None, number: int | None) -> "Iterator[Engine | None]":
     """The engine of a command; None is processes of this machine.
@@ -46,5 +51,5 @@ def opened(name: EngineName, address: str | None, number: int | None) -> "Iterat
         return
     from lipscribe.engines.ray_cluster import ray_engine
 
-    with ray_engine(address or os.environ.get("RAY_ADDRESS"), number) as engine:
+    with ray_engine(cluster_address(address), number) as engine:
         yield engine

@@ -51,6 +51,8 @@ def label(
     if face == "all":
         raise typer.BadParameter("a clip has one text: wanted moving, largest, or a face's id", param_hint="--face")
     clips = _load(manifest, split)
+    if str(output.resolve()) in {str(Path(path).resolve()) for path in (manifest, *(clip.path for clip in clips))}:
+        raise LipscribeError(f"{output} is read by this command: give another --output")
     find_model(model)  # before a journal is begun for it
     failures = Failures(to_stdout=False)
     journal_path = output.with_name(output.name + ".read")

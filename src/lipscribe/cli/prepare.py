@@ -67,6 +67,7 @@ def prepare(
     from lipscribe.errors import ManifestError
     from lipscribe.storage import location
 
+    _check_apart(corpus, location(root), location(output))
     if corpus == MANIFEST:
         clips, left_out = load_manifest(root, parts=True), {}
     else:
@@ -83,6 +84,19 @@ def prepare(
     folder = location(output)
     _print_left_out(left_out, folder / "left_out.jsonl")
     return _summarise(statuses, len(left_out), root, folder)
+
+
+def _check_apart(corpus: str, root: "AnyPath", output: "AnyPath") -> None:
+    """Refuses an output among what is read: it would be taken for a part of the corpus, or replace the manifest."""
+    from lipscribe.errors import ManifestError
+    from lipscribe.storage import absolute, location
+
+    root, output = (location(absolute(str(path))) for path in (root, output))
+    if corpus == MANIFEST:
+        if root.parent == output:
+            raise ManifestError(f"--output {output} is the folder of the manifest: give a folder of its own")
+    elif root == output or (isinstance(output, Path) and root in output.parents):
+        raise ManifestError(f"--output {output} is in the corpus's folder {root}: give one outside of it")
 
 
 def _summarise(statuses: "list[ClipStatus]", num_left_out: int, root: str, output: "AnyPath") -> int:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from lipscribe.cli import flags
+from lipscribe.cli import engines, flags
 from lipscribe.errors import ConfigError
 
 
@@ -18,9 +18,7 @@ NumNodes = Annotated[int | None, _many("Machines, instead of the config's.", min
 Strategy = Annotated[
     Literal["ddp", "fsdp"] | None, _many("The whole model in each process, or its weights spread over them.")
 ]
-Engine = Annotated[Literal["local", "ray"], _many("Where the processes run.")]
 NumWorkers = Annotated[int | None, _many("Processes on the Ray cluster.", min=1)]
-Address = Annotated[str | None, _many("The Ray cluster: auto, ray://host:10001; without it one on this machine.")]
 MaxRestarts = Annotated[int, _many("How often a lost process on Ray lets all start again.", min=0)]
 
 
@@ -44,9 +42,9 @@ def train(
     devices: Devices = None,
     num_nodes: NumNodes = None,
     strategy: Strategy = None,
-    engine: Engine = "local",
+    engine: engines.EngineFlag = engines.EngineName.local,
     num_workers: NumWorkers = None,
-    address: Address = None,
+    address: engines.Address = None,
     max_restarts: MaxRestarts = 0,
 ) -> int:
     """Train a lip reader from prepared clips.
@@ -67,8 +65,9 @@ def train(
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if epochs is not None:
         changes["optim__steps"] = None  # which would replace the epochs
-    if engine == "ray":
+    if engine is engines.EngineName.ray:
         _refuse("ray", {"--devices": devices, "--num-nodes": num_nodes})
+        address = engines.cluster_address(address)
         return _train_on_ray(config, changes, num_workers or 1, address, max_restarts, resume)
     _refuse("local", {"--num-workers": num_workers, "--address": address, "--max-restarts": max_restarts or None})
     return _train_here(config, changes, resume)

@@ -33,6 +33,7 @@ from lipscribe.units import Seconds
 CONNECT_LIMIT: Seconds = 5.0  # for an address to take a connection
 CALL_SECONDS: Seconds = 0.3  # of tasks that a worker is given in one call, which costs some milliseconds
 MAX_BATCH = 32
+TAKEN_LIMIT: Seconds = 5.0  # for what is known of a lost worker
 PROBE_LIMIT: Seconds = 60.0  # for each machine to start a worker process
 PATIENCE: Seconds = 30.0  # until a note says that the cluster has no free processor
 
@@ -99,10 +100,16 @@ class RayEngine:
 
 @dataclass(eq=False)
 class RemoteWorker:
-    """An actor, and whether it can be given tasks."""
+    """An actor.
+
+    Attributes:
+        alive: Whether it can be given tasks.
+        taken: The call that tells whether it was there when its tasks came.
+    """
 
     actor: Any
     alive: bool = True
+    taken: Any = None
 
 
 class RayCrew:
@@ -135,6 +142,7 @@ class RayCrew:
 
     def give(self, worker: RemoteWorker, tasks: Sequence[Any]) -> None:
         """Sends tasks to a worker."""
+        worker.taken = worker.actor.take.remote()  # calls of an actor are run in order
         self._calls[worker.actor.run.remote([pickle.dumps(task) for task in tasks])] = worker
 
     def wait(self) -> Iterable[tuple[RemoteWorker, Event]]:
@@ -163,7 +171,8 @@ class RayCrew:
             events, seconds = self._ray.get(call)
         except (errors.RayActorError, errors.OutOfMemoryError) as error:
             self._drop(worker)
-            return [Event("lost", _how_lost(error))]
+            lost = Event("lost", _how_lost(error))
+            return [lost] if self._has_taken(worker) else [Event("free"), lost]
         except errors.RayTaskError as error:  # of our own code, or of a package that is missing there
             cause = error.cause or error
             why = " ".join(str(cause).split())
@@ -177,6 +186,15 @@ class RayCrew:
             else:  # it has ended before its first task
                 self._drop(worker)
         return events
+
+    def _has_taken(self, worker: RemoteWorker) -> bool:
+        """Whether a worker that is lost had its tasks: one that ended before hands them back."""
+        from ray.exceptions import RayError
+
+        try:
+            return worker.taken is not None and self._ray.get(worker.taken, timeout=TAKEN_LIMIT)
+        except RayError:
+            return False
 
     def _drop(self, worker: RemoteWorker) -> None:
         worker.alive = False
@@ -226,10 +244,16 @@ class _Actor:
         self._worker = Worker.hire(functools.partial(_unpickled, set_up.start), threads=1)
         return self._until_ended(), 0.0
 
+    def take(self) -> bool:
+        """Answers before the tasks that are sent after it are run."""
+        return True
+
     def run(self, tasks: list[bytes]) -> tuple[list[Event], Seconds]:
         """Runs tasks for about `CALL_SECONDS`, until one ends the process; what they tell, and the seconds it took."""
         assert self._worker is not None  # `begin` was called
         began, events = time.monotonic(), list[Event]()
+        if not self._worker.process.is_alive():  # it was ended before they came
+            return [Event("free"), self._worker.receive()], time.monotonic() - began
         for task in tasks:
             with contextlib.suppress(OSError):  # the process has ended, which the next line finds
                 self._worker.connection.send_bytes(task)

@@ -30,7 +30,7 @@ from lipscribe.training.config import TrainConfig
 from lipscribe.training.distilling import distil_losses, load_teacher
 from lipscribe.training.fabric import Fabric, rank_zero_only
 from lipscribe.training.freezing import freeze, set_training
-from lipscribe.training.logs import log_row, tensorboard
+from lipscribe.training.logs import EpochLines, log_row, tensorboard
 from lipscribe.training.losses import attention_loss, ctc_loss, frame_loss
 from lipscribe.training.parallel import (
     COUNTED,
@@ -70,7 +70,8 @@ def train(
             more epochs than the earlier run had, the learning rate continues on the longer schedule. A run that its
             launcher restarts after a failure is resumed without being asked.
         progress: Called with the steps of each epoch, in the first process.
-        say: Called with a line of metrics for each epoch, in the first process.
+        say: Called with a line of metrics for each epoch, in the first process; without `progress` also about once a
+            minute within an epoch.
 
     Returns:
         The folder of the final model, `<output>/last`; `<output>/best` is the one with the fewest errors on dev.
@@ -202,6 +203,7 @@ def _train(
             batches = loader.epoch(epoch, first)
             plan = train_set.plan(config.batch_sizes, epoch)[first:]
             steps = tracked(plan, progress, f"epoch {epoch + 1}/{epochs}", steps_per_epoch, first)
+            lines = EpochLines(say, epoch, first, steps_per_epoch) if progress is None else None
             for step, numbers in enumerate(steps, first):
                 parts, counts = [next(batches) for _ in shares.own], shares.counts(numbers)
                 share_of = share_weights(fabric, parts, counts) if shares.number > 1 else None
@@ -245,6 +247,8 @@ def _train(
                 average.update(reader)
                 sums = sums + torch.stack(rows)
                 done = step + 1
+                if lines is not None:  # of all shares, as far as this process knows
+                    lines.add(done, lambda so_far=sums[:, -1], done=done: float(so_far.mean()) * shares.number / done)
                 if config.checkpoint_every and done % config.checkpoint_every == 0 and done < steps_per_epoch:
                     checkpoints.save(Position(epoch, done, best, sums))
 

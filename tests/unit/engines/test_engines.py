@@ -130,3 +130,41 @@ def test_a_machine_with_other_versions_is_refused_before_its_first_task(ray, mon
 
 def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.parametrize("who", ["actor", "process"])
+def test_a_worker_that_ends_while_it_is_idle_says_nothing_about_its_next_task(ray: Engine, who: str):
+    killed: list[int] = []
+
+    def tasks() -> Iterator[str | None]:
+        yield "where"
+        while not killed:
+            yield None
+        yield "next"
+
+    done: list[Message] = []
+    for message in run_tasks(start, tasks(), 1, ray, retry=False):  # with it, the first loss would set it aside
+        if message.ends:
+            done.append(message)
+        if message.kind == "done" and not killed:
+            child = message.value[0]
+            killed.append(_parent(child) if who == "actor" else child)
+            os.kill(killed[0], signal.SIGKILL)
+            while _runs(killed[0]):
+                time.sleep(0.01)
+    assert [(message.kind, message.task) for message in done] == [("done", "where"), ("done", "next")]
+
+
+def _stat(process: int) -> list[str]:
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+
+
+def _parent(process: int) -> int:
+    return int(_stat(process)[1])
+
+
+def _runs(process: int) -> bool:
+    try:
+        return _stat(process)[0] != "Z"
+    except OSError:
+        return False

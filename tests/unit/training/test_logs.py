@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lipscribe.training import logs
 from lipscribe.training.fabric import TensorBoardLogger
-from lipscribe.training.logs import METRICS_FILE, log_row, tensorboard
+from lipscribe.training.logs import METRICS_FILE, EpochLines, log_row, tensorboard
 
 
 def rows(output: Path) -> list[dict[str, str]]:
@@ -39,3 +40,13 @@ def test_without_tensorboard_it_is_said(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(f"{TensorBoardLogger.__module__}.{name}", False)
     assert tensorboard(tmp_path, said.append) == []
     assert "pip install tensorboard" in said[0]
+
+
+def test_a_long_epoch_has_a_line_a_minute(monkeypatch: pytest.MonkeyPatch):
+    clock = iter([100.0, 130.0, 161.0, 200.0, 250.0])  # at its begin, and after each step
+    monkeypatch.setattr(logs.time, "monotonic", lambda: next(clock))
+    said: list[str] = []
+    lines = EpochLines(said.append, epoch=2, first=4, total=8)
+    for done in (5, 6, 7, 8):
+        lines.add(done, lambda done=done: done / 2)
+    assert said == ["epoch   3  6 of 8 steps (75%)  train_loss 3  1.0 min left of the epoch"]

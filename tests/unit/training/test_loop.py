@@ -4,6 +4,7 @@ import csv
 import math
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import sys
@@ -20,7 +21,7 @@ from lipscribe.data.shards import read_shard, write_shard
 from lipscribe.errors import CheckpointError, ConfigError, LipscribeError, ManifestError
 from lipscribe.models.spec import Card, load_spec
 from lipscribe.resumable import LOCK_FILE, locked
-from lipscribe.training import loop
+from lipscribe.training import logs, loop
 from lipscribe.training.checks import load_data
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.loop import train
@@ -441,3 +442,24 @@ def test_a_damaged_state_is_not_resumed_from(toy_config: MakeConfig, tmp_path: P
         CheckpointError, match=r"last.ckpt cannot be resumed from \(.+\): start again in another output"
     ):
         train(config, resume=True)
+
+
+def test_long_epochs_say_how_far_they_are_unless_a_bar_does(
+    toy_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(logs, "LINE_EVERY", 0.0)
+    said: dict[str, list[str]] = {"line": [], "bar": []}
+    train(toy_config(tmp_path / "line", optim={"epochs": 1, "batch_size": 1}), say=said["line"].append)
+    train(
+        toy_config(tmp_path / "bar", optim={"epochs": 1, "batch_size": 1}),
+        progress=lambda *_: None,
+        say=said["bar"].append,
+    )
+    within = [line for line in said["line"] if " steps (" in line]
+    assert [line.split()[2:5] for line in within] == [
+        [str(n), "of", str(len(within) + 1)] for n in range(1, len(within) + 1)
+    ]
+    assert within
+    found = re.search(r"train_loss ([\d.]+)  0.0 min left of the epoch", within[-1])
+    assert found and float(found[1]) == pytest.approx(float(log_of(tmp_path / "line")[0]["train_loss"]), rel=0.5)
+    assert not any(" steps (" in line for line in said["bar"])

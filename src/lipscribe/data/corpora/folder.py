@@ -24,7 +24,7 @@ SUFFIXES = (*READERS, ".txt")
 MARGIN: Seconds = 0.25  # what is read before the first word and after the last, where words have times
 _NOT_SAID = re.compile(r"\[[^\[\]]*\]|\{[^{}]*\}|<[^<>]*>|[♪♫#]+")  # [music], {laughs}, <unk>, notes around a song
 INSTRUCTIONS = """\
-A folder of your own is made by you: put the text of each video beside it, under its name.
+There is nothing to download: put your own videos into a folder, and the text of each beside it, under its name.
      {folder}/talk.mp4 and talk.srt (or .vtt, .json of whisper, .TextGrid, .ctm, .txt)
 Then: lipscribe prepare folder --root {folder} --output prepared/"""
 

@@ -54,6 +54,11 @@ class CorpusEntry:
         return self._function("prepare")(root, protocol)
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is made of the user's own videos, so that there is nothing to download."""
+        return self.licence == "yours"
+
+    @property
     def takes_any_protocol(self) -> bool:
         """Whether a protocol may be a language too."""
         return "LANGUAGE" in self.protocols
