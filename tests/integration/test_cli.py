@@ -292,7 +292,8 @@ def test_unwritable_output(clip, tmp_path):
 
 
 def test_prepare_without_a_corpus(tmp_path):
-    assert "no video" in error_line("prepare", "grid", "--root", tmp_path, "--output", tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    assert "no video" in error_line("prepare", "grid", "--root", tmp_path / "empty", "--output", tmp_path / "out")
     assert "is not a folder" in error_line("prepare", "grid", "--root", tmp_path / "x", "--output", tmp_path / "out")
 
 
