@@ -23,14 +23,17 @@ def list_videos(folder: AnyPath, below: bool = False) -> tuple[list[AnyPath], li
     """
     try:
         inside = files_below(folder, _refuse) if below and isinstance(folder, Path) else folder.iterdir()
-        found = sorted(path for path in inside if not _is_hidden(path, folder))
+        found = sorted(path for path in inside if not is_hidden(path, folder))
     except OSError as error:
         where = error.filename or folder
         raise ManifestError(f"folder {where} cannot be read ({error.strerror}): give the videos by name") from None
-    videos = [path for path in found if is_video(path) and _is_file(path)]
+    videos: list[AnyPath] = []
+    others: list[AnyPath] = []
+    for path in found:
+        (videos if is_video(path) and _is_file(path) else others).append(path)
     if not videos:
         raise ManifestError(f"folder {folder} holds no video file: give one that does, or videos by name")
-    return videos, [path for path in found if path not in videos]
+    return videos, others
 
 
 def is_video(path: AnyPath) -> bool:
@@ -55,13 +58,14 @@ def files_below(root: Path, unreadable: Callable[[OSError], None]) -> Iterator[P
         yield from (Path(folder) / name for name in names)
 
 
-def _refuse(error: OSError) -> None:
-    raise error
-
-
-def _is_hidden(path: AnyPath, folder: AnyPath) -> bool:
+def is_hidden(path: AnyPath, folder: AnyPath) -> bool:
+    """Whether a file is hidden, or in a hidden folder below the one given, which may itself lie in one."""
     parts = path.relative_to(folder).parts if isinstance(path, Path) and isinstance(folder, Path) else (path.name,)
     return any(part.startswith(".") for part in parts)
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def _is_file(path: AnyPath) -> bool:

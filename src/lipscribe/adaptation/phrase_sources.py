@@ -7,7 +7,7 @@ from pathlib import Path
 from lipscribe.adaptation.prompts import read_file, read_prompts
 from lipscribe.errors import ManifestError
 from lipscribe.text import normalise
-from lipscribe.video_files import SUFFIXES
+from lipscribe.video_files import is_hidden, is_video
 
 PROMPTS_FILE = "prompts.txt"
 # The number of a take, as people and file managers write it: "yes 2", "yes-2", "yes_02", "yes (2)".
@@ -35,9 +35,8 @@ def find_recordings(folder: Path | str, prompts: Path | str | None = None) -> li
     folder = Path(folder)
     if not folder.is_dir():
         raise ManifestError(f"{folder} is not a folder: give one with a video of each phrase")
-    found = folder.rglob("*")  # the folder itself may lie in a hidden one, such as ~/.cache
-    visible = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-    videos = sorted((path for path in visible if path.suffix.lower()[1:] in SUFFIXES and path.is_file()), key=_natural)
+    visible = (path for path in folder.rglob("*") if not is_hidden(path, folder))
+    videos = sorted((path for path in visible if is_video(path) and path.is_file()), key=_natural)
     if not videos:
         raise ManifestError(f"{folder} holds no video: record each phrase in one of its own")
     listed = folder / PROMPTS_FILE if prompts is None else Path(prompts)

@@ -55,6 +55,7 @@ def clips(
       lipscribe clips talks/ --recogniser faster-whisper:small -o clips.jsonl
     """
     from lipscribe.cli.bars import bars
+    from lipscribe.cli.results import is_among
     from lipscribe.cli.sources import find_videos
     from lipscribe.data.manifest import split_faults
 
@@ -66,7 +67,7 @@ def clips(
     with ExitStack() as until:
         sources = find_videos(films, until, below=True)
     paths = [Path(source.path) for source in sources]
-    if output is not None and output.resolve() in {path.resolve() for path in (*paths, Path(subtitles))}:
+    if output is not None and is_among(output, (*paths, subtitles)):
         raise typer.BadParameter(f"{output} is read by this command: give another file", param_hint="--output")
     if report:
         return _report(paths, output, jobs, subtitles)

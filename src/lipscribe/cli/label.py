@@ -43,6 +43,7 @@ def label(
       lipscribe label clips.jsonl --jobs 4 -o labelled.jsonl
     """
     from lipscribe.cli.edge import Failures
+    from lipscribe.cli.results import is_among
     from lipscribe.data.journal import ReadingJournal, open_journal
     from lipscribe.data.manifest import save_manifest
     from lipscribe.errors import LipscribeError
@@ -51,7 +52,7 @@ def label(
     if face == "all":
         raise typer.BadParameter("a clip has one text: wanted moving, largest, or a face's id", param_hint="--face")
     clips = _load(manifest, split)
-    if str(output.resolve()) in {str(Path(path).resolve()) for path in (manifest, *(clip.path for clip in clips))}:
+    if is_among(output, {str(manifest), *(clip.path for clip in clips)}):
         raise LipscribeError(f"{output} is read by this command: give another --output")
     find_model(model)  # before a journal is begun for it
     failures = Failures(to_stdout=False)

@@ -67,7 +67,7 @@ def prepare(
     from lipscribe.errors import ManifestError
     from lipscribe.storage import location
 
-    _check_apart(corpus, location(root), location(output))
+    _check_apart(corpus, root, output)
     if corpus == MANIFEST:
         clips, left_out = load_manifest(root, parts=True), {}
     else:
@@ -86,12 +86,12 @@ def prepare(
     return _summarise(statuses, len(left_out), root, folder)
 
 
-def _check_apart(corpus: str, root: "AnyPath", output: "AnyPath") -> None:
+def _check_apart(corpus: str, given_root: str, given_output: str) -> None:
     """Refuses an output among what is read: it would be taken for a part of the corpus, or replace the manifest."""
     from lipscribe.errors import ManifestError
     from lipscribe.storage import absolute, location
 
-    root, output = (location(absolute(str(path))) for path in (root, output))
+    root, output = (location(absolute(given)) for given in (given_root, given_output))
     if corpus == MANIFEST:
         if root.parent == output:
             raise ManifestError(f"--output {output} is the folder of the manifest: give a folder of its own")

@@ -92,6 +92,11 @@ def find_results(output: str | None, format: Format | None, sources: Sequence[So
     return Results((Format(suffix),), file=path)
 
 
+def is_among(output: Path, inputs: Iterable[Path | str]) -> bool:
+    """Whether an output is one of a command's inputs, by this or another name."""
+    return output.resolve() in {Path(each).resolve() for each in inputs}
+
+
 def result_folder(folder: Path) -> Path:
     """Makes a folder for results.
 

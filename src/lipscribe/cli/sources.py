@@ -14,7 +14,6 @@ from lipscribe.errors import LipscribeError
 from lipscribe.storage import AnyPath, is_stored, is_url, location
 from lipscribe.video_files import list_videos
 
-USED_BESIDE = (".srt", ".vtt")  # what `clips` reads beside films is not listed as skipped
 VIDEOS_HELP = "Video files, folders of them, URLs (https://...), or - for standard input."
 
 
@@ -62,7 +61,10 @@ def find_videos(arguments: Iterable[str], until: ExitStack, below: bool = False)
 
 def _in_folder(folder: AnyPath, below: bool = False) -> list[Source]:
     videos, skipped = list_videos(folder, below)
-    skipped = [path for path in skipped if not (below and path.suffix.lower() in USED_BESIDE)]
+    if below:
+        from lipscribe.footage.subtitles import SUFFIXES
+
+        skipped = [path for path in skipped if path.suffix.lower() not in SUFFIXES]
     if skipped:
         names = ", ".join(_name(path, folder) for path in skipped)
         print(f"note: {folder}: skipped {len(skipped)} that are not video files: {names}", file=sys.stderr)

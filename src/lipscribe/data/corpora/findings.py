@@ -11,7 +11,7 @@ from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.errors import ManifestError
 from lipscribe.text import count_of, normalise, read_any_text
 from lipscribe.units import Seconds
-from lipscribe.video_files import files_below, is_video
+from lipscribe.video_files import files_below, is_hidden, is_video
 
 Corpus = tuple[list[Clip], dict[str, str]]  # what every `prepare_x` returns: the clips, and why a path is left out
 
@@ -44,7 +44,7 @@ class Findings:
         self._counted: Counter[tuple[Path, str]] = Counter()
         self.files: list[Path] = []
         for path in sorted(files_below(self.root, self._unreadable)):
-            if any(part.startswith(".") for part in path.relative_to(self.root).parts):
+            if is_hidden(path, self.root):
                 if is_video(path):
                     self.leave_out(path, "a hidden file")
             elif is_video(path) and not path.is_file():
