@@ -12,6 +12,7 @@ from typing import IO, Literal
 import numpy as np
 
 from lipscribe.errors import MissingExtraError
+from lipscribe.h264 import repeatable
 
 Codec = Literal["lossless", "compact"]
 # Exceptions of tarfile, zipfile, zlib, json, numpy and PyAV for damaged bytes (see _from_mp4).
@@ -79,7 +80,8 @@ def _to_mp4(crops: np.ndarray) -> bytes:
 
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": str(COMPACT_CRF), "preset": COMPACT_PRESET})
+        options = {"crf": str(COMPACT_CRF), "preset": COMPACT_PRESET, **repeatable()}
+        stream = container.add_stream("libx264", rate=25, options=options)
         stream.codec_context.thread_count = 1  # with more, the bytes depend on their number
         stream.height, stream.width = crops.shape[1:]
         stream.pix_fmt = "gray"

@@ -11,6 +11,7 @@ import numpy as np
 
 from lipscribe.atomic import writing_path
 from lipscribe.errors import ConfigError, LipscribeError
+from lipscribe.h264 import repeatable
 
 
 def save_video(
@@ -41,7 +42,7 @@ def save_video(
         with writing_path(path) as partial:
             partial.touch()  # fails now, and not after the first second of frames, which the encoder holds back
             rate = Fraction(fps).limit_denominator(1001)
-            _write(partial, _checked(frames), rate, {"crf": str(crf), "preset": preset})
+            _write(partial, _checked(frames), rate, {"crf": str(crf), "preset": preset, **repeatable()})
     except (OSError, av.FFmpegError) as error:
         raise LipscribeError(
             f"{path}: can't be written ({error.strerror}); check that its folder exists, has room and may be written to"

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from lipscribe.errors import ConfigError, LipscribeError
+from lipscribe.talker import Talker
 from lipscribe.video import Video, save_video
 
 
@@ -33,6 +34,13 @@ def test_round_trip_in_grey_with_odd_sizes_padded(tmp_path, size):
     assert read.shape[1:3] == (size[0] + size[0] % 2, size[1] + size[1] % 2)
     assert np.abs(read[:, : size[0], : size[1]].astype(int) - grey[..., None]).mean() < 3
     assert np.abs(read[:, -1].astype(int) - read[:, size[0] - 1]).mean() < 3  # the last row is doubled, not black
+
+
+def test_the_same_frames_are_the_same_bytes(tmp_path):
+    parts = [Talker(920001).say("call my sister", duration=3.6, scene={"width": 360, "height": 288}).frames] * 2
+    for name in ("one.mp4", "two.mp4", "three.mp4"):
+        save_video(tmp_path / name, np.concatenate(parts), 25)
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
 
 
 def test_frames_that_video_gives_can_be_saved(tmp_path):
