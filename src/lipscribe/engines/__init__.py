@@ -5,6 +5,7 @@
 
 from lipscribe.engines.crew import Engine, Message, Tell, WorkerError
 from lipscribe.engines.local import LocalEngine, Worker
+from lipscribe.engines.plain import ForeignError
 from lipscribe.engines.scheduling import in_turn, run_tasks
 
-__all__ = ["Engine", "LocalEngine", "Message", "Tell", "Worker", "WorkerError", "in_turn", "run_tasks"]
+__all__ = ["Engine", "ForeignError", "LocalEngine", "Message", "Tell", "Worker", "WorkerError", "in_turn", "run_tasks"]

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
+from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
 
+from lipscribe.engines import plain
 from lipscribe.engines.crew import Event, Start
 from lipscribe.processes import available_cpus, end_with_parent, ending, interrupts_held
 from lipscribe.units import Seconds
@@ -34,10 +36,11 @@ class LocalEngine:
 
     Args:
         threads: Of the numerical libraries in each worker; None is their own choice.
+        is_plain: Whether workers send plain data only, see `plain`: where they read files of strangers.
     """
 
-    def __init__(self, threads: int | None = None):
-        self.threads = threads
+    def __init__(self, threads: int | None = None, is_plain: bool = False):
+        self.threads, self._is_plain = threads, is_plain
 
     def number(self, wanted: int | None) -> int:
         """The number of workers: the one wanted, or one for each processor that this process may use."""
@@ -45,19 +48,19 @@ class LocalEngine:
 
     def crew(self, start: Start) -> "LocalCrew":
         """Workers that are set up by `start`; none runs yet."""
-        return LocalCrew(start, self.threads)
+        return LocalCrew(start, self.threads, self._is_plain)
 
 
 class LocalCrew:
     """Worker processes; see `Crew`."""
 
-    def __init__(self, start: Start, threads: int | None):
-        self._start, self._threads = start, threads
+    def __init__(self, start: Start, threads: int | None, is_plain: bool = False):
+        self._start, self._threads, self._is_plain = start, threads, is_plain
         self._workers: list[Worker] = []
 
     def hire(self) -> "Worker":
         """Starts a process."""
-        worker = Worker.hire(self._start, self._threads)
+        worker = Worker.hire(self._start, self._threads, self._is_plain)
         self._workers.append(worker)
         return worker
 
@@ -96,28 +99,44 @@ class Worker:
 
     It sends pairs: ("ready", None), or ("refused", exception) if it cannot start; then, for each task that it is sent,
     any number of ("told", value), and ("done", outcome) or ("failed", exception). When the pipe is closed, it ends.
+    They are pickles, or plain data (`plain`) from a worker that is not to be trusted.
     """
 
     process: SpawnProcess
     connection: "Connection[Any, Any] | PipeConnection[Any, Any]"
     ready: bool = False
     alive: bool = True
+    is_plain: bool = False
 
     @classmethod
-    def hire(cls, start: Start, threads: int | None = None) -> "Worker":
+    def hire(cls, start: Start, threads: int | None = None, is_plain: bool = False) -> "Worker":
         """Starts a process in which `start` makes the function that runs a task."""
         context = multiprocessing.get_context("spawn")  # see `Processes`
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, start), daemon=True)
+        process = context.Process(target=_serve, args=(theirs, start, is_plain), daemon=True)
         with interrupts_held(), _threads_of_children(threads):
             process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
-        return cls(process, ours)
+        return cls(process, ours, is_plain=is_plain)
+
+    def read(self) -> tuple[Any, Any]:
+        """The next pair; waits for it.
+
+        Raises:
+            OSError: The process has ended, or it has sent what is no pair, and is killed.
+        """
+        if not self.is_plain:
+            return self.connection.recv()
+        try:
+            return plain.unpack(self.connection.recv_bytes(plain.MAX_BYTES))
+        except (ValueError, OSError):
+            self.process.kill()
+            raise OSError("the worker has sent what is no message") from None
 
     def receive(self) -> Event:
         """What it sends next, "crashed" or "lost" if it has ended; waits for it."""
         try:
-            kind, value = self.connection.recv()
+            kind, value = self.read()
         except (EOFError, OSError):
             self.alive = False
             self.process.join()
@@ -139,32 +158,34 @@ def _threads_of_children(number: int | None) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _serve(connection: "Connection[Any, Any]", start: Start) -> None:
+def _serve(connection: "Connection[Any, Any]", start: Start, is_plain: bool) -> None:
     """The life of a worker process: starts, then runs tasks until the pipe is closed."""
     end_with_parent()
     signal.signal(signal.SIGTERM, _leave)  # so that half-written files are removed
     lock = threading.Lock()
 
     def send(kind: str, value: Any) -> None:
+        message = plain.pack(kind, value) if is_plain else ForkingPickler.dumps((kind, value))
         with lock:
-            connection.send((kind, value))
+            connection.send_bytes(message)
+
+    def fail(kind: str, error: Exception) -> None:
+        send(kind, error if is_plain else _portable(error))
 
     code = 1
     try:
         try:
             work = start(lambda value: send("told", value))
         except Exception as error:
-            send("refused", _portable(error))
+            fail("refused", error)
             return
         send("ready", None)
         while True:
             task = connection.recv()
             try:
-                outcome = work(task)
+                send("done", work(task))
             except Exception as error:
-                send("failed", _portable(error))
-            else:
-                send("done", outcome)
+                fail("failed", error)
     except (EOFError, OSError):  # the pipe is closed: there is nothing more to do, or nobody to tell
         code = 0
     except SystemExit as error:

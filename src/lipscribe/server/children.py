@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 from lipscribe.engines import Tell, Worker
 from lipscribe.errors import VideoError
 from lipscribe.server.errors import ApiError
+from lipscribe.server.told import ENDED
 from lipscribe.units import Seconds
 
 POLL: Seconds = 0.1  # how soon a call notices that it is to stop
 START_LIMIT: Seconds = 120.0  # for a new process to load the face networks, on a busy machine
+GRACE: Seconds = 1.0  # after the limit, for a message that has begun
 MAX_FILE_BYTES = 2_000_000_000  # that a child may write
 
 logger = logging.getLogger(__name__)
@@ -61,7 +63,7 @@ class Call:
                 raise value
             self._worker.ready = True
         self._deadline = time.monotonic() + self._seconds
-        with suppress(OSError):  # the process has ended, which `_receive` finds
+        with suppress(OSError), self._killed_at(self._deadline):  # the process has ended, which `_receive` finds
             self._worker.connection.send(task)
 
     def __iter__(self) -> Iterator[Any]:
@@ -85,9 +87,21 @@ class Call:
                         422, f"reading took over {self._seconds:g} s, the limit here: send a shorter video"
                     )
                 if self._worker.connection.poll(POLL):
-                    return self._worker.connection.recv()
+                    with self._killed_at(deadline):
+                        return self._worker.read()
         except (EOFError, OSError):
-            raise VideoError("the file ended the process that read it: re-encode it, or make it smaller") from None
+            raise VideoError(ENDED) from None
+
+    @contextmanager
+    def _killed_at(self, deadline: float) -> Iterator[None]:
+        """Ends the process if it sends or reads half a message, which would be waited for without end."""
+        timer = threading.Timer(max(deadline - time.monotonic(), 0) + GRACE, self._worker.process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 class Children:
@@ -116,7 +130,8 @@ class Children:
         """Runs `function(*args, tell)` in a child, as soon as one is free: for the threads of jobs, as it blocks.
 
         Args:
-            function: A module-level function; `tell` sends values to this process before it returns.
+            function: A module-level function; `tell` sends values to this process before it returns. These and
+                its result are plain data, see `engines.plain`.
             args: Picklable.
             stop: Ends the call, with `Stopped`, when it is set.
             seconds: How long it may take, where that is less than usual.
@@ -153,7 +168,7 @@ class Children:
             _end(worker)
 
     def _hire(self) -> None:
-        worker = Worker.hire(self._start)
+        worker = Worker.hire(self._start, is_plain=True)
         self._workers.add(worker)
         self._idle.put(worker)
 

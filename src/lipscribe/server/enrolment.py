@@ -11,6 +11,7 @@ from lipscribe.server.errors import ApiError
 from lipscribe.server.learning import Learner, check
 from lipscribe.server.schemas import ERRORS
 from lipscribe.server.service import Service
+from lipscribe.server.told import checking, read_lines
 from lipscribe.server.uploads import receive_upload
 
 MAX_BYTES = 50_000_000  # of a recording: 20 s at 20 Mbit/s
@@ -80,7 +81,9 @@ def enrolment_router(root: Path) -> APIRouter:
         said = folder.check_place(number, text)
         async with receive_upload(request, service) as upload:
             suffix = _suffix(upload.file)
-            verdict = await service.child(check, str(upload.file), said, folder.load()["base"])
+            told = await service.child(check, str(upload.file), said, folder.load()["base"])
+            with checking():
+                verdict = {key: read_lines(told[key]) for key in ("faults", "notes")}
             if not verdict["faults"]:
                 await service.small(lambda: folder.keep(number, said, upload.file, suffix, verdict["notes"]))
         return {"number": number, "text": said, "kept": not verdict["faults"], **verdict}

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from lipscribe.engines import ForeignError
 from lipscribe.errors import CheckpointError, ConfigError, LipscribeError, NoFaceError, VideoError
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,9 @@ def as_api_error(error: BaseException) -> ApiError:
         return ApiError(422, "reading the file takes more memory than is allowed here: make its pictures smaller")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return ApiError(507, "the server's disk is full: make room there, and try again")
+    if isinstance(error, ForeignError):
+        logger.error("unexpected in a child: %s", error)
+        return ApiError(500, UNEXPECTED)
     where = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(traceback.extract_tb(error.__traceback__)))
     logger.error("unexpected %s in %s", type(error).__name__, where)
     return ApiError(500, UNEXPECTED)

@@ -3,25 +3,25 @@
 Both can take long, crash in a decoder, or want much memory: none of this may touch the process that answers.
 """
 
-import logging
 import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lipscribe.engines import Tell, run_tasks
+from lipscribe.engines import LocalEngine, Tell, run_tasks
 from lipscribe.errors import ConfigError, LipscribeError, VideoError
+from lipscribe.schema import from_dict
 from lipscribe.server.enrolment_folder import PROMPTS, EnrolmentFolder
+from lipscribe.server.errors import as_api_error
+from lipscribe.server.told import checking, read_lines
 from lipscribe.zoo.registry import find_model, models_folder
 
 LONGEST = 20  # seconds of a recording
-
-_LOG = logging.getLogger(__name__)
 
 
 def check(path: str, text: str, base: str, tell: Tell) -> dict[str, list[str]]:
@@ -89,17 +89,20 @@ class Learner:
         learn = partial(_learn_person, insist=insist) if record["kind"] == "person" else _learn_phrases
         task = (folder.path, folder.name, record["base"], bool(record.get("result")))
         changes: dict[str, Any] = {"failed": "it ended without a result: start it again"}
+        engine = LocalEngine(is_plain=True)  # the recordings may be those of a stranger
         try:
-            for message in run_tasks(partial(_start, learn), [task], 1, retry=False):
+            for message in run_tasks(partial(_start, learn), [task], 1, engine, retry=False):
                 if message.kind == "told":
-                    self.job = replace(self.job or Job(folder.name), **message.value)
+                    with checking():
+                        self.job = from_dict(Job, asdict(self.job or Job(folder.name)) | message.value, "learning")
                 elif message.kind == "done":
-                    changes = {"result": message.value | {"recordings": len(record["recordings"])}}
+                    with checking():
+                        lines, estimate = read_lines(message.value["lines"]), message.value["estimate"]
+                    number = len(record["recordings"])
+                    changes = {"result": {"lines": lines, "estimate": estimate, "recordings": number}}
                 elif message.kind == "failed":
                     known = isinstance(message.value, LipscribeError)
-                    changes = {"failed": str(message.value) if known else f"a fault of the program: {message.value!r}"}
-                    if not known:
-                        _LOG.error("learning %s failed", folder.name, exc_info=message.value)
+                    changes = {"failed": str(message.value) if known else str(as_api_error(message.value))}
                 else:
                     changes = {"failed": f"the process ended ({message.value}): start it again, it resumes"}
         except LipscribeError as error:  # the process cannot start

@@ -1,18 +1,18 @@
 """What child processes do with an upload: each function runs in one (`Children.call`)."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from lipscribe.engines import Tell
 from lipscribe.errors import LipscribeError, NoFaceError, VideoError
-from lipscribe.extraction import Extraction, Run, Summary
+from lipscribe.extraction import Extraction
 from lipscribe.mouth import CropKind
 from lipscribe.progress import Progress
+from lipscribe.server.told import crops_message, found_message, grammar_message, summary_message
 from lipscribe.transcript import Transcript
 from lipscribe.units import Seconds
 from lipscribe.video import Video
@@ -44,34 +44,26 @@ class Clip(NamedTuple):
     max_duration: Seconds
     max_pixels: int
 
-
-class Found(NamedTuple):
-    """What `extract` tells first."""
-
-    first_frame: int
-    runs: list[Run]
-
-
-class Crops(NamedTuple):
-    """What `extract` tells then: the index of each crop's run, and the crops (T, 96, 96) uint8."""
-
-    runs: list[int]
-    crops: np.ndarray
+    @property
+    def max_frames(self) -> int:
+        """Of a video that is as long as it may be; a few more than are read."""
+        return math.ceil((self.max_duration + 1) * self.fps)
 
 
 def ping(tell: Tell) -> None:
     """Does nothing, once the process has started."""
 
 
-def extract(clip: Clip, tell: Tell) -> Summary:
-    """Finds faces and cuts mouths; tells `Found`, then `Crops`."""
+def extract(clip: Clip, tell: Tell) -> dict[str, Any]:
+    """Finds faces and cuts mouths; tells the runs, then their crops; returns the summary, each as in `told`."""
     with _named(clip.path), one_thread():
         video = _open(clip)
         with Extraction(video, clip.fps, clip.crop, clip.face, _limit(clip), NAME) as mouths:
-            tell(Found(mouths.first_frame, mouths.runs))
-            for some in _batches(mouths.crops()):
-                tell(some)
-            return mouths.summary()
+            tell(found_message(mouths.first_frame, mouths.runs))
+            crops = mouths.crops()
+            while some := list(islice(crops, BATCH)):
+                tell(crops_message(some))
+            return summary_message(mouths.summary())
 
 
 def inspect(clip: Clip, tell: Tell) -> dict[str, Any]:
@@ -99,12 +91,12 @@ def caption(clip: Clip, transcript: Transcript, output: str, tell: Tell) -> None
         write_captioned(_open(clip), transcript, Path(output))
 
 
-def load_grammar_text(path: str, kind: str, tell: Tell) -> Any:
-    """The `Grammar` of a file with a grammar or phrases (`kind`): in a child, since some grow beyond all measure."""
+def load_grammar_text(path: str, kind: str, tell: Tell) -> dict[str, Any]:
+    """The grammar of a file with a grammar or phrases (`kind`): in a child, since some grow beyond all measure."""
     from lipscribe.search.grammar_file import load_grammar, load_phrases
 
     with _named(path, kind):
-        return load_grammar(path) if kind == "grammar" else load_phrases(path)
+        return grammar_message(load_grammar(path) if kind == "grammar" else load_phrases(path))
 
 
 def _inspect(clip: Clip) -> "Inspection":
@@ -137,11 +129,6 @@ def _limit(clip: Clip) -> Progress:
         _check_duration((done - 1) / clip.fps, clip.max_duration)
 
     return check
-
-
-def _batches(crops: Iterator[tuple[int, np.ndarray]]) -> Iterator[Crops]:
-    while some := list(islice(crops, BATCH)):
-        yield Crops([run for run, _ in some], np.stack([crop for _, crop in some]))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from lipscribe.server.errors import ApiError
 from lipscribe.server.opening import Clip, extract
 from lipscribe.server.reading import FromChild, clip_of, parse_reading
 from lipscribe.server.service import Service
+from lipscribe.server.told import checking
 from lipscribe.server.transcriptions import unless_client_leaves
 from lipscribe.server.uploads import receive_upload
 from lipscribe.transcript import WRITERS, Alternative, Segment, Transcript, Word
@@ -114,13 +115,14 @@ async def draw_sheet(request: Request) -> Response:
 def _crops(clip: Clip, service: Service, stop: threading.Event) -> np.ndarray:
     """(T, 96, 96) uint8, for each frame of the video."""
     with service.children.call(extract, clip, stop=stop) as call:
-        mouths = FromChild(call, stop)
+        mouths = FromChild(call, clip.max_frames, stop)
         cut = [crop for _, crop in mouths.crops()]
         num_frames = mouths.first_frame + mouths.summary().num_frames
-    crops = np.zeros((num_frames, CROP_SIZE, CROP_SIZE), np.uint8)
-    frames = [mouths.first_frame + idx for run in mouths.runs for idx in range(run.start, run.stop)]
-    crops[sorted(frames)] = np.stack(cut)
-    return crops
+    with checking():
+        crops = np.zeros((num_frames, CROP_SIZE, CROP_SIZE), np.uint8)
+        frames = [mouths.first_frame + idx for run in mouths.runs for idx in range(run.start, run.stop)]
+        crops[sorted(frames)] = np.stack(cut)
+        return crops
 
 
 def _vocabulary(name: str) -> dict[str, list[str] | None]:

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from lipscribe.extraction import Run, Summary
+from lipscribe.extraction import Summary
 from lipscribe.model import Model
 from lipscribe.pipeline import read_mouths
 from lipscribe.search import SearchOptions
 from lipscribe.server.children import Call, Stopped, TooSlowError
 from lipscribe.server.errors import ApiError
-from lipscribe.server.opening import Clip, Crops, extract, load_grammar_text
+from lipscribe.server.opening import Clip, extract, load_grammar_text
 from lipscribe.server.service import Service
+from lipscribe.server.told import read_crops, read_found, read_grammar, read_summary
 from lipscribe.server.uploads import Upload
 from lipscribe.transcript import Segment, Transcript
 from lipscribe.units import Seconds
@@ -140,8 +141,9 @@ def _read(
         initials=reading.initials,
     )
     search = model.resolve(options)
-    with service.children.call(extract, clip_of(path, reading, model, service), stop=stop) as call:
-        return read_mouths(FromChild(call, stop), model, search, reading.face == "all", on_segment)
+    clip = clip_of(path, reading, model, service)
+    with service.children.call(extract, clip, stop=stop) as call:
+        return read_mouths(FromChild(call, clip.max_frames, stop), model, search, reading.face == "all", on_segment)
 
 
 def load_text(text: str | None, kind: str, folder: Path) -> Callable[[Service, threading.Event], Any]:
@@ -154,9 +156,10 @@ def load_text(text: str | None, kind: str, folder: Path) -> Callable[[Service, t
         path.write_text(text, encoding="utf-8")
         too_large = ApiError(400, f"{kind} has over {MAX_ARCS} places for words: make it smaller", kind)
         try:
-            grammar = service.children.run(load_grammar_text, str(path), kind, stop=stop, seconds=GRAMMAR_SECONDS)
+            told = service.children.run(load_grammar_text, str(path), kind, stop=stop, seconds=GRAMMAR_SECONDS)
         except (TooSlowError, MemoryError):
             raise too_large from None
+        grammar = read_grammar(told)
         if len(grammar.graph.arcs) > MAX_ARCS:
             raise too_large
         return grammar
@@ -167,24 +170,21 @@ def load_text(text: str | None, kind: str, folder: Path) -> Callable[[Service, t
 class FromChild:
     """`Mouths` that a child sends: a call of `opening.extract`."""
 
-    def __init__(self, call: Call, stop: threading.Event):
-        self._call, self._stop = call, stop
+    def __init__(self, call: Call, max_frames: int, stop: threading.Event):
+        self._call, self._max_frames, self._stop = call, max_frames, stop
         self._told = iter(call)
-        found = next(self._told)
-        self.first_frame: int = found.first_frame
-        self.runs: list[Run] = found.runs
+        self.first_frame, self.runs = read_found(next(self._told, None), max_frames)
 
     def crops(self) -> Iterator[tuple[int, np.ndarray]]:
         """See `Mouths`; stops between two crops."""
-        some: Crops
         for some in self._told:
             if self._stop.is_set():
                 raise Stopped
-            yield from zip(some.runs, some.crops, strict=True)
+            yield from read_crops(some, len(self.runs))
 
     def summary(self) -> Summary:
         """See `Mouths`."""
-        return self._call.result
+        return read_summary(self._call.result, self._max_frames)
 
 
 def _phrases(values: list[str]) -> str | None:

@@ -9,10 +9,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from lipscribe.errors import VideoError
 from lipscribe.server.opening import Clip, caption, draw_mouths, inspect
 from lipscribe.server.reading import clip_of, parse_reading, transcribe_upload
 from lipscribe.server.schemas import ERRORS, form
 from lipscribe.server.service import Service
+from lipscribe.server.told import ENDED, checking, read_lines
 from lipscribe.server.transcriptions import READING, check_fields, unless_client_leaves
 from lipscribe.server.uploads import Upload, receive_upload
 
@@ -34,7 +36,8 @@ async def inspect_upload(request: Request) -> JSONResponse:
     async with receive_upload(request, service) as upload:
         clip = await _clip(upload, service)
         found = await unless_client_leaves(request, service, service.child(inspect, clip))
-    return JSONResponse({**found, "lines": [finding["text"] for finding in found["findings"]]})
+    with checking():
+        return JSONResponse({**found, "lines": read_lines([finding["text"] for finding in found["findings"]])})
 
 
 @router.post(
@@ -92,6 +95,8 @@ async def _made(
         upload = await until.enter_async_context(receive_upload(request, service))
         output = upload.folder / "made.mp4"
         headers = await unless_client_leaves(request, service, make(upload, service, output))
+        if output.is_symlink():  # a child that was taken over would have another file sent
+            raise VideoError(ENDED)
         return _Temporary(output, headers, until.pop_all())
 
 

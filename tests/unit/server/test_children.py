@@ -1,6 +1,9 @@
 """Child processes: what they may use, and what becomes of those that crash, hang or are no longer wanted."""
 
+import inspect
+import json
 import os
+import pickle
 import threading
 import time
 from collections.abc import Iterator
@@ -10,8 +13,8 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
-from lipscribe.engines import Tell
-from lipscribe.errors import VideoError
+from lipscribe.engines import ForeignError, Tell, plain
+from lipscribe.errors import NoFaceError, VideoError
 from lipscribe.server.children import Children, Limits, Stopped, TooSlowError
 from lipscribe.server.errors import as_api_error
 from lipscribe.server.opening import Clip, extract
@@ -62,6 +65,42 @@ def mask(tell: Tell) -> tuple[int, str]:
         return Path(file.name).stat().st_mode & 0o777, file.name
 
 
+class Program:
+    """A pickle that leaves a file where it is read."""
+
+    def __init__(self, path: str):
+        self.path = path
+
+    def __reduce__(self) -> object:
+        return Path.touch, (Path(self.path),)
+
+
+def taken_over(content: bytes, tell: Tell) -> None:
+    """Sends whatever it likes, as a decoder would that a file has taken over."""
+    send = inspect.getclosurevars(tell).nonlocals["send"]
+    connection = inspect.getclosurevars(send).nonlocals["connection"]
+    connection.send_bytes(content)
+    time.sleep(1000)
+
+
+def half_a_message(tell: Tell) -> None:
+    send = inspect.getclosurevars(tell).nonlocals["send"]
+    os.write(inspect.getclosurevars(send).nonlocals["connection"].fileno(), b"\0\0\1\0half")
+    time.sleep(1000)
+
+
+def fail(tell: Tell) -> None:
+    raise KeyError("/home/somebody/secret.mp4")
+
+
+def refuse(tell: Tell) -> None:
+    raise NoFaceError("nobody is there")
+
+
+def odd(tell: Tell) -> object:
+    return Path("somewhere")
+
+
 def run(children: Children, function, *args, seconds: float | None = None):
     return children.run(function, *args, stop=threading.Event(), seconds=seconds)
 
@@ -89,6 +128,47 @@ def test_a_call_ends_when_it_takes_too_long_or_is_stopped(children: Children):
     assert len(children.pids()) == 1
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_nothing_that_a_child_sends_is_executed(children: Children, tmp_path: Path, number: int):
+    path = tmp_path / "executed"
+    content = [
+        pickle.dumps(("done", Program(str(path)))),
+        pickle.dumps(Program(str(path))),
+        b'["done", ' + b"[" * 100_000,
+        b'["executed", null]',
+    ][number]
+    pickle.loads(pickle.dumps(Program(str(path))))
+    assert path.exists()  # it is such a program
+    path.unlink()
+    with pytest.raises(VideoError, match="ended the process that read it"):
+        run(children, taken_over, content)
+    assert not path.exists()
+    assert run(children, process) > 0
+
+
+def test_messages_have_a_greatest_size(children: Children):
+    with pytest.raises(VideoError, match="ended the process that read it"):
+        run(children, taken_over, json.dumps(["done", "x" * plain.MAX_BYTES]).encode())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a pipe of Windows has whole messages")
+def test_half_a_message_is_not_waited_for(children: Children):
+    run(children, process)
+    with pytest.raises(VideoError, match="ended the process that read it"):
+        run(children, half_a_message, seconds=0.2)
+    assert run(children, process) > 0
+
+
+def test_exceptions_come_back_by_name(children: Children):
+    with pytest.raises(NoFaceError, match="nobody is there"):
+        run(children, refuse)
+    with pytest.raises(ForeignError, match=r"^KeyError in fail:\d+ < ") as error:
+        run(children, fail)
+    assert "secret" not in str(error.value)
+    with pytest.raises(ForeignError, match=r"^TypeError in "):
+        run(children, odd)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no such limits")
 def test_limits(children: Children, tmp_path: Path):
     with pytest.raises(MemoryError) as error:
@@ -111,7 +191,7 @@ def test_videos_that_are_too_long_or_too_large(clip: Path):
         limits = {"max_duration": 60.0, "max_pixels": 10_000_000, **limits}
         return extract(Clip(str(clip), 25.0, "lipscribe", "moving", None, **limits), lambda told: None)
 
-    assert read().num_frames == 30
+    assert read()["num_frames"] == 30
     with pytest.raises(VideoError, match=r"longer than 1 s, the limit here"):
         read(max_duration=1.0)
     with pytest.raises(VideoError, match="megapixels"):
