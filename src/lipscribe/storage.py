@@ -28,7 +28,7 @@ from lipscribe.errors import LipscribeError, MissingExtraError, VideoError
 
 READ_BYTES = 4_000_000  # that one request asks for
 # FFmpeg reads these itself, from front to end and without a copy.
-_STREAMED = frozenset({"http", "https", "rtmp", "rtmps", "rtsp", "rtp", "udp", "tcp", "srt", "ftp"})
+_STREAMED = frozenset({"http", "https", "rtmp", "rtmps", "udp", "tcp", "srt", "ftp"})
 
 
 class StorageError(LipscribeError):

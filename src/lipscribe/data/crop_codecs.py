@@ -43,7 +43,7 @@ def num_frames(file: IO[bytes], suffix: str) -> int:
     try:
         import av
 
-        with av.open(io.BytesIO(content), "r") as container:
+        with av.open(io.BytesIO(content), "r", format="mp4") as container:
             if number := container.streams.video[0].frames:
                 return int(number)
     except (ImportError, IndexError, OSError, ValueError):  # decoding says what is wrong
@@ -98,7 +98,7 @@ def _from_mp4(content: bytes) -> np.ndarray:
     except ImportError:
         return _from_mp4_by_cv2(content)
     try:
-        with av.open(io.BytesIO(content), "r") as container:
+        with av.open(io.BytesIO(content), "r", format="mp4") as container:
             return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(video=0)])
     except (av.FFmpegError, IndexError) as error:  # IndexError: so damaged that it has no video stream any more
         raise ValueError(str(error)) from None
@@ -109,6 +109,8 @@ def _from_mp4_by_cv2(content: bytes) -> np.ndarray:
         import cv2
     except ImportError:
         raise MissingExtraError("compact shards hold video: pip install av (or opencv-python-headless)") from None
+    if content[4:8] != b"ftyp":  # a playlist would make FFmpeg open other files
+        raise ValueError("not an MP4")
     with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
         file.write(content)
         file.flush()

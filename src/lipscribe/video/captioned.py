@@ -17,6 +17,7 @@ from lipscribe.storyboard import caption_frames
 from lipscribe.transcript import Transcript
 from lipscribe.units import Seconds, frame_to_seconds
 from lipscribe.video import Video, save_video
+from lipscribe.video.source import open_sound
 
 SOUND_RATE_HZ = 48_000
 
@@ -50,25 +51,28 @@ def write_captioned(video: Video, transcript: Transcript, path: Path) -> None:
 
 def _join(pictures: Path, video: str, begin: Seconds, path: Path) -> None:
     """The pictures of one file with the sound of another, `begin` seconds after its container does."""
-    with av.open(str(pictures)) as shown, av.open(video) as source, av.open(str(path), "w", format="mp4") as joined:
+    with av.open(str(pictures)) as shown, open_sound(video) as heard, av.open(str(path), "w", format="mp4") as joined:
         picture = joined.add_stream_from_template(shown.streams.video[0])
-        sound = joined.add_stream("aac", rate=SOUND_RATE_HZ, layout="stereo") if source.streams.audio else None
+        sound = joined.add_stream("aac", rate=SOUND_RATE_HZ, layout="stereo") if heard else None
         for packet in shown.demux(shown.streams.video[0]):
             if packet.dts is not None:
                 packet.stream = picture
                 joined.mux(packet)
-        if sound is not None:
-            begin += (source.start_time or 0) / av.time_base
-            for frame in _sound(source, begin, begin + (shown.duration or 0) / av.time_base):
+        if heard is not None and sound is not None:
+            source, stream, origin = heard
+            begin += origin
+            for frame in _sound(source, stream, begin, begin + (shown.duration or 0) / av.time_base):
                 joined.mux(sound.encode(frame))
             joined.mux(sound.encode(None))
 
 
-def _sound(source: av.container.InputContainer, begin: Seconds, end: Seconds) -> Iterator[AudioFrame]:
+def _sound(
+    source: av.container.InputContainer, stream: av.AudioStream, begin: Seconds, end: Seconds
+) -> Iterator[AudioFrame]:
     """Sound as the encoder wants it, from `begin` to `end` of the file; it ends where it is damaged."""
     resampler = AudioResampler(format="fltp", layout="stereo", rate=SOUND_RATE_HZ, frame_size=1024)
     with suppress(av.FFmpegError):
-        for decoded in itertools.chain(source.decode(source.streams.audio[0]), [None]):
+        for decoded in itertools.chain(source.decode(stream), [None]):
             for frame in resampler.resample(decoded):
                 if frame.pts is None or frame.time_base is None or frame.pts * frame.time_base < begin:
                     continue

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,13 +15,14 @@ from av.stream import Disposition
 
 from lipscribe.errors import ConfigError, VideoError
 from lipscribe.units import Seconds
+from lipscribe.video.formats import open_options, scheme_of
 from lipscribe.video.movement import moving_streams
 from lipscribe.video.webp import is_animated_webp, transcode_webp
 
 CONVERT = "or convert it with `ffmpeg -i IN -c:v libx264 OUT.mp4`"
 TIMEOUT: Seconds = 20.0  # of a server that doesn't answer
 THREADED_PIXELS = 200_000  # of a picture, 640x360 and more; smaller ones are decoded by one thread, in 0.2 to 0.5 ms
-_HEAD = 21  # bytes: enough to tell an animated WebP
+_HEAD = 512  # bytes: enough to tell an animated WebP, and a text from a video
 # A title in some old encoding is no reason to stop; from 19 on PyAV sees it so, and knows no such option.
 _OPEN_OPTIONS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
@@ -59,14 +59,14 @@ def _open(path: str | os.PathLike[str]) -> Iterator[av.container.InputContainer]
     head = b""
     try:
         if is_url(path):
-            container = av.open(path, timeout=TIMEOUT, **_OPEN_OPTIONS)
+            container = av.open(path, timeout=TIMEOUT, options=open_options(path), **_OPEN_OPTIONS)
         else:
             head = _read_head(path)
             name = f"file:{os.fspath(path)}"  # the prefix: a name such as `12:30.mp4` is no protocol
-            container = av.open(transcode_webp(path) if is_animated_webp(head) else name, **_OPEN_OPTIONS)
+            file = transcode_webp(path) if is_animated_webp(head) else name
+            container = av.open(file, options=open_options(path), **_OPEN_OPTIONS)
     except av.FFmpegError as error:
-        why = f"can't be fetched ({error.strerror}); check the address and the network, or download it first"
-        raise VideoError(f"{path}: {why if is_url(path) else _why_unreadable(head, error)}") from error
+        raise VideoError(f"{path}: {_why_unreadable(path, head, error)}") from error
     with container:
         # PyAV has libav guess the stamps that a file lacks; for B-frames in AVI it guesses them in the wrong order.
         container.flags &= ~av.container.Flags.gen_pts.value
@@ -105,7 +105,7 @@ def file_state(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
 
 def is_url(path: str | os.PathLike[str]) -> bool:
     """Whether it is an address (`https://...`), not a file."""
-    return isinstance(path, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path) is not None
+    return scheme_of(path) is not None
 
 
 def _read_head(path: str | os.PathLike[str]) -> bytes:
@@ -129,12 +129,18 @@ def _read_head(path: str | os.PathLike[str]) -> bytes:
     return head
 
 
-def _why_unreadable(head: bytes, error: av.FFmpegError) -> str:
+def _why_unreadable(path: str | os.PathLike[str], head: bytes, error: av.FFmpegError) -> str:
+    if isinstance(error, av.error.ArgumentError) and b"\0" not in head:  # of a format that `open_options` leaves out
+        return "a playlist, or another text that names files: none of them is opened; give the video file itself"
+    if is_url(path):
+        return f"can't be fetched ({error.strerror}); check the address and the network, or download it first"
     if head[4:8] == b"ftyp" and isinstance(error, av.error.InvalidDataError):
         return (
             "an MP4 without its index, so it was cut off while it was recorded or copied; "
             "copy it again, or rebuild the index with a tool such as untrunc"
         )
+    if isinstance(error, av.error.ArgumentError):
+        return "its name or content asks for other files, and none of them is opened; rename it, " + CONVERT
     return f"not a video that FFmpeg can read ({error.strerror}); check that it plays, {CONVERT}"
 
 
