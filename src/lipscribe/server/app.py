@@ -10,18 +10,19 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from lipscribe import __version__
-from lipscribe.errors import LipscribeError
 from lipscribe.server import live, page_routes, transcriptions, videos, watching
 from lipscribe.server.enrolment import enrolment_router
-from lipscribe.server.errors import add_handlers
+from lipscribe.server.errors import add_handlers, as_api_error
 from lipscribe.server.folder import private_folder
 from lipscribe.server.opening import ping
 from lipscribe.server.security import Guard
 from lipscribe.server.service import Service
 from lipscribe.server.settings import Settings
+from lipscribe.units import Seconds
 
 logger = logging.getLogger(__name__)
 
+RETRY: Seconds = 5.0  # after a worker or the model could not be loaded
 PAGE = Path(__file__).parent / "page"
 
 
@@ -33,6 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
         with private_folder() as folder:
             service = app.state.service = Service(settings, folder)
             warming = asyncio.ensure_future(_warm(app, service))
+            await asyncio.sleep(0)  # so that it is before all requests, which wait already where a server is restarted
             try:
                 yield
             finally:
@@ -59,11 +61,12 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 async def _warm(app: FastAPI, service: Service) -> None:
-    """Waits until the server's model is loaded, and all children have their networks."""
-    try:
-        await service.small(service.models.get)
-        await asyncio.gather(*(service.child(ping) for _ in range(service.settings.workers)))
-    except LipscribeError as error:
-        logger.error("the server is not ready: %s", error)
-    else:
-        app.state.is_ready = True
+    """Waits until the server's model is loaded, and all children have their networks; tries until it is so."""
+    while not app.state.is_ready:
+        pings = (service.child(ping, limited=False) for _ in range(service.settings.workers))
+        try:
+            await asyncio.gather(service.small(service.models.get), *pings)
+            app.state.is_ready = True
+        except Exception as error:
+            logger.error("the server is not ready, and tries again: %s", as_api_error(error))
+            await asyncio.sleep(RETRY)

@@ -66,6 +66,11 @@ def too_slow() -> ApiError:
     return ApiError(408, "the request comes in too slowly: send it again over a faster connection")
 
 
+def server_ends() -> ApiError:
+    """The answer to a request that is not done when the server ends."""
+    return ApiError(503, "the server ends or restarts: send it again in a moment", headers={"Retry-After": "5"})
+
+
 def error_body(error: ApiError) -> dict[str, Any]:
     """The answer's JSON."""
     kind = _TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")

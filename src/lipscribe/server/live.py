@@ -32,10 +32,10 @@ _POLICY, _TRY_LATER, _UNEXPECTED = 1008, 1013, 1011  # codes of closing
 @router.websocket("/v1/stream")
 async def stream(socket: WebSocket) -> None:
     """See docs/serve.md for the messages."""
-    await socket.accept()
     service: Service = socket.app.state.service
     code = 1000
     try:
+        await socket.accept()
         with _place(service):
             text = await asyncio.wait_for(_text(socket), START_LIMIT)
             await _serve(socket, service, Start.parse(text))

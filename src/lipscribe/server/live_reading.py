@@ -139,6 +139,7 @@ class LiveThread:
         self._waiting = Waiting()
         self._loop = asyncio.get_running_loop()
         self._unsent: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_UNSENT)
+        self._behind: asyncio.Future[None] = self._loop.create_future()  # fails when the client is too far behind
         self._segments: deque[Segment] = deque(maxlen=MAX_SEGMENTS)
         self._last_time: Seconds | None = None
         self._framed_at, self._framing = -math.inf, None
@@ -151,18 +152,19 @@ class LiveThread:
             LipscribeError: It sends what cannot be read, or does not read.
         """
         reading = asyncio.ensure_future(self._loop.run_in_executor(self._service.stream_threads, self._read))
-        tasks = {reading, *(asyncio.ensure_future(each) for each in (self._receive(socket), self._send(socket)))}
+        others = {self._behind, *(asyncio.ensure_future(each) for each in (self._receive(socket), self._send(socket)))}
+        tasks = {reading, *others}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()
-        except _Done:
-            pass
+            failed = [error for task in done if (error := task.exception()) is not None]
         finally:
             self._waiting.stop()
-            for task in tasks - {reading}:
+            for task in others:
                 task.cancel()
-            await asyncio.wait(tasks)
+            # Their exceptions are taken, as asyncio would log those of which nobody wants to know.
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if not any(isinstance(error, _Done) for error in failed):
+            raise failed[0]
 
     async def _receive(self, socket: WebSocket) -> None:
         finished = False
@@ -188,8 +190,11 @@ class LiveThread:
         """From the thread."""
 
         def put() -> None:
-            with suppress(asyncio.QueueFull):  # of a client that does not read, which `_send` gives up
+            if not self._unsent.full():
                 self._unsent.put_nowait(message)
+            elif not self._behind.done():  # no message may be left out: words would be lost, and the end not seen
+                error = ApiError(408, f"the client is {MAX_UNSENT} messages behind: read them as they come")
+                self._behind.set_exception(error)
 
         with suppress(RuntimeError):  # the server ends
             self._loop.call_soon_threadsafe(put)

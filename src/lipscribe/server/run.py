@@ -1,6 +1,7 @@
 """Runs the server until Ctrl-C: its socket, and the patience it has with connections."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,8 @@ from lipscribe.zoo.registry import find_model
 MAX_HEAD_BYTES = 32_000
 MAX_CONNECTIONS = 500  # more are closed at once: a process may open 1024 files
 GRACE_S = 5  # for open requests when the server ends
+UNREAD_LIMIT: Seconds = 30.0  # for a client to take what it was sent, before the system closes the connection
+_NO_WEBSOCKET = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class PatientProtocol(H11Protocol):
@@ -49,6 +52,14 @@ class PatientProtocol(H11Protocol):
         self._forget()
         super().connection_lost(exc)
 
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hands the connection to WebSockets, or answers where these do not take it: they would leave it open."""
+        super().handle_websocket_upgrade(event)
+        taken_by = self.transport.get_protocol()
+        if not getattr(taken_by, "handshake_initiated", True) and not self.transport.is_closing():
+            self.transport.write(_NO_WEBSOCKET)
+            self.transport.close()
+
     def _watch(self) -> None:
         """Starts the timer where a head is awaited, however many bytes of it come, and stops it when it is there."""
         if self.conn.their_state is not h11.IDLE:
@@ -65,6 +76,20 @@ class PatientProtocol(H11Protocol):
         if self._late is not None:
             self._late.cancel()
             self._late = None
+
+
+class _OneLine(logging.Filter):
+    """Leaves tracebacks out of uvicorn's log, which clients may cause and which hold what they sent."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.exc_info[0] if record.exc_info else None
+        if kind is not None:
+            record.msg, record.args = f"{record.getMessage().strip()} ({kind.__name__})", ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
+_ONE_LINE = _OneLine()  # one: a filter that is added twice counts once
 
 
 def run(settings: Settings, on_start: Callable[[str], Any] | None = None) -> None:
@@ -86,7 +111,7 @@ def run(settings: Settings, on_start: Callable[[str], Any] | None = None) -> Non
 
 def configure(settings: Settings) -> uvicorn.Config:
     """How uvicorn runs the application."""
-    return uvicorn.Config(
+    config = uvicorn.Config(
         create_app(settings),
         http=type("Protocol", (PatientProtocol,), {"head_limit": settings.idle_timeout}),
         ws="websockets-sansio",
@@ -99,6 +124,8 @@ def configure(settings: Settings) -> uvicorn.Config:
         access_log=False,
         log_level="error",
     )
+    logging.getLogger("uvicorn.error").addFilter(_ONE_LINE)
+    return config
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -108,7 +135,10 @@ def listen(host: str, port: int) -> socket.socket:
         LipscribeError: It cannot.
     """
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
         raise LipscribeError(f"cannot listen on {host}, port {port} ({why}): give another --host or --port") from None
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # its connections have it too
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * UNREAD_LIMIT))
+    return listening

@@ -8,6 +8,7 @@ needed too: as a bearer, as OpenAI's clients send it; or as a cookie, which `/?t
 import asyncio
 import hmac
 import ipaddress
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lipscribe.server.errors import ApiError, error_response, too_slow
+from lipscribe.server.errors import ApiError, error_response, server_ends, too_slow
 from lipscribe.server.settings import Settings
 
 COOKIE = "lipscribe_token"
@@ -51,7 +52,8 @@ class Guard:
         elif refusal is not None:
             await send({"type": "websocket.close", "code": 1008})  # before it is accepted: answered with 403
         elif scope["type"] == "websocket":
-            await self._app(scope, receive, self._guarded(send))
+            with suppress(asyncio.CancelledError):  # the server ends, and has closed it
+                await self._app(scope, receive, self._guarded(send))
         else:
             await self._answer(scope, receive, send)
 
@@ -66,8 +68,8 @@ class Guard:
 
         try:
             await self._app(scope, self._patient(receive), self._guarded(watched))
-        except Exception as error:
-            answer = error_response(error)
+        except (Exception, asyncio.CancelledError) as error:  # cancelled: the server ends, and has waited for it
+            answer = error_response(server_ends() if isinstance(error, asyncio.CancelledError) else error)
             if not has_begun:
                 await answer(scope, receive, self._guarded(send))
 

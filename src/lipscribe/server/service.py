@@ -74,31 +74,36 @@ class Service:
             headers={"Retry-After": str(wait)},
         )
 
-    async def job(self, work: Callable[[threading.Event], Result]) -> Result:
+    async def job(self, work: Callable[[threading.Event], Result], limited: bool = True) -> Result:
         """Runs `work(stop)` in a thread when a worker is free; if this is cancelled, `stop` is set and it is awaited.
+
+        Args:
+            limited: Whether a full queue refuses it.
 
         Raises:
             ApiError: The queue is full.
             Exception: Whatever the work raises.
         """
-        async with self._place():
+        async with self._place(limited):
             begun = time.monotonic()
             result = await run_in_thread(self._threads, work)
-            self._job_seconds += LEARNED * (time.monotonic() - begun - self._job_seconds)
+            if limited:  # the others are not the clients'
+                self._job_seconds += LEARNED * (time.monotonic() - begun - self._job_seconds)
             return result
 
-    async def child(self, function: Callable[..., Any], *args: Any) -> Any:
+    async def child(self, function: Callable[..., Any], *args: Any, limited: bool = True) -> Any:
         """Runs `function(*args, tell)` in a child process, as a job; see `Children.call`."""
-        return await self.job(lambda stop: self.children.run(function, *args, stop=stop))
+        return await self.job(lambda stop: self.children.run(function, *args, stop=stop), limited)
 
     async def small(self, work: Callable[[], Result]) -> Result:
         """Runs what takes a moment and may wait for the disk, such as loading a model, in a thread beside the jobs."""
         return await asyncio.get_running_loop().run_in_executor(self._loading, work)
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _place(self, limited: bool) -> AsyncIterator[None]:
         """A place in the queue, then a worker."""
-        self.check_queue()
+        if limited:
+            self.check_queue()
         self._taken += 1
         self.metrics.jobs.set(self._taken)
         try:

@@ -55,7 +55,7 @@ async def caption_upload(request: Request) -> Response:
         reading = parse_reading(upload.fields)
         transcript = await transcribe_upload(upload, reading, service)
         clip = await _clip(upload, service, READING)
-        await service.child(caption, clip, transcript, str(output))
+        await service.child(caption, clip, transcript, str(output), limited=False)  # it had its place already
         return {}
 
     return await _made(request, make)

@@ -194,3 +194,14 @@ def test_a_start():
     text = '{"type": "start", "input": "crops", "model": "grid", "phrases": ["one", "two"], "alternatives": 1}'
     assert Start.parse(text) == Start("crops", "grid", "one\ntwo", 1)
     assert Start.parse('{"type": "start"}') == Start("frames", None, None, 3)
+
+
+def test_a_client_that_does_not_read_is_told_so_and_loses_no_word_unawares(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("lipscribe.server.live_reading.MAX_UNSENT", 3)
+
+    async def never(self: FakeSocket, message: dict[str, Any]) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(FakeSocket, "send_json", never)
+    with pytest.raises(ApiError, match="3 messages behind"):
+        serve(*(frame(number / 25) for number in range(8)), {"type": "finish"})
