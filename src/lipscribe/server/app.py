@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
@@ -23,11 +24,13 @@ from lipscribe.units import Seconds
 logger = logging.getLogger(__name__)
 
 RETRY: Seconds = 5.0  # after a worker or the model could not be loaded
+LAST_WORDS: Seconds = 5.0  # for answers to requests that are not done when the server ends
 PAGE = Path(__file__).parent / "page"
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The server as an ASGI application; its workers live as long as its lifespan."""
+    open_requests: set[asyncio.Task[Any]] = set()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -39,6 +42,8 @@ def create_app(settings: Settings) -> FastAPI:
                 yield
             finally:
                 warming.cancel()
+                if open_requests:  # uvicorn has cancelled them, and does not wait until they say so
+                    await asyncio.wait(open_requests, timeout=LAST_WORDS)
                 await asyncio.to_thread(service.close)
 
     app = FastAPI(
@@ -56,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(enrolment_router(settings.enrolments))
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     app.add_middleware(watching.Counted)
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Guard, settings=settings, open_requests=open_requests)
     return app
 
 

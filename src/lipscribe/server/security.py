@@ -10,6 +10,7 @@ import hmac
 import ipaddress
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -37,10 +38,15 @@ _HEADERS = {
 
 
 class Guard:
-    """Middleware with these checks; it also gives up on a client that stops sending or reading."""
+    """Middleware with these checks; it also gives up on a client that stops sending or reading.
 
-    def __init__(self, app: ASGIApp, settings: Settings):
+    Args:
+        open_requests: The tasks of the requests that are not answered yet are kept here.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, open_requests: "set[asyncio.Task[Any]] | None" = None):
         self._app, self._settings = app, settings
+        self._open_requests = set() if open_requests is None else open_requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
         if scope["type"] not in ("http", "websocket"):
@@ -60,6 +66,9 @@ class Guard:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers what nobody expected with a plain error; uvicorn would log its message, which may name a file."""
         has_begun = False
+        this = asyncio.current_task()
+        assert this is not None
+        self._open_requests.add(this)
 
         async def watched(message: Message) -> None:
             nonlocal has_begun
@@ -72,6 +81,8 @@ class Guard:
             answer = error_response(server_ends() if isinstance(error, asyncio.CancelledError) else error)
             if not has_begun:
                 await answer(scope, receive, self._guarded(send))
+        finally:
+            self._open_requests.discard(this)
 
     def _patient(self, receive: Receive) -> Receive:
         """Gives up on a client that sends nothing in the middle of its request."""
