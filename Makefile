@@ -5,7 +5,7 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 
-.PHONY: setup docs demo lint format test test-fast test-reader test-oldest bench clean
+.PHONY: setup docs demo lint format test test-fast test-reader test-oldest bench fuzz clean
 
 # All that developing needs: torch, plots, linters.
 setup: $(VENV)/.ready
@@ -64,6 +64,15 @@ test-oldest:
 # CLIP=some.mp4 names the video, ARGS gives more: make bench ARGS=--quick; ARGS=--help lists all.
 bench: setup
 	$(BIN)/python -m benchmarks.bench $(if $(CLIP),--clip $(CLIP)) $(ARGS)
+
+# Hostile files, MINUTES in all: each ends in a result or in one clear line. What is found is kept in fuzz/.
+MINUTES ?= 5
+fuzz: $(VENV)/.trust-ready
+	$(BIN)/python -m trust.fuzz_files --minutes $(MINUTES)
+
+$(VENV)/.trust-ready: $(VENV)/.ready
+	$(PIP) --editable '.[trust]'
+	@touch $@
 
 # The site: guides, the commands' help, the Python reference. Open site/index.html.
 docs: $(VENV)/.docs-ready

@@ -13,6 +13,7 @@ import filelock
 
 from lipscribe.atomic import PARTIAL, remove_partial
 from lipscribe.errors import LipscribeError, ManifestError
+from lipscribe.plain_data import parse_json
 from lipscribe.storage import AnyPath, write_text
 
 LOCK_FILE = ".lock"
@@ -45,7 +46,7 @@ def resumable(
                 stack.enter_context(locked(folder))
             if not path.exists():
                 write_text(path, json.dumps(wanted))
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = parse_json(path.read_text(encoding="utf-8"))
             if not isinstance(found, dict):
                 raise ValueError(f"{record_file} is not a valid record")
             if isinstance(folder, Path):

@@ -9,7 +9,7 @@ from lipscribe.extras import TRAIN
 from lipscribe.model import Runtime
 from lipscribe.models.onnx_runtime import OnnxRuntime, has_graphs, refers_to_weights
 from lipscribe.models.spec import WEIGHTS_FILE, ModelSpec
-from lipscribe.zoo.safetensors_header import read_header
+from lipscribe.zoo.safetensors_header import check_finite, read_header
 
 RuntimeName = Literal["auto", "onnx", "torch"]
 
@@ -56,7 +56,8 @@ def load_runtime(
             "torch (`lipscribe export --int8` makes a model in int8)"
         )
     if refers_to_weights(folder):
-        read_header(folder / WEIGHTS_FILE)  # whose message is clearer than that of ONNX Runtime
+        # Its messages are clearer than those of ONNX Runtime.
+        check_finite(folder / WEIGHTS_FILE, read_header(folder / WEIGHTS_FILE))
     return OnnxRuntime(folder, spec, threads)
 
 

@@ -206,7 +206,8 @@ def _value(hint: Any, data: Any, path: str, faults: list[str], limits: Any) -> A
 
 def _scalar(kind: type, data: Any, path: str, faults: list[str], limits: Any) -> Any:
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        data = float(data)
+        with contextlib.suppress(OverflowError):  # of hundreds of digits
+            data = float(data)
     if kind is float and isinstance(data, str):  # YAML 1.1 reads 1e-3 as text
         with contextlib.suppress(ValueError):
             data = float(data)
@@ -235,5 +236,8 @@ def _names(cls: type) -> str:
 
 
 def _show(data: Any) -> str:
-    text = repr(data)
+    try:
+        text = repr(data)
+    except (ValueError, RecursionError):  # a number of thousands of digits, what holds itself
+        return f"a {type(data).__name__} that is too large"
     return text if len(text) <= 40 else text[:37] + "..."

@@ -182,7 +182,11 @@ class SentencePieceTokenizer:
 
     def __post_init__(self) -> None:
         processor = self._processor
-        control = [processor.id_to_piece(idx) for idx in range(len(processor)) if processor.is_control(idx)]
+        try:
+            pieces = [processor.id_to_piece(idx) for idx in range(len(processor))]
+        except UnicodeDecodeError:
+            raise ConfigError(f"{self.model} is damaged, its pieces are no text: train it again") from None
+        control = [piece for idx, piece in enumerate(pieces) if processor.is_control(idx)]
         if processor.unk_id() != BLANK or control or len(processor) < 2:
             got = f"control pieces {_quoted(control)}" if control else f"its unknown piece at {processor.unk_id()}"
             raise ConfigError(f"{self.model} has {got}: train it with --unk_id=0 --bos_id=-1 --eos_id=-1 --pad_id=-1")

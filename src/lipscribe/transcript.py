@@ -1,9 +1,11 @@
 """`Transcript` > `Segment` > `Word` with times and probabilities, and the output formats."""
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from html import escape
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ MAX_LINE_CHARS = 42
 MAX_CUE_LINES = 2
 MAX_CUE_SECONDS = 7.0
 DERIVED = ("text", "familiarity", "speakers")  # JSON keys that are derived from the others
+_TEXTS = ("text", "source", "model", "speaker", "warnings")
+_HOLDERS = ("", "segments", "words", "alternatives", "nbest", "texts", "warnings")
+_OPTIONAL = ("source", "model", "duration", "face_coverage", "speaker", "familiarity", "homophene")
 CAPTIONS = ("srt", "vtt")  # the formats that can mark each word while it is spoken
 
 
@@ -162,9 +167,10 @@ class Transcript:
                 NBest(**{**stretch, "texts": tuple(RankedText(**text) for text in stretch["texts"])})
                 for stretch in fields.get("nbest", ())
             )
-            return cls(**fields)
-        except (AttributeError, KeyError, TypeError) as error:
+            _check(asdict(transcript := cls(**fields)))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LipscribeError(f"not a transcript ({error}): want the result of `Transcript.to_dict`") from error
+        return transcript
 
 
 def mark_unsure(transcript: Transcript, threshold: float) -> Transcript:
@@ -201,9 +207,9 @@ def format_vtt(transcript: Transcript, words: bool = False) -> str:
     several = len(transcript.speakers) > 1
     cues = []
     for cue, _ in _cues(transcript, labelled=False):
-        voice = f"<v {_escaped(cue.speaker)}>" if several and cue.speaker else ""
+        voice = f"<v {escape(cue.speaker, quote=False)}>" if several and cue.speaker else ""
         times = f"{_clock(cue.start, '.')} --> {_clock(_shown_until(cue.start, cue.end), '.')}"
-        tokens = [_escaped(token) for token in _tokens(cue)]
+        tokens = [escape(token, quote=False) for token in _tokens(cue)]
         if words:
             tokens = [tag + token for tag, token in zip(_time_tags(cue), tokens, strict=True)]
         cues.append(f"{times}\n{voice}{_wrapped(_tokens(cue), tokens)}\n\n")
@@ -274,6 +280,18 @@ def write_transcript(
         raise LipscribeError(f"cannot write {path}: {error.strerror}; choose a folder you may write to") from error
 
 
+def _check(value: Any, name: str = "") -> None:
+    """Raises ValueError if a text or number of a transcript, as plain data, is none."""
+    if isinstance(value, dict | list | tuple) and name in _HOLDERS:
+        for key, each in value.items() if isinstance(value, dict) else ((name, each) for each in value):
+            _check(each, key)
+        return
+    wanted = str if name in _TEXTS else bool if name == "homophene" else float | int
+    right = isinstance(value, wanted) and not (isinstance(value, float) and not math.isfinite(value))
+    if not right and (value is not None or name not in _OPTIONAL):
+        raise ValueError(f"{name} is {value!r:.40}")
+
+
 def _word_from_dict(record: dict[str, Any]) -> Word:
     alternatives = tuple(Alternative(**each) for each in record.get("alternatives", ()))
     return Word(**{**record, "alternatives": alternatives})
@@ -308,16 +326,20 @@ def _timed_tokens(segment: Segment) -> tuple[Word, ...]:
 
 
 def _split(segment: Segment, label: str) -> Iterator[Segment]:
-    """Halve a segment too long for a cue at the word boundary nearest to its middle, until each piece fits."""
-    words = segment.words
-    lines = _wrapped(_tokens(segment), _tokens(segment), label).count("\n") + 1
-    if len(words) < 2 or (lines <= MAX_CUE_LINES and segment.end - segment.start <= MAX_CUE_SECONDS):
-        yield segment
-        return
-    middle = (words[0].start + words[-1].end) / 2
-    cut = min(range(1, len(words)), key=lambda idx: abs((words[idx - 1].end + words[idx].start) / 2 - middle))
-    yield from _split(replace(segment, end=words[cut - 1].end, words=words[:cut]), label)
-    yield from _split(replace(segment, start=words[cut].start, words=words[cut:]), label)
+    """Halve a segment too long for a cue at the word boundary nearest to its middle in time, until each piece fits."""
+    todo = [segment]
+    while todo:
+        part = todo.pop()
+        words, tokens = part.words, _tokens(part)
+        lines = _wrapped(tokens, tokens, label).count("\n") + 1
+        if len(words) < 2 or (lines <= MAX_CUE_LINES and part.end - part.start <= MAX_CUE_SECONDS):
+            yield part
+            continue
+        middle = (words[0].start + words[-1].end) / 2
+        gaps = [(before.end + after.start) / 2 for before, after in pairwise(words)]
+        cut = 1 + min(range(len(gaps)), key=lambda idx: (abs(gaps[idx] - middle), abs(2 * idx + 2 - len(words))))
+        later, earlier = replace(part, start=words[cut].start, words=words[cut:]), replace(part, words=words[:cut])
+        todo += [later, replace(earlier, end=words[cut - 1].end)]
 
 
 def _tokens(cue: Segment) -> list[str]:
@@ -376,7 +398,3 @@ def _wrapped(tokens: Sequence[str], written: Sequence[str], label: str = "") -> 
         length = length + 1 + len(seen) if lines[-1] else len(seen)
         lines[-1].append(text)
     return "\n".join(" ".join(line) for line in lines)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

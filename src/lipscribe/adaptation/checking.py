@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lipscribe.atomic import write_bytes
+from lipscribe.data.crop_codecs import DAMAGE
 from lipscribe.data.manifest import Clip
 from lipscribe.data.prepare import MIN_COVERAGE
 from lipscribe.data.shards import PreparedClip
@@ -18,9 +19,10 @@ from lipscribe.errors import LipscribeError
 from lipscribe.faces import FaceDetector, load_face_detector, track_faces
 from lipscribe.faces.identity import signature
 from lipscribe.faces.track import FaceTrack, longest_run
-from lipscribe.mouth import CropKind
+from lipscribe.mouth import CROP_SIZE, CropKind
 from lipscribe.mouth.measures import QualityCheck
 from lipscribe.mouth.quality import judge_face
+from lipscribe.plain_data import parse_json
 from lipscribe.units import MODEL_FPS
 from lipscribe.video import Video
 from lipscribe.video.opencv import one_thread
@@ -145,7 +147,10 @@ def _load(path: Path, clip: Clip) -> Recording | None:
     """The result of an earlier call; None where there is none, or a damaged one."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            judged = json.loads(str(arrays["judged"]))
-            return Recording(clip, arrays["crops"], arrays["looks"], tuple(judged["faults"]), tuple(judged["notes"]))
-    except (OSError, ValueError, KeyError, EOFError):
+            judged = parse_json(str(arrays["judged"]))
+            crops, looks = arrays["crops"], arrays["looks"]
+            if crops.dtype != np.uint8 or crops.shape[1:] != (CROP_SIZE, CROP_SIZE) or looks.ndim != 2:
+                return None
+            return Recording(clip, crops, looks, *(tuple(map(str, judged[name])) for name in ("faults", "notes")))
+    except (*DAMAGE, TypeError, AttributeError, MemoryError):  # MemoryError: of a size that no machine has
         return None

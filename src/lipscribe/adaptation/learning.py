@@ -19,10 +19,11 @@ from lipscribe.adaptation.result import Adaptation
 from lipscribe.adaptation.trials import Outcome, Trial, plan_trials, run_trials, weights_folder
 from lipscribe.atomic import write_text
 from lipscribe.data.shards import PreparedClip
-from lipscribe.errors import ConfigError
+from lipscribe.errors import ConfigError, ManifestError
 from lipscribe.metrics import word_errors
 from lipscribe.model import Model
 from lipscribe.models.spec import WEIGHTS_FILE
+from lipscribe.plain_data import parse_json
 from lipscribe.progress import Progress
 from lipscribe.schema import to_dict
 from lipscribe.units import Seconds
@@ -115,7 +116,13 @@ def _planned(
         return recipe
     path = place / "steps.json"
     if path.exists():
-        return replace(recipe, steps=json.loads(path.read_text(encoding="utf-8")))
+        try:
+            steps = parse_json(path.read_text(encoding="utf-8"))
+        except ValueError:
+            steps = 0
+        if not isinstance(steps, int) or steps < 1:
+            raise ManifestError(f"{path} is damaged: delete it, and run the command again")
+        return replace(recipe, steps=steps)
     a_step = _step_seconds(model, base, clips, recipe) * SLACK * math.ceil(num_trials / workers)  # of all trials
     gone = time.monotonic() - limit.began + RESERVED
     steps = int((limit.seconds - gone) / a_step)

@@ -5,6 +5,7 @@ What a trial found is written to the work folder when it ends, so an interrupted
 
 import functools
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +17,9 @@ from lipscribe.data.shards import PreparedClip
 from lipscribe.engines import Tell, run_tasks
 from lipscribe.errors import LipscribeError
 from lipscribe.models.spec import WEIGHTS_FILE
+from lipscribe.plain_data import parse_json
 from lipscribe.progress import Progress
+from lipscribe.schema import from_dict
 from lipscribe.units import Seconds
 
 
@@ -175,8 +178,8 @@ def _run(
 
 def _load(folder: Path, trial: Trial) -> Outcome | None:
     try:
-        record = json.loads((folder / f"{trial.name}.json").read_text(encoding="utf-8"))
-        looks = tuple(Look(each["step"], each["loss"], tuple(each["texts"])) for each in record["looks"])
-        return Outcome(looks, record["cpu_seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
+        record = parse_json((folder / f"{trial.name}.json").read_text(encoding="utf-8"))
+        outcome = from_dict(Outcome, record, trial.name, ValueError)
+        return outcome if all(math.isfinite(look.loss) for look in outcome.looks) else None
+    except (OSError, ValueError):
         return None

@@ -4,7 +4,6 @@ All are read into `Segment`s with times in seconds of the file; words have times
 """
 
 import html
-import json
 import math
 import re
 from collections import defaultdict
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lipscribe.errors import ManifestError
+from lipscribe.plain_data import parse_json
 from lipscribe.text import collapse_spaces, read_any_text
 from lipscribe.transcript import Segment, Word
 from lipscribe.units import Seconds
@@ -23,7 +23,7 @@ MAX_LENGTH: Seconds = 15.0  # a longer stretch of words is split at its longest 
 SILENCES = frozenset(("", "sil", "sp", "spn", "<eps>", "<sil>", "<unk>", "#", "_"))  # labels that are no words
 WORD_TIERS = ("words", "word", "ort", "transcription", "orthography")  # of TextGrids, the first that is there
 
-_CLOCK = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
+_CLOCK = r"(?:(\d{1,5}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
 _CUE_TIMES = re.compile(rf"\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?")
 _VOICE = re.compile(r"\s*<v(?:\.[^ >]*)?\s+([^>]+)>")
 _WORD_TIME = re.compile(rf"<{_CLOCK}>")
@@ -93,12 +93,19 @@ def _cue(body: str, start: Seconds, end: Seconds) -> Segment:
         body, voice = _VOICE.sub(" >> ", body), None
     parts = _WORD_TIME.split(body)  # text, then four parts of a time and text again and again
     times = [start, *(_seconds(parts[idx : idx + 4]) for idx in range(1, len(parts), 5)), end]
-    texts = [collapse_spaces(html.unescape(_TAG.sub("", part))) for part in parts[::5]]
+    texts = [collapse_spaces(_unescaped(_TAG.sub("", part))) for part in parts[::5]]
     words: list[Word] = []
     for text, (begin, stop) in zip(texts, pairwise(times), strict=True):
         words += spread(text.split(), begin, max(begin, min(stop, end)))
     text = " ".join(word.text for word in words)
     return Segment(text, start, end, tuple(words) if len(parts) > 1 else (), voice[1].strip() if voice else None)
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return html.unescape(text)
+    except ValueError:  # &#...; of thousands of digits
+        return text
 
 
 def _cue_times(line: str) -> tuple[Seconds, Seconds]:
@@ -159,6 +166,8 @@ def _tier(tokens: Iterator[str]) -> tuple[str, list[tuple[str, Seconds, Seconds]
     intervals = []
     for _ in range(number):
         start, end = _span(tokens)
+        if not 0 <= start <= end < math.inf:
+            raise ManifestError(f"an interval of tier {name!r} lasts from {start:g} to {end:g} s")
         intervals.append((_string(next(tokens)), start, end))
     return name, intervals
 
@@ -183,7 +192,7 @@ def read_ctm(text: str) -> dict[str, list[Word]]:
         try:
             name, _, start, duration, word = parts[:5]
             begin, length = float(start), float(duration)
-            if begin < 0 or length < 0:
+            if not (begin >= 0 and length >= 0 and begin + length < math.inf):
                 raise ValueError
         except ValueError:
             raise ManifestError(
@@ -210,7 +219,7 @@ def read_recogniser_json(text: str) -> list[Segment]:
         ManifestError: It is not JSON, or has no list of segments with start, end and text.
     """
     try:
-        record = json.loads(text)
+        record = parse_json(text)
     except ValueError as error:
         raise ManifestError(f"not JSON ({error})") from None
     found = record.get("segments") if isinstance(record, dict) else record

@@ -7,6 +7,7 @@ import tokenize
 import zipfile
 import zlib
 from itertools import pairwise
+from math import prod
 from typing import IO, Literal
 
 import numpy as np
@@ -18,6 +19,8 @@ Codec = Literal["lossless", "compact"]
 # Exceptions of tarfile, zipfile, zlib, json, numpy and PyAV for damaged bytes (see _from_mp4).
 DAMAGE = (OSError, EOFError, ValueError, KeyError, NotImplementedError)
 DAMAGE += (tarfile.TarError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
+CROP_PX = 96
+MAX_DEFLATED = 1040  # bytes that a byte of zlib's can become
 DEFLATE_LEVEL = 4  # a fifth of the time of zlib's default, 6, for 4 % more bytes
 COMPACT_CRF = 15  # H.264 quality; does not change the WER (docs/results.md)
 COMPACT_PRESET = "fast"  # half the time of "slow", for 3 % more bytes at 0.03 dB less
@@ -35,16 +38,14 @@ def num_frames(file: IO[bytes], suffix: str) -> int:
         One of the exceptions in `DAMAGE`.
     """
     if suffix == ".crops.npz":
-        with zipfile.ZipFile(file) as archive, archive.open("delta.npy") as array:
-            version = np.lib.format.read_magic(array)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            return int(read(array)[0][0])
+        return _num_frames_of_npz(file)
     content = file.read()
     try:
         import av
 
         with av.open(io.BytesIO(content), "r", format="mp4") as container:
-            if number := container.streams.video[0].frames:
+            number = container.streams.video[0].frames
+            if 0 < number <= len(content):  # a header may say anything
                 return int(number)
     except (ImportError, IndexError, OSError, ValueError):  # decoding says what is wrong
         pass
@@ -64,11 +65,23 @@ def _to_npz(crops: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def _num_frames_of_npz(file: IO[bytes]) -> int:
+    """The number of frames, by the array's header; numpy would allocate what that asks for."""
+    with zipfile.ZipFile(file) as archive, archive.open("delta.npy") as array:
+        version = np.lib.format.read_magic(array)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(array)
+        if dtype != np.uint8 or len(shape) != 3 or shape[1:] != (CROP_PX, CROP_PX):
+            raise ValueError(f"crops are {dtype} {shape}, wanted uint8 (T, {CROP_PX}, {CROP_PX})")
+        if not 0 <= prod(shape) <= MAX_DEFLATED * file.seek(0, io.SEEK_END):
+            raise ValueError(f"crops are {shape}, more than the file can hold")
+    return int(shape[0])
+
+
 def _from_npz(content: bytes) -> np.ndarray:
+    _num_frames_of_npz(io.BytesIO(content))
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         crops = arrays["delta"]
-    if crops.dtype != np.uint8:
-        raise ValueError(f"crops are {crops.dtype}, wanted uint8")
     for before, crop in pairwise(crops):  # a fortieth of the time of `np.cumsum`
         np.add(crop, before, out=crop)
     return crops
@@ -99,8 +112,11 @@ def _from_mp4(content: bytes) -> np.ndarray:
         return _from_mp4_by_cv2(content)
     try:
         with av.open(io.BytesIO(content), "r", format="mp4") as container:
-            return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(video=0)])
-    except (av.FFmpegError, IndexError) as error:  # IndexError: so damaged that it has no video stream any more
+            stream = container.streams.video[0]
+            if (stream.height, stream.width) != (CROP_PX, CROP_PX):  # others may not fit into memory
+                raise ValueError(f"crops are {stream.width} x {stream.height} pixels, wanted {CROP_PX} x {CROP_PX}")
+            return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(stream)])
+    except (av.FFmpegError, IndexError, AttributeError) as error:  # the last two: no video stream any more
         raise ValueError(str(error)) from None
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from lipscribe.atomic import write_text
 from lipscribe.errors import ManifestError
+from lipscribe.plain_data import parse_json
 from lipscribe.resumable import differences, locked
 from lipscribe.transcript import Word
 
@@ -45,7 +46,7 @@ def check_header(path: Path, line: str | bytes, how: Mapping[str, Any]) -> None:
         ManifestError: They differ.
         ValueError, TypeError: It is no header.
     """
-    if other := differences(dict(json.loads(line)), how):
+    if other := differences(dict(parse_json(line)), how):
         raise ManifestError(
             f"{path} is of a run with other options ({'; '.join(other)}): delete it, or set another --output"
         )
@@ -68,8 +69,8 @@ class ReadingJournal:
         first, *lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [head]
         check_header(path, first, how)
         for line in lines[:-1]:  # an incomplete last line was interrupted, and is repeated
-            video, words = json.loads(line)
-            self.words[video] = tuple(Word(*word) for word in words)
+            video, words = parse_json(line)
+            self.words[video] = tuple(_word(*word) for word in words)
         write_text(path, "\n".join([head, *map(_line, self.words, self.words.values()), ""]))
 
     def add(self, video: str, words: Sequence[Word]) -> tuple[Word, ...]:
@@ -78,6 +79,13 @@ class ReadingJournal:
             file.write(_line(video, words) + "\n")
         self.words[video] = tuple(words)
         return self.words[video]
+
+
+def _word(text: str, *numbers: float) -> Word:
+    if not isinstance(text, str) or not all(isinstance(number, int | float) for number in numbers):
+        raise ValueError(f"a word is {text!r:.40}")
+    start, end, probability = numbers
+    return Word(text, start, end, probability)
 
 
 def _line(video: str, words: Sequence[Word]) -> str:

@@ -1,6 +1,7 @@
 """Manifests: clips as plain records in JSON Lines, validated on loading."""
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from lipscribe.errors import ManifestError
+from lipscribe.plain_data import parse_json
 from lipscribe.schema import from_dict, to_dict, within
 from lipscribe.storage import AnyPath, is_url, location, write_text
 from lipscribe.text import count_of
@@ -36,6 +38,7 @@ class WordTime:
     def faults(self) -> list[str]:
         """Faults across fields (see `from_dict`)."""
         faults = [] if self.text.strip() else ["the word is empty"]
+        faults += [f"{self.text!r} lasts until {self.end} s"] if self.end == math.inf else []
         if self.end < self.start:
             faults.append(f"{self.text!r} ends at {self.end} s, before its start at {self.start} s")
         return faults
@@ -87,6 +90,8 @@ class Clip:
             faults.append(f"the word times are of {' '.join(w.text for w in self.words)!r}, the text is {self.text!r}")
         if any(after.start < before.start for before, after in pairwise(self.words)):
             faults.append("the word times run backwards")
+        if self.start == math.inf or self.end == math.inf:
+            faults.append("it starts or ends at infinity, wanted seconds, or no end")
         if self.end is not None and self.end <= self.start:
             faults.append(f"it ends at {self.end:g} s, not after its start at {self.start:g} s")
         return faults
@@ -139,9 +144,9 @@ def load_manifest(path: AnyPath | str, parts: bool = False) -> list[Clip]:
         if not line.strip():
             continue
         try:
-            clip = from_dict(Clip, json.loads(line), f"line {number}", ManifestError)
-        except json.JSONDecodeError as error:
-            faults.append(f"line {number}: not JSON ({error.msg})")
+            clip = from_dict(Clip, parse_json(line), f"line {number}", ManifestError)
+        except ValueError as error:
+            faults.append(f"line {number}: not JSON ({getattr(error, 'msg', error)})")
             continue
         except ManifestError as error:
             faults.append(str(error))

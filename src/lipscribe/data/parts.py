@@ -17,6 +17,8 @@ from lipscribe import storage
 from lipscribe.data.manifest import Clip
 from lipscribe.data.shards import Member, read_members, read_whole, write_members
 from lipscribe.errors import ManifestError
+from lipscribe.plain_data import parse_json
+from lipscribe.schema import from_dict
 from lipscribe.storage import AnyPath
 
 PARTS_FOLDER = ".parts"
@@ -102,7 +104,7 @@ def _read_part(path: AnyPath) -> Outcome:
     (name, status), *encoded = read_whole(path) or [("nothing", b"")]
     if name != _STATUS:
         raise ManifestError(f"{path} begins with {name}: delete it, and prepare the clips again")
-    return encoded, ClipStatus(**json.loads(status))
+    return encoded, _status(status, path)
 
 
 def pack(task: PackTask) -> None:
@@ -146,6 +148,13 @@ def write_statuses(path: AnyPath, statuses: Iterable[ClipStatus]) -> None:
 def read_statuses(path: AnyPath) -> list[ClipStatus]:
     """The statuses of a shard's clips; none where the file is missing or damaged."""
     try:
-        return [ClipStatus(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError, TypeError):
+        return [_status(line, path) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError, ManifestError):
         return []
+
+
+def _status(record: bytes | str, path: AnyPath) -> ClipStatus:
+    try:
+        return from_dict(ClipStatus, parse_json(record), str(path), ManifestError)
+    except ValueError as error:
+        raise ManifestError(f"{path} holds no status ({error}): prepare the clips again") from None

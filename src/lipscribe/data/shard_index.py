@@ -19,6 +19,7 @@ from lipscribe import storage
 from lipscribe.data.crop_codecs import DAMAGE, DECODERS, num_frames
 from lipscribe.data.manifest import Clip
 from lipscribe.errors import ManifestError
+from lipscribe.plain_data import parse_json
 from lipscribe.schema import from_dict
 from lipscribe.storage import AnyPath
 
@@ -71,10 +72,10 @@ class IndexWriter:
             return
         (record, record_start), self._record = self._record, None
         try:
-            clip = json.loads(record)
+            clip = parse_json(record)
             suffix = crops_suffix(clip["id"], name)
             line = {"clip": clip, "num_frames": num_frames(io.BytesIO(content), suffix), "suffix": suffix}
-        except DAMAGE:
+        except (*DAMAGE, TypeError, AttributeError):
             self._lines = None
             return
         if self._lines is not None:
@@ -96,7 +97,11 @@ def read_index(shard: AnyPath, size: int) -> list[Entry] | None:
     """
     try:
         first, *lines = shard.with_suffix(INDEX_SUFFIX).read_text(encoding="utf-8").splitlines()
-        return [_entry(json.loads(line), str(shard)) for line in lines] if json.loads(first)["size"] == size else None
+        return (
+            [_entry(parse_json(line), str(shard), size) for line in lines]
+            if parse_json(first)["size"] == size
+            else None
+        )
     except (FileNotFoundError, ValueError, KeyError, TypeError, ManifestError):
         return None
 
@@ -126,7 +131,7 @@ def read_clip(shard: Path, record: tuple[int, int], crops: tuple[int, int], suff
         with shard.open("rb") as file:
             file.seek(record[0])
             content = file.read(sum(crops) - record[0])
-        clip = from_dict(Clip, json.loads(content[: record[1]]), str(shard), ManifestError)
+        clip = from_dict(Clip, parse_json(content[: record[1]]), str(shard), ManifestError)
         return clip, DECODERS[suffix](content[crops[0] - record[0] :])
     except FileNotFoundError:
         raise
@@ -136,7 +141,7 @@ def read_clip(shard: Path, record: tuple[int, int], crops: tuple[int, int], suff
 
 def damaged(path: AnyPath | str, error: Exception) -> ManifestError:
     """What to tell of a shard that cannot be read."""
-    return ManifestError(f"shard {path} cannot be read ({error}): prepare it again")
+    return ManifestError(f"shard {path} cannot be read ({' '.join(str(error).split())}): prepare it again")
 
 
 def key_of(clip_id: str) -> str:
@@ -170,10 +175,15 @@ def check_zeros(end: bytes) -> None:
         raise ValueError("it is cut off")
 
 
-def _entry(line: dict[str, Any], where: str) -> Entry:
+def _entry(line: dict[str, Any], where: str, size: int) -> Entry:
     clip = from_dict(Clip, line["clip"], where, ManifestError)
-    (record, record_size), (crops, crops_size) = line["record"], line["crops"]
-    return Entry(clip, int(line["num_frames"]), (record, record_size), (crops, crops_size), str(line["suffix"]))
+    places = (*line["record"], *line["crops"])
+    if line["suffix"] not in DECODERS or not all(isinstance(number, int) for number in (*places, line["num_frames"])):
+        raise ValueError(f"{clip.id} has a place that is none")
+    record, record_size, crops, crops_size = places
+    if not (0 <= record <= record + record_size <= crops <= crops + crops_size <= size and line["num_frames"] >= 0):
+        raise ValueError(f"{clip.id} is not in the shard")
+    return Entry(clip, line["num_frames"], (record, record_size), (crops, crops_size), line["suffix"])
 
 
 def _by_headers(shard: Path) -> Iterator[Entry]:
@@ -181,7 +191,7 @@ def _by_headers(shard: Path) -> Iterator[Entry]:
         members = iter(tar)
         for member in members:
             record = _opened(tar, member).read()
-            clip = from_dict(Clip, json.loads(record), f"{shard}: {member.name}", ManifestError)
+            clip = from_dict(Clip, parse_json(record), f"{shard}: {member.name}", ManifestError)
             crops = next(members, None)
             suffix = crops_suffix(clip.id, crops.name if crops else "")
             assert crops is not None  # else its name would not be that of the clip's crops

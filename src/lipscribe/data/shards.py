@@ -18,6 +18,7 @@ from lipscribe.data.crop_codecs import DAMAGE, DECODERS, Codec, encode
 from lipscribe.data.manifest import Clip, clip_record
 from lipscribe.data.shard_index import END_BYTES, IndexWriter, check_end, check_zeros, crops_suffix, damaged, key_of
 from lipscribe.errors import ConfigError, ManifestError
+from lipscribe.plain_data import parse_json
 from lipscribe.schema import from_dict
 from lipscribe.storage import AnyPath, location, writing
 
@@ -109,7 +110,7 @@ def _read_encoded(path: AnyPath) -> Iterator[tuple[Clip, str, bytes]]:
     with path.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
         members = ((member.name, file.read()) for member in tar if (file := tar.extractfile(member)))
         for name, record in members:
-            clip = from_dict(Clip, json.loads(record), f"{path}: {name}", ManifestError)
+            clip = from_dict(Clip, parse_json(record), f"{path}: {name}", ManifestError)
             name, content = next(members, ("", b""))
             yield clip, crops_suffix(clip.id, name), content
 
@@ -143,7 +144,7 @@ def check_crop(folder: AnyPath | str, wanted: str) -> None:
     """
     path = location(folder) / PREPARE_FILE
     try:
-        record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        record = parse_json(path.read_text(encoding="utf-8")) if path.exists() else {}
         found = record.get("crop", "lipscribe")
     except (OSError, ValueError, AttributeError) as error:
         raise ManifestError(f"{path} is damaged ({error}): prepare the clips again") from None

@@ -3,7 +3,6 @@
 Where the clips are prepared this needs torch and numpy only: training machines evaluate too.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from lipscribe.evaluation.read import (
 )
 from lipscribe.evaluation.result import Evaluation, LeftOut, Reading
 from lipscribe.evaluation.scores import calibrate, count_confusions, score_clips, score_method, score_positions
+from lipscribe.plain_data import parse_json
 from lipscribe.progress import Progress, tracked
 from lipscribe.search import ResolvedSearch, SearchOptions
 from lipscribe.units import Seconds, frame_to_seconds
@@ -157,9 +157,9 @@ def _left_out(folder: Path, split: str) -> tuple[LeftOut, ...]:
     if not path.exists():  # shards from elsewhere
         return ()
     try:
-        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        records = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
         mine = [record for record in records if record["split"] == split and record["status"] != "ok"]
-        return tuple(LeftOut(record["id"], record["reason"]) for record in mine)
+        return tuple(LeftOut(str(record["id"]), str(record["reason"])) for record in mine)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ManifestError(f"{path} is damaged ({error}): prepare the clips again") from None
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 
 from lipscribe.atomic import write_text
 from lipscribe.data.journal import check_header
-from lipscribe.data.manifest import WordTime
+from lipscribe.errors import ManifestError
 from lipscribe.footage.analysis import Found, FoundClip
 from lipscribe.footage.subtitles import Dropped
+from lipscribe.plain_data import parse_json
+from lipscribe.schema import from_dict
 
 LOOKS_KEPT = 4  # of each person and piece, 3 KB each
 
@@ -36,7 +39,7 @@ class FootageJournal:
             at = file.tell()
             for line in file:
                 if line.endswith(b"\n"):  # else it was interrupted, and is repeated
-                    film, piece, _ = json.loads(line)
+                    film, piece, _ = parse_json(line)
                     self._lines[film, piece] = at
                     at += len(line)
         with path.open("r+b") as file:
@@ -62,20 +65,27 @@ class FootageJournal:
         self._lines[film, piece] = at
 
     def read(self, film: str, piece: str) -> Found:
-        """What a piece holds."""
+        """What a piece holds.
+
+        Raises:
+            ManifestError: Its line is damaged.
+        """
         with self.path.open("rb") as file:
             file.seek(self._lines[film, piece])
-            _, _, record = json.loads(file.readline())
-        return Found(
-            [_clip(clip) for clip in record["clips"]],
-            [Dropped(**one) for one in record["dropped"]],
-            {
-                int(person): np.frombuffer(base64.b64decode(some), np.float16).astype(np.float32).reshape(-1, 1280)
-                for person, some in record["looks"].items()
-            },
-        )
-
-
-def _clip(record: dict[str, Any]) -> FoundClip:
-    words = tuple(WordTime(**word) for word in record["words"])
-    return FoundClip(**{**record, "words": words, "face": tuple(record["face"])})
+            _, _, record = parse_json(file.readline())
+        try:
+            clips = [from_dict(FoundClip, clip, "a clip", ValueError) for clip in record["clips"]]
+            if not all(0 <= clip.start <= clip.end < math.inf for clip in clips):
+                raise ValueError("a clip ends before it starts")
+            return Found(
+                clips,
+                [from_dict(Dropped, one, "a cue", ValueError) for one in record["dropped"]],
+                {
+                    int(person): np.frombuffer(base64.b64decode(some), np.float16).astype(np.float32).reshape(-1, 1280)
+                    for person, some in record["looks"].items()
+                },
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ManifestError(
+                f"{self.path} is damaged where it has {piece} of {film} ({error}): delete it, or set another --output"
+            ) from None

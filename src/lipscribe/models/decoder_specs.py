@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # a spec is read without torch
 class AttentionDecoderSpec:
     """An `AttentionDecoder`; see there for the fields."""
 
-    hidden: int = within(256, 1)
+    hidden: int = within(256, 1, 65_536)
     layers: int = within(1, 1, 16)
     location_frames: int = within(0, 0, 201)
     dropout: float = within(0.0, 0, 0.95)
@@ -45,10 +45,10 @@ class TransformerDecoderSpec:
         ff: Units of each feed-forward, 0 is four times `hidden`.
     """
 
-    hidden: int = within(256, 1)
+    hidden: int = within(256, 1, 65_536)
     layers: int = within(1, 1, 16)
-    heads: int = within(4, 1)
-    ff: int = within(0, 0)
+    heads: int = within(4, 1, 65_536)
+    ff: int = within(0, 0, 65_536)
     dropout: float = within(0.0, 0, 0.95)
     kind: Literal["transformer"] = "transformer"
 

@@ -42,7 +42,7 @@ class RecurrentEncoderSpec:
     """A `RecurrentEncoder`; see there for the fields."""
 
     cell: Literal["lstm", "gru"] = "lstm"
-    hidden: int = within(256, 1)
+    hidden: int = within(256, 1, 65_536)
     layers: int = within(2, 1, 16)
     bidirectional: bool = True
     dropout: float = within(0.0, 0, 0.95)
@@ -71,7 +71,7 @@ class RecurrentEncoderSpec:
 class TCNEncoderSpec:
     """A `TCNEncoder`; see there for the fields."""
 
-    hidden: int = within(256, 1)
+    hidden: int = within(256, 1, 65_536)
     layers: int = within(2, 1, 16)
     dropout: float = within(0.0, 0, 0.95)
     kernel: int = within(5, 1, 63)
@@ -95,11 +95,11 @@ class TCNEncoderSpec:
 class ConformerEncoderSpec:
     """A `ConformerEncoder`; see there for the fields. Its feed-forward layers have four times `hidden` units."""
 
-    hidden: int = within(256, 1)
+    hidden: int = within(256, 1, 65_536)
     layers: int = within(2, 1, 16)
     dropout: float = within(0.0, 0, 0.95)
     kernel: int = within(5, 1, 63)
-    heads: int = within(4, 1)
+    heads: int = within(4, 1, 65_536)
     cell: Literal["conformer"] = "conformer"
 
     attends_to_all: ClassVar[bool] = True
@@ -126,12 +126,12 @@ class RelConformerEncoderSpec:
         positions: "legacy" as in ESPnet's first models.
     """
 
-    hidden: int = within(256, 1)
+    hidden: int = within(256, 1, 65_536)
     layers: int = within(2, 1, 16)
     dropout: float = within(0.0, 0, 0.95)
     kernel: int = within(5, 1, 63)
-    heads: int = within(4, 1)
-    ff: int = within(0, 0)
+    heads: int = within(4, 1, 65_536)
+    ff: int = within(0, 0, 65_536)
     positions: Literal["latest", "legacy"] = "latest"
     cell: Literal["rel-conformer"] = "rel-conformer"
 
@@ -161,11 +161,11 @@ class RelTransformerEncoderSpec:
         layer_scale: Initial factor of what each part of a block adds.
     """
 
-    hidden: int = within(256, 1)
+    hidden: int = within(256, 1, 65_536)
     layers: int = within(2, 1, 64)
     dropout: float = within(0.0, 0, 0.95)
-    heads: int = within(4, 1)
-    ff: int = within(0, 0)
+    heads: int = within(4, 1, 65_536)
+    ff: int = within(0, 0, 65_536)
     feed_norm: Literal["layer", "batch"] = "layer"
     layer_scale: float = within(0.1, 0, 1)
     cell: Literal["rel-transformer"] = "rel-transformer"

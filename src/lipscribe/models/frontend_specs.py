@@ -21,12 +21,12 @@ class ConvFrontendSpec:
         pooling, features, dropout, instance_norm: See there.
     """
 
-    channels: tuple[int, ...] = within((32, 64, 96, 128), 1)
+    channels: tuple[int, ...] = within((32, 64, 96, 128), 1, 65_536)
     stem_frames: int = within(5, 1, 15)
     pooling: Literal["flatten", "average"] = "flatten"
-    features: int = within(256, 1)
+    features: int = within(256, 1, 65_536)
     dropout: float = within(0.0, 0, 0.95)
-    instance_norm: int = within(0, 0)
+    instance_norm: int = within(0, 0, 65_536)
     kind: Literal["conv"] = "conv"
 
     min_size: ClassVar[int] = 1
@@ -53,10 +53,10 @@ class ResNetFrontendSpec:
         stem_frames, pooling, features, dropout: See there.
     """
 
-    channels: tuple[int, ...] = within((32, 64, 96, 128), 1)
+    channels: tuple[int, ...] = within((32, 64, 96, 128), 1, 65_536)
     stem_frames: int = within(5, 1, 15)
     pooling: Literal["flatten", "average"] = "flatten"
-    features: int = within(256, 1)
+    features: int = within(256, 1, 65_536)
     dropout: float = within(0.0, 0, 0.95)
     kind: Literal["resnet18"] = "resnet18"
 
@@ -78,7 +78,7 @@ class ResNetFrontendSpec:
 class LipNetFrontendSpec:
     """A `LipNetFrontend`: three layers of temporal depth 3, flattened."""
 
-    channels: tuple[int, ...] = within((32, 64, 96), 1)
+    channels: tuple[int, ...] = within((32, 64, 96), 1, 65_536)
     dropout: float = within(0.0, 0, 0.95)
     kind: Literal["lipnet"] = "lipnet"
 
@@ -104,7 +104,7 @@ class AutoAVSRFrontendSpec:
         stem_frames, activation, dropout: See there.
     """
 
-    channels: tuple[int, ...] = within((32, 64, 96, 128), 1)
+    channels: tuple[int, ...] = within((32, 64, 96, 128), 1, 65_536)
     stem_frames: int = within(5, 1, 15)
     activation: Literal["relu", "swish", "prelu"] = "relu"
     dropout: float = within(0.0, 0, 0.95)

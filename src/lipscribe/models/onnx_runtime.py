@@ -124,8 +124,17 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _run(session: "InferenceSession", *wanted: str, **inputs: np.ndarray) -> list[np.ndarray]:
-    """The named outputs, or all."""
-    outputs = session.run(wanted or None, {name: np.ascontiguousarray(array) for name, array in inputs.items()})
+    """The named outputs, or all.
+
+    Raises:
+        CheckpointError: The graph does not compute them: it is damaged, or of another model.
+    """
+    given = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
+    try:
+        outputs = session.run(wanted or None, given)
+    except Exception as error:  # its exceptions have no common base class
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"a graph of the model fails ({reason}): export or copy the model again") from None
     return cast("list[np.ndarray]", outputs)  # ONNX has other types too
 
 

@@ -13,6 +13,7 @@ from lipscribe.models.decoder_specs import DecoderSpec
 from lipscribe.models.encoder_specs import EncoderSpec, RecurrentEncoderSpec
 from lipscribe.models.frontend_specs import ConvFrontendSpec, FrontendSpec
 from lipscribe.models.phrases_spec import PhrasesSpec
+from lipscribe.plain_data import parse_json
 from lipscribe.schema import from_dict, to_dict, within, without_unused
 from lipscribe.tokenizer import AnyTokenizer, UnitsTokenizer
 from lipscribe.units import MODEL_FPS
@@ -164,7 +165,7 @@ def read_record(path: Path, absent: str, again: str) -> Any:
         CheckpointError: The file is missing or damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"{path.parent} holds no {path.name}: {absent}") from None
     except (OSError, ValueError) as error:

@@ -13,7 +13,7 @@ import shutil
 import threading
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from lipscribe.atomic import write_text, writing_path
 from lipscribe.errors import ConfigError, LipscribeError, ManifestError
 from lipscribe.extras import TRAIN
 from lipscribe.models.spec import ModelSpec
+from lipscribe.plain_data import parse_json
 from lipscribe.text import collapse_spaces, count_of, normalise
 from lipscribe.zoo.registry import DEFAULT_MODEL
 
@@ -97,7 +98,10 @@ class EnrolmentFolder:
             ManifestError: It is damaged.
         """
         try:
-            return json.loads((self.path / RECORD).read_text(encoding="utf-8"))
+            record = parse_json((self.path / RECORD).read_text(encoding="utf-8"))
+            if not _is_record(record):
+                raise ValueError("it is no record of an enrolment")
+            return record
         except (OSError, ValueError) as error:
             raise ManifestError(f"{self.path / RECORD} cannot be read ({error}): delete {self.path}") from None
 
@@ -168,6 +172,20 @@ class EnrolmentFolder:
         """The command that learns the same from the folder."""
         phrases = " --phrases" if self.load()["kind"] == "phrases" else ""
         return f"lipscribe adapt '{self.path}' --prompts '{self.path / PROMPTS}'{phrases} --name '{self.name}'"
+
+
+def _is_record(record: Any) -> bool:
+    """Whether plain data have what `create` and recordings write."""
+    if not isinstance(record, dict) or record.get("kind") not in get_args(Kind):
+        return False
+    base, prompts, recordings = (record.get(name) for name in ("base", "prompts", "recordings"))
+    if not isinstance(base, str) or not isinstance(prompts, list) or not isinstance(recordings, dict):
+        return False
+    kept = [(each.get("file"), each.get("text")) if isinstance(each, dict) else (None,) for each in recordings.values()]
+    texts = [*prompts, *(text for pair in kept for text in pair)]
+    return all(isinstance(text, str) for text in texts) and all(
+        number.isdecimal() and len(number) < 5 for number in recordings
+    )
 
 
 def sentences_of(spec: ModelSpec, number: int = SENTENCES) -> list[str]:

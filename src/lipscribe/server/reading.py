@@ -1,7 +1,6 @@
 """A request for words -> a transcript: a child cuts the mouths, the model of this process reads them."""
 
 import asyncio
-import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from lipscribe.extraction import Summary
 from lipscribe.model import Model
 from lipscribe.pipeline import read_mouths
+from lipscribe.plain_data import parse_json
 from lipscribe.search import SearchOptions
 from lipscribe.server.children import Call, Stopped, TooSlowError
 from lipscribe.server.errors import ApiError
@@ -193,7 +193,7 @@ def _phrases(values: list[str]) -> str | None:
     for value in values:
         if value.lstrip().startswith("["):
             try:
-                listed = json.loads(value)
+                listed = parse_json(value)
             except (ValueError, RecursionError):
                 raise ApiError(
                     400, "phrases is no JSON list: send a list of strings, or a phrase a line", "phrases"

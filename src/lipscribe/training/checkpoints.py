@@ -16,6 +16,7 @@ from lipscribe.training.fabric import Fabric
 from lipscribe.training.parallel import gathered
 from lipscribe.training.run_folder import RESUME_FILE
 from lipscribe.training.sharding import load_sharded, save_sharded
+from lipscribe.zoo.interop.tensors import DAMAGED_PICKLE
 
 SHARDED = "sharded"  # folder of states that all processes write
 
@@ -89,8 +90,11 @@ class Checkpoints:
             if sums is not None:
                 own = slice(self._fabric.global_rank, None, self._fabric.world_size)
                 sums = sums[own].to(self._fabric.device)
-            return Position(state["epoch"], state.get("step", 0), state["best"], sums)
-        except (OSError, RuntimeError, KeyError, TypeError, EOFError, ValueError, UnpicklingError) as error:
+            numbers = state["epoch"], state.get("step", 0), state["best"]
+            if not all(isinstance(number, int | float) and number >= 0 for number in numbers):  # not NaN either
+                raise ValueError(f"it is at {numbers!r:.60}")
+            return Position(int(numbers[0]), int(numbers[1]), numbers[2], sums)
+        except (*DAMAGED_PICKLE, UnpicklingError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise CheckpointError(
                 f"{self._path} cannot be resumed from ({reason}): start again in another output"

@@ -8,10 +8,12 @@ from typing import Any
 import yaml
 
 from lipscribe.errors import ConfigError
+from lipscribe.plain_data import count_nodes
 from lipscribe.zoo.registry import RUNS
 
 BUNDLED = Path(__file__).parent.parent / "assets" / "configs"
 Clean = Callable[[dict[str, Any]], dict[str, Any]]  # see `laid_over`
+MAX_VALUES = 100_000  # in a config
 _EARLIER = Path("configs")  # the former folder: `configs/grid-s1.yaml` still means `grid-s1`
 
 
@@ -28,12 +30,12 @@ def find_config(name: str | Path) -> Path:
         ConfigError: The config does not exist; the message lists the bundled ones.
     """
     path = Path(name)
-    if path.is_file():
+    if _is_file(path):
         return path
     bundled = BUNDLED / f"{path.stem if path.suffix == '.yaml' else path.name}.yaml"
-    if path.parent in (Path(), _EARLIER) and bundled.is_file():  # a folder may have the same name: talkers/
+    if path.parent in (Path(), _EARLIER) and _is_file(bundled):  # a folder may have the same name: talkers/
         return bundled
-    if path.exists():
+    if _exists(path):
         raise ConfigError(f"{path} is not readable YAML (it is a folder): give a YAML file")
     names = ", ".join(known for known, _ in list_configs())
     raise ConfigError(f"{path} does not exist: give a YAML file, or one of the bundled configs: {names}")
@@ -74,6 +76,17 @@ def whole_config(name: str, copy: Path | None = None) -> str:
     return text if copy is None or copy.stem == name else _called(text, name, copy)
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long for the system
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    return _exists(path) and path.is_file()
+
+
 def _called(text: str, name: str, copy: Path) -> str:
     for pattern, value in ((r"^output: .*", (RUNS / copy.stem).as_posix()), (r"^  name: .*", copy.stem)):
         key = pattern.removeprefix("^").removesuffix(".*")
@@ -93,7 +106,7 @@ def _read_with_base(path: Path, clean: Clean, users: tuple[Path, ...]) -> dict[s
     if not isinstance(base, str):
         raise ConfigError(f"{path}: base is {base!r}, wanted the name of a config beside it")
     beside = path.parent / base
-    found = beside if beside.is_file() else find_config(base)
+    found = beside if _is_file(beside) else find_config(base)
     below = _read_with_base(found, clean, (*users, path.resolve()))
     if isinstance(model := below.get("model"), dict):
         model.pop("card", None)  # it tells of the model that the base makes
@@ -118,10 +131,27 @@ def _merged(base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def parse_yaml(text: str) -> Any:
+    """The data of a YAML text.
+
+    Raises:
+        ValueError: It is not YAML; or it is nested too deeply, or larger than any config, as a few lines are that refer
+            to each other again and again.
+    """
+    try:
+        data = yaml.safe_load(text)
+        count_nodes(data, MAX_VALUES)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (yaml.YAMLError, TypeError, OverflowError) as error:  # TypeError: a list as a key
+        raise ValueError(str(error)) from None
+    return data
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        data = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ConfigError(
             f"{path} is not readable YAML ({' '.join(str(error).split())}): `lipscribe configs copy` writes one to edit"
         ) from None

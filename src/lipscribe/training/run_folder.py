@@ -13,6 +13,7 @@ from lipscribe.errors import ConfigError
 from lipscribe.resumable import differences, locked
 from lipscribe.schema import from_dict, to_dict, without_unused
 from lipscribe.training.config import TrainConfig
+from lipscribe.training.config_file import parse_yaml
 from lipscribe.training.fabric import rank_zero_only
 
 CONFIG_FILE = "config.yaml"
@@ -78,9 +79,9 @@ def _check(output: Path, config: TrainConfig, resume: bool) -> None:
             raise ConfigError(f"{output} holds a run already: add --resume to resume it, or set another output")
         return
     try:
-        data = without_unused(TrainConfig, yaml.safe_load(path.read_text(encoding="utf-8")))  # of an older version
+        data = without_unused(TrainConfig, parse_yaml(path.read_text(encoding="utf-8")))  # of an older version
         found = _comparable(from_dict(TrainConfig, data, str(path)))
-    except (FileNotFoundError, ValueError, yaml.YAMLError) as error:
+    except (FileNotFoundError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path} cannot be read ({reason}): set another output") from None
     if other := differences(found, _comparable(config)):

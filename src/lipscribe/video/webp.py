@@ -19,7 +19,7 @@ class _Container(io.BytesIO):
 
 def is_animated_webp(head: bytes) -> bool:
     """Whether a file with these first 21 bytes is one."""
-    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)
+    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and len(head) > 20 and bool(head[20] & 2)
 
 
 def transcode_webp(path: str | os.PathLike[str]) -> io.BytesIO:
@@ -48,7 +48,13 @@ def transcode_webp(path: str | os.PathLike[str]) -> io.BytesIO:
                     container.mux(packet)
                 at_ms += duration
             container.mux(stream.encode(None))
-    except (OSError, EOFError, SyntaxError, ValueError) as error:  # what Pillow raises at damage
+    except (
+        OSError,
+        EOFError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+    ) as error:  # what Pillow raises at damage
         raise VideoError(f"{path}: an animated WebP that can't be read ({error}); convert it to MP4") from error
     made.seek(0)
     return made

@@ -28,7 +28,7 @@ from lipscribe.models.spec import (
     save_spec,
 )
 from lipscribe.zoo.layouts import under_our_names, version_1_name
-from lipscribe.zoo.safetensors_header import write_header
+from lipscribe.zoo.safetensors_header import check_finite, read_header, write_header
 
 # Weights with a row for each token: CTC's head, and a decoder's embedding and output layer.
 BY_TOKEN = ("ctc.project.", "decoder.embedding.", "decoder.project.")
@@ -146,7 +146,7 @@ def load_weights(folder: Path | str) -> dict[str, Tensor]:
     """The tensors of a model folder by name, memory-mapped.
 
     Raises:
-        CheckpointError: The weights are missing or damaged.
+        CheckpointError: The weights are missing, damaged, NaN or infinite.
     """
     path = Path(folder) / WEIGHTS_FILE
     try:
@@ -155,7 +155,9 @@ def load_weights(folder: Path | str) -> dict[str, Tensor]:
     except ImportError:
         raise CheckpointError("reading a model needs safetensors: pip install safetensors") from None
     try:
-        return load_file(path)
+        weights = load_file(path)
+        check_finite(path, read_header(path))
+        return weights
     except FileNotFoundError:
         raise CheckpointError(f"{folder} holds no {WEIGHTS_FILE}: copy or train the model again") from None
     except (OSError, SafetensorError) as error:

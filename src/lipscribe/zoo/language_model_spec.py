@@ -18,11 +18,11 @@ class LanguageModelSpec:
     """
 
     name: str
-    vocab_size: int = within(0, 3)
-    embedding: int = within(128, 1)
-    hidden: int = within(512, 2)
-    heads: int = within(8, 1)
-    ff: int = within(2048, 1)
+    vocab_size: int = within(0, 3, 1_000_000)
+    embedding: int = within(128, 1, 65_536)
+    hidden: int = within(512, 2, 65_536)
+    heads: int = within(8, 1, 65_536)
+    ff: int = within(2048, 1, 65_536)
     layers: int = within(16, 1, 64)
     placed: bool = True
     card: Card = Card()

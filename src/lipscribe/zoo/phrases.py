@@ -12,7 +12,7 @@ from lipscribe.models.onnx_runtime import ENCODER
 from lipscribe.models.phrases_spec import PhrasesSpec
 from lipscribe.models.spec import WEIGHTS_FILE, ModelSpec, load_spec, save_spec
 from lipscribe.zoo.registry import find_model
-from lipscribe.zoo.safetensors_header import read_header, write_header
+from lipscribe.zoo.safetensors_header import check_finite, read_header, write_header
 
 RECORDINGS_FILE = "recordings.safetensors"
 LOOKS = "looks"  # of the faces, by which two people are told apart
@@ -98,6 +98,9 @@ def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def _load_arrays(path: Path) -> dict[str, np.ndarray]:
     header = read_header(path)
+    if any(tensor.dtype != "F16" for tensor in header.values()):
+        raise CheckpointError(f"{path} has other numbers than float16: copy the model again, or record it again")
+    check_finite(path, header)
     content = path.read_bytes()
     try:
         return {

@@ -2,7 +2,6 @@
 
 import fnmatch
 import hashlib
-import json
 import logging
 import shutil
 import zipfile
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from lipscribe.atomic import write_text, writing
 from lipscribe.download import download as download_file
 from lipscribe.errors import LipscribeError
+from lipscribe.plain_data import parse_json
 from lipscribe.progress import Progress
 from lipscribe.resumable import locked
 
@@ -96,9 +96,12 @@ def _archives_of(record: str, folder: Path) -> list[_Archive]:
     path.unlink(missing_ok=True)
     download_file(url, path)
     try:
-        files = json.loads(path.read_text(encoding="utf-8"))["files"]
-        return [_Archive(file["key"], file["links"]["self"], int(file["size"]), file["checksum"]) for file in files]
-    except (ValueError, KeyError, TypeError) as error:
+        files = parse_json(path.read_text(encoding="utf-8"))["files"]
+        found = [(file["key"], file["links"]["self"], file["checksum"], int(file["size"])) for file in files]
+        if not all(isinstance(text, str) for *texts, _ in found for text in texts):
+            raise ValueError("a name, an address or a checksum is no text")
+        return [_Archive(name, address, size, checksum) for name, address, checksum, size in found]
+    except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise LipscribeError(f"{url} is no record of files ({error!r}): its API has changed, report it") from None
 
 

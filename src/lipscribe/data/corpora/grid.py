@@ -6,7 +6,6 @@ https://spandh.dcs.shef.ac.uk/gridcorpus/, CC BY 4.0. In Zenodo's alignments.zip
 another speaker (https://github.com/lhotse-speech/lhotse/pull/1502), which is told by their names.
 """
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from lipscribe.data.corpora.fetching import Download, fetch_zenodo
 from lipscribe.data.corpora.findings import Corpus, Findings, is_held_out, listed_names
 from lipscribe.data.manifest import Clip, WordTime, split_faults
 from lipscribe.errors import ManifestError
+from lipscribe.plain_data import parse_json
 from lipscribe.text import read_any_text, read_text
 from lipscribe.units import Seconds
 
@@ -138,7 +138,7 @@ def _overlapped_splits(found: Findings) -> dict[str, str]:
 
 def _listed_key(entry: str) -> tuple[str, str]:
     """Speaker and name of an entry such as "s5/video/mpg_6000/lrwp9a" or "s5/lrwp9a"."""
-    return _key(Path(entry), Path())
+    return _key(Path(entry.lstrip("/")), Path())
 
 
 def read_align(path: Path | str) -> tuple[WordTime, ...]:
@@ -159,7 +159,7 @@ def read_align(path: Path | str) -> tuple[WordTime, ...]:
         try:
             start, end, word = line.split()
             start_s, end_s = int(start) / ALIGN_UNITS_PER_SECOND, int(end) / ALIGN_UNITS_PER_SECOND
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ManifestError(f"{path}, line {number}: {line!r}, wanted `start end word`") from None
         if start_s < before or end_s < start_s:
             raise ManifestError(f"{path}, line {number}: {line!r} runs backwards in time")
@@ -264,7 +264,7 @@ def _load_splits(root: Path) -> dict[str, str] | None:
     if not path.exists():
         return None
     try:
-        lists = json.loads(read_text(path))
+        lists = parse_json(read_text(path))
     except (OSError, ValueError) as error:
         raise ManifestError(f"{path} cannot be read ({error})") from None
     if not isinstance(lists, dict) or not all(isinstance(names, list) for names in lists.values()):

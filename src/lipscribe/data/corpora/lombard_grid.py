@@ -7,7 +7,6 @@ https://spandh.dcs.shef.ac.uk/avlombard/, CC BY 4.0: `front/s2_l_bbim3a.mov` (l 
 in seconds. A name such as `s46_p_gbszs_WRONG_sgbszs` gives what was said instead.
 """
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from lipscribe.data.corpora.findings import Corpus, Findings, text_of
 from lipscribe.data.corpora.grid import sentence_of_name
 from lipscribe.data.manifest import Clip, WordTime
 from lipscribe.errors import ManifestError
+from lipscribe.plain_data import parse_json
 
 ZENODO_RECORD = "3736465"
 # The speakers of benchmarks/LombardGRID/labels/unseen_fp_valid.ref and unseen_sp_test.ref in the repository
@@ -76,7 +76,7 @@ def _words(found: Findings, path: Path | None, text: str) -> tuple[WordTime, ...
     if path is None:
         return ()
     try:
-        spans = _word_spans(json.loads(text_of(path)))
+        spans = _word_spans(parse_json(text_of(path)))
         words = text.split()
         if len(spans) != len(words):
             raise ManifestError(f"{len(spans)} words are aligned, {len(words)} are said")

@@ -10,7 +10,6 @@ with `start` and `end` in seconds.
 
 import csv
 import io
-import json
 import math
 import re
 from collections import defaultdict
@@ -21,6 +20,7 @@ from typing import Any
 from lipscribe.data.corpora.findings import Corpus, Findings, text_of
 from lipscribe.data.manifest import OTHER_SPLIT_NAMES, SPLITS, Clip
 from lipscribe.errors import ManifestError
+from lipscribe.plain_data import parse_json
 from lipscribe.text import normalise
 from lipscribe.units import MODEL_FPS, Seconds
 from lipscribe.video_files import is_video
@@ -101,9 +101,9 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             yield from csv.DictReader(io.StringIO(text), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
             return
         items = (
-            map(json.loads, filter(str.strip, text.split("\n")))
+            map(parse_json, filter(str.strip, text.split("\n")))
             if path.suffix.lower() == ".jsonl"
-            else json.loads(text)
+            else parse_json(text)
         )
         if isinstance(items, dict):  # by id, or under one name
             values = list(items.values())

@@ -1,6 +1,5 @@
 """Loads weights from foreign files. A pickle is a program: only the operations that build tensors are allowed."""
 
-import json
 import pickle
 import re
 import struct
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lipscribe.errors import CheckpointError
+from lipscribe.plain_data import parse_json
 
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"  # first bytes of torch.save's files, since torch 1.6 and before
 _LIGHTNING = "state_dict"
@@ -20,7 +20,7 @@ _WRAPPERS = (_LIGHTNING, "model_state_dict", "model")  # keys of the weights in 
 _PREFIXES = ("module.", "model.")  # of all names in some trainers' checkpoints
 _COMPILED = "_orig_mod."  # in the names of what torch.compile wraps, wherever it does
 # Errors of unpickling bytes that are not a pickle.
-_DAMAGE = (
+DAMAGED_PICKLE = (
     *(RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, AssertionError),
     *(struct.error, ArithmeticError, MemoryError),
 )
@@ -47,7 +47,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             data = torch.load(path, map_location="cpu", weights_only=True, mmap=beginning.startswith(_ZIP))
     except pickle.UnpicklingError as error:
         raise CheckpointError(_refusal(path, str(error))) from None
-    except _DAMAGE as error:
+    except DAMAGED_PICKLE as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise CheckpointError(f"{path} is damaged or incomplete ({reason}): fetch it again") from None
     return _weights(data, path)
@@ -60,7 +60,7 @@ def read_config(path: Path) -> dict[str, Any]:
         CheckpointError: It cannot be read or is not such a file.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}): fetch it again") from None
     if isinstance(data, list) and len(data) == 3:
