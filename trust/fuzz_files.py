@@ -36,6 +36,7 @@ from trust.mutations import mutate
 KEPT = Path("fuzz/files")
 SECONDS_EACH = 5.0  # of one input
 SECONDS_STUCK = 30  # after which even code that hears no signal is ended
+SECONDS_FIRST = 120.0  # of the valid inputs, with which libraries are imported
 MORE_MEMORY = 1 << 30  # than there is after the valid inputs were read
 MAX_FILE = 64 << 20  # bytes of a written file
 MAX_LINE = 10_000  # characters of an error
@@ -67,6 +68,7 @@ class Fuzzer:
         self.seeds = [self._valid[self.path], *target.more]
         self.outcomes: Counter[str] = Counter()
         self.found: dict[str, str] = {}
+        self.limit = SECONDS_FIRST
 
     def run(self, content: bytes) -> str:
         """Reads an input; what is wrong, or ''."""
@@ -80,8 +82,8 @@ class Fuzzer:
     def _read(self) -> str:
         from lipscribe.errors import LipscribeError
 
-        faulthandler.dump_traceback_later(SECONDS_STUCK, exit=True)
-        signal.setitimer(signal.ITIMER_REAL, SECONDS_EACH)
+        faulthandler.dump_traceback_later(self.limit + SECONDS_STUCK - SECONDS_EACH, exit=True)
+        signal.setitimer(signal.ITIMER_REAL, self.limit)
         try:
             self.target.read(self.folder)
             self.outcomes["read"] += 1
@@ -93,7 +95,7 @@ class Fuzzer:
             if len(line) > MAX_LINE:
                 return f"an error of {len(line)} characters {_place(error)}"
         except TooSlowError as error:
-            return f"more than {SECONDS_EACH:g} s {_place(error)}"
+            return f"more than {self.limit:g} s {_place(error)}"
         except Exception as error:
             return f"{type(error).__name__}: {' '.join(str(error).split())[:200]} {_place(error)}"
         finally:
@@ -151,11 +153,7 @@ def child(target: Target, engine: str, seed: int, count: int, seconds: float, ke
             _guided(target, Path(folder), seed, count, seconds, keep)
             return
         fuzzer = Fuzzer(target, Path(folder), keep)
-        for content in fuzzer.seeds:
-            if fault := fuzzer.run(content):
-                raise SystemExit(f"{target.name}: a valid input is not read: {fault}")
-        _check_seeds(fuzzer)
-        limit_memory()
+        _begin(fuzzer)
         rng, began, started_with = random.Random(f"{seed} {target.name}"), time.monotonic(), 0
         for number in range(count):
             if time.monotonic() - began > seconds:
@@ -171,9 +169,15 @@ def child(target: Target, engine: str, seed: int, count: int, seconds: float, ke
         print(json.dumps({"inputs": number, "grown_mb": grown / 2**20, **fuzzer.outcomes}), flush=True)
 
 
-def _check_seeds(fuzzer: Fuzzer) -> None:
+def _begin(fuzzer: Fuzzer) -> None:
+    """Reads the valid inputs, and limits what the others may take."""
+    for content in fuzzer.seeds:
+        if fault := fuzzer.run(content):
+            raise SystemExit(f"{fuzzer.target.name}: a valid input is not read: {fault}")
     if fuzzer.outcomes["refused"]:
         raise SystemExit(f"{fuzzer.target.name}: a valid input is refused")
+    fuzzer.limit = SECONDS_EACH
+    limit_memory()
 
 
 def limit_memory() -> None:
@@ -204,10 +208,8 @@ def _guided(target: Target, folder: Path, seed: int, count: int, seconds: float,
     corpus = folder / "corpus"
     corpus.mkdir()
     for number, content in enumerate(fuzzer.seeds):
-        fuzzer.run(content)
         (corpus / str(number)).write_bytes(content)
-    _check_seeds(fuzzer)
-    limit_memory()
+    _begin(fuzzer)
     fuzzer.outcomes.clear()
     told = 0.0
 

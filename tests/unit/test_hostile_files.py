@@ -39,6 +39,7 @@ def put(path: Path, content: str | bytes) -> Path:
         ("a.json", DEEP),
         ("a.json", f'[{{"start": {HUGE}, "end": 1, "text": "x"}}]'),
         ("a.json", '[{"start": 0, "end": 1e999, "text": "x"}]'),
+        ("a.json", f'[{{"start": 0, "end": 1{"0" * 400}, "text": "x"}}]'),
         ("a.ctm", "talk 1 nan 0.3 bin\n"),
         ("a.ctm", "talk 1 1e999 0.3 bin\n"),
         ("a.ctm", f"talk 1 {'x' * 20_000} 0.3 bin\n"),
@@ -46,7 +47,7 @@ def put(path: Path, content: str | bytes) -> Path:
         ("a.TextGrid", '"ooTextFile" "TextGrid" 0 2 <exists> 1 "IntervalTier" "ort" 0 2 1 -3 1 "a"'),
         ("a.TextGrid", '"ooTextFile" "TextGrid" 0 2 <exists> 1 "IntervalTier" "ort" 0 2 1 0 1e999 "a"'),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_captions_without_sense_are_refused(tmp_path: Path, name: str, content: str):
     with pytest.raises(ManifestError) as error:

@@ -233,7 +233,7 @@ def read_recogniser_json(text: str) -> list[Segment]:
             speaker = item.get("speaker")
             if not all(math.isfinite(time) for word in timed for time in (start, end, word.start, word.end)):
                 raise ValueError
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             raise ManifestError(f"segment {number} has no start, end and text, or words without text") from None
         if not 0 <= start <= end < math.inf:
             raise ManifestError(f"segment {number} lasts from {start:g} to {end:g} s")

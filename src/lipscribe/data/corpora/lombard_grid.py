@@ -80,7 +80,7 @@ def _words(found: Findings, path: Path | None, text: str) -> tuple[WordTime, ...
         words = text.split()
         if len(spans) != len(words):
             raise ManifestError(f"{len(spans)} words are aligned, {len(words)} are said")
-    except (ManifestError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ManifestError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         found.leave_out(path, f"its word times are not used ({error})")
         return ()
     return tuple(WordTime(word, start, end) for word, (start, end) in zip(words, spans, strict=True))

@@ -147,7 +147,7 @@ def _part(row: dict[str, Any]) -> tuple[Seconds, Seconds | None]:
         start, length, end = (
             None if (cell := _get(row, name)) is None else float(cell) for name in ("start", "length", "end")
         )
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ManifestError("its start, end or length is no number") from None
     if not all(number is None or (math.isfinite(number) and number >= 0) for number in (start, length, end)):
         raise ManifestError("its start, end or length is below 0 or no number")
