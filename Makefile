@@ -65,6 +65,11 @@ test-oldest:
 bench: setup
 	$(BIN)/python -m benchmarks.bench $(if $(CLIP),--clip $(CLIP)) $(ARGS)
 
+# A server at twice its capacity (docs/trust/load.md); ARGS=--picture renews docs/pictures/soak.png.
+.PHONY: soak
+soak: setup
+	$(BIN)/python -m trust.soak --minutes $(MINUTES) $(ARGS)
+
 # Hostile files, MINUTES in all: each ends in a result or in one clear line. What is found is kept in fuzz/.
 MINUTES ?= 5
 fuzz: $(VENV)/.trust-ready
