@@ -13,7 +13,8 @@ class Encoded:
 
     Attributes:
         states: (T, views, D) float32, the encoder output for the crops and for each further view of test-time
-            augmentation (mirrored, shifted); float16 for a run longer than a minute. None if no decoder needs them.
+            augmentation (mirrored, shifted); float16 (see `halved`) for a run longer than a minute. None if no decoder
+            needs them.
         log_probs: (T, V) float32 of the CTC head, log-softmaxed, blank = 0. None without a CTC head, or if they are
             computed from the states during the search (a vocabulary of thousands would take gigabytes).
         fps: Frames per second.
@@ -43,3 +44,9 @@ def joined(first: Encoded, second: Encoded) -> Encoded:
     pairs = ((first.states, second.states), (first.log_probs, second.log_probs))
     states, log_probs = (None if a is None or b is None else np.concatenate([a, b]) for a, b in pairs)
     return replace(first, states=states, log_probs=log_probs)
+
+
+def halved(rows: np.ndarray) -> np.ndarray:
+    """Float numbers as float16 of the same shape; those beyond its range become its largest, and not infinite."""
+    largest = np.finfo(np.float16).max
+    return rows.clip(-largest, largest).astype(np.float16)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 import numpy as np
 
 from lipscribe.encoded import Encoded
-from lipscribe.errors import ConfigError
+from lipscribe.errors import CheckpointError, ConfigError
 from lipscribe.model_input import crops_to_array
 from lipscribe.models.spec import ModelSpec
 from lipscribe.mouth import CROP_SIZE, check_crops
@@ -129,6 +129,7 @@ class Model:
 
         Raises:
             ConfigError: The crops have another shape or dtype.
+            CheckpointError: The network's output is not finite.
         """
         states = self._states(check_crops(crops))
         log_probs = self.runtime.log_probs(states) if self.spec.ctc else None
@@ -247,7 +248,15 @@ class Model:
         """Encoder states (views, T, D) float32 of the crops, and of the shifted and mirrored views of the spec."""
         if not len(crops):
             return self._states(np.zeros((1, CROP_SIZE, CROP_SIZE), np.uint8), augmented)[:, :0]
-        return self.runtime.encode(self.views(crops, augmented))
+        states = self.runtime.encode(self.views(crops, augmented))
+        if not np.isfinite(states).all():
+            bad = int((~np.isfinite(states).all((0, 2))).sum())
+            overflow = "" if self.runtime.precision == "float32" else f" or overflow in {self.runtime.precision}"
+            raise CheckpointError(
+                f"model {self.name} computes numbers that are not finite in {bad} of {len(crops)} frames: its weights "
+                f"are damaged{overflow}, so install or train it again" + (", or take float32" if overflow else "")
+            )
+        return states
 
     def views(self, crops: np.ndarray, augmented: bool = True) -> np.ndarray:
         """The network's input (views, T, 1, H, W) float32."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lipscribe.encoded import Encoded, joined
+from lipscribe.encoded import Encoded, halved, joined
 from lipscribe.models.encoder_specs import NEARBY, WindowSizes
 from lipscribe.mouth import CROP_SIZE
 
@@ -127,11 +127,11 @@ class _Rows:
         if self._halve and stop > PIECE and self._array.dtype != np.float16:
             kept = self._array[: self._length]
             self._array = np.empty(self._array.shape, np.float16)
-            self._array[: len(kept)] = kept
+            self._array[: len(kept)] = halved(kept)
         if stop > len(self._array):
             room = np.empty((len(self._array) + len(rows), *rows.shape[1:]), self._array.dtype)
             self._array = np.concatenate([self._array, room])  # at least doubled
-        self._array[self._length : stop] = rows
+        self._array[self._length : stop] = halved(rows) if self._array.dtype == np.float16 else rows
         self._length = stop
 
 

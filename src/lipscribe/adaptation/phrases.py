@@ -12,6 +12,7 @@ import numpy as np
 from lipscribe.adaptation.choosing import named_folder, new_folder, writing_model
 from lipscribe.adaptation.people import people_in
 from lipscribe.adaptation.phrase_sources import PhraseRecording
+from lipscribe.encoded import halved
 from lipscribe.errors import CheckpointError, ConfigError, LipscribeError, NoFaceError
 from lipscribe.faces import FaceDetector, load_face_detector, track_faces
 from lipscribe.faces.identity import signature
@@ -241,7 +242,7 @@ def _calibrated(
         got = f"only {texts[0]!r}" if texts else "none"
         raise ConfigError(f"two phrases or more are wanted, to tell them apart, got {got}: record others too")
     phrase_of = tuple(texts.index(each.text) for each in recorded)
-    features = [each.features.astype(np.float16) for each in recorded]  # as they are stored
+    features = [halved(each.features) for each in recorded]  # as they are stored
     matcher = PhraseMatcher(texts, features, phrase_of)
     fitted = matcher.calibration
     phrases = PhrasesSpec(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lipscribe.errors import LipscribeError
 from lipscribe.search.scorers import Bound, PartScorer, Scorer, Weighted
 from lipscribe.tokenizer import BLANK, END
 
@@ -241,6 +242,11 @@ class _Asked:
         else:
             own[:, :-1][ids[:, :-1] == self._end] = -np.inf  # it is the last candidate already
         total = beam.scores[:, None] + own + (others + self._length_bonus)
+        if np.isnan(total).any():  # which no comparison would ever choose: nothing would be read, without a word
+            raise LipscribeError(
+                "the decoder's or a language model's scores are not finite: its weights are damaged, so install or "
+                "train it again"
+            )
         return ids, (own if self._grammar is None else shares(own)), total, states
 
     def select(self, states: list[Any], indices: np.ndarray) -> list[Any]:

@@ -16,7 +16,6 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lipscribe.data.batches import Shares
 from lipscribe.data.loader import BatchLoader, fitting_workers
-from lipscribe.errors import ConfigError
 from lipscribe.models.builders import build_reader
 from lipscribe.models.reader import LipReader
 from lipscribe.models.spec import ModelSpec
@@ -29,6 +28,7 @@ from lipscribe.training.checks import RunData, load_data
 from lipscribe.training.config import TrainConfig
 from lipscribe.training.distilling import distil_losses, load_teacher
 from lipscribe.training.fabric import Fabric, rank_zero_only
+from lipscribe.training.finite import FiniteCheck
 from lipscribe.training.freezing import freeze, set_training
 from lipscribe.training.logs import EpochLines, log_row, tensorboard
 from lipscribe.training.losses import attention_loss, ctc_loss, frame_loss
@@ -78,7 +78,7 @@ def train(
 
     Raises:
         ConfigError: The folder holds another run, or nothing to resume; the clips' crops are not the model's kind;
-            the teacher does not fit; or the loss is no longer finite.
+            the teacher does not fit; or a loss or gradient is not finite: its step and clips are named.
         CheckpointError: The model to start from, the teacher or the state to resume from is missing or damaged.
         ManifestError: Clips are missing, damaged or of no use; all faults are listed before the first step.
         OtherProcessError: It is another process of the training that fails, and says so.
@@ -201,8 +201,8 @@ def _train(
             sums = position.sums if first else None
             sums = torch.zeros(len(shares.own), 1, device=fabric.device) if sums is None else sums
             batches = loader.epoch(epoch, first)
-            plan = train_set.plan(config.batch_sizes, epoch)[first:]
-            steps = tracked(plan, progress, f"epoch {epoch + 1}/{epochs}", steps_per_epoch, first)
+            plan, finite = train_set.plan(config.batch_sizes, epoch), FiniteCheck(fabric, shares)
+            steps = tracked(plan[first:], progress, f"epoch {epoch + 1}/{epochs}", steps_per_epoch, first)
             lines = EpochLines(say, epoch, first, steps_per_epoch) if progress is None else None
             for step, numbers in enumerate(steps, first):
                 parts, counts = [next(batches) for _ in shares.own], shares.counts(numbers)
@@ -238,29 +238,26 @@ def _train(
                         fabric.backward(loss * fabric.world_size)  # whose gradients are averaged over the processes
                     rows.append(torch.cat([values, loss[None]]).detach())
                     statistics.add(counts[i])
-                # Whether all is finite is looked at once an epoch: each look makes the CPU wait for a GPU.
-                fabric.clip_gradients(model, optimizer, max_norm=optim.clip_norm, error_if_nonfinite=False)
+                norm: Any = fabric.clip_gradients(model, optimizer, max_norm=optim.clip_norm, error_if_nonfinite=False)
                 optimizer.step()
                 optimizer.zero_grad()
                 schedule.step()
                 statistics.end()
                 average.update(reader)
-                sums = sums + torch.stack(rows)
+                table = torch.stack(rows)
+                sums = sums + table
+                finite.add(step, table[:, -1], norm)  # looked at where something is saved: each look waits for a GPU
                 done = step + 1
                 if lines is not None:  # of all shares, as far as this process knows
                     lines.add(done, lambda so_far=sums[:, -1], done=done: float(so_far.mean()) * shares.number / done)
                 if config.checkpoint_every and done % config.checkpoint_every == 0 and done < steps_per_epoch:
+                    finite.raise_if_not(epoch, plan, train_set)
                     checkpoints.save(Position(epoch, done, best, sums))
 
+            finite.raise_if_not(epoch, plan, train_set)
             every = torch.stack(gathered(fabric, sums.cpu()), 1).flatten(0, 1)  # by share, as `Checkpoints` has them
             means = (every.sum(0) / steps_per_epoch).tolist()
             metrics = dict(zip([f"train_{name}" for name in (*names, "loss")], means, strict=True))
-            if not math.isfinite(metrics["train_loss"]):
-                kind = ConfigError if fabric.is_global_zero else OtherProcessError
-                raise kind(
-                    f"the loss is {metrics['train_loss']} in epoch {epoch + 1}: start again in another output, with "
-                    "optim.precision 32-true or a lower optim.learning_rate"
-                )
             metrics |= {"learning_rate": float(schedule.get_last_lr()[0]), "epoch_seconds": time.monotonic() - started}
             current = averaged()
             if (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == epochs:

@@ -42,7 +42,7 @@ def save_checkpoint(
 
     Args:
         state_dict: The weights, named as in `build_reader(spec)`; read one at a time.
-        dtype: Of stored floating-point weights: float16 or float32.
+        dtype: Of stored floating-point weights: float16 or float32; see `save_weights`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -171,9 +171,10 @@ def save_weights(path: Path | str, tensors: Mapping[str, Tensor], dtype: torch.d
     left to the library, which validates them.
 
     Args:
-        dtype: Floating-point tensors are converted to it; None keeps theirs.
+        dtype: Floating-point tensors are converted to it, but those with numbers beyond its range (65 504 of float16)
+            to float32; None keeps theirs.
     """
-    stored = {name: dtype if dtype and t.is_floating_point() else t.dtype for name, t in sorted(tensors.items())}
+    stored = {name: _stored_as(tensor, dtype) for name, tensor in sorted(tensors.items())}
     shapes = {name: tuple(tensors[name].shape) for name in stored}
     header = {name: (STORED[kind], shapes[name], prod(shapes[name]) * kind.itemsize) for name, kind in stored.items()}
     # In C order, whatever the layout in memory.
@@ -181,3 +182,11 @@ def save_weights(path: Path | str, tensors: Mapping[str, Tensor], dtype: torch.d
     with writing(path) as file:
         write_header(file, header)
         file.writelines(blobs)
+
+
+def _stored_as(tensor: Tensor, dtype: torch.dtype | None) -> torch.dtype:
+    """A running variance may be beyond float16, in which it would be infinite without a word."""
+    if dtype is None or not tensor.is_floating_point():
+        return tensor.dtype
+    overflows = tensor.numel() > 0 and float(tensor.detach().abs().max()) > torch.finfo(dtype).max
+    return torch.float32 if overflows else dtype

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lipscribe.atomic import writing
+from lipscribe.encoded import halved
 from lipscribe.errors import CheckpointError
 from lipscribe.models.onnx_runtime import ENCODER
 from lipscribe.models.phrases_spec import PhrasesSpec
@@ -90,7 +91,7 @@ def load_base_spec(name: str, phrases: PhrasesSpec) -> tuple[Path, ModelSpec]:
 
 
 def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    stored = {name: np.ascontiguousarray(array, np.dtype("<f2")) for name, array in sorted(arrays.items())}
+    stored = {name: np.ascontiguousarray(halved(array), np.dtype("<f2")) for name, array in sorted(arrays.items())}
     with writing(path) as file:
         write_header(file, {name: ("F16", array.shape, array.nbytes) for name, array in stored.items()})
         file.writelines(array.tobytes() for array in stored.values())
