@@ -79,6 +79,19 @@ $(VENV)/.trust-ready: $(VENV)/.ready
 	$(PIP) --editable '.[trust]'
 	@touch $@
 
+# Extreme sizes and numbers through all commands, and what is the same from run to run: tables, trust-results/numerics.json.
+# ARGS=--quick takes a third of the time (docs/trust/numerics.md).
+numerics: setup
+	$(BIN)/python -m trust.numerics $(ARGS)
+
+# Stated probabilities against what is right, and nonsense that is marked; needs the GRID clips (docs/trust/calibration.md).
+GRID_CLIPS = $(or $(LIPSCRIBE_SHARED),../shared)
+calibration: setup
+	@test -d $(GRID_CLIPS)/grid || { echo "calibration needs the GRID clips in $(GRID_CLIPS)/grid (LIPSCRIBE_SHARED=FOLDER)" >&2; exit 2; }
+	test -d trust-results/s1 || $(BIN)/lipscribe prepare grid --root $(GRID_CLIPS)/grid --output trust-results/s1
+	test -d trust-results/others || $(BIN)/lipscribe prepare grid --root $(GRID_CLIPS)/grid-others --output trust-results/others
+	$(BIN)/python -m trust.calibration trust-results/s1 trust-results/others --picture trust-results/reliability.png $(ARGS)
+
 # The site: guides, the commands' help, the Python reference. Open site/index.html.
 docs: $(VENV)/.docs-ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

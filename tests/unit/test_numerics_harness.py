@@ -1,0 +1,48 @@
+"""What `make numerics` counts as a result, as one line, and as a fault."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from trust.numerics import faults_of
+from trust.numerics_extremes import judged
+from trust.numerics_reading import compare
+
+
+@pytest.mark.parametrize(
+    ("code", "stdout", "stderr", "ending"),
+    [
+        (0, "place red\n", "", "result"),
+        (0, "banana infant\n", "", "result"),
+        (0, '{"probability": NaN}\n', "", "fault"),
+        (0, "wer inf\n", "", "fault"),
+        (0, "", "x.py:3: RuntimeWarning: overflow encountered in cast\n", "fault"),
+        (2, "", "error: x.mp4 is empty: copy it again\n", "line"),
+        (2, "", "", "fault"),
+        (1, "", "Traceback (most recent call last):\n", "fault"),
+        (1, "", "error: unexpected ValueError: no message\n", "fault"),
+        (-9, "", "", "crash"),
+    ],
+)
+def test_endings(code: int, stdout: str, stderr: str, ending: str):
+    assert judged(code, stdout, stderr)[0] == ending
+
+
+def test_readings_are_compared_by_text_and_probability():
+    one = {"clip0": np.log(np.array([[0.5, 0.5]])), "words": {"clip0": ["red", [0.9]]}}
+    other = {"clip0": np.log(np.array([[0.4, 0.6]])), "words": {"clip0": ["red", [0.8]]}}
+    found = compare(one, other)
+    assert (found["texts_differ"], found["to_the_bit"]) == (0, False)
+    assert (found["ctc"], found["words"]) == pytest.approx((0.1, 0.1))
+    assert compare(one, one)["to_the_bit"]
+
+
+def test_faults_are_what_is_promised_and_not_so():
+    row = {"model": "m", "texts_differ": 0, "ctc": 1e-5, "words": 1e-5, "to_the_bit": False}
+    reading = [row | {"way": "2 threads"}, row | {"way": "again"}, row | {"way": "torch, int8", "texts_differ": 3}]
+    training = [{"way": "again", "same": False}, {"way": "another seed", "same": False}]
+    assert faults_of({"reading": reading, "training": training}) == [
+        "training again gave other bytes",
+        "m: again: not to the bit",
+    ]
