@@ -109,6 +109,7 @@ def write_video(path: Path, frames: Iterator[np.ndarray], codec: str, pixels: st
         if stream is None:  # a stream without a frame
             stream = container.add_stream(codec, rate=Fraction(fps))
             stream.height, stream.width, stream.pix_fmt = 64, 64, pixels
+            container.start_encoding()
         container.mux(stream.encode(None))
 
 
@@ -129,7 +130,7 @@ def make_videos(folder: Path, long: int) -> None:
         "two-frames.mp4": (frames[40:42], "libx264", "yuv420p"),
         "no-frame.mkv": ([], "ffv1", "bgr0"),
         "1x1.mkv": ([black] * 30, "ffv1", "bgr0"),
-        "1x1000.mkv": ([np.zeros((1000, 1, 3), np.uint8)] * 5, "ffv1", "bgr0"),
+        "2x1000.mp4": ([np.zeros((1000, 2, 3), np.uint8)] * 5, "libx264", "yuv420p"),
         "16x16.mp4": ([frame[:16, :16] for frame in frames[:30]], "libx264", "yuv420p"),
         "8k.mp4": (large, "mpeg4", "yuv420p"),
         "long.mp4": ((turn[i % len(turn)] for i in range(long)), "libx264", "yuv420p"),
@@ -202,7 +203,7 @@ def make_models(folder: Path) -> None:
 
 
 def transcribe_cases(full: bool) -> Iterator[Case]:
-    short, sizes = ("one-frame.mp4", "two-frames.mp4", "no-frame.mkv"), ("1x1.mkv", "1x1000.mkv", "16x16.mp4", "8k.mp4")
+    short, sizes = ("one-frame.mp4", "two-frames.mp4", "no-frame.mkv"), ("1x1.mkv", "2x1000.mp4", "16x16.mp4", "8k.mp4")
     for runtime in ("onnx", "torch"):
         own = ["--model", "talkers", "--runtime", runtime, "--format", "json"]
         for name in (*short, *sizes, "empty.mp4", "long.mp4"):

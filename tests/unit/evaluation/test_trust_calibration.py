@@ -11,7 +11,12 @@ def kind_of(*reads: Read) -> Kind:
 
 
 @pytest.mark.parametrize(
-    ("hits", "number", "low", "high"),  # from Newcombe, "Two-sided confidence intervals for the single proportion", 1998
+    (
+        "hits",
+        "number",
+        "low",
+        "high",
+    ),  # published by Newcombe, 1998
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_wilson_s_interval_is_the_published_one(hits: int, number: int, low: float, high: float):
