@@ -23,6 +23,13 @@ def talk(
     rate: Annotated[
         float | None, typer.Option(help="Speaking rate: 2 is twice as fast.", min=0.25, max=4, show_default="1 or so")
     ] = None,
+    manner: Annotated[
+        str,
+        typer.Option(
+            help="clear; natural, as people move whose lips were measured; or careful, the same larger and slower.",
+            metavar="KIND",
+        ),
+    ] = "clear",
     srt: Annotated[bool, typer.Option("--srt", help="Write captions beside each video too.")] = False,
     align: Annotated[
         bool, typer.Option("--align", help="Write word times as GRID does; a corpus always has them.")
@@ -71,6 +78,8 @@ def talk(
 
       lipscribe talk --corpus grid --clips 2000 --speakers 50 -o corpus/
 
+      lipscribe talk --corpus grid --clips 900 --manner natural -o natural/
+
       lipscribe talk --corpus sentences.txt --speakers 10 -o corpus/
 
       lipscribe talk --corpus idle --clips 200 --speakers 50 -o silence/
@@ -86,12 +95,11 @@ def talk(
         if beside is not None:
             _refuse("is for one person: leave out --beside", align=align or None)
         _refuse("is for a --corpus", clips=clips, speakers=speakers, workers=workers)
-        return _clip([text] if beside is None else [text, beside], output, seed, take, rate, fixed, srt, align)
+        return _clip([text] if beside is None else [text, beside], output, seed, take, rate, manner, fixed, srt, align)
     assert corpus is not None  # one of both is given
     _refuse("is for a single text", take=take or None, beside=beside)
-    return _corpus(
-        output, corpus, clips=clips, speakers=speakers, seed=seed, workers=workers, scene=fixed, rate=rate, srt=srt
-    )
+    chosen = {"seed": seed, "rate": rate, "manner": manner, "scene": fixed, "srt": srt}
+    return _corpus(output, corpus, clips=clips, speakers=speakers, workers=workers, **chosen)
 
 
 def _fields(given: list[str]) -> dict[str, Any]:
@@ -129,6 +137,7 @@ def _clip(
     seed: int,
     take: int,
     rate: float | None,
+    manner: str,
     scene: dict[str, Any],
     srt: bool,
     align: bool,
@@ -142,7 +151,9 @@ def _clip(
     places = [{}] if len(texts) == 1 else [{"x": 0.27, "face": 0.2}, {"x": 0.73, "face": 0.2}]
     # The second person stands in the first one's scene.
     clips = [
-        Talker(seed + i).say(text, take=take, rate=1.0 if rate is None else rate, scene={**place, **scene})
+        Talker(seed + i, manner=manner).say(
+            text, take=take, rate=1.0 if rate is None else rate, scene={**place, **scene}
+        )
         for i, (text, place) in enumerate(zip(texts, places, strict=True))
     ]
     clip = together(clips) if len(clips) > 1 else clips[0]

@@ -13,24 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lipscribe.talker.manners import CLEAR, Manner
 from lipscribe.talker.timing import PhonemeTime
-from lipscribe.talker.visemes import CONTROLS, DIPHTHONGS, FAINT, VISEME_OF, VISEMES
+from lipscribe.talker.visemes import CONTROLS, DIPHTHONGS, FAINT, VISEME_OF
 from lipscribe.units import Seconds
 
-# How far a control is anticipated and carried over: lips round early and stay round, the tongue is quick.
-REACH: dict[str, tuple[Seconds, Seconds]] = {
-    "gap": (0.034, 0.036),
-    "width": (0.055, 0.050),
-    "round": (0.060, 0.050),
-    "jaw": (0.045, 0.050),
-    "tuck": (0.026, 0.026),
-    "press": (0.024, 0.024),
-    "bare": (0.035, 0.035),
-    "tip": (0.028, 0.030),
-    "out": (0.024, 0.024),
-}
 _SILENCE_EDGE: Seconds = 0.07  # a resting mouth begins to move so long before the sound, and rests so long after it
-_PLATEAU = 0.3  # of a phoneme's length: around its middle the pull is full
+READY: tuple[Seconds, Seconds] = (0.18, 0.06)  # so long before somebody speaks, lips that move as people's do part
+AFTER: tuple[Seconds, Seconds] = (0.06, 0.2)  # and after it they are still on their way to rest
+REST_AWAY: Seconds = 0.12  # rest ends so much earlier and begins so much later
 _GLIDE = 0.38  # of a diphthong: its two targets lie so far from its ends
 _REDUCED = 0.75  # an unstressed vowel pulls less, and so is coloured more
 
@@ -44,7 +35,9 @@ class _Pull(NamedTuple):
     strength: float
 
 
-def mouth_controls(phonemes: Sequence[PhonemeTime], num_frames: int, fps: float, effort: float = 1.0) -> np.ndarray:
+def mouth_controls(
+    phonemes: Sequence[PhonemeTime], num_frames: int, fps: float, effort: float = 1.0, manner: Manner = CLEAR
+) -> np.ndarray:
     """Blends the targets of timed phonemes.
 
     Args:
@@ -52,19 +45,20 @@ def mouth_controls(phonemes: Sequence[PhonemeTime], num_frames: int, fps: float,
         num_frames: Frames wanted; frame i is the mouth at (i + 0.5) / fps seconds.
         fps: Rate of the frames in Hz.
         effort: How far this speaker moves: 1 is careful speech, 0.7 mumbling.
+        manner: Whose targets, dominances and reaches.
 
     Returns:
         (T, 9) float32, columns as in `CONTROLS`, about 0 to 1 (`width` -1 to 1, `gap` below 0 where lips are pressed).
     """
-    pulls = [pull for phoneme in phonemes for pull in _pulls(phoneme)]
+    pulls = [pull for i in range(len(phonemes)) for pull in _pulls(phonemes, i, manner)]
     times = (np.arange(num_frames) + 0.5) / fps
     starts, ends = np.array([p.start for p in pulls]), np.array([p.end for p in pulls])
     before = np.maximum(starts - times[:, None], 0)  # (T, S) seconds that the segment lies ahead
     after = np.maximum(times[:, None] - ends, 0)
     controls = np.empty((num_frames, len(CONTROLS)), np.float32)
     for column, control in enumerate(CONTROLS):
-        target, alpha = _targets(pulls, control)
-        ahead, behind = REACH[control]
+        target, alpha = _targets(pulls, control, manner)
+        ahead, behind = manner.reach[control]
         # The nearest segment weighs 1 in itself, so that the sum never vanishes.
         distance = before / ahead + after / behind
         dominance = alpha * np.exp(-(distance - distance.min(1, keepdims=True)))
@@ -73,20 +67,20 @@ def mouth_controls(phonemes: Sequence[PhonemeTime], num_frames: int, fps: float,
     return np.where(pressed, controls, controls * np.float32(effort))
 
 
-def _targets(pulls: list[_Pull], control: str) -> tuple[np.ndarray, np.ndarray]:
+def _targets(pulls: list[_Pull], control: str, manner: Manner) -> tuple[np.ndarray, np.ndarray]:
     values, alphas = [], []
     for pull in pulls:
-        value, alpha = VISEMES[pull.viseme].targets.get(control, (0.0, FAINT))
+        value, alpha = manner.visemes[pull.viseme].targets.get(control, (0.0, FAINT))
         values.append(value)
         alphas.append(alpha * pull.strength)
     return np.array(values), np.array(alphas)
 
 
-def _pulls(phoneme: PhonemeTime) -> list[_Pull]:
+def _pulls(phonemes: Sequence[PhonemeTime], i: int, manner: Manner) -> list[_Pull]:
+    phoneme = phonemes[i]
     length = phoneme.end - phoneme.start
     if phoneme.phoneme == "SIL":
-        edge = min(_SILENCE_EDGE, length / 2)
-        return [_Pull("rest", phoneme.start + edge, phoneme.end - edge, 1.0)]
+        return _silence(phoneme, i == 0, i == len(phonemes) - 1, manner)
     if phoneme.phoneme in DIPHTHONGS:
         first, second = DIPHTHONGS[phoneme.phoneme]
         begin, end = phoneme.start + _GLIDE * length, phoneme.end - _GLIDE * length * 0.6
@@ -95,5 +89,29 @@ def _pulls(phoneme: PhonemeTime) -> list[_Pull]:
     viseme = VISEME_OF[phoneme.phoneme]
     is_vowel = viseme == phoneme.phoneme  # vowels are classes of their own
     strength = _REDUCED if is_vowel and phoneme.stress == 0 else 1.0
-    pad = (1 - _PLATEAU) / 2 * length
+    plateau = manner.plateau
+    if viseme == "bilabial":
+        plateau = manner.closed[i == 0 or phonemes[i - 1].phoneme == "SIL"]
+    pad = (1 - plateau) / 2 * length
     return [_Pull(viseme, phoneme.start + pad, phoneme.end - pad, strength)]
+
+
+def _silence(phoneme: PhonemeTime, first: bool, last: bool, manner: Manner) -> list[_Pull]:
+    """A resting mouth, and, where the manner knows them, the ways from and to rest."""
+    start, end = phoneme.start, phoneme.end
+    if "ready" not in manner.visemes:
+        edge = min(_SILENCE_EDGE, (end - start) / 2)
+        return [_Pull("rest", start + edge, end - edge, 1.0)]
+    pulls = []
+    if not first:
+        pulls.append(_Pull("after", min(start + AFTER[0], end), min(start + AFTER[1], end), 1.0))
+        start += AFTER[1] + REST_AWAY
+    if not last:
+        pulls.append(_Pull("ready", max(end - READY[0], phoneme.start), max(end - READY[1], phoneme.start), 1.0))
+        end -= READY[0] + REST_AWAY
+    if end > start or not pulls:
+        pulls.append(_Pull("rest", min(start, end), end, 1.0))
+    elif first or last:
+        at = phoneme.start if first else phoneme.end
+        pulls.append(_Pull("rest", at, at, 1.0))
+    return pulls

@@ -23,6 +23,7 @@ from lipscribe.processes import Processes
 from lipscribe.progress import Progress, tracked
 from lipscribe.resumable import holds_other_files, resumable
 from lipscribe.talker.captions import to_captions
+from lipscribe.talker.manners import manner_of
 from lipscribe.talker.phonemes import SpokenWord, pronounce
 from lipscribe.talker.plan import PlannedClip, check, load_sentences, plan_grid, plan_idle, plan_sentences, split_of
 from lipscribe.talker.scene import Scene
@@ -67,6 +68,7 @@ class _Options:
     scene: dict[str, Any]
     rate: float | None
     srt: bool
+    manner: str = "clear"
 
     def paths(self, clip: PlannedClip) -> tuple[Path, Path, Path]:
         """Video, alignment and captions of a clip."""
@@ -89,6 +91,7 @@ def make_corpus(
     scene: Mapping[str, Any] | None = None,
     rate: float | None = None,
     srt: bool = False,
+    manner: str = "clear",
     progress: Progress | None = None,
 ) -> CorpusReport:
     """Renders a corpus; a call that was interrupted is resumed by the same call.
@@ -107,10 +110,12 @@ def make_corpus(
         rate: How fast everybody speaks, as a multiple of their own rate; None varies it a little. Clips of 3 s are
             spoken as fast as they have to be.
         srt: Captions beside each video too.
+        manner: How everybody speaks and looks, one of `lipscribe.talker.manners.MANNERS`. A mix is several corpora.
         progress: Called after each clip.
 
     Raises:
-        ConfigError: A number is out of range, a scene has no such field, or a line of the text file cannot be said.
+        ConfigError: A number is out of range, there is no such manner or field of a scene, or a line of the text file
+            cannot be said.
         ManifestError: The folder holds something else, or cannot be written.
         LipscribeError: Another process is writing to it.
     """
@@ -120,17 +125,18 @@ def make_corpus(
     clips = clips if clips is not None else GRID_CLIPS if sentences is None else len(sentences)
     speakers = speakers if speakers is not None else max(1, min(SPEAKERS, clips))
     check(clips, speakers, seed, rate, kind == "grid")
+    manner_of(manner)  # says what is wrong with it
     scene = dict(scene or {})
     Scene.drawn(np.random.default_rng(0), **scene)  # says what is wrong with it
     plan = _planned(kind, sentences, clips, speakers, seed)
     said = kind if sentences is None else f"text {zlib.crc32(chr(10).join(sentences).encode()):08x}"
-    made_of = {"corpus": said, "clips": clips, "speakers": speakers, "seed": seed, "rate": rate}
+    made_of = {"corpus": said, "clips": clips, "speakers": speakers, "seed": seed, "rate": rate, "manner": manner}
     made_of["scene"] = {field.name: scene.get(field.name) for field in fields(Scene)}
-    options = _Options(folder, seed, GRID_DURATION if sentences is None else None, scene, rate, srt)
+    options = _Options(folder, seed, GRID_DURATION if sentences is None else None, scene, rate, srt, manner)
     splits = {clip.id: split_of(clip.speaker, speakers) for clip in plan}
     if holds_other_files(folder, RECORD_FILE):
         raise ManifestError(f"{folder} holds other files, wanted a new folder: give another --output")
-    with resumable(folder, RECORD_FILE, made_of):
+    with resumable(folder, RECORD_FILE, made_of, {"manner": "clear"}):
         _lay_out(folder, splits)
         todo = [clip for clip in plan if not options.finished(clip)]
         failed = _render_all(todo, len(plan), options, workers, progress)
@@ -203,7 +209,7 @@ def _render(clip: PlannedClip, options: _Options) -> str:
 
 
 def _performed(clip: PlannedClip, options: _Options) -> TalkingClip:
-    talker = _talker(options.seed, clip.speaker)
+    talker = _talker(options.seed, clip.speaker, options.manner)
     if clip.movement:
         return talker.idle(clip.movement, options.duration or GRID_DURATION, take=clip.take, scene=options.scene)
     words = pronounce(clip.text)
@@ -212,8 +218,8 @@ def _performed(clip: PlannedClip, options: _Options) -> TalkingClip:
 
 
 @functools.lru_cache(maxsize=4)
-def _talker(seed: int, speaker: int) -> Talker:
-    return Talker(seed=int(np.random.SeedSequence((seed, speaker)).generate_state(1)[0]))
+def _talker(seed: int, speaker: int, manner: str = "clear") -> Talker:
+    return Talker(seed=int(np.random.SeedSequence((seed, speaker)).generate_state(1)[0]), manner=manner)
 
 
 def _rate(clip: PlannedClip, words: list[SpokenWord], tempo: float, options: _Options) -> float:
@@ -222,5 +228,6 @@ def _rate(clip: PlannedClip, words: list[SpokenWord], tempo: float, options: _Op
     rate = options.rate or float(np.exp(rng.normal(0, RATE_SPREAD)))
     if options.duration is None:
         return rate
-    speech = time_phonemes(words, np.random.default_rng(0), lead=0, tail=0)[-1].end
+    durations = manner_of(options.manner).durations
+    speech = time_phonemes(words, np.random.default_rng(0), lead=0, tail=0, durations=durations)[-1].end
     return max(rate, 1.05 * speech / (options.duration - 2 * MIN_SILENCE) / tempo)  # 5 %: other jitter may be longer

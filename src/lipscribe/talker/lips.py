@@ -9,7 +9,7 @@ from lipscribe.talker.visemes import CONTROLS
 
 MAX_GAP = 0.52  # eye distances between the lips when `gap` is 1
 MAX_JAW = 0.27  # eye distances that the chin sinks when `jaw` is 1
-_UPPER_SHARE = 0.32  # of the gap is opened by the upper lip, the rest by the lower
+UPPER_SHARE = 0.32  # of the gap is opened by the upper lip, the rest by the lower
 _REACH = (0.74, 0.42, 0.78)  # eye distances shown to either side of, above and below the line of the closed lips
 _FINER = 2  # the mouth is drawn so many times larger and then averaged down
 _SHIFT = 4  # bits of fraction in OpenCV's coordinates
@@ -50,7 +50,7 @@ class Mouth:
             controls: (9,) as in `CONTROLS`.
         """
         c: dict[str, float] = dict(zip(CONTROLS, controls.tolist(), strict=True))
-        shape = _Contours(self.person, c, self._x)
+        shape = LipContours(self.person, c, self._x)
         width, height = self._size
         paint = np.empty((height * _FINER, width * _FINER, 3), np.uint8)
         paint[:] = self._colour(self._red)
@@ -68,7 +68,7 @@ class Mouth:
         skin = skin * shadow[..., None]
         canvas[rows, columns, :3] = skin + (paint - skin) * alpha
 
-    def _shadow(self, shape: "_Contours", c: dict[str, float]) -> np.ndarray:
+    def _shadow(self, shape: "LipContours", c: dict[str, float]) -> np.ndarray:
         """What the lips' shape does to the skin around them: (H, W) float32 factors."""
         under = float(shape.outer_lower[_POINTS // 2, 1]) + 0.05
         depth = 0.12 + 0.14 * max(c["round"], 0) - 0.08 * max(c["tuck"], 0)
@@ -80,7 +80,7 @@ class Mouth:
         crease = 0.1 + 0.16 * max(c["width"], 0) + 0.08 * max(c["press"], 0)
         return (1 - depth * below) * (1 - crease * corners)
 
-    def _paint_lips(self, paint: np.ndarray, shape: "_Contours") -> None:
+    def _paint_lips(self, paint: np.ndarray, shape: "LipContours") -> None:
         # Strips from the lip's border to its inner edge: the upper lip faces down, the lower one catches the light.
         for share, light in ((0.0, 0.98), (0.35, 0.9), (0.7, 0.8), (0.92, 0.7)):
             edge = shape.outer_upper + (shape.inner_upper - shape.outer_upper) * share
@@ -95,7 +95,7 @@ class Mouth:
             thick = max(1, round(0.016 * self._scale))
             cv2.polylines(paint, [points], False, self._colour(self._red * 0.42), thick, cv2.LINE_AA, _SHIFT)
 
-    def _paint_inside(self, paint: np.ndarray, shape: "_Contours", c: dict[str, float]) -> None:
+    def _paint_inside(self, paint: np.ndarray, shape: "LipContours", c: dict[str, float]) -> None:
         inside = np.empty_like(paint)
         light = 0.55 + 0.45 * self._face.mouth_shade
         inside[:] = self._colour(np.array(_CAVITY, np.float32) * light)
@@ -155,11 +155,11 @@ def mouth_gaps(person: Person, controls: np.ndarray) -> np.ndarray:
     """How far the lips are drawn apart: controls (T, 9) -> (T,) float32 eye distances between their inner edges."""
     x = np.zeros(1, np.float32)
     return np.array(
-        [_Contours(person, dict(zip(CONTROLS, row.tolist(), strict=True)), x).gap for row in controls], np.float32
+        [LipContours(person, dict(zip(CONTROLS, row.tolist(), strict=True)), x).gap for row in controls], np.float32
     )
 
 
-class _Contours:
+class LipContours:
     """The four edges of the lips, each (P, 2) float32 in eye distances from the middle of the closed lips."""
 
     def __init__(self, person: Person, c: dict[str, float], x: np.ndarray):
@@ -178,8 +178,8 @@ class _Contours:
         self.corner_y = person.corner + 0.25 * jaw
         line = self.corner_y * x**2 - 0.012 * np.cos(2 * np.pi * np.clip(x, -0.5, 0.5)) * (1 - rounding)
         sink = 0.12 * jaw * (1 - x**2)
-        raised = gap * _UPPER_SHARE + 0.03 * bare
-        lowered = gap * (1 - _UPPER_SHARE) - 0.03 * bare
+        raised = gap * UPPER_SHARE + 0.03 * bare
+        lowered = gap * (1 - UPPER_SHARE) - 0.03 * bare
         upper = line + sink - raised * arch * lean
         lower = line + sink + np.maximum(lowered, -raised) * arch * lean
         # Under the upper teeth, whose edge stays where it is.

@@ -6,6 +6,8 @@ import numpy as np
 
 from lipscribe.talker.coarticulation import mouth_controls
 from lipscribe.talker.face import NUM_LIDS
+from lipscribe.talker.manners import CLEAR, Manner
+from lipscribe.talker.natural_lips import Looks
 from lipscribe.talker.person import Person
 from lipscribe.talker.scene import Scene
 from lipscribe.talker.timing import PhonemeTime
@@ -30,6 +32,7 @@ class Performance:
         lids: (T,) int, 0 open to `NUM_LIDS` - 1 shut.
         eyes_px: Distance of the eyes in pixels.
         light: Direction of the light, see `Face`.
+        looks: Of a mouth that is drawn after measured ones; None where it is drawn clearly.
     """
 
     person: Person
@@ -42,6 +45,7 @@ class Performance:
     lids: np.ndarray
     eyes_px: float
     light: tuple[float, float, float]
+    looks: Looks | None = None
 
     def lasting(self, num_frames: int) -> "Performance":
         """The same, held still at its end until it has so many frames."""
@@ -51,13 +55,33 @@ class Performance:
 
 
 def perform(
-    person: Person, phonemes: list[PhonemeTime], num_frames: int, scene: Scene, rng: np.random.Generator
+    person: Person,
+    phonemes: list[PhonemeTime],
+    num_frames: int,
+    scene: Scene,
+    rng: np.random.Generator,
+    manner: Manner = CLEAR,
+    looks: Looks | None = None,
+    taken: np.random.Generator | None = None,
 ) -> Performance:
-    """Moves a person: mouth by the phonemes, head and lids by chance."""
+    """Moves a person: mouth by the phonemes, head and lids by chance.
+
+    Args:
+        rng: Of head and lids.
+        manner: In which they speak.
+        looks: Of their mouth, where the manner is measured.
+        taken: By it one take's mouth differs from the next, where people's do.
+    """
     times = (np.arange(num_frames) + 0.5) / scene.fps
     wander = person.restlessness * scene.head_motion
     sway = [wander * amount * _drift(times, rng) for amount in (0.05, 0.03, 0.025, 0.05, 0.035)]
-    controls = mouth_controls(phonemes, num_frames, scene.fps, person.effort)
+    effort = person.effort * manner.effort
+    if looks and taken:
+        people, takes = manner.effort_spread
+        effort = manner.effort * float(np.exp(people * looks.effort + takes * taken.standard_normal()))
+    controls = mouth_controls(phonemes, num_frames, scene.fps, effort, manner)
+    if taken:
+        controls = manner.moves_unevenly(controls, scene.fps, taken)
     x, y = _along(scene, times)
     nod = wander * _NOD * np.convolve(controls[:, 3], np.ones(9) / 9, mode="same")[:num_frames]
     return Performance(
@@ -71,6 +95,7 @@ def perform(
         lids=_blinks(times, scene.blinks, rng),
         eyes_px=scene.eyes_px,
         light=(scene.light_from, -0.55, 1.0),
+        looks=looks,
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from lipscribe.talker.face import BODY_COARSER, BODY_LEFT, BODY_TOP, LEFT, TOP, Face
 from lipscribe.talker.lips import MAX_JAW, Mouth
+from lipscribe.talker.natural_lips import NaturalMouth
 from lipscribe.talker.performance import Performance
 from lipscribe.talker.scene import Scene, paint_background
 
@@ -46,7 +47,7 @@ class _Puppet:
         self._does = performance
         scale = max(_MIN_SCALE, performance.eyes_px)
         self._face = face = Face(performance.person, scale, performance.light)
-        self._mouth = Mouth(face)
+        self._mouth = NaturalMouth(face, performance.looks) if performance.looks else Mouth(face)
         rows, columns = face.height.shape
         self._grid_x, self._grid_y = np.meshgrid(
             np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32)

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,8 @@ from lipscribe.data.manifest import WordTime
 from lipscribe.errors import ConfigError
 from lipscribe.progress import Progress, tracked
 from lipscribe.talker.idle import MOVEMENTS
+from lipscribe.talker.manners import manner_of
+from lipscribe.talker.natural_lips import Looks
 from lipscribe.talker.performance import Performance, perform
 from lipscribe.talker.person import Person
 from lipscribe.talker.phonemes import SpokenWord, pronounce
@@ -22,6 +24,7 @@ from lipscribe.talker.timing import SILENCE, PhonemeTime, time_phonemes, word_ti
 from lipscribe.units import Seconds, seconds_to_frame
 from lipscribe.video.write import save_video
 
+MORE_COMPRESSED = 5  # steps of x264's quality: 360x288 at 100 to 300 kbit/s
 MARGIN: Seconds = 0.12  # least silence before and after speech in a clip of fixed length
 
 
@@ -31,14 +34,21 @@ class Talker:
     Args:
         seed: Decides who it is; the same seed is the same person, everywhere.
         person: Somebody described instead of drawn.
+        manner: How they speak and look, one of `lipscribe.talker.manners.MANNERS`: "clear", as tables of sounds say;
+            "natural", as people move whose lips were measured; or "careful", the same larger, slower and steadier.
 
     Raises:
-        ConfigError: The seed is no whole number of 0 or more.
+        ConfigError: The seed is no whole number of 0 or more, or there is no such manner.
     """
 
-    def __init__(self, seed: int = 0, person: Person | None = None):
+    def __init__(self, seed: int = 0, person: Person | None = None, manner: str = "clear"):
         self.seed = _whole("seed", seed)
+        self.manner = manner_of(manner)
         self.person = person or Person.drawn(np.random.default_rng([self.seed, 1]))
+        self._looks = None
+        if self.manner.measured:
+            self._looks = Looks.drawn(np.random.default_rng([self.seed, 7]))
+            self.person = self.person if person else self._looks.on(self.person)
 
     def say(
         self,
@@ -67,13 +77,12 @@ class Talker:
         if not words:
             raise ConfigError("there is no word to say: give a text")
         timing, motion, setting = (np.random.default_rng([self.seed, take, part]) for part in (2, 3, 4))
-        if not isinstance(scene, Scene):
-            scene = Scene.drawn(setting, **(scene or {}))
-        phonemes = time_phonemes(words, timing, rate * self.person.tempo)
+        scene = self._scene(scene, setting)
+        phonemes = time_phonemes(words, timing, rate * self.person.tempo, durations=self.manner.durations)
         if duration is not None:
             phonemes = _fitted(phonemes, duration, timing)
         num_frames = max(1, seconds_to_frame(phonemes[-1].end, scene.fps))
-        performance = perform(self.person, phonemes, num_frames, scene, motion)
+        performance = self._perform(phonemes, num_frames, scene, motion, take)
         return TalkingClip(
             scene, (performance,), word_times(words, phonemes), tuple(phonemes), num_frames, (self.seed, take, 5)
         )
@@ -103,14 +112,28 @@ class Talker:
         if not (duration > 0 and math.isfinite(duration)):
             raise ConfigError(f"duration is {duration}, wanted seconds, more than 0")
         chance, motion, setting = (np.random.default_rng([self.seed, take, part]) for part in (6, 3, 4))
-        if not isinstance(scene, Scene):
-            scene = Scene.drawn(setting, **(scene or {}))
+        scene = self._scene(scene, setting)
         silence = [PhonemeTime(SILENCE, 0, 0.0, duration, None)]
         num_frames = max(1, seconds_to_frame(duration, scene.fps))
-        resting = perform(self.person, silence, num_frames, scene, motion)
+        resting = self._perform(silence, num_frames, scene, motion, take)
         times = (np.arange(num_frames) + 0.5) / scene.fps
         performance = MOVEMENTS[movement](resting, times, chance)
         return TalkingClip(scene, (performance,), (), tuple(silence), num_frames, (self.seed, take, 5))
+
+    def _scene(self, scene: Scene | Mapping[str, Any] | None, rng: np.random.Generator) -> Scene:
+        if isinstance(scene, Scene):
+            return scene
+        fixed = dict(scene or {})
+        drawn = Scene.drawn(rng, **fixed)
+        if self.manner.measured and "crf" not in fixed:  # people's videos are compressed more
+            return replace(drawn, crf=drawn.crf + MORE_COMPRESSED)
+        return drawn
+
+    def _perform(
+        self, phonemes: list[PhonemeTime], num_frames: int, scene: Scene, motion: np.random.Generator, take: int
+    ) -> Performance:
+        taken = np.random.default_rng([self.seed, take, 8]) if self.manner.measured else None
+        return perform(self.person, phonemes, num_frames, scene, motion, self.manner, self._looks, taken)
 
 
 @dataclass(frozen=True, eq=False)

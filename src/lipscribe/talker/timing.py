@@ -16,6 +16,7 @@ cannot be seen.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ from lipscribe.data.manifest import WordTime
 from lipscribe.errors import ConfigError
 from lipscribe.talker.letter_to_sound import VOWELS
 from lipscribe.talker.phonemes import SpokenWord
+from lipscribe.talker.visemes import DIPHTHONGS, VISEME_OF
 from lipscribe.units import Seconds
 
 SILENCE = "SIL"
@@ -95,6 +97,7 @@ def time_phonemes(
     rate: float = 1.0,
     lead: Seconds = 0.35,
     tail: Seconds = 0.35,
+    durations: Mapping[str, float] | None = None,
 ) -> list[PhonemeTime]:
     """When each phoneme is said, contiguous from 0.
 
@@ -104,6 +107,7 @@ def time_phonemes(
         rate: Speed; 2 is twice as fast, pauses too. Over 0.2 and below 5.
         lead: Silence before the first word, whatever the rate.
         tail: Silence after the last.
+        durations: By visual class, how long its phonemes last as a multiple of these rules; None is 1.
 
     Raises:
         ConfigError: `rate`, `lead` or `tail` is out of range.
@@ -123,7 +127,8 @@ def time_phonemes(
         after = None if final else words[index + 1].phonemes[0]
         for phoneme, duration_ms in zip(word.phonemes, _durations_ms(word, final, before, after), strict=True):
             jitter = 1 + JITTER * float(np.clip(rng.standard_normal(), -2.5, 2.5))
-            timeline.add(*_parts(phoneme), duration_ms / 1000 * jitter / rate, index)
+            longer = durations.get(_class_of(phoneme), 1.0) if durations else 1.0
+            timeline.add(*_parts(phoneme), duration_ms / 1000 * longer * jitter / rate, index)
         timeline.add(SILENCE, 0, tail if last else word.pause_after / rate, None)
     if not words:
         timeline.add(SILENCE, 0, tail, None)
@@ -157,6 +162,12 @@ class _Timeline:
 def _parts(phoneme: str) -> tuple[str, int]:
     """("EH1") -> ("EH", 1)."""
     return (phoneme[:-1], int(phoneme[-1])) if phoneme[-1].isdigit() else (phoneme, 0)
+
+
+def _class_of(phoneme: str) -> str:
+    """The visual class of a phoneme; of a diphthong, the one it starts from."""
+    name = _parts(phoneme)[0]
+    return DIPHTHONGS[name][0] if name in DIPHTHONGS else VISEME_OF[name]
 
 
 def _durations_ms(word: SpokenWord, final: bool, before: str | None, after: str | None) -> list[float]:

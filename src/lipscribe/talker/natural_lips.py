@@ -1,0 +1,222 @@
+"""The mouth as people's mouths look on video: broad soft lips, grey teeth that are partly hidden, a dark inside.
+
+Drawn for each frame as shares of each pixel, so nothing needs to be drawn larger first. All lengths are in eye
+distances, as in `lips.py`.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lipscribe.talker.face import Face
+from lipscribe.talker.lips import MAX_GAP, MAX_JAW, UPPER_SHARE, Mouth
+from lipscribe.talker.person import Person
+from lipscribe.talker.visemes import CONTROLS
+
+WIDTH_GAIN = 0.25  # of the mouth's width at rest, when `width` is 1: what the table of measured mouths is in
+_TOOTH_EDGES = (0.0, 0.082, 0.148, 0.214, 0.27, 0.32)  # from the middle: incisors are broad
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What tells one mouth from another, beside what `Person` says.
+
+    Attributes:
+        thickness: Of both lips, as a multiple of the person's.
+        pale: How near the lips' colour is to the skin's, 0 to 1.
+        gloss: Light that the lower lip throws back, 0 to 1.
+        tooth: Brightness of the teeth, 1 is white.
+        gaps: How dark it is between teeth, 0 to 1.
+        upper_teeth: How far the upper teeth reach below the line where the lips meet.
+        lower_teeth: How far below it the lower ones end when the jaw is shut.
+        tongue: Brightness of the tongue.
+        inside: Brightness of the inside.
+        stubble: Whether a shaven face shows it.
+        effort: How far this person moves, as a multiple of the table's mean person: from a standard normal number.
+    """
+
+    thickness: float
+    pale: float
+    gloss: float
+    tooth: float
+    gaps: float
+    upper_teeth: float
+    lower_teeth: float
+    tongue: float
+    inside: float
+    stubble: bool
+    effort: float
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> "Looks":
+        """Somebody's; the same generator state gives the same."""
+        return cls(
+            thickness=float(rng.uniform(0.95, 1.3)),
+            pale=float(rng.uniform(0.1, 0.65)),
+            gloss=float(rng.uniform(0.0, 0.25)),
+            tooth=float(rng.uniform(0.7, 1.05)),
+            gaps=float(rng.uniform(0.08, 0.4)),
+            upper_teeth=float(rng.uniform(-0.005, 0.055)),
+            lower_teeth=float(rng.uniform(-0.01, 0.05)),
+            tongue=float(rng.uniform(0.5, 0.95)),
+            inside=float(rng.uniform(0.5, 1.3)),
+            stubble=bool(rng.random() < 0.3),
+            effort=float(rng.standard_normal()),
+        )
+
+    def on(self, person: Person) -> Person:
+        """The person as they look on video: one in three of those who shave was not shaven today."""
+        return replace(person, beard="stubble") if self.stubble and person.beard == "none" else person
+
+
+class NaturalMouth(Mouth):
+    """Draws one person's mouth onto the canvas of their face.
+
+    Args:
+        face: Whose.
+        looks: Of the mouth.
+    """
+
+    def __init__(self, face: Face, looks: Looks):
+        super().__init__(face)
+        self._looks = looks
+        skin = np.array(face.person.skin, np.float32) * face.mouth_shade
+        self._lip = self._red * 1.12 + (skin * 0.92 - self._red * 1.12) * looks.pale
+        self._light = 0.55 + 0.45 * face.mouth_shade
+        self._px = face.scale
+        self._across = self._columns[0]  # (W,)
+        self._down = self._rows  # (H, 1)
+        side = np.abs(self._across)
+        lines = np.exp(-0.5 * (np.min(np.abs(side[:, None] - np.array(_TOOTH_EDGES)), 1) / 0.009) ** 2)
+        arch = np.sqrt(np.clip(1 - (self._across / 0.36) ** 2, 0, 1))  # light falls off round the arch of the teeth
+        self._tooth_light = (1 - looks.gaps * lines) * (0.35 + 0.65 * arch) * (side < 0.34)
+        self._tooth_edge = 0.012 * lines + 0.05 * (self._across / 0.3) ** 2  # rounded corners; the row bends up
+
+    def draw(self, canvas: np.ndarray, controls: np.ndarray) -> None:
+        """Draws the mouth on a canvas (H, W, 4) uint8 whose jaw has been moved already.
+
+        Args:
+            canvas: Changed in place.
+            controls: (9,) as in `CONTROLS`.
+        """
+        c: dict[str, float] = dict(zip(CONTROLS, controls.tolist(), strict=True))
+        shape = NaturalContours(self.person, self._looks, c, self._across)
+        width, height = self._size
+        rows, columns = slice(self._row, self._row + height), slice(self._column, self._column + width)
+        skin = canvas[rows, columns, :3].astype(np.float32) * self._soft_shadow(shape, c)[..., None]
+        lips, mask = self._lips(shape, c)
+        picture = skin + (lips - skin) * mask[..., None]
+        if shape.gap > 0.002:
+            opening = self._between(shape.inner_upper, shape.inner_lower, 0.7)
+            inside = self._inside(shape, c)
+            picture += (inside - picture) * opening[..., None]
+        seam = np.exp(-0.5 * ((self._down - (shape.inner_upper + shape.inner_lower) / 2) / 0.011) ** 2) * (
+            np.abs(self._across) < shape.half * 0.97
+        )
+        shut = np.clip(1 - (shape.inner_lower - shape.inner_upper) / 0.02, 0, 1)
+        picture *= (1 - 0.5 * seam * shut)[..., None]
+        canvas[rows, columns, :3] = np.clip(picture, 0, 255)
+
+    def _between(self, upper: np.ndarray, lower: np.ndarray, soft: float) -> np.ndarray:
+        """The share of each pixel that lies between two edges (W,), of which so many pixels are soft."""
+        below = np.clip((self._down - upper) * self._px / soft + 0.5, 0, 1)
+        above = np.clip((lower - self._down) * self._px / soft + 0.5, 0, 1)
+        return np.clip(below + above - 1, 0, 1)  # nothing where both edges are one
+
+    def _lips(self, shape: "NaturalContours", c: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
+        mask = self._between(shape.outer_upper, shape.outer_lower, 2.2)
+        mask *= np.clip((shape.half - np.abs(self._across)) / 0.04, 0, 1)
+        upper_red = np.maximum(shape.inner_upper - shape.outer_upper, 1e-3)
+        lower_red = np.maximum(shape.outer_lower - shape.inner_lower, 1e-3)
+        of_upper = np.clip((self._down - shape.outer_upper) / upper_red, 0, 1)  # 0 at the border, 1 at the inner edge
+        of_lower = np.clip((self._down - shape.inner_lower) / lower_red, 0, 1)
+        # The upper lip faces down and darkens towards the inside; the lower one is lit, and shines where it bulges.
+        shine = self._looks.gloss * np.exp(-0.5 * ((of_lower - 0.42) / 0.16) ** 2 - 0.5 * (self._across / 0.16) ** 2)
+        upper = 0.98 - 0.22 * of_upper**1.5
+        lower = 0.84 + 0.3 * np.sin(np.pi * np.clip(of_lower * 0.9 + 0.08, 0, 1)) - 0.1 * of_lower
+        middle = (shape.inner_upper + shape.inner_lower) / 2
+        shade = np.where(self._down < middle, upper, lower)
+        lips = self._lip * shade[..., None] + (255 * shine * (self._down >= middle))[..., None] * 0.6
+        return lips, mask
+
+    def _inside(self, shape: "NaturalContours", c: dict[str, float]) -> np.ndarray:
+        looks, light = self._looks, self._light
+        dark = np.array((46, 24, 22), np.float32) * looks.inside * light
+        picture = np.broadcast_to(dark, (*self._down.shape[:1], len(self._across), 3)).copy()
+        jaw = MAX_JAW * max(c["jaw"], 0)
+        upper_edge = looks.upper_teeth + 0.25 * shape.raised
+        lower_edge = looks.lower_teeth + 0.6 * jaw
+        tip, out = (float(np.clip(c[name], 0, 1)) for name in ("tip", "out"))
+        red = np.array((168, 92, 88), np.float32) * looks.tongue * light
+        floor = max(lower_edge, upper_edge + 0.01)
+        top = floor + 0.03 + (upper_edge - 0.01 - floor - 0.03) * tip
+        bulge = ((self._across / (0.25 - 0.04 * tip)) ** 2 + ((self._down - top - 0.15) / 0.15) ** 2) ** 0.5
+        tongue = np.clip((1 - bulge) * 0.15 * self._px + 0.5, 0, 1) * (0.6 + 0.25 * tip)
+        picture += (red - picture) * tongue[..., None]
+        enamel = np.array((206, 200, 186), np.float32) * looks.tooth * light
+        upper = np.clip((upper_edge - self._tooth_edge - self._down) * self._px + 0.5, 0, 1) * self._tooth_light
+        # The upper lip throws its shadow on the teeth: the nearer to it, the darker.
+        under_lip = 0.45 + 0.55 * np.clip((self._down - shape.inner_upper) / 0.05, 0, 1)
+        picture = self._with_teeth(picture, enamel, upper, under_lip)
+        lower = np.clip((self._down - lower_edge - 0.6 * self._tooth_edge) * self._px + 0.5, 0, 1)
+        picture = self._with_teeth(picture, enamel * 0.92, lower * self._tooth_light, under_lip)
+        if out > 0.15:
+            between = ((self._across / 0.19) ** 2 + ((self._down - upper_edge - 0.03) / (0.055 * out)) ** 2) ** 0.5
+            shown = np.clip((1 - between) * 0.055 * out * self._px + 0.5, 0, 1)
+            picture += (red * 1.1 - picture) * shown[..., None]
+        return picture
+
+    def _with_teeth(self, picture: np.ndarray, enamel: np.ndarray, share: np.ndarray, light: np.ndarray) -> np.ndarray:
+        covered = np.clip(share * 1.6, 0, 1)[..., None]  # what is dark between teeth is not see-through
+        return picture + (enamel * (share * light)[..., None] - picture) * covered
+
+    def _soft_shadow(self, shape: "NaturalContours", c: dict[str, float]) -> np.ndarray:
+        """What the lips' shape does to the skin around them: (H, W) float32 factors."""
+        under = float(shape.outer_lower[len(self._across) // 2]) + 0.06
+        depth = 0.14 + 0.1 * max(c["round"], 0)
+        below = np.exp(-0.5 * (((self._down - under) / 0.05) ** 2 + (self._across / 0.2) ** 2))
+        corner = np.exp(
+            -0.5
+            * (((np.abs(self._across) - shape.half - 0.01) / 0.03) ** 2 + ((self._down - shape.corner_y) / 0.04) ** 2)
+        )
+        return (1 - depth * below) * (1 - (0.12 + 0.12 * max(c["width"], 0)) * corner)
+
+
+class NaturalContours:
+    """The four edges of the lips at places across, each (W,) float32 in eye distances below where the lips meet."""
+
+    def __init__(self, person: Person, looks: Looks, c: dict[str, float], across: np.ndarray):
+        rounding, press, tuck, bare = (float(np.clip(c[name], 0, 1)) for name in ("round", "press", "tuck", "bare"))
+        jaw = max(c["jaw"], 0) * MAX_JAW
+        self.half = half = person.mouth_width * (1 + WIDTH_GAIN * float(np.clip(c["width"], -1.2, 1.2)))
+        gap = max(c["gap"], 0) * MAX_GAP
+        x = np.clip(across / half, -1, 1)
+        # Lips part in the middle first: the wider the gap, the nearer to the corners it reaches.
+        span = np.clip(0.6 + 2.4 * gap - 0.12 * rounding, 0.45, 0.94)
+        arch = np.clip(1 - np.abs(x / span) ** (2.2 - 0.4 * rounding), 0, None) ** 0.8
+        lean = 1 + person.skew * x
+        self.corner_y = person.corner + 0.2 * jaw
+        line = self.corner_y * x**2 - 0.012 * np.cos(2 * np.pi * np.clip(x, -0.5, 0.5)) * (1 - rounding)
+        line = line + 0.12 * jaw * (1 - x**2)
+        # Under the upper teeth the lower lip leaves a slit in which they are seen.
+        self.raised = gap * UPPER_SHARE + 0.012 * bare + 0.02 * tuck
+        lowered = gap * (1 - UPPER_SHARE) - (0.012 * bare if gap > 0 else 0.0) - 0.004 * tuck
+        if gap <= 0:
+            self.raised = 0.02 * tuck
+        self.inner_upper = line - self.raised * arch * lean
+        self.inner_lower = np.maximum(line + lowered * arch * lean, self.inner_upper)
+        self.gap = gap + 0.016 * tuck
+        swell = looks.thickness * (1 + 0.22 * rounding - 0.15 * press + 0.5 * min(gap, 0.2))
+        bow = 1 - 0.2 * np.exp(-((x / 0.16) ** 2)) * (1 - 0.6 * rounding)
+        round_off = np.clip(1 - x**2, 0, None)
+        self.outer_upper = self.inner_upper - person.upper_lip * swell * round_off**0.75 * bow
+        self.outer_lower = self.inner_lower + person.lower_lip * swell * (1 - 0.45 * tuck) * round_off**0.65
+
+
+def natural_gaps(person: Person, looks: Looks, controls: np.ndarray) -> np.ndarray:
+    """How far the lips are drawn apart: controls (T, 9) -> (T,) float32 eye distances between their inner edges."""
+    middle = np.zeros(1, np.float32)
+    shapes = (
+        NaturalContours(person, looks, dict(zip(CONTROLS, row.tolist(), strict=True)), middle) for row in controls
+    )
+    return np.array([float((shape.inner_lower - shape.inner_upper)[0]) for shape in shapes], np.float32)
