@@ -6,8 +6,9 @@
 
 `measure` tracks the lips of the train clips, frame by frame, and keeps their measures in eye distances. `fit` finds the
 targets, dominances and durations by which the talkers' model moves most like them, and writes the table that the
-package has. `compare` tracks talkers of each manner, shows the distributions side by side, and says how often a logistic
-regression tells a second of a talker's movement from a real one. No dev clip is looked at, and no picture is kept.
+package has. `compare` tracks talkers of each manner, shows the distributions side by side, and says how often a
+logistic regression tells a second of a talker's movement from a real one. No dev clip is looked at, and no picture is
+kept.
 """
 
 import argparse

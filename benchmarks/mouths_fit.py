@@ -298,7 +298,7 @@ def _by_eye(name: str, control: str) -> list[float]:
 def _middles(
     model: Mouths, starts: np.ndarray, lengths: np.ndarray, moves: np.ndarray, mean: np.ndarray
 ) -> dict[str, Any]:
-    """Of each class, the 10th, 50th and 90th percentile of each measure in the middle of its phonemes, in eye distances."""
+    """Of each class, three percentiles (10, 50, 90) of each measure in the middle of its phonemes, in eye distances."""
     kinds, real = model.pulls.kind.numpy(), model.pulls.klatt.numpy() < 1
     frames = np.clip((starts + lengths / 2) * FPS, 0, moves.shape[1] - 1).astype(int)
     at = np.take_along_axis(moves, frames[..., None], 1)  # (N, S, M)
@@ -314,8 +314,9 @@ def _middles(
 def _unevenness(off: np.ndarray, moved: np.ndarray, control: str, unit: float) -> list[float]:
     """Spread and time of what the model leaves: of the gap as a share of it, of others in units of the control."""
     if control == "gap":
-        opened = (moved > 0.03) & ~np.isnan(off)
-        spread = float(np.std(np.log((moved + off)[opened].clip(0.004) / moved[opened]).clip(-1.5, 1.5)))
+        opened = (moved > 0.06) & ~np.isnan(off)  # of smaller ones the tracker's noise is too large a share
+        ratio = np.log((moved + off)[opened].clip(0.004) / moved[opened])
+        spread = float(1.48 * np.median(np.abs(ratio - np.median(ratio))))
     else:
         spread = float(off.std()) / unit
     step = float(np.mean(off[:, 1:] * off[:, :-1]) / np.mean(off**2))

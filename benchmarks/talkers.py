@@ -11,6 +11,7 @@ from lipscribe.faces import load_face_detector
 from lipscribe.faces.landmarks import mouth_opening
 from lipscribe.talker import Talker
 from lipscribe.talker.lips import mouth_gaps
+from lipscribe.talker.natural_lips import natural_gaps
 
 TEXT = "place red at v seven please. bring some money home"
 
@@ -18,6 +19,7 @@ TEXT = "place red at v seven please. bring some money home"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--manner", default="clear", help="clear, natural or careful")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     detector = load_face_detector()
@@ -25,7 +27,7 @@ def main() -> None:
     correlations, rates = [], []
     pooled: list[tuple[np.ndarray, np.ndarray]] = []
     for seed in range(args.seeds):
-        clip = Talker(seed).say(TEXT, take=seed, scene={"width": 360, "height": 288})
+        clip = Talker(seed, manner=args.manner).say(TEXT, take=seed, scene={"width": 360, "height": 288})
         started = time.perf_counter()
         frames = clip.frames
         rates.append(len(frames) / (time.perf_counter() - started))
@@ -34,7 +36,9 @@ def main() -> None:
         seen = np.array([len(face) > 0 for face in faces])
         found, total = found + int(seen.sum()), total + len(seen)
         detected = np.array([mouth_opening(face[0]) for face in faces if face])
-        drawn = mouth_gaps(clip.performances[0].person, clip.performances[0].controls)[seen]
+        does = clip.performances[0]
+        gaps = natural_gaps(does.person, does.looks, does.controls) if does.looks else None
+        drawn = (mouth_gaps(does.person, does.controls) if gaps is None else gaps)[seen]
         correlations.append(float(np.corrcoef(drawn, detected)[0, 1]))
         pooled.append((drawn, detected))
     drawn, detected = (np.concatenate(part) for part in zip(*pooled, strict=True))

@@ -144,3 +144,11 @@ def test_scene_fields_that_cannot_be(given: str, message: str, tmp_path: Path):
     code, _, stderr = run("red", "-o", tmp_path / "x.mp4", "--scene", given)
     assert code == 2
     assert message in " ".join(stderr.split())
+
+
+def test_manners_are_chosen_by_name(tmp_path: Path):
+    assert run("red", "-o", tmp_path / "natural.mp4", "--manner", "natural", *SMALL)[0] == 0
+    assert run("red", "-o", tmp_path / "clear.mp4", *SMALL)[0] == 0
+    assert len(frames_of(tmp_path / "natural.mp4")) != len(frames_of(tmp_path / "clear.mp4"))
+    code, _, stderr = run("red", "-o", tmp_path / "loud.mp4", "--manner", "loud", *SMALL)
+    assert (code, stderr) == (2, "error: manner is 'loud', wanted one of: clear, natural, careful\n")
