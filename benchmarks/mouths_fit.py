@@ -21,6 +21,8 @@ from lipscribe.talker.timing import time_phonemes
 from lipscribe.talker.visemes import DIPHTHONGS, VISEME_OF, VISEMES
 
 CONTROLS = ("gap", "width", "jaw")  # of the talkers: what the first three measures show
+SEEN = np.array([0.6, 0.75, 1.0])  # of a drawn movement is tracked, by `mouths.py compare`: the mesh evens mouths out
+MOVED = 0.6  # of what the model leaves is unevenness; the rest is the tracker's and the alignment's: speeds agree so
 MEASURES = ("gap", "width", "jaw", "upper", "lower")
 CLASSES = [*VISEMES, "ready", "after"]
 FPS = 25.0
@@ -246,7 +248,7 @@ def fit_table(clips: list[Clip], moves: np.ndarray, rest: np.ndarray, steps: int
     mean = np.exp(scale.mean(0))  # of the six people, each as much as the other
     unit = np.array([MAX_GAP, WIDTH_GAIN * float(np.median(rest[:, 1])), MAX_JAW])
     targets = model.target.detach().numpy()[:, :3]
-    targets = (targets - targets[CLASSES.index("rest")]) * mean[:3] / unit  # counted from rest
+    targets = (targets - targets[CLASSES.index("rest")]) * mean[:3] / unit / SEEN  # counted from rest
     alphas, durations = model.log_alpha.detach().exp().numpy(), model.log_duration.detach().exp().numpy()
     tempo = _tempo(model)
     kinds = model.pulls.kind.numpy()
@@ -315,10 +317,10 @@ def _unevenness(off: np.ndarray, moved: np.ndarray, control: str, unit: float) -
     """Spread and time of what the model leaves: of the gap as a share of it, of others in units of the control."""
     if control == "gap":
         opened = (moved > 0.06) & ~np.isnan(off)  # of smaller ones the tracker's noise is too large a share
-        ratio = np.log((moved + off)[opened].clip(0.004) / moved[opened])
+        ratio = MOVED * np.log((moved + off)[opened].clip(0.004) / moved[opened])
         spread = float(1.48 * np.median(np.abs(ratio - np.median(ratio))))
     else:
-        spread = float(off.std()) / unit
+        spread = MOVED * float(off.std()) / unit
     step = float(np.mean(off[:, 1:] * off[:, :-1]) / np.mean(off**2))
     frames = 1 / np.sqrt(-4 * np.log(min(max(step, 0.05), 0.97)))
     return [round(spread, 3), round(frames / FPS, 3)]

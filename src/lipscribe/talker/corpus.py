@@ -102,20 +102,18 @@ def make_corpus(
             of faces that say nothing; or a text file with a sentence a line, for clips as long as they take.
         clips: How many; None is 2000 of GRID, or as many as the text file has sentences. Where there are fewer
             sentences than clips, they are said again, by others first.
-        speakers: How many people take turns; None is 50, or one a clip where there are fewer. Whole speakers go to a
-            split: a tenth to dev, a tenth to test.
+        speakers: How many people take turns; None is 50, or one a clip. A tenth of them is dev, a tenth test.
         seed: Decides everything that is random.
         workers: Processes; None is one a core.
         scene: Fields of `Scene` that all clips share; the others are drawn for each clip.
         rate: How fast everybody speaks, as a multiple of their own rate; None varies it a little. Clips of 3 s are
             spoken as fast as they have to be.
         srt: Captions beside each video too.
-        manner: How everybody speaks and looks, one of `lipscribe.talker.manners.MANNERS`. A mix is several corpora.
+        manner: How everybody speaks, one of `lipscribe.talker.manners.MANNERS`; a mix is several corpora.
         progress: Called after each clip.
 
     Raises:
-        ConfigError: A number is out of range, there is no such manner or field of a scene, or a line of the text file
-            cannot be said.
+        ConfigError: A number, the manner or a field of the scene is none, or a line of the text file cannot be said.
         ManifestError: The folder holds something else, or cannot be written.
         LipscribeError: Another process is writing to it.
     """

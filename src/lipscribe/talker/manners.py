@@ -36,7 +36,7 @@ REACH: dict[str, tuple[Seconds, Seconds]] = {
 }
 _FITTED = ("gap", "width", "jaw")  # the controls that landmarks show
 _AT_REST = ("rest", "ready", "after")
-_STEADIER, _SLOWER, _LARGER = 0.35, 1.2, 1.6  # what care does to people's speech
+_STEADIER, _SLOWER, _LARGER = 0.4, 1.2, 1.5  # what care does to people's speech
 
 
 @dataclass(frozen=True)
