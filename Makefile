@@ -70,6 +70,16 @@ bench: setup
 soak: setup
 	$(BIN)/python -m trust.soak --minutes $(MINUTES) $(ARGS)
 
+# The same server ended and started again under load, and a live stream of eight hours by a simulated clock.
+ROUNDS ?= 3
+HOURS ?= 8
+.PHONY: soak-restarts soak-hours
+soak-restarts: setup
+	$(BIN)/python -m trust.restarts --rounds $(ROUNDS)
+
+soak-hours: setup
+	$(BIN)/python -m trust.long_stream --hours $(HOURS)
+
 # Hostile files, MINUTES in all: each ends in a result or in one clear line. What is found is kept in fuzz/.
 MINUTES ?= 5
 fuzz: $(VENV)/.trust-ready

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import httpx
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
+SAMPLE_EVERY = 2.0  # s
 READY_LIMIT = 90.0  # s, on a busy machine
 
 
@@ -88,6 +90,27 @@ class ServerProcess:
         self.process.send_signal(number)
         self.process.wait(limit)
         return time.monotonic() - begun
+
+
+class Sampling:
+    """Samples a server's usage in a thread, into the list that it gives."""
+
+    def __init__(self, server: ServerProcess, since: float, every: float = SAMPLE_EVERY):
+        self._samples: list[Sample] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work, args=(server, since, every))
+
+    def _work(self, server: ServerProcess, since: float, every: float) -> None:
+        while not self._ended.wait(every):
+            self._samples.append(server.sample(since))
+
+    def __enter__(self) -> list[Sample]:
+        self._thread.start()
+        return self._samples
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
 
 
 def start(cache: Path, *flags: str, port: int | None = None, model: str = "talkers") -> ServerProcess:

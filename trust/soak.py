@@ -11,7 +11,6 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -31,11 +30,10 @@ from trust.judging import (
 )
 from trust.load import capacity, offer
 from trust.plotting import draw_soak
-from trust.server_process import Sample, ServerProcess, running
+from trust.server_process import Sample, Sampling, ServerProcess, running
 
 RESULTS = Path("trust-results")
 PICTURE = Path("docs/pictures/soak.png")
-SAMPLE_EVERY = 2.0  # s
 REST = 5.0  # s between the last answer and the look at what is left
 OVERLOAD = 2.0
 
@@ -105,27 +103,6 @@ def soak(server: ServerProcess, clips: list, args: argparse.Namespace) -> tuple[
         "faults": faults,
     }
     return result, answers, during
-
-
-class Sampling:
-    """Samples a server's usage in a thread, into the list that it gives."""
-
-    def __init__(self, server: ServerProcess, since: float, every: float = SAMPLE_EVERY):
-        self._samples: list[Sample] = []
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._work, args=(server, since, every))
-
-    def _work(self, server: ServerProcess, since: float, every: float) -> None:
-        while not self._ended.wait(every):
-            self._samples.append(server.sample(since))
-
-    def __enter__(self) -> list[Sample]:
-        self._thread.start()
-        return self._samples
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
 
 
 def _percentiles(seconds: list[float]) -> dict[str, float]:
