@@ -66,6 +66,20 @@ def write_text(path: Path | str, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def make_private(folder: Path) -> Path:
+    """Makes a folder that only this user may open, whatever the umask; what is in it is closed to others too.
+
+    Raises:
+        OSError: It cannot be made, or is another user's.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o700 if path.is_dir() else 0o600)
+    return folder
+
+
 def remove_partial(folder: Path) -> None:
     """Removes partial files of killed processes; no other process may be writing to the folder (see `resumable`)."""
     for partial in folder.rglob(f"*{PARTIAL}"):

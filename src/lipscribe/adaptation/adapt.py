@@ -18,6 +18,7 @@ from lipscribe.adaptation.prompts import shown
 from lipscribe.adaptation.recipe import MIN_RECORDINGS
 from lipscribe.adaptation.recordings import find_recordings
 from lipscribe.adaptation.result import Adaptation
+from lipscribe.atomic import make_private
 from lipscribe.data.manifest import Clip
 from lipscribe.errors import ManifestError, MissingExtraError
 from lipscribe.evaluation.result import LeftOut
@@ -106,7 +107,7 @@ def _work_folder(target: Path) -> Iterator[Path]:
     """A folder beside the new model's, for this process alone; deleted when the model is finished, and only then."""
     work = target.with_name(f".adapting-{target.name}")
     try:
-        work.mkdir(parents=True, exist_ok=True)
+        make_private(work)  # recordings are in it
         with locked(work):
             yield work
         shutil.rmtree(work, ignore_errors=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
+from lipscribe.atomic import make_private
 from lipscribe.errors import CheckpointError, LipscribeError
 from lipscribe.models.spec import WEIGHTS_FILE, ModelSpec, load_spec
 from lipscribe.zoo.registry import FORMER_NAMES, find_model, list_models, models_folder
@@ -73,6 +74,7 @@ def writing_model(target: Path, replaces: bool = False, remedy: str = "") -> Ite
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".lipscribe-") as temporary:
             made, kept = Path(temporary) / "model", Path(temporary) / "before"
             yield made
+            make_private(made)  # a person's mouth is in it
             if replaces:
                 target.rename(kept)
             elif target.exists():

@@ -13,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from lipscribe import __version__
 from lipscribe.server import live, page_routes, transcriptions, videos, watching
 from lipscribe.server.enrolment import enrolment_router
+from lipscribe.server.enrolment_folder import close_to_others
 from lipscribe.server.errors import add_handlers, as_api_error
 from lipscribe.server.folder import private_folder
 from lipscribe.server.opening import ping
@@ -35,6 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with private_folder() as folder:
+            await asyncio.to_thread(close_to_others, settings.enrolments)
             service = app.state.service = Service(settings, folder)
             warming = asyncio.ensure_future(_warm(app, service))
             await asyncio.sleep(0)  # so that it is before all requests, which wait already where a server is restarted

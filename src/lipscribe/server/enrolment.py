@@ -1,11 +1,12 @@
 """`/v1/enrolments`: a person records prompts or phrases one by one, and a model of them is learned."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from lipscribe.server.bodies import JsonRoute
 from lipscribe.server.enrolment_folder import RECORD, EnrolmentFolder, Kind
 from lipscribe.server.errors import ApiError
 from lipscribe.server.learning import Learner, check
@@ -25,7 +26,7 @@ class NewEnrolment(BaseModel):
     name: str
     kind: Kind = "person"
     base: str | None = None
-    prompts: list[str] | None = None
+    prompts: Annotated[list[str], Field(fail_fast=True)] | None = None
 
 
 def enrolment_router(root: Path) -> APIRouter:
@@ -35,7 +36,7 @@ def enrolment_router(root: Path) -> APIRouter:
         root: The folder of all enrolments; made when the first one is.
     """
     # This function is long on purpose: it is seven short routes, which share the folder and who is learned.
-    router = APIRouter(prefix="/v1/enrolments", tags=["enrolments"], responses=ERRORS)
+    router = APIRouter(prefix="/v1/enrolments", tags=["enrolments"], responses=ERRORS, route_class=JsonRoute)
     learner = Learner()
 
     def found(name: str) -> EnrolmentFolder:

@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import threading
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,7 +20,7 @@ import numpy as np
 
 from lipscribe.adaptation.choosing import adaptable, new_folder
 from lipscribe.adaptation.recipe import MIN_RECORDINGS
-from lipscribe.atomic import write_text, writing_path
+from lipscribe.atomic import make_private, write_text, writing_path
 from lipscribe.errors import ConfigError, LipscribeError, ManifestError
 from lipscribe.extras import TRAIN
 from lipscribe.models.spec import ModelSpec
@@ -37,6 +38,13 @@ MOST_CHARS = 200  # of a prompt
 MIN_PHRASES = 2  # that can be told apart
 _NAME = re.compile(r"\w[\w .-]{0,39}")
 _lock = threading.RLock()  # of all records: they are small, and written in a moment
+
+
+def close_to_others(root: Path) -> None:
+    """Makes all enrolments private: earlier versions left them to the umask."""
+    for record in root.glob(f"*/{RECORD}"):
+        with suppress(OSError):  # another user's, which that user's server does
+            make_private(record.parent)
 
 
 class EnrolmentFolder:
@@ -88,7 +96,7 @@ class EnrolmentFolder:
         with _lock:
             if self.exists:
                 raise ConfigError(f"an enrolment {self.name!r} exists: open it, or give another name")
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_private(self.path)
             self.save({"kind": kind, "base": base, "prompts": texts, "recordings": {}})
 
     def load(self) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """What the page asks for beyond the API: which words a model knows, the mouths as one picture, other formats."""
 
 import threading
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from lipscribe.models.spec import load_spec
 from lipscribe.mouth import CROP_SIZE
+from lipscribe.server.bodies import JsonRoute
 from lipscribe.server.errors import ApiError
 from lipscribe.server.opening import Clip, extract
 from lipscribe.server.reading import FromChild, clip_of, parse_reading
@@ -20,49 +21,62 @@ from lipscribe.transcript import WRITERS, Alternative, Segment, Transcript, Word
 from lipscribe.units import Seconds
 from lipscribe.zoo.registry import find_model
 
-router = APIRouter(prefix="/page", include_in_schema=False)
+router = APIRouter(prefix="/page", include_in_schema=False, route_class=JsonRoute)
 
 COLUMNS = 16  # crops in a row of the sheet
 MAX_SHEET: Seconds = 60.0  # of a longer video browsers would hold a picture of hundreds of megabytes
 WEBP_QUALITY = 80
 _SLACK: Seconds = 0.01  # by which a word may stand out of its segment
+MAX_WORDS, MAX_SEGMENTS, MAX_SPEAKERS = 20_000, 5000, 8  # of a transcript; the last of a moment
+
+_Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Alternative(BaseModel):
     word: str
-    probability: float = 0.0
+    probability: _Number = 0.0
 
 
 class _Word(BaseModel):
     word: str
-    start: float
-    end: float
-    probability: float = 1.0
-    alternatives: list[_Alternative] = []
+    start: _Number
+    end: _Number
+    probability: _Number = 1.0
+    alternatives: Annotated[list[_Alternative], Field(fail_fast=True, max_length=100)] = []
 
 
 class _Segment(BaseModel):
     text: str
-    start: float
-    end: float
-    familiarity: float | None = None
+    start: _Number
+    end: _Number
+    familiarity: _Number | None = None
 
 
 class Verbose(BaseModel):
     """A transcript as verbose_json has it, with words and segments; words may have been corrected since."""
 
-    words: list[_Word]
-    segments: list[_Segment]
+    # One fault is told: of millions the list alone would take the server half a minute.
+    words: Annotated[list[_Word], Field(fail_fast=True, max_length=MAX_WORDS)]
+    segments: Annotated[list[_Segment], Field(fail_fast=True, max_length=MAX_SEGMENTS)]
     model: str | None = None
-    duration: float | None = None
-    face_coverage: float | None = None
-    warnings: list[str] = []
+    duration: _Number | None = None
+    face_coverage: _Number | None = None
+    warnings: Annotated[list[str], Field(fail_fast=True, max_length=1000)] = []
 
     def to_transcript(self) -> Transcript:
-        """The transcript, in which a segment's text is that of its words."""
-        segments = []
+        """The transcript, in which a segment's text is that of its words.
+
+        Raises:
+            ApiError: The same words are in many segments.
+        """
+        segments, left = [], MAX_SPEAKERS * len(self.words)
+        starts = np.array([word.start for word in self.words])
+        ends = np.array([word.end for word in self.words])
         for each in self.segments:
-            words = tuple(_to_word(word) for word in self.words if _is_in(word, each))
+            inside = np.flatnonzero((starts >= each.start - _SLACK) & (ends <= each.end + _SLACK))
+            if (left := left - len(inside)) < 0:
+                raise ApiError(400, f"over {MAX_SPEAKERS} segments have the same words: send each once", "segments")
+            words = tuple(_to_word(self.words[idx]) for idx in inside)
             text = " ".join(word.text for word in words) or each.text
             segments.append(Segment(text, each.start, each.end, words, None, each.familiarity))
         return Transcript(
@@ -130,10 +144,6 @@ def _vocabulary(name: str) -> dict[str, list[str] | None]:
     if spec.phrases is not None:
         return {"phrases": list(spec.phrases.texts), "words": None}
     return {"phrases": None, "words": list(spec.tokenizer.vocab[1:]) if spec.card.closed_vocabulary else None}
-
-
-def _is_in(word: _Word, segment: _Segment) -> bool:
-    return word.start >= segment.start - _SLACK and word.end <= segment.end + _SLACK
 
 
 def _to_word(word: _Word) -> Word:

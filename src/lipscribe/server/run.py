@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -13,11 +14,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from lipscribe.errors import LipscribeError
 from lipscribe.server.app import create_app
 from lipscribe.server.messages import MAX_BYTES
+from lipscribe.server.security import MAX_HEAD_BYTES
 from lipscribe.server.settings import Settings
 from lipscribe.units import Seconds
 from lipscribe.zoo.registry import find_model
 
-MAX_HEAD_BYTES = 32_000
 MAX_CONNECTIONS = 500  # more are closed at once: a process may open 1024 files
 GRACE_S = 5  # for open requests when the server ends
 UNREAD_LIMIT: Seconds = 30.0  # for a client to take what it was sent, before the system closes the connection
@@ -101,6 +102,7 @@ def run(settings: Settings, on_start: Callable[[str], Any] | None = None) -> Non
     Raises:
         LipscribeError: It cannot listen there, or the model does not exist.
     """
+    os.umask(0o077)  # of all that is written here and in child processes: recordings, models, journals
     find_model(settings.model)
     listening = listen(settings.host, settings.port)
     if on_start is not None:

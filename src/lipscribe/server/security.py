@@ -23,6 +23,7 @@ from lipscribe.server.settings import Settings
 COOKIE = "lipscribe_token"
 OPEN_PATHS = ("/healthz", "/readyz")  # for whoever watches the process: no token, any name
 PAGE_PATHS = ("/", "/style.css", "/parts.css", "/icon.svg")  # the page itself: no token, for which it asks
+MAX_HEAD_BYTES, MAX_HEADERS = 32_000, 100
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _HEADERS = {
     "Content-Security-Policy": (
@@ -52,14 +53,14 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        refusal = None if scope["path"] in OPEN_PATHS else self._refusal(scope)
+        refusal = self._refusal(scope)
         if refusal is not None and scope["type"] == "http":
-            await refusal(scope, receive, self._guarded(send))
+            await refusal(scope, receive, self._guarded(send, scope))
         elif refusal is not None:
             await send({"type": "websocket.close", "code": 1008})  # before it is accepted: answered with 403
         elif scope["type"] == "websocket":
             with suppress(asyncio.CancelledError):  # the server ends, and has closed it
-                await self._app(scope, receive, self._guarded(send))
+                await self._app(scope, receive, self._guarded(send, scope))
         else:
             await self._answer(scope, receive, send)
 
@@ -76,11 +77,11 @@ class Guard:
             await send(message)
 
         try:
-            await self._app(scope, self._patient(receive), self._guarded(watched))
+            await self._app(scope, self._patient(receive), self._guarded(watched, scope))
         except (Exception, asyncio.CancelledError) as error:  # cancelled: the server ends, and has waited for it
             answer = error_response(server_ends() if isinstance(error, asyncio.CancelledError) else error)
             if not has_begun:
-                await answer(scope, receive, self._guarded(send))
+                await answer(scope, receive, self._guarded(send, scope))
         finally:
             self._open_requests.discard(this)
 
@@ -104,6 +105,9 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         try:
+            _check_size(scope)
+            if scope["path"] in OPEN_PATHS:
+                return None
             self._check_host(headers.getlist("host"))
             self._check_origin(headers)
             if self._settings.token is not None:
@@ -149,11 +153,14 @@ class Guard:
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.strip().encode(), (self._settings.token or "").encode())
 
-    def _guarded(self, send: Send) -> Send:
+    def _guarded(self, send: Send, scope: Scope) -> Send:
+        # The page is asked for again; what is a user's stays in no cache.
+        cached = "no-cache" if scope["type"] == "http" and _is_page(scope) and not scope["query_string"] else "no-store"
+
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in (_HEADERS | {"Cache-Control": cached}).items():
                     headers.setdefault(name, value)
             try:
                 await asyncio.wait_for(send(message), self._settings.idle_timeout)
@@ -161,6 +168,19 @@ class Guard:
                 raise ApiError(408, "the client does not read the answer") from None
 
         return guarded
+
+
+def _check_size(scope: Scope) -> None:
+    """Uvicorn limits a head that comes in parts; one that comes in one part it takes as it is."""
+    size = (
+        len(scope["path"])
+        + len(scope["query_string"])
+        + sum(len(name) + len(value) for name, value in scope["headers"])
+    )
+    if size > MAX_HEAD_BYTES or len(scope["headers"]) > MAX_HEADERS:
+        raise ApiError(
+            431, f"the head of the request has over {MAX_HEAD_BYTES / 1000:g} kB or {MAX_HEADERS} headers: send less"
+        )
 
 
 def _is_page(scope: Scope) -> bool:

@@ -14,6 +14,7 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from lipscribe.server.bodies import drain
 from lipscribe.server.errors import ApiError, too_slow
 from lipscribe.server.service import Service
 from lipscribe.units import Seconds
@@ -25,7 +26,6 @@ MAX_FIELD_BYTES = 200_000  # of all fields but the file, together
 MAX_PARTS = 200
 SLOWEST = 20_000  # bytes a second, on average
 FIRST: Seconds = 20.0  # before the average counts
-DRAINED_BYTES, DRAINED_SECONDS = 8_000_000, 1.0  # read before a refusal, which a client that still sends may not see
 FILE = "video"  # its name here: the client's own is not used
 
 
@@ -161,16 +161,9 @@ class _Body:
                 return
 
     async def _drain(self) -> None:
-        """Reads on for a moment: a connection that is closed before its request was read may lose the answer."""
-        drained = 0
-        try:
-            async with asyncio.timeout(DRAINED_SECONDS):
-                while not self._ended and drained < DRAINED_BYTES:
-                    message = await self._request.receive()
-                    drained += len(message.get("body", b""))
-                    self._ended = not message.get("more_body")
-        except TimeoutError:
-            return
+        if not self._ended:
+            await drain(self._request.receive)
+            self._ended = True
 
     def _too_large(self) -> ApiError:
         limit = self._service.settings.max_upload_bytes / 1e6

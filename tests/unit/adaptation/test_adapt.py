@@ -1,6 +1,7 @@
 """From recordings to an installed model, with what can go wrong."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +64,9 @@ def test_the_result_is_an_ordinary_model(run: Adapt, tmp_path: Path):
     assert "95 % interval" in readme
     assert next(row for row in describe_models() if row["name"] == "me")["runtime"] == "torch"
     assert lipscribe.load_model("me").name == "me"
+    if os.name != "nt":  # nobody else may open it
+        modes = {path.stat().st_mode & 0o777 for path in (result.folder, *result.folder.iterdir())}
+        assert modes == {0o700, 0o600}
     assert heard[0][:2] == ("check", 0)
     assert heard[-1] == ("learn", 24, 24)  # five folds and the model itself
     assert [path.name for path in result.folder.parent.iterdir()] == ["me"]  # nothing is left behind

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -96,6 +97,9 @@ def test_initials_select_phrases(folder: Path):
 def test_what_is_stored_is_what_was_recorded(folder: Path):
     made = learn(folder, "yes", "no")
     spec = load_spec(made.folder)
+    if os.name != "nt":  # nobody else may open it
+        modes = [path.stat().st_mode & 0o777 for path in (made.folder, *made.folder.iterdir())]
+        assert modes == [0o700] + [0o600] * (len(modes) - 1)
     assert spec.phrases is not None and spec.phrases.base == BASE
     kept, looks = load_recordings(made.folder, spec.phrases)
     np.testing.assert_allclose(kept[1], features_of("no", "1.mp4"), atol=2e-3)

@@ -1,6 +1,7 @@
 """Enrolments on disk: what is written survives, and is what `lipscribe adapt` takes."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from lipscribe.adaptation.phrase_sources import find_recordings as find_phrases
 from lipscribe.adaptation.recordings import find_recordings
 from lipscribe.errors import LipscribeError
 from lipscribe.models.spec import load_spec
-from lipscribe.server.enrolment_folder import PROMPTS, EnrolmentFolder, sentences_of
+from lipscribe.server.enrolment_folder import PROMPTS, EnrolmentFolder, close_to_others, sentences_of
 from lipscribe.zoo.registry import find_model
 
 
@@ -119,3 +120,19 @@ def test_a_person_gets_the_models_sentences(root: Path):
     assert len(folder.load()["prompts"]) == 10
     assert "lipscribe adapt" in folder.command
     assert json.loads((folder.path / "enrolment.json").read_text())["base"] == "grid"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_others_cannot_open_it_whatever_the_umask(root: Path):
+    before = os.umask(0)
+    try:
+        folder = EnrolmentFolder(root, "mine")
+        folder.create("phrases", None, ["good morning", "i need water"])
+        assert folder.path.stat().st_mode & 0o777 == 0o700
+        keep(folder, 1)
+        folder.path.chmod(0o755)  # as an earlier version left it
+        close_to_others(root)
+        assert folder.path.stat().st_mode & 0o777 == 0o700
+        assert {path.stat().st_mode & 0o777 for path in folder.path.iterdir()} == {0o600}
+    finally:
+        os.umask(before)

@@ -1,4 +1,6 @@
 import asyncio
+import hmac
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import httpx
 from starlette.responses import PlainTextResponse
 
 from lipscribe.errors import ConfigError
+from lipscribe.server import security
 from lipscribe.server.security import Guard
 from lipscribe.server.settings import Settings
 
@@ -86,6 +89,35 @@ def test_headers_for_browsers():
     headers = ask(Settings()).headers
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_nothing_of_a_user_stays_in_a_cache():
+    assert ask(Settings(), "/v1/models").headers["cache-control"] == "no-store"
+    assert ask(Settings(), "/v1/models", host="evil.example").headers["cache-control"] == "no-store"
+    assert ask(Settings(), "/style.css").headers["cache-control"] == "no-cache"
+    assert ask(Settings(token="secret-token"), "/?token=secret-token").headers["cache-control"] == "no-store"
+
+
+def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch):
+    """By the library's function for it, whatever is sent and however."""
+    compared: list[bytes] = []
+
+    def compare(given: bytes, wanted: bytes) -> bool:
+        compared.append(given)
+        return hmac.compare_digest(given, wanted)
+
+    monkeypatch.setattr(security, "hmac", SimpleNamespace(compare_digest=compare))
+    settings = Settings(token="secret-token")
+    ask(settings, authorization="Bearer secret-tokem")
+    ask(settings, cookie="lipscribe_token=secret-tokeo")
+    ask(settings, "/?token=secret-tokep")
+    assert {b"secret-tokem", b"secret-tokeo", b"secret-tokep"} <= set(compared)
+
+
+def test_long_heads():
+    for path, headers in (("/healthz", {"x": "y" * 40_000}), ("/healthz?" + "x" * 40_000, {})):
+        assert ask(Settings(), path, **headers).status_code == 431
+    assert ask(Settings(), **{f"x-{number}": "y" for number in range(200)}).status_code == 431
 
 
 def test_websockets_are_guarded_too():
