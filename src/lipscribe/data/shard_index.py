@@ -190,17 +190,22 @@ def _by_headers(shard: Path) -> Iterator[Entry]:
     with tarfile.open(shard, "r:") as tar:
         members = iter(tar)
         for member in members:
-            record = _opened(tar, member).read()
+            record = opened(tar, member).read()
             clip = from_dict(Clip, parse_json(record), f"{shard}: {member.name}", ManifestError)
             crops = next(members, None)
             suffix = crops_suffix(clip.id, crops.name if crops else "")
             assert crops is not None  # else its name would not be that of the clip's crops
             places = (member.offset_data, member.size), (crops.offset_data, crops.size)
-            yield Entry(clip, num_frames(_opened(tar, crops), suffix), *places, suffix)
+            yield Entry(clip, num_frames(opened(tar, crops), suffix), *places, suffix)
 
 
-def _opened(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    file = tar.extractfile(member)
+def opened(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    """The content of a member.
+
+    Raises:
+        ValueError: It is no plain file: a link, which could lead to itself, a device, or sparse and of any size.
+    """
+    file = tar.extractfile(member) if member.isreg() and not member.issparse() else None
     if file is None:
-        raise ValueError(f"{member.name} is no file")
+        raise ValueError(f"{member.name[:80]} is no plain file")
     return file

@@ -16,7 +16,16 @@ import numpy as np
 
 from lipscribe.data.crop_codecs import DAMAGE, DECODERS, Codec, encode
 from lipscribe.data.manifest import Clip, clip_record
-from lipscribe.data.shard_index import END_BYTES, IndexWriter, check_end, check_zeros, crops_suffix, damaged, key_of
+from lipscribe.data.shard_index import (
+    END_BYTES,
+    IndexWriter,
+    check_end,
+    check_zeros,
+    crops_suffix,
+    damaged,
+    key_of,
+    opened,
+)
 from lipscribe.errors import ConfigError, ManifestError
 from lipscribe.plain_data import parse_json
 from lipscribe.schema import from_dict
@@ -98,8 +107,8 @@ def read_whole(path: AnyPath) -> list[Member]:
     try:
         content = path.read_bytes()
         check_zeros(content[-END_BYTES:])
-        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            return [(member.name, file.read()) for member in tar if (file := tar.extractfile(member))]
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
+            return [(member.name, opened(tar, member).read()) for member in tar]
     except DAMAGE as error:
         raise damaged(path, error) from None
 
@@ -108,7 +117,7 @@ def _read_encoded(path: AnyPath) -> Iterator[tuple[Clip, str, bytes]]:
     """Yields record, suffix and encoded crops of each clip; raises the exceptions in `DAMAGE`."""
     check_end(path)
     with path.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
-        members = ((member.name, file.read()) for member in tar if (file := tar.extractfile(member)))
+        members = ((member.name, opened(tar, member).read()) for member in tar)
         for name, record in members:
             clip = from_dict(Clip, parse_json(record), f"{path}: {name}", ManifestError)
             name, content = next(members, ("", b""))

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from lipscribe.atomic import write_text
@@ -138,8 +138,23 @@ def load_spec(folder: Path | str) -> ModelSpec:
     tokenizer = data.get("tokenizer") if isinstance(data, dict) else None
     for field in TOKENIZER_FILES:
         if isinstance(tokenizer, dict) and isinstance(tokenizer.get(field), str):
-            tokenizer[field] = str(Path(folder) / tokenizer[field])
+            tokenizer[field] = str(_beside(path, f"tokenizer.{field}", tokenizer[field]))
     return from_dict(ModelSpec, data, str(path), CheckpointError)
+
+
+def _beside(spec: Path, field: str, name: str) -> Path:
+    """A file next to a spec, which may come from anywhere: it must not have other files read.
+
+    Raises:
+        CheckpointError: The name, or a link of this name, leads elsewhere.
+    """
+    path = spec.parent / name
+    is_plain = name == PurePath(name).name != "" and not any(char in name for char in "/\\:\0")
+    if not is_plain or path.resolve().parent != spec.parent.resolve():
+        raise CheckpointError(
+            f"{spec}: {field} is {name[:80]!r}, which leads out of the model's folder: wanted a file in it, by its name"
+        )
+    return path
 
 
 def save_spec(folder: Path | str, spec: ModelSpec) -> None:

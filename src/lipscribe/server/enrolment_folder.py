@@ -26,7 +26,7 @@ from lipscribe.extras import TRAIN
 from lipscribe.models.spec import ModelSpec
 from lipscribe.plain_data import parse_json
 from lipscribe.text import collapse_spaces, count_of, normalise
-from lipscribe.zoo.registry import DEFAULT_MODEL
+from lipscribe.zoo.registry import DEFAULT_MODEL, list_models
 
 Kind = Literal["person", "phrases"]
 
@@ -82,6 +82,8 @@ class EnrolmentFolder:
         """
         new_folder(self.name)
         base = base or DEFAULT_MODEL
+        if base not in (names := [label for label, _ in list_models()]):  # a folder could be anywhere
+            raise ConfigError(f"no model {base[:80]!r}: give one of {', '.join(names)}")
         _, spec = adaptable(base)
         texts = [_text(each) for each in prompts or []]
         if not texts and kind == "person":

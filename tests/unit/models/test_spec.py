@@ -191,6 +191,31 @@ def test_a_wrong_transformer(tmp_path: Path, decoder: dict[str, Any], message: s
         load_spec(write_spec(tmp_path, json.dumps(record | {"decoder": {"kind": "transformer"} | decoder})))
 
 
+@pytest.mark.parametrize("field", ["units", "model"])
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../units.txt", "in/../../units.txt", "..", "", "C:\\units.txt", "link"]
+)
+def test_files_of_a_tokenizer_are_beside_the_spec(tmp_path: Path, field: str, name: str):
+    """A model from elsewhere must not have other files read: a fault of their lines would be shown."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for place in (tmp_path, folder):
+        (place / "units.txt").write_text("A 1\n")
+    (folder / "link").symlink_to(tmp_path / "units.txt")
+    tokenizer = {"kind": "units", "units": "units.txt", "model": None} | {field: name}
+    with pytest.raises(CheckpointError, match=f"tokenizer.{field} is .*, which leads out of the model's folder"):
+        load_spec(write_spec(folder, json.dumps(RECORD | {"tokenizer": tokenizer, "grammar": None})))
+
+
+def test_a_model_whose_folder_is_a_link(tmp_path: Path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "units.txt").write_text("A 1\n")
+    (tmp_path / "link").symlink_to(tmp_path / "model")
+    tokenizer = {"kind": "units", "units": "units.txt", "model": None}
+    write_spec(tmp_path / "model", json.dumps(RECORD | {"tokenizer": tokenizer, "grammar": None}))
+    assert len(load_spec(tmp_path / "link").tokenizer.vocab) == 3
+
+
 def test_a_damaged_spec(tmp_path: Path):
     with pytest.raises(CheckpointError, match=r"spec.json cannot be read .*: copy or train the model again"):
         load_spec(write_spec(tmp_path, '{"name": "t'))

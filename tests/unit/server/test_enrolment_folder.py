@@ -122,6 +122,15 @@ def test_a_person_gets_the_models_sentences(root: Path):
     assert json.loads((folder.path / "enrolment.json").read_text())["base"] == "grid"
 
 
+@pytest.mark.parametrize("base", ["/etc", "../models/talkers", "runs", ".", "nobody"])
+def test_a_base_is_a_name(root: Path, base: str):
+    """A client of the server is not told what folders there are."""
+    folder = EnrolmentFolder(root, "mine")
+    with pytest.raises(LipscribeError, match=r"no model '.*': give one of .*talkers"):
+        folder.create("phrases", base, ["good morning", "i need water"])
+    assert not folder.exists
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_others_cannot_open_it_whatever_the_umask(root: Path):
     before = os.umask(0)

@@ -19,6 +19,7 @@ from lipscribe.resumable import locked
 ZENODO = "https://zenodo.org"
 DONE_FOLDER = ".downloaded"  # in the corpus's folder: the checksums of the archives that are unpacked
 SPARE_BYTES = 100_000_000
+MAX_FILES, MAX_RATIO = 1_000_000, 20  # of an archive; videos hardly shrink, and texts beside them are small
 _LOG = logging.getLogger(__name__)
 
 
@@ -168,8 +169,9 @@ def _unpack(path: Path, download: Download) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
+            _check_members(path, download.folder, members)
             for number, member in enumerate(members, 1):
-                target = download.folder / _inside(path, member.filename)
+                target = download.folder / member.filename
                 if not (target.is_file() and target.stat().st_size == member.file_size):
                     target.parent.mkdir(parents=True, exist_ok=True)
                     with archive.open(member) as source, writing(target) as file:
@@ -180,9 +182,18 @@ def _unpack(path: Path, download: Download) -> None:
         raise LipscribeError(f"{path} is damaged ({error}): delete it and run the same command again") from None
 
 
-def _inside(path: Path, name: str) -> str:
-    """The name of a member, which must not lead out of the folder."""
-    parts = PurePosixPath(name).parts
-    if PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or ":" in name:
-        raise LipscribeError(f"{path} holds a file called {name!r}, which leads out of the folder: it was not unpacked")
-    return name
+def _check_members(path: Path, folder: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuses an archive before anything of it is written: names that lead out of the folder, and bombs."""
+    for name in (member.filename for member in members):
+        pure = PurePosixPath(name)
+        leads_out = pure.is_absolute() or ".." in pure.parts or "\\" in name or ":" in name
+        if leads_out or not (folder / name).resolve().is_relative_to(folder.resolve()):  # by a link that is there
+            raise LipscribeError(
+                f"{path} holds a file called {name[:80]!r}, which leads out of the folder: it was not unpacked"
+            )
+    size = sum(member.file_size for member in members)
+    if len(members) > MAX_FILES or size > MAX_RATIO * path.stat().st_size + SPARE_BYTES:
+        raise LipscribeError(
+            f"{path} unpacks to {len(members)} files of {size / 1e9:.1f} GB together, and has "
+            f"{path.stat().st_size / 1e6:.0f} MB: it was not unpacked, report it"
+        )

@@ -160,6 +160,26 @@ def test_what_a_server_may_have_wrong(server, tmp_path, archives, other, message
     assert tree(tmp_path) <= {"in/s1.zip", "in/.downloaded/zenodo-3625687.json", "in/.lock"}
 
 
+@pytest.mark.parametrize("kind", ["size", "number"])
+def test_an_archive_that_unpacks_to_far_more_than_it_is(server, tmp_path, monkeypatch, kind):
+    if kind == "number":
+        monkeypatch.setattr(fetching, "MAX_FILES", 1)
+    files = {"s1/a.mpg": "0" * 150_000_000} if kind == "size" else {"s1/a.mpg": "1", "s1/b.mpg": "2"}
+    publish(server, {"s1.zip": zip_of(**files)})
+    with pytest.raises(LipscribeError, match=r"s1.zip unpacks to . files of .* GB together.*: it was not unpacked"):
+        fetch_zenodo("3625687", Download(tmp_path), ("s*.zip",))
+    assert not (tmp_path / "s1").exists()
+
+
+def test_a_link_in_the_folder_leads_no_file_out(server, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "in" / "s1").symlink_to(tmp_path / "out")
+    with pytest.raises(LipscribeError, match="leads out of the folder"):
+        fetch_zenodo("3625687", Download(tmp_path / "in"), ("s1.zip",))
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_a_record_that_is_no_json(server, tmp_path):
     server.files["/api/records/3625687"] = b"<html>"
     with pytest.raises(LipscribeError, match=r"/api/records/3625687 is no record of files"):
