@@ -6,4 +6,4 @@ from trust.target import Target
 from trust.text_targets import TEXTS
 
 __all__ = ["TARGETS", "Target"]
-TARGETS = (*TEXTS, *MODELS, *STATES)
+TARGETS = [*TEXTS, *MODELS, *STATES]

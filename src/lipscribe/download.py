@@ -89,7 +89,9 @@ def _attempt(url: str, partial: Path, progress: Progress | None, headers: Mappin
 def _ask(url: str, partial: Path, more: Mapping[str, str]) -> Iterator[_Answer]:
     start = _size(partial)
     version_file = _version_file(partial)
-    version = version_file.read_text(encoding="utf-8") if version_file.is_file() else ""
+    version = version_file.read_text(encoding="ascii", errors="replace") if version_file.is_file() else ""
+    if not (version.isascii() and version.isprintable()):  # damaged: it is fetched from the beginning
+        version = ""
     headers = {"User-Agent": "lipscribe", **more, "Accept-Encoding": "identity"}
     if start and version:  # without a version the partial file may be of another file
         headers |= {"Range": f"bytes={start}-", "If-Range": version}

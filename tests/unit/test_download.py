@@ -150,3 +150,14 @@ def test_no_network(dead_url, path):
 def test_no_address(url, path):
     with pytest.raises(LipscribeError):
         download(url, path)
+
+
+@pytest.mark.parametrize("version", [b"\xff\xfe", b'"1"\nX-Other: 1', "\u00e9".encode()])
+def test_a_damaged_version_means_from_the_beginning(server, path, version):
+    server.files["/a"] = CONTENT
+    path.parent.mkdir(parents=True)
+    path.with_name("model.pth.partial").write_bytes(CONTENT[:1000])
+    path.with_name("model.pth.partial.version").write_bytes(version)
+    download(f"{server.url}/a", path)
+    assert path.read_bytes() == CONTENT
+    assert server.log == [("/a", None)]

@@ -248,6 +248,21 @@ def test_journals_and_statuses_of_other_types(tmp_path: Path):
     assert read_statuses(put(tmp_path / "status.jsonl", DEEP)) == []
 
 
+@pytest.mark.parametrize(
+    "answer",
+    ['{"files": [{"key": "../x.zip"}]}', '{"files": [{"key": 1}]}', "{}", DEEP, '{"files": 3}'],
+    ids=["outside", "number", "none", "deep", "files"],
+)
+def test_answers_of_zenodo_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str):
+    from lipscribe.data.corpora import fetching
+
+    rest = ', "links": {"self": "https://x"}, "size": 1, "checksum": "md5:0"}'
+    (tmp_path / fetching.DONE_FOLDER).mkdir()
+    monkeypatch.setattr(fetching, "download_file", lambda url, path: path.write_text(answer.replace("}]", rest + "]")))
+    with pytest.raises(LipscribeError, match="is no record of files"):
+        fetching._archives_of("1", tmp_path)
+
+
 def test_a_record_with_line_ends_is_one_line(tmp_path: Path):
     put(tmp_path / "prepare.json", '{"codec": "a\\nb"}')
     with pytest.raises(ManifestError) as error, resumable(tmp_path, "prepare.json", {"codec": "lossless"}):

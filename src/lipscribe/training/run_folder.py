@@ -69,7 +69,7 @@ def _launch() -> str | None:
 
 def _launched(output: Path) -> str | None:
     path = output / LAUNCH_FILE
-    return path.read_text(encoding="utf-8") if path.exists() else None
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else None
 
 
 def _check(output: Path, config: TrainConfig, resume: bool) -> None:

@@ -101,6 +101,8 @@ def _archives_of(record: str, folder: Path) -> list[_Archive]:
         found = [(file["key"], file["links"]["self"], file["checksum"], int(file["size"])) for file in files]
         if not all(isinstance(text, str) for *texts, _ in found for text in texts):
             raise ValueError("a name, an address or a checksum is no text")
+        if strange := [name for name, *_ in found if Path(name).name != name]:
+            raise ValueError(f"{strange[0]!r} is no name of a file")
         return [_Archive(name, address, size, checksum) for name, address, checksum, size in found]
     except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise LipscribeError(f"{url} is no record of files ({error!r}): its API has changed, report it") from None
@@ -121,7 +123,7 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 def _unpacked(folder: Path, archive: _Archive) -> str:
     path = folder / DONE_FOLDER / archive.name
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _check_room(folder: Path, archives: Sequence[_Archive]) -> None:
