@@ -37,7 +37,8 @@ async def stream(socket: WebSocket) -> None:
     try:
         await socket.accept()
         with _place(service):
-            text = await asyncio.wait_for(_text(socket), START_LIMIT)
+            async with asyncio.timeout(START_LIMIT):
+                text = await _text(socket)
             await _serve(socket, service, Start.parse(text))
     except WebSocketDisconnect:
         return

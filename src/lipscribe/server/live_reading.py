@@ -55,7 +55,9 @@ async def receive_message(socket: WebSocket) -> dict[str, Any]:
         ApiError: None came for long.
     """
     try:
-        message = dict(await asyncio.wait_for(socket.receive(), IDLE_LIMIT))
+        # `wait_for` of Python 3.11 forgets that it is cancelled if a message comes at that moment, and takes the next.
+        async with asyncio.timeout(IDLE_LIMIT):
+            message = dict(await socket.receive())
     except TimeoutError:
         raise ApiError(408, f"nothing came for {IDLE_LIMIT / 60:g} minutes: connect again when there is") from None
     if message["type"] == "websocket.disconnect":

@@ -94,7 +94,8 @@ class Guard:
             if is_whole:  # what may still come is that it leaves
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), self._settings.idle_timeout)
+                async with asyncio.timeout(self._settings.idle_timeout):
+                    message = await receive()
             except TimeoutError:
                 raise too_slow() from None
             is_whole = not message.get("more_body", False)
@@ -163,7 +164,8 @@ class Guard:
                 for name, value in (_HEADERS | {"Cache-Control": cached}).items():
                     headers.setdefault(name, value)
             try:
-                await asyncio.wait_for(send(message), self._settings.idle_timeout)
+                async with asyncio.timeout(self._settings.idle_timeout):
+                    await send(message)
             except TimeoutError:
                 raise ApiError(408, "the client does not read the answer") from None
 

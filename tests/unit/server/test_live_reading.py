@@ -205,3 +205,27 @@ def test_a_client_that_does_not_read_is_told_so_and_loses_no_word_unawares(monke
     monkeypatch.setattr(FakeSocket, "send_json", never)
     with pytest.raises(ApiError, match="3 messages behind"):
         serve(*(frame(number / 25) for number in range(8)), {"type": "finish"})
+
+
+@pytest.mark.parametrize("turns", range(10))
+def test_a_message_that_comes_while_the_stream_ends_does_not_hold_it_open(monkeypatch: pytest.MonkeyPatch, turns: int):
+    """So many turns of the loop after the last message was sent; the client waits for the server to close."""
+
+    async def send(self: FakeSocket, message: dict[str, Any]) -> None:
+        self.got.append(message)
+        if message["type"] == "done":
+            late = {"type": "websocket.receive", "bytes": frame(9.0)}
+            _after(turns, lambda: self._sent.put_nowait(late))
+
+    def _after(turns: int, act: Any) -> None:
+        act() if turns == 0 else asyncio.get_running_loop().call_soon(_after, turns - 1, act)
+
+    monkeypatch.setattr(FakeSocket, "send_json", send)
+    monkeypatch.setattr("lipscribe.server.live_reading.IDLE_LIMIT", 20.0)
+    started = asyncio.run
+
+    def within(main: Any) -> Any:
+        return started(asyncio.wait_for(main, 5))
+
+    monkeypatch.setattr(asyncio, "run", within)
+    assert kinds(serve(frame(0.0), {"type": "finish"}))[-1] == "done"
