@@ -70,6 +70,11 @@ bench: setup
 soak: setup
 	$(BIN)/python -m trust.soak --minutes $(MINUTES) $(ARGS)
 
+# The server asked for what nobody should ask, over HTTP and WebSockets.
+.PHONY: fuzz-api
+fuzz-api: setup
+	$(BIN)/python -m trust.fuzz_api --minutes $(MINUTES) $(ARGS)
+
 # The same server ended and started again under load, and a live stream of eight hours by a simulated clock.
 ROUNDS ?= 3
 HOURS ?= 8
@@ -84,6 +89,7 @@ soak-hours: setup
 MINUTES ?= 5
 fuzz: $(VENV)/.trust-ready
 	$(BIN)/python -m trust.fuzz_files --minutes $(MINUTES)
+	$(BIN)/python -m trust.fuzz_api --minutes $(MINUTES)
 
 $(VENV)/.trust-ready: $(VENV)/.ready
 	$(PIP) --editable '.[trust]'

@@ -25,17 +25,20 @@ def private_folder() -> Iterator[Path]:
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         root.chmod(0o700)
-        _remove_left(root)
-        folder = Path(tempfile.mkdtemp(prefix="run-", dir=root))  # 0700
+        with FileLock(root / LOCK):  # others start too, and a folder that has no lock yet looks like one that is left
+            _remove_left(root)
+            folder = Path(tempfile.mkdtemp(prefix="run-", dir=root))  # 0700
+            lock = FileLock(folder / LOCK)
+            lock.acquire()
     except OSError as error:
         raise LipscribeError(
             f"{root} cannot be written ({error.strerror}): name another folder in $LIPSCRIBE_CACHE"
         ) from None
-    with FileLock(folder / LOCK):
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
 
 
 def _remove_left(root: Path) -> None:
