@@ -75,12 +75,16 @@ soak: setup
 fuzz-api: setup
 	$(BIN)/python -m trust.fuzz_api --minutes $(MINUTES) $(ARGS)
 
-# The same server ended and started again under load, and a live stream of eight hours by a simulated clock.
+# The same server ended and started again under load; short live streams, many of them wrong; and a live stream of eight hours by a simulated clock.
 ROUNDS ?= 3
 HOURS ?= 8
-.PHONY: soak-restarts soak-hours
+STREAMS ?= 1000
+.PHONY: soak-restarts soak-streams soak-hours
 soak-restarts: setup
 	$(BIN)/python -m trust.restarts --rounds $(ROUNDS)
+
+soak-streams: setup
+	$(BIN)/python -m trust.streams --streams $(STREAMS) $(ARGS)
 
 soak-hours: setup
 	$(BIN)/python -m trust.long_stream --hours $(HOURS)

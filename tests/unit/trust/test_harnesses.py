@@ -102,3 +102,14 @@ def test_a_few_minutes_of_a_long_stream(long_stream: ModuleType):
     assert len(said) == 30 and all(len(words) == 1 for words in said)
     assert long_stream.judge_words(said, 8) == []
     assert len(found) == long_stream.PARTS and max(delays) == pytest.approx(0.5)
+
+
+def test_streams_that_end_and_those_that_do_not():
+    streams = import_module("trust.streams")
+    ended = [streams.Ended(kind, dropped=0, seconds=0.1) for kind in streams.KINDS]
+    assert streams.judge_streams(ended) == []
+    assert streams.judge_streams([*ended, streams.Ended("crops", "it did not end")]) == [
+        "a stream (crops): it did not end"
+    ]
+    behind = [replace(each, dropped=3) for each in ended]
+    assert "frames were dropped in 14 of 14" in streams.judge_streams(behind)[0]
