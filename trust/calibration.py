@@ -142,13 +142,13 @@ def kinds(s1: Path, others: Path, split: str, every: int) -> list[Kind]:
     return [
         Kind(f"s1, GRID sentences ({split})", True, lambda: spoken(s1, split)),
         Kind(f"strangers s4 and s34, GRID sentences ({split})", True, lambda: spoken(others, split)),
-        Kind("talkers never seen, GRID sentences", True, lambda: talkers(grid_sentences(60, 5000), 5500, True)),
+        Kind("talkers never seen, GRID sentences", True, lambda: talkers(grid_sentences(40, 5000), 5500, True)),
         Kind("talkers never seen, other sentences", False, lambda: talkers(SENTENCES[half:], 5200, False)),
         Kind("s1, the words in another order", False, lambda: ((None, crops) for crops in shuffled(train, 5000))),
         Kind("s1 backwards", False, lambda: ((None, clip.crops[::-1].copy()) for clip in train)),
         Kind("s1 upside down", False, lambda: ((None, clip.crops[:, ::-1].copy()) for clip in train)),
         Kind("s1 idle for 3 to 10 s", False, lambda: ((None, crops) for crops in idle(train))),
-        Kind("talkers that chew, smile, yawn, nod ...", False, lambda: idle_talkers(42, 5800)),
+        Kind("talkers that chew, smile, yawn, nod ...", False, lambda: idle_talkers(28, 5800)),
         Kind("noise instead of mouth crops", False, lambda: noise_crops(20, 5900)),
         Kind("videos of noise and test patterns", False, lambda: no_faces(20, 5950)),
     ]
