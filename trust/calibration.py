@@ -251,7 +251,7 @@ def draw(found: Sequence[Kind], path: Path) -> None:
         left, width, color = 0.75 + 3.5 * column, 2.9, SERIES[column]
         probability, right, clip = outcomes(kind.read)
         calibration = measure_calibration(probability, right)
-        page.text(left, 0.2, kind.name, 10, weight="bold")
+        page.text(left, 0.2, kind.name.partition(",")[0], 10, weight="bold")
         axes = page.axes(left, 0.6, width, 2.4)
         axes.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=(0, (4, 3)))
         for one in calibration.bins:
