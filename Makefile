@@ -5,7 +5,7 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 
-.PHONY: setup docs demo lint format test test-fast test-reader test-oldest bench fuzz clean
+.PHONY: setup docs demo lint format test test-fast test-reader test-oldest bench fuzz numerics calibration compatibility clean
 
 # All that developing needs: torch, plots, linters.
 setup: $(VENV)/.ready
@@ -111,6 +111,11 @@ calibration: setup
 	test -d trust-results/s1 || $(BIN)/lipscribe prepare grid --root $(GRID_CLIPS)/grid --output trust-results/s1
 	test -d trust-results/others || $(BIN)/lipscribe prepare grid --root $(GRID_CLIPS)/grid-others --output trust-results/others
 	$(BIN)/python -m trust.calibration trust-results/s1 trust-results/others --picture trust-results/reliability.png $(ARGS)
+
+# Other Pythons and dependencies, no locale, home or network, a proxy, names of other systems (docs/trust/compatibility.md).
+# ONLY=proxy takes the rows with this in their names.
+compatibility: setup
+	$(BIN)/python -m trust.compatibility $(if $(ONLY),--only '$(ONLY)') $(ARGS)
 
 # The site: guides, the commands' help, the Python reference. Open site/index.html.
 docs: $(VENV)/.docs-ready

@@ -258,11 +258,11 @@ def draw(found: Sequence[Kind], path: Path) -> None:
             low, high = wilson(round(one.accuracy * one.count), one.count)
             axes.plot([one.confidence] * 2, [low, high], color=color, lw=1.2, alpha=0.6)
         ends = [(one.confidence, one.accuracy) for one in calibration.bins]
-        axes.plot(*zip(*ends, strict=True), color=color, lw=1.5, marker="o", ms=5, clip_on=False)
+        axes.plot(*zip(*ends, strict=True), color=color, lw=0, marker="o", ms=5, clip_on=False)
         axes.set(xlim=(0, 1), ylim=(0, 1.02), xticklabels=[])
         low, high = error_interval(probability, right, clip)
         told = f"off by {calibration.expected_error:.1%}\n({low:.1%} to {high:.1%})"
-        axes.text(0.04, 0.97, told, va="top", fontsize=9, color=INK)
+        axes.text(0.97, 0.04, told, ha="right", fontsize=9, color=INK)
         below = page.axes(left, 3.12, width, 0.65)
         counts = [one.count for one in calibration.bins]
         below.bar([one.low for one in calibration.bins], counts, 0.095, align="edge", color=FAINT)

@@ -1,6 +1,7 @@
 """Where results go: stdout, one file, or a folder."""
 
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -126,12 +127,15 @@ def check_video_name(path: Path) -> None:
 
 
 def all_different(stems: Iterable[str]) -> list[str]:
-    """Unique names for results: `a`, then `a-2` for the next `a`."""
+    """Unique names for results: `a`, then `a-2` for the next `a`, or for an `A`: file systems of Windows and macOS take
+    both for one, as macOS does letters with an accent in one character or two."""
     names: list[str] = []
+    taken: set[str] = set()
     for stem in stems:
         name, number = stem, 1
-        while name in names:
+        while (key := unicodedata.normalize("NFC", name).casefold()) in taken:
             number += 1
             name = f"{stem}-{number}"
         names.append(name)
+        taken.add(key)
     return names

@@ -6,7 +6,9 @@ files and addresses it names, under any suffix. A video of a stranger could so r
 
 import os
 import re
+import urllib.request
 from functools import cache
+from urllib.parse import urlsplit
 
 import av
 import av.format
@@ -26,8 +28,22 @@ def scheme_of(path: str | os.PathLike[str]) -> str | None:
 def open_options(path: str | os.PathLike[str]) -> dict[str, str]:
     """The options by which libav opens the file or address at `path`, and nothing that it names."""
     scheme = scheme_of(path)
-    protocols = "file" if scheme is None else WEB if scheme in ("http", "https") else f"{scheme},tls,tcp,udp"
-    return {"format_whitelist": _own_data(), "protocol_whitelist": protocols, "enable_drefs": "0"}
+    web = scheme in ("http", "https")
+    protocols = "file" if scheme is None else WEB if web else f"{scheme},tls,tcp,udp"
+    options = {"format_whitelist": _own_data(), "protocol_whitelist": protocols, "enable_drefs": "0"}
+    return options | {"http_proxy": proxy_of(str(path))} if web else options
+
+
+def proxy_of(address: str) -> str:
+    """The proxy of an address by the system's settings, such as `http://proxy:3128`; empty where there is none.
+
+    libav by itself knows `http_proxy` and `no_proxy` in lower case alone, and takes the one for https too.
+    """
+    parts = urlsplit(address)
+    proxy = urllib.request.getproxies().get(parts.scheme.lower(), "")
+    if not proxy or urllib.request.proxy_bypass(parts.hostname or ""):
+        return ""
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 @cache
