@@ -117,6 +117,12 @@ calibration: setup
 compatibility: setup
 	$(BIN)/python -m trust.compatibility $(if $(ONLY),--only '$(ONLY)') $(ARGS)
 
+# Kills each task TIMES times at random moments, and compares what resuming makes; or what fits into MINUTES=5
+# (docs/trust/kills.md).
+.PHONY: kills
+kills: setup
+	$(BIN)/python -m trust.kills --times $(or $(TIMES),50) $(if $(filter command,$(origin MINUTES)),--minutes $(MINUTES)) $(ARGS)
+
 # The site: guides, the commands' help, the Python reference. Open site/index.html.
 docs: $(VENV)/.docs-ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

@@ -1,13 +1,18 @@
 """Atomic file writing: a file is complete or absent, even if the program is killed.
 
 A file is written under a hidden temporary name in the same folder and renamed when it is complete. Files left by killed
-processes end in `.partial`.
+processes end in `.partial`; their names say which process wrote them, so the next process that writes into the folder
+removes those whose process is gone, and none of a process that runs beside it.
 """
 
 import contextlib
 import errno
+import functools
 import os
+import re
+import socket
 import uuid
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -33,8 +38,9 @@ def writing_path(path: Path | str) -> Iterator[Path]:
         return
     if path.is_file() and not os.access(path, os.W_OK):  # renaming would succeed anyway
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    _remove_left(path.parent, os.getpid())
     # Names are at most 255 bytes long, and a character takes up to 4.
-    partial = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+    partial = path.with_name(f".{path.name[:40]}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}{PARTIAL}")
     try:
         yield partial
         partial.replace(path)
@@ -84,3 +90,43 @@ def remove_partial(folder: Path) -> None:
     """Removes partial files of killed processes; no other process may be writing to the folder (see `resumable`)."""
     for partial in folder.rglob(f"*{PARTIAL}"):
         partial.unlink(missing_ok=True)
+
+
+@functools.lru_cache(maxsize=1024)
+def _remove_left(folder: Path, own: int) -> None:
+    """Removes what killed processes of this machine left in a folder; a process looks once, since folders are large.
+
+    Args:
+        own: The id of this process: one that is forked looks again.
+    """
+    if os.name != "posix":  # elsewhere nothing harmless tells whether a process runs
+        return
+    of_ours = re.compile(rf"\..*\.{_machine()}-(\d+)-[0-9a-f]{{8}}\{PARTIAL}", re.DOTALL)
+    with (
+        contextlib.suppress(OSError),
+        os.scandir(folder) as entries,
+    ):  # what is missing is told when used
+        for entry in entries:
+            found = of_ours.fullmatch(entry.name)
+            if found and int(found[1]) != own and not _runs(int(found[1])):
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
+@functools.cache
+def _machine() -> str:
+    """What tells apart machines, and containers, whose process ids mean nothing to each other."""
+    try:
+        space = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        space = ""
+    return f"{zlib.crc32(f'{socket.gethostname()} {space}'.encode()):08x}"

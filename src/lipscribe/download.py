@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
+from lipscribe.atomic import write_text
 from lipscribe.errors import LipscribeError
 from lipscribe.progress import Progress
 
@@ -68,10 +69,11 @@ def download(url: str, path: Path, progress: Progress | None = None, headers: Ma
 
 def _attempt(url: str, partial: Path, progress: Progress | None, headers: Mapping[str, str]) -> None:
     with _ask(url, partial, headers) as answer:
-        _version_file(partial).write_text(answer.version, encoding="utf-8")
-        mode = "ab" if answer.start else "wb"
+        if not answer.start:
+            partial.unlink(missing_ok=True)  # before its version is written: it may be of another
+            write_text(_version_file(partial), answer.version)
         task, came = f"{partial.name.removesuffix('.partial')} (bytes)", answer.start
-        with partial.open(mode) as file:
+        with partial.open("ab") as file:
             while block := _next_block(answer.body):
                 file.write(block)
                 came += len(block)

@@ -1,10 +1,15 @@
 """Output folders filled step by step: each records its options, and one process at a time writes to it.
 
-A call with the same options resumes an earlier one; a call with others is refused.
+A call with the same options resumes an earlier one; a call with others is refused. `staged` is for folders that are
+there whole or not at all, such as models.
 """
 
 import contextlib
+import errno
 import json
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +22,8 @@ from lipscribe.plain_data import parse_json
 from lipscribe.storage import AnyPath, write_text
 
 LOCK_FILE = ".lock"
+_STAGED = ".lipscribe-"
+_BEFORE = "before"  # what is being replaced, under its name
 
 
 @contextlib.contextmanager
@@ -62,10 +69,13 @@ def resumable(
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, remedy: str = "wait until it has finished, or give another --output") -> Iterator[None]:
     """Locks a folder, or a file that need not exist yet, against other processes within the block.
 
     The lock of a killed process ends with it. The lock file of a folder is in it, that of a file is next to it.
+
+    Args:
+        remedy: What to do if another process has it.
 
     Raises:
         LipscribeError: Another process has it.
@@ -77,9 +87,7 @@ def locked(path: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except filelock.Timeout:
-        raise LipscribeError(
-            f"another process is writing to {path}: wait until it has finished, or give another --output"
-        ) from None
+        raise LipscribeError(f"another process is writing to {path}: {remedy}") from None
     except NotImplementedError:  # a file system without locks
         yield
         return
@@ -89,6 +97,52 @@ def locked(path: Path) -> Iterator[None]:
         if not path.is_dir():
             lock_path.unlink(missing_ok=True)  # leaves no lock file next to the user's files
         lock.release()
+
+
+@contextlib.contextmanager
+def staged(target: Path, replaces: bool = False) -> Iterator[Path]:
+    """Yields the path of a folder to make, which becomes `target` at the end of the block, or nothing changes.
+
+    It is made in a hidden folder beside the target. Those of killed processes are removed first (`remove_staged`).
+
+    Args:
+        replaces: Whether the target exists, and is replaced.
+
+    Raises:
+        OSError: The folder cannot be written, or the target has come into being meanwhile (FileExistsError).
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove_staged(target.parent)
+    folder = Path(tempfile.mkdtemp(prefix=_STAGED, dir=target.parent))
+    try:
+        with locked(folder):
+            made, before = folder / "made", folder / _BEFORE / target.name
+            yield made
+            if replaces:
+                before.parent.mkdir()
+                target.rename(before)
+            elif target.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+            try:
+                made.rename(target)
+            except OSError:
+                if replaces:
+                    before.rename(target)
+                raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_staged(parent: Path) -> None:
+    """Removes what killed processes were making in a folder, and puts back what they were about to replace."""
+    for folder in parent.glob(f"{_STAGED}*"):
+        if not (folder / LOCK_FILE).is_file():  # made in this moment, or no folder of ours
+            continue
+        with contextlib.suppress(OSError, LipscribeError), locked(folder):  # refused: a process is making it
+            for before in (folder / _BEFORE).glob("*"):
+                if not (parent / before.name).exists():
+                    before.rename(parent / before.name)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def holds_other_files(folder: Path, record_file: str) -> bool:

@@ -1,6 +1,8 @@
 """Files that are complete or absent."""
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -103,3 +105,19 @@ def test_what_killed_processes_left_behind_is_removed(tmp_path: Path):
     (tmp_path / "old.tar.partial").touch()
     remove_partial(tmp_path)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["kept.json"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody can tell whether a process runs")
+def test_the_next_process_that_writes_removes_what_a_killed_one_left_and_nothing_of_one_that_runs(tmp_path: Path):
+    killed = (
+        "import os,sys,lipscribe.atomic as a\nwith a.writing(sys.argv[1]) as f: f.write(b'x'); f.flush(); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(tmp_path / "a")], check=False)
+    (left,) = tmp_path.iterdir()
+    other = left.with_name(left.name.replace(left.name.split("-")[0], ".a.00000000"))  # of another machine
+    other.touch()
+    with writing(tmp_path / "b") as beside:
+        beside.write(b"b")
+        writer = "import sys,lipscribe.atomic as a\na.write_bytes(sys.argv[1], b'c')"
+        subprocess.run([sys.executable, "-c", writer, str(tmp_path / "c")], check=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"b", "c", other.name}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lipscribe.errors import LipscribeError, ManifestError
-from lipscribe.resumable import LOCK_FILE, differences, holds_other_files, locked, resumable
+from lipscribe.resumable import LOCK_FILE, differences, holds_other_files, locked, remove_staged, resumable, staged
 
 HOLDER = """
 import sys
@@ -115,3 +115,35 @@ def test_differences_go_into_sections():
         "optim.epochs 1, now 2",
         "data None, now {'folder': 'a'}",
     ]
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path):
+    target = tmp_path / "models" / "me"
+    with pytest.raises(ZeroDivisionError), staged(target) as made:
+        made.mkdir()
+        (made / "half").touch()
+        raise ZeroDivisionError
+    assert not list(target.parent.iterdir())
+    with staged(target) as made:
+        made.mkdir()
+        assert not target.exists()
+        remove_staged(target.parent)  # as a process beside it does
+        (made / "whole").touch()
+    assert [path.name for path in target.iterdir()] == ["whole"]
+    with pytest.raises(FileExistsError), staged(target) as made:
+        made.mkdir()
+    with staged(target, replaces=True) as made:
+        made.mkdir()
+        (made / "new").touch()
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert [path.name for path in target.parent.iterdir()] == ["me"]
+
+
+def test_what_a_killed_process_was_about_to_replace_comes_back(tmp_path: Path):
+    left = tmp_path / ".lipscribe-killed"
+    (left / "made").mkdir(parents=True)
+    (left / "before" / "me").mkdir(parents=True)
+    (left / LOCK_FILE).touch()
+    (tmp_path / ".lipscribe-of-others").mkdir()
+    remove_staged(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"me", ".lipscribe-of-others"}

@@ -4,7 +4,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lipscribe.adaptation.checking import Recording, check_recording, crashed
-from lipscribe.adaptation.choosing import adaptable, new_folder
+from lipscribe.adaptation.choosing import adaptable, named_folder, new_folder
 from lipscribe.adaptation.people import people_in
 from lipscribe.adaptation.prompts import shown
 from lipscribe.adaptation.recipe import MIN_RECORDINGS
@@ -20,7 +20,7 @@ from lipscribe.adaptation.recordings import find_recordings
 from lipscribe.adaptation.result import Adaptation
 from lipscribe.atomic import make_private
 from lipscribe.data.manifest import Clip
-from lipscribe.errors import ManifestError, MissingExtraError
+from lipscribe.errors import LipscribeError, ManifestError, MissingExtraError
 from lipscribe.evaluation.result import LeftOut
 from lipscribe.extras import TRAIN
 from lipscribe.processes import Processes, available_cpus
@@ -83,6 +83,7 @@ def adapt(
     limit = None if minutes is None else (time.monotonic(), minutes * 60)
     if find_spec("torch") is None or find_spec("lightning_fabric") is None:
         raise MissingExtraError(f"adapting needs torch: run `{TRAIN}`")
+    _remove_finished(named_folder(name))
     target = new_folder(name)
     folder, spec = adaptable(base)
     clips = find_recordings(recordings, prompts, untranscribed)
@@ -102,10 +103,22 @@ def adapt(
     return replace(result, left_out=tuple(left_out))
 
 
+def _work_of(target: Path) -> Path:
+    return target.with_name(f".adapting-{target.name}")
+
+
+def _remove_finished(target: Path) -> None:
+    """Removes the work folder of a process that was killed when the model was finished already."""
+    work = _work_of(target)
+    if target.exists() and work.is_dir():
+        with suppress(LipscribeError, OSError), locked(work):
+            shutil.rmtree(work, ignore_errors=True)
+
+
 @contextmanager
 def _work_folder(target: Path) -> Iterator[Path]:
     """A folder beside the new model's, for this process alone; deleted when the model is finished, and only then."""
-    work = target.with_name(f".adapting-{target.name}")
+    work = _work_of(target)
     try:
         make_private(work)  # recordings are in it
         with locked(work):

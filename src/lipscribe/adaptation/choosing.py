@@ -1,7 +1,6 @@
 """Which models can be adapted, and where the result goes."""
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from lipscribe.atomic import make_private
 from lipscribe.errors import CheckpointError, LipscribeError
 from lipscribe.models.spec import WEIGHTS_FILE, ModelSpec, load_spec
+from lipscribe.resumable import remove_staged, staged
 from lipscribe.zoo.registry import FORMER_NAMES, find_model, list_models, models_folder
 from lipscribe.zoo.safetensors_header import read_header
 
@@ -55,6 +55,7 @@ def named_folder(name: str) -> Path:
     """
     if str(name) != Path(name).name or not name.strip() or name.startswith((".", "-")):
         raise CheckpointError(f"the name is {name!r}, wanted one that can be a folder's, such as 'me'")
+    remove_staged(models_folder())  # a model that was being replaced comes back
     return models_folder() / name
 
 
@@ -70,21 +71,11 @@ def writing_model(target: Path, replaces: bool = False, remedy: str = "") -> Ite
         CheckpointError: The folder has come into being meanwhile, or cannot be written.
     """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".lipscribe-") as temporary:
-            made, kept = Path(temporary) / "model", Path(temporary) / "before"
+        with staged(target, replaces) as made:
             yield made
             make_private(made)  # a person's mouth is in it
-            if replaces:
-                target.rename(kept)
-            elif target.exists():
-                raise CheckpointError(f"{target} exists: give another --name, or delete it first")
-            try:
-                made.rename(target)
-            except OSError:
-                if replaces:
-                    kept.rename(target)
-                raise
+    except FileExistsError:
+        raise CheckpointError(f"{target} exists: give another --name, or delete it first") from None
     except OSError as error:
         raise CheckpointError(
             f"{target} cannot be written ({error.strerror}): make room, or set LIPSCRIBE_CACHE to another folder"

@@ -77,20 +77,18 @@ def calibrate(
 def _save(folder: Path, output: Path | None, spec: "ModelSpec") -> None:
     """Writes a model's spec in place, or with a copy of the model, atomically."""
     import shutil
-    import tempfile
 
     from lipscribe.errors import LipscribeError
     from lipscribe.models.spec import save_spec
+    from lipscribe.resumable import staged
 
     try:
         if output is None:
             save_spec(folder, spec)
             return
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".lipscribe-") as temporary:
-            copied = Path(shutil.copytree(folder, Path(temporary) / "model"))
+        with staged(output) as copied:
+            shutil.copytree(folder, copied)
             save_spec(copied, spec)
-            copied.rename(output)
     except OSError as error:
         target = output or folder
         raise LipscribeError(f"{target} cannot be written ({error.strerror}): give another --output FOLDER") from None

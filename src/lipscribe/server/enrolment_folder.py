@@ -147,12 +147,12 @@ class EnrolmentFolder:
             shutil.copyfile(video, incoming)  # it may come from another disk
         with _lock:
             record = self.load()
-            earlier = record["recordings"].get(str(number))
             record["prompts"][number - 1 : number] = [text]
             record["recordings"][str(number)] = {"file": file, "text": text, "notes": notes}
             self.save(record)
-            if earlier and earlier["file"] != file:
-                (self.path / earlier["file"]).unlink(missing_ok=True)
+            for earlier in self.path.glob(f"{number:03d}.*"):  # also one that a killed server had not recorded yet
+                if earlier.name != file:
+                    earlier.unlink(missing_ok=True)
 
     def remove_recording(self, number: int) -> None:
         """Deletes a recording; that there is none is no error."""
@@ -164,6 +164,9 @@ class EnrolmentFolder:
 
     def delete(self) -> None:
         """Deletes the recordings and the folder; a model that was learned stays."""
+        for path in self.path.iterdir():
+            if path.name != RECORD:  # last: until then what is left is known
+                path.unlink()
         shutil.rmtree(self.path)
 
     def obstacle(self) -> str:

@@ -81,13 +81,16 @@ class Learner:
             if self.job is not None:
                 raise ConfigError(f"{self.job.name} is being learned: wait until it is finished")
             self.job = Job(folder.name)
+        record = folder.load()
+        # A model that is there although its learning was interrupted is this enrolment's: the server ended just then.
+        again = bool(record.get("result") or record.get("learning"))
         folder.update(learning=True, failed="")
-        threading.Thread(target=self._follow, args=(folder, insist), daemon=True).start()
+        threading.Thread(target=self._follow, args=(folder, insist, again), daemon=True).start()
 
-    def _follow(self, folder: EnrolmentFolder, insist: bool) -> None:
+    def _follow(self, folder: EnrolmentFolder, insist: bool, again: bool) -> None:
         record = folder.load()
         learn = partial(_learn_person, insist=insist) if record["kind"] == "person" else _learn_phrases
-        task = (folder.path, folder.name, record["base"], bool(record.get("result")))
+        task = (folder.path, folder.name, record["base"], again)
         changes: dict[str, Any] = {"failed": "it ended without a result: start it again"}
         engine = LocalEngine(is_plain=True)  # the recordings may be those of a stranger
         try:
@@ -170,7 +173,9 @@ def _in_place_of(name: str, again: bool) -> Iterator[None]:
         again: Whether the earlier model is one that the same enrolment made; others are not touched.
     """
     model, before = models_folder() / name, models_folder() / f".before-{name}"
-    if again and model.is_dir() and not before.exists():
+    if again and model.is_dir():
+        if before.exists():  # an earlier call was killed between the new model and the deletion of the former one
+            shutil.rmtree(before)
         model.rename(before)
     try:
         yield

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from lipscribe.atomic import write_text
+from lipscribe.atomic import remove_partial, write_text
 from lipscribe.errors import ConfigError
 from lipscribe.resumable import differences, locked
 from lipscribe.schema import from_dict, to_dict, without_unused
@@ -44,12 +44,14 @@ def run_folder(config: TrainConfig, resume: bool, restarted: bool = False) -> It
         return
     if restarted and _launched(output) == _launch():
         resume = (output / RESUME_FILE).exists()
-    if resume and not (output / RESUME_FILE).exists():
-        raise ConfigError(f"{output} has no {RESUME_FILE} to resume from: leave out --resume")
+    if resume and not output.is_dir():
+        raise ConfigError(f"{output} has no run to resume: leave out --resume")
+    resume = resume and (output / RESUME_FILE).exists()  # killed before its first state: it begins again
     with contextlib.ExitStack() as stack:
         try:
             output.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(output))
+            remove_partial(output)
             _check(output, config, resume)
             write_text(output / CONFIG_FILE, yaml.safe_dump(to_dict(config), sort_keys=False))
             if _launch() is not None:

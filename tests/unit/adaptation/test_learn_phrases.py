@@ -203,7 +203,7 @@ def test_a_model_that_cannot_be_replaced_stays(folder: Path, monkeypatch: pytest
     rename = Path.rename
 
     def full(path: Path, target: Path) -> Path:
-        if path.name == "model":
+        if path.name == "made":
             raise OSError(28, "No space left on device")
         return rename(path, target)
 

@@ -406,7 +406,7 @@ def test_a_model_that_reads_other_crops_with_fixed_normalisation_is_trained_on_t
 
 
 def test_nothing_to_resume(toy_config: MakeConfig, tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"run has no last.ckpt to resume from: leave out --resume"):
+    with pytest.raises(ConfigError, match=r"run has no run to resume: leave out --resume"):
         train(toy_config(tmp_path / "run"), resume=True)
     assert not (tmp_path / "run").exists()
 
@@ -420,7 +420,7 @@ def test_a_run_that_ended_before_its_first_epoch_can_be_started_again(toy_config
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Interruption):
         interrupt(patch, "ctc_loss", 2)
         train(toy_config(tmp_path / "run", optim={"epochs": 1}))
-    train(toy_config(tmp_path / "run", optim={"epochs": 1}))
+    train(toy_config(tmp_path / "run", optim={"epochs": 1}), resume=True)  # which is then as good as none
 
 
 def test_an_output_that_cannot_be_written(toy_config: MakeConfig, tmp_path: Path):

@@ -1,5 +1,6 @@
 """Pulls a published model: downloads, verifies and imports it, and deletes the download."""
 
+import contextlib
 import logging
 import shutil
 from collections.abc import Callable
@@ -9,10 +10,12 @@ from lipscribe.download import download
 from lipscribe.errors import CheckpointError, LipscribeError
 from lipscribe.models.spec import Card
 from lipscribe.progress import Progress
+from lipscribe.resumable import LOCK_FILE, locked
 from lipscribe.zoo.cache import cache_folder
 from lipscribe.zoo.fetching.hub import download_from_hub
 from lipscribe.zoo.interop.importing import Imported, check_name, import_model, sha256_of
 from lipscribe.zoo.published import Published, PublishedFile
+from lipscribe.zoo.registry import models_folder
 
 _LOG = logging.getLogger(__name__)
 _SPARE_BYTES = 32_000_000
@@ -36,29 +39,46 @@ def pull_model(
 
     Raises:
         CheckpointError: The name is taken, or a file differs from the published one or cannot be read.
-        LipscribeError: A file cannot be downloaded, or the disk is full.
+        LipscribeError: A file cannot be downloaded, the disk is full, or another process fetches the same.
         MissingExtraError: The library of the Hugging Face Hub is needed and not installed.
     """
     name = name or published.name
-    check_name(name)
     folder = cache_folder() / "downloads" / published.name
+    if (models_folder() / name).exists():
+        _remove_left(folder)
+    check_name(name)
     _make_room(folder, published)
-    paths = {}
-    for file in published.files:
-        say(f"fetching {file.name} from {file.url or f'huggingface.co/{file.repository}'}")
-        paths[file.use] = _fetch(file, folder, say, progress)
-    card = Card(
+    with locked(folder, "wait until it has finished"):
+        paths = {}
+        for file in published.files:
+            say(f"fetching {file.name} from {file.url or f'huggingface.co/{file.repository}'}")
+            paths[file.use] = _fetch(file, folder, say, progress)
+        imported = import_model(
+            paths["weights"],
+            name,
+            units=paths.get("units"),
+            tokenizer=paths.get("tokenizer"),
+            card=_card(published, name),
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+    return imported
+
+
+def _card(published: Published, name: str) -> Card:
+    return Card(
         reads=published.reads,
         data=published.data,
         licence=published.licence,
         notice=f"the weights of {name} are licensed for {published.licence} ({published.licence_url})",
         scores={"published_wer": published.wer} if published.wer is not None else {},
     )
-    imported = import_model(
-        paths["weights"], name, units=paths.get("units"), tokenizer=paths.get("tokenizer"), card=card
-    )
-    shutil.rmtree(folder, ignore_errors=True)
-    return imported
+
+
+def _remove_left(folder: Path) -> None:
+    """Removes the download of a process that was killed when the model was installed already."""
+    if folder.is_dir():
+        with contextlib.suppress(LipscribeError, OSError), locked(folder):  # refused: it is fetched under another name
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_room(folder: Path, published: Published) -> None:
@@ -69,6 +89,7 @@ def _make_room(folder: Path, published: Published) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         free = shutil.disk_usage(folder).free
+        (folder / LOCK_FILE).touch()
     except OSError as error:
         raise LipscribeError(
             f"{folder} cannot be written ({error.strerror}): set LIPSCRIBE_CACHE to a writable folder"

@@ -6,8 +6,6 @@ import hashlib
 import json
 import re
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +16,7 @@ from torch import Tensor
 
 from lipscribe.errors import CheckpointError, LipscribeError
 from lipscribe.models.spec import WEIGHTS_FILE, Card
+from lipscribe.resumable import staged
 from lipscribe.schema import to_dict
 from lipscribe.tokenizer import UnitsTokenizer
 from lipscribe.zoo.checkpoint import save_checkpoint, save_weights
@@ -28,7 +27,6 @@ from lipscribe.zoo.registry import BUNDLED, LM_FILE, models_folder
 
 UNKNOWN_LICENCE = "not given at import: ask who published it"
 _SPARE_BYTES = 32_000_000  # of disk space, beside the weights
-_ABANDONED_SECONDS = 3600  # age at which the partial folder of a killed import is deleted
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 
@@ -192,27 +190,25 @@ def _staged(name: str, num_bytes: int) -> Iterator[Path]:
     models = models_folder()
     try:
         models.mkdir(parents=True, exist_ok=True)
-        _sweep(models)
         free = shutil.disk_usage(models).free
-        if free < num_bytes + _SPARE_BYTES:
-            raise LipscribeError(_no_room(num_bytes, models))
-        staging = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=models))
     except OSError as error:
         raise LipscribeError(
             f"{models} cannot be written ({error.strerror}): set LIPSCRIBE_CACHE to a writable folder"
         ) from None
+    if free < num_bytes + _SPARE_BYTES:
+        raise LipscribeError(_no_room(num_bytes, models))
     try:
-        yield staging
-        staging.chmod(0o755)  # mkdtemp allows only its owner
-        staging.rename(models / name)
+        with staged(models / name) as staging:
+            staging.mkdir()
+            yield staging
     except OSError as error:
         if error.errno in _FULL:
             raise LipscribeError(_no_room(num_bytes, models)) from None
         if (models / name).exists():  # another process was first
             check_name(name)
-        raise LipscribeError(f"{models / name} cannot be written ({error.strerror}): {error}") from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        raise LipscribeError(
+            f"{models / name} cannot be written ({error.strerror}): set LIPSCRIBE_CACHE to a writable folder"
+        ) from None
 
 
 def _no_room(num_bytes: int, models: Path) -> str:
@@ -220,10 +216,3 @@ def _no_room(num_bytes: int, models: Path) -> str:
         f"there is no room for the {(num_bytes + _SPARE_BYTES) / 1e9:.2f} GB of the model in {models}: "
         "make room, or set LIPSCRIBE_CACHE to a folder on another disk"
     )
-
-
-def _sweep(models: Path) -> None:
-    for path in models.glob(".*"):
-        with contextlib.suppress(OSError):
-            if path.is_dir() and time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -310,10 +309,10 @@ def test_what_ends_in_the_middle_leaves_nothing(error, told, message, cache, sta
     import_model(path, "mine", units=units)
 
 
-def test_what_a_killed_import_left_is_deleted_later(cache, state, units, tmp_path):
-    left = cache / "models" / ".mine.abc"
-    left.mkdir(parents=True)
-    os.utime(left, (0, 0))
-    (cache / "models" / ".mine.young").mkdir()
+def test_what_a_killed_import_left_is_deleted_by_the_next_one(cache, state, units, tmp_path):
+    left, other = cache / "models" / ".lipscribe-abc", cache / "models" / ".adapting-me"
+    for folder in (left, other):  # the second is an interrupted adaptation, which resumes
+        folder.mkdir(parents=True)
+        (folder / ".lock").touch()
     import_model(save(tmp_path / "a.pth", state), "mine", units=units)
-    assert {path.name for path in (cache / "models").iterdir()} == {"mine", ".mine.young"}
+    assert {path.name for path in (cache / "models").iterdir()} == {"mine", ".adapting-me"}
