@@ -46,3 +46,26 @@ def count_nodes(data: Any, limit: int | None = None) -> int:
 
 def _too_deep() -> str:
     return f"it is nested more than {MAX_DEPTH} deep"
+
+
+def check_format(data: Any, known: int, source: str, error: type[Exception]) -> int:
+    """The format version of a record of a file, which is its field `format_version`; without it the record is of 1.
+
+    A format that changes gets the next number, and its reader migrates the older ones.
+
+    Args:
+        data: The record; what is no mapping has no version, and is for the caller to refuse.
+        known: The newest version that this program reads.
+        source: Name of the file in the message.
+        error: The exception to raise.
+
+    Raises:
+        Exception: `error`: it is newer than that.
+    """
+    version = data.get("format_version", 1) if isinstance(data, dict) else 1
+    if isinstance(version, int) and version > known:
+        raise error(
+            f"{source} was written by a newer Lipscribe (format {version}, this one reads up to {known}): "
+            "update with `pip install -U lipscribe`"
+        )
+    return version

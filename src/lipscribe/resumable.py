@@ -18,9 +18,10 @@ import filelock
 
 from lipscribe.atomic import PARTIAL, remove_partial
 from lipscribe.errors import LipscribeError, ManifestError
-from lipscribe.plain_data import parse_json
+from lipscribe.plain_data import check_format, parse_json
 from lipscribe.storage import AnyPath, write_text
 
+FORMAT_VERSION = 1  # of records
 LOCK_FILE = ".lock"
 _STAGED = ".lipscribe-"
 _BEFORE = "before"  # what is being replaced, under its name
@@ -56,6 +57,7 @@ def resumable(
             found = parse_json(path.read_text(encoding="utf-8"))
             if not isinstance(found, dict):
                 raise ValueError(f"{record_file} is not a valid record")
+            check_format(found, FORMAT_VERSION, str(path), ManifestError)
             if isinstance(folder, Path):
                 remove_partial(folder)
         except (OSError, ValueError) as error:

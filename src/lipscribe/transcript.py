@@ -12,12 +12,14 @@ from typing import Any
 
 from lipscribe.atomic import write_bytes
 from lipscribe.errors import ConfigError, LipscribeError
+from lipscribe.plain_data import check_format
 from lipscribe.units import Seconds
 
 # Broadcasters' limits for subtitles: two lines of 42 characters, and 7 s.
 MAX_LINE_CHARS = 42
 MAX_CUE_LINES = 2
 MAX_CUE_SECONDS = 7.0
+FORMAT_VERSION = 1  # of the JSON form
 DERIVED = ("text", "familiarity", "speakers")  # JSON keys that are derived from the others
 _TEXTS = ("text", "source", "model", "speaker", "warnings")
 _HOLDERS = ("", "segments", "words", "alternatives", "nbest", "texts", "warnings")
@@ -157,7 +159,8 @@ class Transcript:
             LipscribeError: a field is missing or unknown.
         """
         try:
-            fields = {name: value for name, value in record.items() if name not in DERIVED}
+            check_format(record, FORMAT_VERSION, "the transcript", LipscribeError)
+            fields = {name: value for name, value in record.items() if name not in (*DERIVED, "format_version")}
             fields["warnings"] = tuple(fields["warnings"])
             fields["segments"] = tuple(
                 Segment(**{**segment, "words": tuple(_word_from_dict(word) for word in segment["words"])})

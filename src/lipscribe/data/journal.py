@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 
 from lipscribe.atomic import write_text
 from lipscribe.errors import ManifestError
-from lipscribe.plain_data import parse_json
+from lipscribe.plain_data import check_format, parse_json
 from lipscribe.resumable import differences, locked
 from lipscribe.transcript import Word
+
+FORMAT_VERSION = 1  # of journals
 
 Journal = TypeVar("Journal")
 
@@ -43,10 +45,12 @@ def check_header(path: Path, line: str | bytes, how: Mapping[str, Any]) -> None:
     """Compares a journal's first line with the options of this run.
 
     Raises:
-        ManifestError: They differ.
+        ManifestError: They differ, or a newer version wrote it.
         ValueError, TypeError: It is no header.
     """
-    if other := differences(dict(parse_json(line)), how):
+    header = dict(parse_json(line))
+    check_format(header, FORMAT_VERSION, str(path), ManifestError)
+    if other := differences(header, how):
         raise ManifestError(
             f"{path} is of a run with other options ({'; '.join(other)}): delete it, or set another --output"
         )

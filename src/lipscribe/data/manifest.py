@@ -9,13 +9,14 @@ from itertools import pairwise
 from typing import Any
 
 from lipscribe.errors import ManifestError
-from lipscribe.plain_data import parse_json
+from lipscribe.plain_data import check_format, parse_json
 from lipscribe.schema import from_dict, to_dict, within
 from lipscribe.storage import AnyPath, is_url, location, write_text
 from lipscribe.text import count_of
 from lipscribe.transcript import Word
 from lipscribe.units import Seconds
 
+FORMAT_VERSION = 1  # of a record
 SPLITS = ("train", "dev", "test")
 OTHER_SPLIT_NAMES = {
     "training": "train",
@@ -144,7 +145,11 @@ def load_manifest(path: AnyPath | str, parts: bool = False) -> list[Clip]:
         if not line.strip():
             continue
         try:
-            clip = from_dict(Clip, parse_json(line), f"line {number}", ManifestError)
+            record = parse_json(line)
+            check_format(record, FORMAT_VERSION, f"line {number}", ManifestError)
+            if isinstance(record, dict):
+                record.pop("format_version", None)
+            clip = from_dict(Clip, record, f"line {number}", ManifestError)
         except ValueError as error:
             faults.append(f"line {number}: not JSON ({getattr(error, 'msg', error)})")
             continue

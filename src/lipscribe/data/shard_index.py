@@ -19,10 +19,11 @@ from lipscribe import storage
 from lipscribe.data.crop_codecs import DAMAGE, DECODERS, num_frames
 from lipscribe.data.manifest import Clip
 from lipscribe.errors import ManifestError
-from lipscribe.plain_data import parse_json
+from lipscribe.plain_data import check_format, parse_json
 from lipscribe.schema import from_dict
 from lipscribe.storage import AnyPath
 
+FORMAT_VERSION = 1  # of indices
 INDEX_SUFFIX = ".index"
 END_BYTES = 1024  # zeros at the end of a tar file
 
@@ -97,11 +98,9 @@ def read_index(shard: AnyPath, size: int) -> list[Entry] | None:
     """
     try:
         first, *lines = shard.with_suffix(INDEX_SUFFIX).read_text(encoding="utf-8").splitlines()
-        return (
-            [_entry(parse_json(line), str(shard), size) for line in lines]
-            if parse_json(first)["size"] == size
-            else None
-        )
+        head = parse_json(first)
+        check_format(head, FORMAT_VERSION, "the index", ManifestError)  # else the shard itself is looked at
+        return [_entry(parse_json(line), str(shard), size) for line in lines] if head["size"] == size else None
     except (FileNotFoundError, ValueError, KeyError, TypeError, ManifestError):
         return None
 

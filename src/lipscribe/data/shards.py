@@ -27,7 +27,8 @@ from lipscribe.data.shard_index import (
     opened,
 )
 from lipscribe.errors import ConfigError, ManifestError
-from lipscribe.plain_data import parse_json
+from lipscribe.plain_data import check_format, parse_json
+from lipscribe.resumable import FORMAT_VERSION
 from lipscribe.schema import from_dict
 from lipscribe.storage import AnyPath, location, writing
 
@@ -154,6 +155,7 @@ def check_crop(folder: AnyPath | str, wanted: str) -> None:
     path = location(folder) / PREPARE_FILE
     try:
         record = parse_json(path.read_text(encoding="utf-8")) if path.exists() else {}
+        check_format(record, FORMAT_VERSION, str(path), ManifestError)
         found = record.get("crop", "lipscribe")
     except (OSError, ValueError, AttributeError) as error:
         raise ManifestError(f"{path} is damaged ({error}): prepare the clips again") from None

@@ -13,7 +13,7 @@ from lipscribe.models.decoder_specs import DecoderSpec
 from lipscribe.models.encoder_specs import EncoderSpec, RecurrentEncoderSpec
 from lipscribe.models.frontend_specs import ConvFrontendSpec, FrontendSpec
 from lipscribe.models.phrases_spec import PhrasesSpec
-from lipscribe.plain_data import parse_json
+from lipscribe.plain_data import check_format, parse_json
 from lipscribe.schema import from_dict, to_dict, within, without_unused
 from lipscribe.tokenizer import AnyTokenizer, UnitsTokenizer
 from lipscribe.units import MODEL_FPS
@@ -133,6 +133,7 @@ def load_spec(folder: Path | str) -> ModelSpec:
     """
     path = Path(folder) / SPEC_FILE
     data = read_record(path, "a model is a folder that `lipscribe train` wrote", "copy or train the model again")
+    check_format(data, FORMAT_VERSION, str(path), CheckpointError)
     if isinstance(data, dict) and data.setdefault("format_version", 1) == 1:
         data = without_unused(ModelSpec, data)
     tokenizer = data.get("tokenizer") if isinstance(data, dict) else None

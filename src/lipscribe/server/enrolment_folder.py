@@ -24,12 +24,13 @@ from lipscribe.atomic import make_private, write_text, writing_path
 from lipscribe.errors import ConfigError, LipscribeError, ManifestError
 from lipscribe.extras import TRAIN
 from lipscribe.models.spec import ModelSpec
-from lipscribe.plain_data import parse_json
+from lipscribe.plain_data import check_format, parse_json
 from lipscribe.text import collapse_spaces, count_of, normalise
 from lipscribe.zoo.registry import DEFAULT_MODEL, list_models
 
 Kind = Literal["person", "phrases"]
 
+FORMAT_VERSION = 1  # of the record
 RECORD = "enrolment.json"
 PROMPTS = "prompts.txt"
 SENTENCES = 10  # prompts of a person, if none are given: docs/adapt.md has what they bring
@@ -109,6 +110,7 @@ class EnrolmentFolder:
         """
         try:
             record = parse_json((self.path / RECORD).read_text(encoding="utf-8"))
+            check_format(record, FORMAT_VERSION, str(self.path / RECORD), ManifestError)
             if not _is_record(record):
                 raise ValueError("it is no record of an enrolment")
             return record

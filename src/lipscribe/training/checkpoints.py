@@ -12,12 +12,14 @@ from torch import Tensor
 
 from lipscribe.atomic import writing
 from lipscribe.errors import CheckpointError
+from lipscribe.plain_data import check_format
 from lipscribe.training.fabric import Fabric
 from lipscribe.training.parallel import gathered
 from lipscribe.training.run_folder import RESUME_FILE
 from lipscribe.training.sharding import load_sharded, save_sharded
 from lipscribe.zoo.interop.tensors import DAMAGED_PICKLE
 
+FORMAT_VERSION = 1  # of the state
 SHARDED = "sharded"  # folder of states that all processes write
 
 
@@ -82,6 +84,7 @@ class Checkpoints:
         """
         try:
             state = torch.load(self._path, weights_only=True, map_location="cpu")
+            check_format(state, FORMAT_VERSION, str(self._path), CheckpointError)
             if self._spread:
                 load_sharded(self._path.parent / SHARDED / state[SHARDED], *self._spread)
             for name, part in self._saved.items():

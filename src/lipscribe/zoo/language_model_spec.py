@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lipscribe.errors import CheckpointError
 from lipscribe.models.spec import FORMAT_VERSION, Card, read_record
+from lipscribe.plain_data import check_format
 from lipscribe.schema import from_dict, within
 from lipscribe.zoo.registry import LM_FILE
 
@@ -43,6 +44,7 @@ def load_language_model_spec(folder: Path | str) -> LanguageModelSpec:
     """
     path = Path(folder) / LM_FILE
     data = read_record(path, "give the name of a language model", "import it again")
+    check_format(data, FORMAT_VERSION, str(path), CheckpointError)
     if isinstance(data, dict):
         data.setdefault("format_version", 1)
     return from_dict(LanguageModelSpec, data, str(path), CheckpointError)
