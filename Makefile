@@ -123,6 +123,11 @@ compatibility: setup
 kills: setup
 	$(BIN)/python -m trust.kills --times $(or $(TIMES),50) $(if $(filter command,$(origin MINUTES)),--minutes $(MINUTES)) $(ARGS)
 
+# Full, read-only and vanished disks, a clock set back, two processes in one folder (docs/trust/kills.md); needs root.
+.PHONY: faults
+faults: setup
+	$(BIN)/python -m trust.faults $(ARGS)
+
 # The site: guides, the commands' help, the Python reference. Open site/index.html.
 docs: $(VENV)/.docs-ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

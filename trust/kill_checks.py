@@ -84,6 +84,11 @@ def without_seconds(content: bytes) -> bytes:
     return json.dumps([{key: value for key, value in row.items() if key != "epoch_seconds"} for row in rows]).encode()
 
 
+def without_dates(content: bytes) -> bytes:
+    """Texts that say on which day they were written."""
+    return re.sub(rb"20\d\d-\d\d-\d\d", b"", content)
+
+
 def tensors_of(content: bytes) -> bytes:
     """What a torch file says, in one order: the bytes depend on which objects were one and the same in memory."""
     import torch

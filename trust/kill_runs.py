@@ -46,9 +46,10 @@ class Zygote:
         return None if line is None else int(line.split()[1])
 
     def close(self) -> None:
-        assert self._process.stdin is not None
+        assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
 
     def _line(self, seconds: float) -> str | None:
         out = self._process.stdout

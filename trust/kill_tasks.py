@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from trust.kill_checks import tensors_of, without_seconds
+from trust.kill_checks import tensors_of, without_dates, without_seconds
 from trust.kill_entry import REGISTRY, STEPS
 from trust.kill_inputs import TRAINED
 
@@ -80,6 +80,7 @@ def make_tasks(inputs: Path) -> list[Task]:
         flags = ("--prompts", prompts, "--from", "talkers", "--jobs", "1", "--same-person", "--trust-texts")
         return ["adapt", person, *flags, "--name", "me"]
 
+    dated = {"cache/models/me/README.md": without_dates, "cache/models/me/spec.json": without_dates}
     return [
         Task("prepare", lambda home: ["prepare", "manifest", "--root", clips, "-o", str(home / "out"), *one]),
         Task(
@@ -94,7 +95,7 @@ def make_tasks(inputs: Path) -> list[Task]:
         ),
         Task("label", read("label", "--jobs", "1", "--split", "train")),
         Task("align", read("align")),
-        Task("adapt", learn, env={STEPS: "2"}, made="a model 'me' exists"),
+        Task("adapt", learn, env={STEPS: "2"}, made="a model 'me' exists", timed=dated),
         Task(
             "pull",
             lambda home: ["models", "pull", "tiny", "--accept-licence"],

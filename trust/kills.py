@@ -228,6 +228,7 @@ def kill_all(
         finally:
             zygote.close()
             server.shutdown()
+            server.server_close()
     return killer.tallies
 
 

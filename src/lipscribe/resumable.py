@@ -97,7 +97,8 @@ def locked(path: Path, remedy: str = "wait until it has finished, or give anothe
         yield
     finally:
         if not path.is_dir():
-            lock_path.unlink(missing_ok=True)  # leaves no lock file next to the user's files
+            with contextlib.suppress(OSError):  # a disk that is gone: what ended the block is told
+                lock_path.unlink(missing_ok=True)  # leaves no lock file next to the user's files
         lock.release()
 
 

@@ -1,14 +1,10 @@
 """The harness of kills notices what is lost: half files, other results, leftovers."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).parents[2]
-sys.path.insert(0, str(REPO))
-
-from trust.kill_checks import differences, digests, half_files  # noqa: E402
+from trust.kill_checks import differences, digests, half_files
 
 WHOLE = {"a.json": b"{}", "b.jsonl": b"{}\n", "c.align": b"0 10 sil\n", "d.csv": b"a,b\n", "e.read": b"{}\n[1]\n[2"}
 HALF = {

@@ -12,6 +12,9 @@ from lipscribe.cli.notes import show_notes
 from lipscribe.errors import LipscribeError
 from lipscribe.extras import missing_extra
 
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+_GONE = (errno.EROFS, errno.ENOENT, errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, getattr(errno, "ESTALE", 0))
+
 
 def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
     """Wraps a command: its errors become one line each, and its result the exit code."""
@@ -91,22 +94,28 @@ def system_error(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has exited
         _drop_stdout()
         return 0
-    if error.errno == errno.ENOSPC:
+    if error.errno in _FULL:
         _drop_stdout()
     print(f"error: {_described(error)}", file=sys.stderr)
-    return 2 if error.errno in (errno.ENOSPC, errno.ENAMETOOLONG) else 1
+    return 2 if error.errno in (*_FULL, errno.ENAMETOOLONG) else 1
 
 
 def _described(error: Exception) -> str:
     """One line for an unexpected error; with LIPSCRIBE_DEBUG it is raised instead."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "the disk is full: make room, or write to another disk"
+    if isinstance(error, OSError) and error.errno in _FULL:
+        what = "the disk is full" if error.errno == errno.ENOSPC else "your share of the disk (quota) is used up"
+        return f"{what}: make room, or write to another disk"
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f"{error.filename}: the name is too long for the system: give a shorter one"
     if os.environ.get("LIPSCRIBE_DEBUG"):
         raise error
     if isinstance(error, ModuleNotFoundError) and (extra := missing_extra(error)):
         return str(extra)
+    if isinstance(error, OSError) and error.errno in _GONE and error.filename:
+        return (
+            f"{error.filename} cannot be used any more ({error.strerror}): see whether its disk is there and can be "
+            "written, and run the same command again"
+        )
     reason = " ".join(str(error).split()) or "no message"
     return f"unexpected {type(error).__name__}: {reason} (set LIPSCRIBE_DEBUG=1 to see where, and report it)"
 
