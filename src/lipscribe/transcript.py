@@ -19,7 +19,6 @@ from lipscribe.units import Seconds
 MAX_LINE_CHARS = 42
 MAX_CUE_LINES = 2
 MAX_CUE_SECONDS = 7.0
-FORMAT_VERSION = 1  # of the JSON form
 DERIVED = ("text", "familiarity", "speakers")  # JSON keys that are derived from the others
 _TEXTS = ("text", "source", "model", "speaker", "warnings")
 _HOLDERS = ("", "segments", "words", "alternatives", "nbest", "texts", "warnings")
@@ -134,8 +133,8 @@ class Transcript:
     @property
     def familiarity(self) -> float | None:
         """The mean of all segments, weighted by length; None if none has one."""
-        known = [(segment.end - segment.start, segment.familiarity) for segment in self.segments]
-        known = [(length, value) for length, value in known if value is not None and length > 0]
+        timed = (segment for segment in self.segments if segment.end > segment.start)
+        known = [(each.end - each.start, each.familiarity) for each in timed if each.familiarity is not None]
         total = sum(length for length, _ in known)
         return round(sum(length * value for length, value in known) / total, 4) if known else None
 
@@ -159,7 +158,7 @@ class Transcript:
             LipscribeError: a field is missing or unknown.
         """
         try:
-            check_format(record, FORMAT_VERSION, "the transcript", LipscribeError)
+            check_format(record, 1, "the transcript", LipscribeError)
             fields = {name: value for name, value in record.items() if name not in (*DERIVED, "format_version")}
             fields["warnings"] = tuple(fields["warnings"])
             fields["segments"] = tuple(
@@ -263,8 +262,7 @@ def write_transcript(
         raise ConfigError(f"format {format!r} is unknown: choose one of {', '.join(WRITERS)}")
     if words and format not in CAPTIONS:
         raise ConfigError(f"format {format!r} cannot mark words: choose one of {', '.join(CAPTIONS)}")
-    text = WRITERS[format](transcript, words=True) if words else WRITERS[format](transcript)
-    written = text.encode("utf-8", "backslashreplace")
+    written = WRITERS[format](transcript, **({"words": True} if words else {})).encode("utf-8", "backslashreplace")
     if path is None:
         if sys.stdout is None:
             raise LipscribeError("stdout is closed: leave it open, or give a file to write to")
@@ -351,8 +349,7 @@ def _tokens(cue: Segment) -> list[str]:
 
 def _by_word(cue: Segment) -> Iterator[tuple[Seconds, Seconds, list[str]]]:
     """For each word of a cue: from when until when it is marked, and all words with this one underlined."""
-    ends = [word.start for word in cue.words[1:]] + [cue.end]
-    for word, end in zip(cue.words, ends, strict=True):
+    for word, end in zip(cue.words, [*(word.start for word in cue.words[1:]), cue.end], strict=True):
         yield word.start, end, [f"<u>{each.text}</u>" if each is word else each.text for each in cue.words]
 
 
