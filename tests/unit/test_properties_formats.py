@@ -220,6 +220,16 @@ def test_files_of_whisper_are_read(spoken: list[Segment]):
     assert [one.words for one in read_recogniser_json(json.dumps(record))] == [one.words for one in spoken]
 
 
+@examples(60)
+@given(*[st.integers(0, 99 * 3600 * 1000)] * 2, st.integers(1, 3), st.sampled_from(",."))
+def test_times_have_one_to_three_digits_after_the_comma(one: int, two: int, digits: int, mark: str):
+    step = 10 ** (3 - digits)
+    start, end = (ms // step * step for ms in sorted((one, two)))
+    clocks = [whisper_clock(ms / 1000, mark, hours=True)[: digits - 3 or None] for ms in (start, end)]
+    (cue,) = read_subtitles(f"1\n{clocks[0]} --> {clocks[1]}\nhi\n")
+    assert (cue.start, cue.end) == pytest.approx((start / 1000, end / 1000), abs=1e-9)
+
+
 @examples(40)
 @given(segments(st.text(LETTERS, min_size=1, max_size=8), most=8))
 def test_ctm_and_textgrids_of_others_are_read(segment: Segment):

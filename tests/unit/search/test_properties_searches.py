@@ -113,7 +113,15 @@ def test_alignment_against_every_alignment(log_probs: np.ndarray, tokens: list[i
     assert found.score == pytest.approx(best, abs=1e-9)
     assert found.log_total == pytest.approx(np.logaddexp.reduce([score for _, score in paths]), abs=1e-9)
     assert any(found.spans == spans_of(path) for path, score in paths if score >= best - 1e-9)
-    assert all(0 <= probability <= 1 for probability in found.probabilities)
+    seen = np.zeros((len(log_probs), len(tokens)))
+    weight = np.zeros(len(tokens))
+    for path, score in paths:
+        for place, (start, end) in enumerate(spans_of(path)):
+            share = np.exp(score - found.log_total)
+            weight[place] += share * (end - start)
+            seen[start:end, place] += share * np.exp(log_probs[start:end, tokens[place]])
+    np.testing.assert_allclose(found.seen, seen, atol=1e-9)
+    np.testing.assert_allclose(found.probabilities, seen.sum(0) / weight, atol=1e-9)
 
 
 def spans_of(path: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
@@ -196,7 +204,7 @@ def repeated(once: Texts, most: int) -> Texts:
     return texts
 
 
-@examples(100)
+@examples(400)
 @given(rules())
 def test_a_graph_has_the_texts_of_its_rule(rule: Rule):
     graph = graph_of_rule(rule)
