@@ -89,11 +89,17 @@ soak-streams: setup
 soak-hours: setup
 	$(BIN)/python -m trust.long_stream --hours $(HOURS)
 
-# Hostile files, MINUTES in all: each ends in a result or in one clear line. What is found is kept in fuzz/.
+# Hostile files, MINUTES for videos and MINUTES for all others: each ends in a result or in one clear line. What is found
+# is kept in fuzz/.
 MINUTES ?= 5
-fuzz: $(VENV)/.trust-ready
+fuzz: $(VENV)/.trust-ready fuzz-media
 	$(BIN)/python -m trust.fuzz_files --minutes $(MINUTES)
 	$(BIN)/python -m trust.fuzz_api --minutes $(MINUTES)
+
+# Videos alone: make fuzz-media COUNT=10000
+.PHONY: fuzz-media
+fuzz-media: setup
+	$(BIN)/python -m trust.fuzz_media $(if $(COUNT),--count $(COUNT),--minutes $(MINUTES)) $(ARGS)
 
 $(VENV)/.trust-ready: $(VENV)/.ready
 	$(PIP) --editable '.[trust]'

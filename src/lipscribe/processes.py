@@ -114,6 +114,24 @@ def _exit_after_parent() -> None:
     os._exit(1)
 
 
+def limit_process(memory_bytes: int, file_bytes: int) -> None:
+    """Limits what this process may use from now on, where the system knows such limits: Windows doesn't.
+
+    For processes that decode files of strangers. A lower limit that holds already stays.
+
+    Args:
+        memory_bytes: Of data that it allocates.
+        file_bytes: Of a file that it writes; it dumps no memory to the disk when it crashes.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    for name, value in (("RLIMIT_DATA", memory_bytes), ("RLIMIT_FSIZE", file_bytes), ("RLIMIT_CORE", 0)):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(getattr(resource, name), (value, value))
+
+
 def ending(code: int | None) -> str:
     """How a process ended, in words, by its exit code."""
     if code is None or code >= 0:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from lipscribe.engines import Tell, Worker
 from lipscribe.errors import VideoError
+from lipscribe.processes import limit_process
 from lipscribe.server.errors import ApiError
 from lipscribe.server.told import ENDED
 from lipscribe.units import Seconds
@@ -189,7 +190,7 @@ def _end(worker: Worker) -> None:
 
 def start_child(folder: str, limits: Limits, tell: Tell) -> Callable[[Callable[[Tell], Any]], Any]:
     """In a new child: sets its limits and loads the face networks; returns the function that runs a call."""
-    _set_limits(limits)
+    limit_process(limits.memory_bytes, limits.file_bytes)
     os.umask(0o077)
     os.environ["TMPDIR"] = tempfile.tempdir = folder
     os.environ["OMP_NUM_THREADS"] = "1"  # the other processors have children of their own
@@ -198,13 +199,3 @@ def start_child(folder: str, limits: Limits, tell: Tell) -> Callable[[Callable[[
 
     face_detector()
     return lambda task: task(tell)
-
-
-def _set_limits(limits: Limits) -> None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    for name, value in (("RLIMIT_DATA", limits.memory_bytes), ("RLIMIT_FSIZE", limits.file_bytes), ("RLIMIT_CORE", 0)):
-        with suppress(ValueError, OSError):  # a lower limit holds already
-            resource.setrlimit(getattr(resource, name), (value, value))

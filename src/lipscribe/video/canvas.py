@@ -35,7 +35,10 @@ class Turn(NamedTuple):
         """The turn that its display matrix asks for, rounded to a right angle."""
         # Not `picture.side_data`: what that keeps on the picture refers back to it, so that hundreds of pictures, 3 MB
         # each in HD, would wait for the garbage collector.
-        data = SideDataContainer(picture).get("DISPLAYMATRIX")  # pyright: ignore[reportCallIssue]  no stub of its __init__
+        try:
+            data = SideDataContainer(picture).get("DISPLAYMATRIX")  # pyright: ignore[reportCallIssue]  no stub of its __init__
+        except ValueError:  # it holds a kind that PyAV has no name for, such as EXIF; mirroring is then not seen
+            return _TURNS[round(-picture.rotation / 90) % 4]
         if data is None:
             return cls()
         # Rows (a b u) (c d v) (x y w): the stored point (p, q) is shown at (a p + c q, b p + d q), y down.
@@ -55,6 +58,9 @@ class Turn(NamedTuple):
         if self.swap:
             picture = picture.swapaxes(0, 1)
         return picture[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
+
+
+_TURNS = (Turn(), Turn(True, flip_x=True), Turn(flip_x=True, flip_y=True), Turn(True, flip_y=True))  # clockwise
 
 
 def pixel_aspect(stream: av.VideoStream) -> float:
@@ -88,7 +94,9 @@ def usual_size(
         if duration is None or duration <= SHORT:
             shown = [(time, shown_size(picture, aspect)) for time, picture in _key_pictures(container, stream)]
             ends = [*(time for time, _ in shown[1:]), (duration or 0.0) + begin / av.time_base]
-            for (time, size), end in zip(shown, ends, strict=True):
+            for (time, size), end in zip(
+                shown, ends, strict=False
+            ):  # where there is no key picture, `ends` has one still
                 sizes[size] += max(1, round(1000 * (end - time)))  # ms
         else:
             for idx in range(NUM_SAMPLES):

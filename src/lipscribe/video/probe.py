@@ -1,6 +1,7 @@
 """What a video file is, from its headers and its first pictures."""
 
 import itertools
+import math
 import os
 import statistics
 import sys
@@ -19,7 +20,7 @@ from lipscribe.video.canvas import Turn, pixel_aspect, shown_size, usual_size
 from lipscribe.video.decode import Damage, pictures_in, read_packets
 from lipscribe.video.drawn import Drawing, DrawnClip, DrawnPicture
 from lipscribe.video.interlacing import FieldOrder, WovenDetector
-from lipscribe.video.source import Clock, describe_stream, open_video, video_streams
+from lipscribe.video.source import Clock, describe_stream, describe_streams, open_video, video_streams
 from lipscribe.video.timeline import MAX_HOLD, Timeline
 
 LOOK_PACKETS = 250  # a probe reads so many pictures' packets, 10 s at 25 fps, and decodes the first 2 s of them.
@@ -135,14 +136,14 @@ def probe(path: str | os.PathLike[str], stream_index: int | None = None, drawing
             interlaced=look.woven is not None or any(picture.interlaced_frame for picture in look.pictures),
             has_audio=bool(container.streams.audio),
         )
-        others = [describe_stream(other) for other in video_streams(container) if other.index != stream.index]
+        others = describe_streams(other for other in video_streams(container) if other.index != stream.index)
         return Probe(info, clock, pace, look.woven, tuple(_warnings(stream, others, pace, look.woven)), drawn or None)
 
 
-def _warnings(stream: av.VideoStream, others: list[str], pace: "Pace", woven: FieldOrder | None) -> Iterator[str]:
+def _warnings(stream: av.VideoStream, others: str, pace: "Pace", woven: FieldOrder | None) -> Iterator[str]:
     if others:
         chosen = describe_stream(stream)
-        yield f"of several video streams {chosen} is read, not {', '.join(others)}; choose with --stream"
+        yield f"of several video streams {chosen} is read, not {others}; choose with --stream"
     if pace.absurd is not None:
         yield (
             f"{pace.absurd:.4g} pictures a second by its time stamps, which no camera films: {pace.fps:g} were "
@@ -232,7 +233,7 @@ class _Look:
         if not steps:
             return True
         mean = (clock.end - clock.first) / stream.frames if stream.frames else 0.0
-        return mean <= 1.02 * statistics.fmean(steps) and SLOWEST <= 1 / statistics.median(steps) <= FASTEST
+        return mean <= 1.02 * statistics.fmean(steps) and SLOWEST <= _rate(statistics.median(steps)) <= FASTEST
 
     def check(self, path: str | os.PathLike[str]) -> None:
         """Raises a VideoError where no picture can be decoded."""
@@ -272,6 +273,11 @@ def _steps(stamps: list[Seconds]) -> list[Seconds]:
     return [later - earlier for earlier, later in itertools.pairwise(stamps)]
 
 
+def _rate(interval: Seconds) -> float:
+    """Pictures a second; infinite where the times stand still."""
+    return 1 / interval if interval else math.inf
+
+
 class Pace(NamedTuple):
     """How fast the pictures of a file follow each other.
 
@@ -298,9 +304,9 @@ class Pace(NamedTuple):
         stated = [float(rate) for rate in (stream.guessed_rate, stream.average_rate) if rate]
         steps = _steps(look.stamps()) or [1 / rate for rate in stated[:1]] or [1 / MODEL_FPS]
         usual = statistics.median(steps)
-        if not SLOWEST <= 1 / usual <= FASTEST:
+        if not SLOWEST <= _rate(usual) <= FASTEST:
             length = look.num_packets / MODEL_FPS
-            return cls(MODEL_FPS, 1 / MODEL_FPS, False, 0.0, length, look.by_dts, 1 / usual)
+            return cls(MODEL_FPS, 1 / MODEL_FPS, False, 0.0, length, look.by_dts, _rate(usual))
         steps = [step for step in steps if step <= MAX_HOLD]
         mean = statistics.fmean(steps)
         # 2 ms: what rounding to the millisecond, as Matroska does, makes of steady pictures.

@@ -1,9 +1,10 @@
 """Opens a file or an address, picks the stream to read, and says what the container knows of its time."""
 
 import contextlib
+import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +18,13 @@ from lipscribe.errors import ConfigError, VideoError
 from lipscribe.units import Seconds
 from lipscribe.video.formats import open_options, scheme_of
 from lipscribe.video.movement import moving_streams
-from lipscribe.video.webp import is_animated_webp, transcode_webp
+from lipscribe.video.webp import is_animated_webp, transcode_webp, webp_pixels
 
 CONVERT = "or convert it with `ffmpeg -i IN -c:v libx264 OUT.mp4`"
 TIMEOUT: Seconds = 20.0  # of a server that doesn't answer
+MAX_PIXELS = 8192 * 4320  # of a picture, 8K; a file of a few bytes may hold larger ones, of a gigabyte each
 THREADED_PIXELS = 200_000  # of a picture, 640x360 and more; smaller ones are decoded by one thread, in 0.2 to 0.5 ms
+NAMED_STREAMS = 8  # of a file, in a message
 _HEAD = 512  # bytes: enough to tell an animated WebP, and a text from a video
 # A title in some old encoding is no reason to stop; from 19 on PyAV sees it so, and knows no such option.
 _OPEN_OPTIONS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -49,6 +52,7 @@ def open_video(
             return
         if len(candidates) > 1:
             with _open(path) as other:  # looking at the pictures takes them out of the container
+                _candidates(path, other)  # which limits their pictures
                 moving = moving_streams(other, [candidate.index for candidate in candidates])
             candidates = [candidate for candidate in candidates if candidate.index in moving] or candidates
         yield container, max(candidates, key=lambda s: (Disposition.default in s.disposition, s.width * s.height))
@@ -63,7 +67,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[av.container.InputContainer]
         else:
             head = _read_head(path)
             name = f"file:{os.fspath(path)}"  # the prefix: a name such as `12:30.mp4` is no protocol
-            file = transcode_webp(path) if is_animated_webp(head) else name
+            file = _copied_webp(path, head) if is_animated_webp(head) else name
             container = av.open(file, options=open_options(path), **_OPEN_OPTIONS)
     except av.FFmpegError as error:
         raise VideoError(f"{path}: {_why_unreadable(path, head, error)}") from error
@@ -71,6 +75,12 @@ def _open(path: str | os.PathLike[str]) -> Iterator[av.container.InputContainer]
         # PyAV has libav guess the stamps that a file lacks; for B-frames in AVI it guesses them in the wrong order.
         container.flags &= ~av.container.Flags.gen_pts.value
         yield container
+
+
+def _copied_webp(path: str | os.PathLike[str], head: bytes) -> io.BytesIO:
+    if webp_pixels(head) > MAX_PIXELS:
+        raise VideoError(f"{path}: its pictures are over 8192x4320 pixels; make them smaller, {CONVERT}")
+    return transcode_webp(path)
 
 
 @contextlib.contextmanager
@@ -139,8 +149,6 @@ def _why_unreadable(path: str | os.PathLike[str], head: bytes, error: av.FFmpegE
             "an MP4 without its index, so it was cut off while it was recorded or copied; "
             "copy it again, or rebuild the index with a tool such as untrunc"
         )
-    if isinstance(error, av.error.ArgumentError):
-        return "its name or content asks for other files, and none of them is opened; rename it, " + CONVERT
     return f"not a video that FFmpeg can read ({error.strerror}); check that it plays, {CONVERT}"
 
 
@@ -163,6 +171,13 @@ def _candidates(path: str | os.PathLike[str], container: av.container.InputConta
         raise VideoError(
             f"{path}: this build of FFmpeg has no decoder for its pictures; check that it plays, {CONVERT}"
         )
+    if not (small := [stream for stream in streams if stream.width * stream.height <= MAX_PIXELS]):
+        size = f"{streams[0].width}x{streams[0].height}"
+        raise VideoError(f"{path}: its pictures are {size}, want up to 8192x4320 pixels; make them smaller, {CONVERT}")
+    streams = small
+    for stream in streams:
+        # Larger ones that turn up within the stream are damage to the decoder.
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     for stream in streams:  # small pictures are decoded faster than they are used: more threads would only cost time
         stream.thread_type = "AUTO" if stream.width * stream.height >= THREADED_PIXELS else "NONE"
     return streams
@@ -172,13 +187,20 @@ def _asked_for(path: str | os.PathLike[str], streams: list[av.VideoStream], inde
     for stream in streams:
         if stream.index == index:
             return stream
-    there = "; ".join(describe_stream(stream) for stream in streams)
+    there = describe_streams(streams)
     raise ConfigError(f"{path}: there is no video stream {index}; those that can be read are: {there}")
 
 
 def describe_stream(stream: av.VideoStream) -> str:
     """Its number, codec and size, in words."""
     return f"{stream.index} ({stream.codec_context.codec.canonical_name}, {stream.width}x{stream.height})"
+
+
+def describe_streams(streams: Iterable[av.VideoStream]) -> str:
+    """The first of them in words, and how many more there are: a file may hold a thousand."""
+    listed = list(streams)
+    more = [f"{len(listed) - NAMED_STREAMS} more"] if len(listed) > NAMED_STREAMS else []
+    return ", ".join([*map(describe_stream, listed[:NAMED_STREAMS]), *more])
 
 
 class Clock(NamedTuple):

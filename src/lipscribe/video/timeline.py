@@ -7,6 +7,7 @@ from lipscribe.units import Seconds
 
 MAX_GAP = 60.0  # s: a longer hole between two pictures is a damaged time stamp, unless the file's length confirms it.
 CONFIRM_SLACK = 2.0  # s: how far a picture after such a hole may lie beyond the length that confirms it.
+MAX_HOLES = 3 * 3600.0  # s: more holes in sum are damaged stamps, even if the length confirms them; frames fill each.
 MAX_HOLD = 5.0  # s: a picture that stays longer is no video any more (the camera is off), and nothing can be read.
 MAX_STEP_BACK = 0.2  # s: a time stamp that goes further back is a reset clock (joined files), not reordering.
 MAX_STUCK = 8  # pictures in a row whose stamps don't advance, after which stamps are no longer believed.
@@ -43,6 +44,7 @@ class Timeline:
         self._until = until
         self._since = since
         self._last: Seconds | None = None
+        self._in_holes: Seconds = 0.0  # sum of those that were believed
         self._num_placed = 0
         self._num_missing = 0
         self._num_stuck = 0
@@ -76,6 +78,7 @@ class Timeline:
         before = max(self._last or 0.0, self._since)
         if start - before > MAX_HOLD:
             self._holes.append((before, start))
+            self._in_holes += start - before
         self._last = start
         self.end = start + (min(duration, MAX_GAP) if duration else self._interval)
         return start, self.end
@@ -91,7 +94,7 @@ class Timeline:
         """When the first picture is shown."""
         if stamp is None:
             self._origin = None  # set by the first stamp, which follows what had none
-            return self._first
+            return self._first if self._believed(self._first, 0.0) else 0.0
         if self._origin is None:
             self._origin = stamp - self._first
         elif not self._believed(stamp - self._origin, 0.0):
@@ -113,6 +116,9 @@ class Timeline:
 
     def _believed(self, start: Seconds, last: Seconds) -> bool:
         """Whether a picture may follow one at `last`."""
+        hole = start - max(last, self._since)
+        if hole > MAX_HOLD and self._in_holes + hole > MAX_HOLES:
+            return False
         if start - last <= MAX_GAP:
             return start - last >= -MAX_STEP_BACK
         return self._until is not None and start <= self._until + CONFIRM_SLACK

@@ -10,6 +10,7 @@ from lipscribe.errors import VideoError
 
 NAME = "animated WebP"  # of the container made of it
 _MS = Fraction(1, 1000)
+MAX_BYTES = 500_000_000  # of the copy, which is kept in memory
 _DEFAULT_MS = 100  # how long browsers show a picture whose duration is 0
 
 
@@ -20,6 +21,12 @@ class _Container(io.BytesIO):
 def is_animated_webp(head: bytes) -> bool:
     """Whether a file with these first 21 bytes is one."""
     return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and len(head) > 20 and bool(head[20] & 2)
+
+
+def webp_pixels(head: bytes) -> int:
+    """How many pixels a picture of an animated WebP has, by the first 30 bytes of the file."""
+    width, height = (1 + int.from_bytes(head[at : at + 3], "little") for at in (24, 27))
+    return width * height
 
 
 def transcode_webp(path: str | os.PathLike[str]) -> io.BytesIO:
@@ -47,6 +54,8 @@ def transcode_webp(path: str | os.PathLike[str]) -> io.BytesIO:
                     packet.duration = duration
                     container.mux(packet)
                 at_ms += duration
+                if made.tell() > MAX_BYTES:
+                    raise VideoError(f"{path}: an animated WebP too large to be read whole; convert it to MP4")
             container.mux(stream.encode(None))
     except (
         OSError,

@@ -1,18 +1,25 @@
 """Files made to do harm: lists of other files, decompression bombs, endless clocks."""
 
 import functools
+import math
 import threading
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import av
 import pytest
-from numbered_videos import numbered, write_source
+from numbered_videos import numbered, numbers_in, write_source
+from PIL import Image
 
-from lipscribe.errors import VideoError
+from lipscribe.errors import ConfigError, VideoError
 from lipscribe.video import Video, probe_video
+from lipscribe.video.canvas import usual_size
 from lipscribe.video.formats import open_options
+from lipscribe.video.probe import Pace, _Look
+from lipscribe.video.source import Clock
+from lipscribe.video.timeline import Timeline
 
 HLS = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n#EXTINF:1,\n{0}\n#EXT-X-ENDLIST\n"
 HLS_OF_HLS = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000,RESOLUTION=64x64\n{0}\n"
@@ -140,3 +147,118 @@ def _outcome(work: Callable[[], object]) -> object:
         return work()
     except VideoError as error:
         return error
+
+
+def write_sizes(path: Path, sizes: list[tuple[int, int]]) -> Path:
+    """An AVI that states the first size, and whose pictures (MJPEG, grey) have these."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *sizes[0], "yuvj420p"
+        for idx, (width, height) in enumerate(sizes):
+            encoder = av.CodecContext.create("mjpeg", "w")
+            encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = (
+                width,
+                height,
+                "yuvj420p",
+                Fraction(1, 25),
+            )
+            for packet in [*encoder.encode(av.VideoFrame(width, height, "yuvj420p")), *encoder.encode(None)]:
+                packet.pts = packet.dts = idx
+                packet.stream, packet.time_base = stream, Fraction(1, 25)
+                container.mux(packet)
+    return path
+
+
+def test_pictures_beyond_8k_are_refused(tmp_path: Path):
+    path = write_sizes(tmp_path / "huge.avi", [(8200, 4320)] * 2)
+    with pytest.raises(VideoError, match=r"its pictures are 8200x4320, want up to 8192x4320 pixels; make them smaller"):
+        Video(path)
+
+
+def test_huge_pictures_within_a_video_are_damage(tmp_path: Path):
+    video = Video(write_sizes(tmp_path / "grows.avi", [(160, 120)] * 5 + [(8200, 4320)] * 2 + [(160, 120)] * 5))
+    assert {frame.shape for frame in video} == {(120, 160, 3)}
+    assert any("damaged: packets lost or incomplete: 2" in warning for warning in video.warnings)
+
+
+def test_a_webp_that_claims_huge_pictures_is_refused(tmp_path: Path):
+    pictures = [Image.fromarray(picture) for picture in numbered(3)]
+    path = tmp_path / "huge.webp"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=40)
+    content = bytearray(path.read_bytes())
+    content[24:30] = b"\xff\x3f\x00\xff\x3f\x00"  # 16384x16384
+    path.write_bytes(bytes(content))
+    with pytest.raises(VideoError, match=r"its pictures are over 8192x4320 pixels"):
+        Video(path)
+
+
+def test_a_hole_of_days_is_closed_even_if_the_length_confirms_it(tmp_path: Path):
+    days_ms = 11 * 24 * 3600 * 1000
+    stamps_ms = [40 * idx for idx in range(10)] + [days_ms + 40 * idx for idx in range(10)]
+    video = Video(write_source(tmp_path / "days.mkv", numbered(20), stamps_ms=stamps_ms))
+    assert video.promised_duration == pytest.approx(days_ms / 1000, rel=1e-3)
+    assert sum(1 for _ in video) == 20
+    assert any("time stamps jump 1 times" in warning for warning in video.warnings)
+
+
+def test_many_holes_are_believed_for_three_hours_in_all():
+    timeline = Timeline(0.04, origin=0.0, until=1e9)
+    for number in range(1000):
+        timeline.place(number * 3600.0, None, None)
+    assert timeline.end < 3 * 3600 + 1000
+
+
+def test_a_first_picture_that_is_shown_after_days_begins_at_once():
+    assert Timeline(0.04, origin=0.0, first=1e6, until=2e6).place(None)[0] == 0.0
+    assert Timeline(0.04, origin=0.0, first=1e6, until=2e6).place(1e6)[0] == 0.0
+    assert Timeline(0.04, origin=0.0, first=3.0).place(None)[0] == 3.0
+
+
+def test_stamps_that_stand_still_are_an_absurd_rate(tmp_path: Path):
+    """Times of decoding alone, most of them the same: the usual step was 0, and the rate a division by it."""
+    steps = _Look(pts=[None] * 9, dts=[0.0] * 7 + [0.04, 0.08])
+    with av.open(str(write_source(tmp_path / "clip.mp4", numbered(5)))) as container:
+        stream = container.streams.video[0]
+        pace = Pace.of(stream, steps, Clock.of(container, stream))
+    assert (pace.fps, pace.absurd) == (25.0, math.inf)
+
+
+def test_a_stream_without_key_pictures_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = write_source(tmp_path / "clip.mp4", numbered(20))
+    monkeypatch.setattr("lipscribe.video.canvas._key_pictures", lambda *_: iter(()))
+    assert usual_size(path, 0, 1.0, 0.8) is None
+    assert probe_video(path).width == numbered(1)[0].shape[1]
+
+
+def test_side_data_without_a_name_leaves_the_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Such as EXIF, of which PyAV 18 knows no name: reading any of a picture's side data raised ValueError."""
+
+    def unknown(_: object) -> None:
+        raise ValueError("31 is not a valid Type")
+
+    for degrees in (0, 90, 180, 270):
+        path = write_source(tmp_path / f"turned{degrees}.mp4", numbered(3), turn=(degrees,))
+        known = probe_video(path).rotation
+        with monkeypatch.context() as patched:
+            patched.setattr("lipscribe.video.canvas.SideDataContainer", unknown)
+            assert probe_video(path).rotation == known
+
+
+def test_hundreds_of_streams_are_a_short_warning(tmp_path: Path):
+    clip = write_source(tmp_path / "one.mp4", numbered(5), codec="mpeg4")
+    path = tmp_path / "many.mkv"
+    with av.open(str(clip)) as source, av.open(str(path), "w") as made:
+        template = source.streams.video[0]
+        streams = [made.add_stream_from_template(template) for _ in range(300)]
+        for packet in source.demux(template):
+            for stream in streams if packet.size else ():
+                copy = av.Packet(bytes(packet))
+                copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, template.time_base
+                copy.is_keyframe, copy.stream = packet.is_keyframe, stream
+                made.mux(copy)
+    video = Video(path)
+    assert numbers_in(video) == list(range(5))
+    (warning,) = video.warnings
+    assert "8 (mpeg4, 96x64), 291 more; choose with --stream" in warning
+    with pytest.raises(ConfigError, match=r"7 .*, 292 more"):
+        Video(path, stream=999)

@@ -91,7 +91,7 @@ def test_a_stream_can_be_chosen(tmp_path):
     video = Video(path, stream=0)
     assert (video.info.width, number_in(video.read()[-1])) == (2 * WIDTH, 77)
     assert probe_video(path, 0).width == 2 * WIDTH
-    with pytest.raises(ConfigError, match=r"no video stream 7; .* 0 \(mpeg4, 192x128\); 1 \(mpeg4, 96x64\)$"):
+    with pytest.raises(ConfigError, match=r"no video stream 7; .* 0 \(mpeg4, 192x128\), 1 \(mpeg4, 96x64\)$"):
         Video(path, stream=7)
 
 
