@@ -30,6 +30,7 @@ class Zygote:
             cwd=ROOT,
             env=environment({}),
             bufsize=0,
+            start_new_session=True,  # Ctrl-C is for the harness, which closes stdin
         )
         self._line(120)
 

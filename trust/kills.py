@@ -201,7 +201,7 @@ def _asking(client: Client, run: Run, deadline: float) -> Asking | None:
 def kill_all(
     names: Sequence[str], times: int, minutes: float | None, seed: int, say: Callable[[str], None]
 ) -> dict[str, Tally]:
-    """Kills tasks in turn until each was killed often enough, or the time is up."""
+    """Kills tasks in turn until each was killed often enough, the time is up, or Ctrl-C."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lipscribe-kills-") as folder:
         scratch = Path(folder)
@@ -225,6 +225,8 @@ def kill_all(
                     killer.round(task)
                     for loss in tally.losses[before:]:
                         say(f"LOSS: {task.name}: {loss}")
+        except KeyboardInterrupt:
+            say("interrupted: the table is of what was killed so far")
         finally:
             zygote.close()
             server.shutdown()
