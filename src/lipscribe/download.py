@@ -50,6 +50,8 @@ def download(url: str, path: Path, progress: Progress | None = None, headers: Ma
     Raises:
         LipscribeError: The server refuses, cannot be reached, or ends every attempt early.
     """
+    if not url.lower().startswith(("http://", "https://")):  # urllib would copy a file of this machine
+        raise LipscribeError(f"{url[:200]!r} is no address to fetch from: wanted one that begins with https://")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial, attempts = path.with_name(path.name + ".partial"), 0
     furthest = _size(partial)

@@ -161,3 +161,13 @@ def test_a_damaged_version_means_from_the_beginning(server, path, version):
     download(f"{server.url}/a", path)
     assert path.read_bytes() == CONTENT
     assert server.log == [("/a", None)]
+
+
+@pytest.mark.parametrize("scheme", ["file", "ftp", "data"])
+def test_other_schemes_are_not_fetched(scheme, tmp_path, path):
+    """A record from elsewhere must not name a file of this machine."""
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    with pytest.raises(LipscribeError, match="is no address to fetch from: wanted one that begins with https"):
+        download(f"{scheme}://{secret}", path)
+    assert not path.exists()
