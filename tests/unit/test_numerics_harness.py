@@ -41,8 +41,8 @@ def test_readings_are_compared_by_text_and_probability():
 def test_faults_are_what_is_promised_and_not_so():
     row = {"model": "m", "texts_differ": 0, "ctc": 1e-5, "words": 1e-5, "to_the_bit": False}
     reading = [row | {"way": "2 threads"}, row | {"way": "again"}, row | {"way": "torch, int8", "texts_differ": 3}]
-    training = [{"way": "again", "same": False}, {"way": "another seed", "same": False}]
+    training = [{"way": "once", "apart": 0.0}, {"way": "again", "apart": 1e-9}, {"way": "another seed", "apart": 1.0}]
     assert faults_of({"reading": reading, "training": training}) == [
-        "training again gave other bytes",
+        "training again gave other weights",
         "m: again: not to the bit",
     ]

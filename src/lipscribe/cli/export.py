@@ -1,5 +1,6 @@
 """`lipscribe export`."""
 
+import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lipscribe.cli import flags
+from lipscribe.errors import LipscribeError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +65,14 @@ def export(
     spec = load_spec(folder)
     crops = _prepared_crops(clips) if clips else _talkers_crops(spec)
     made = export_model(folder, output, int8)
-    parity = compare(folder, made, crops)
+    try:
+        parity = compare(folder, made, crops)
+    except LipscribeError:  # such as of a network whose numbers are not finite, which ONNX's Relu would hide
+        if output is not None:
+            shutil.rmtree(made)
+        for path in made.glob("*.onnx"):
+            path.unlink()
+        raise
     for path in sorted(made.glob("*.onnx")):
         print(f"{path.name:24s} {path.stat().st_size / 1e6:7.2f} MB")
     print(f"largest difference of a log-probability: {parity.difference:.1g}")
