@@ -56,9 +56,9 @@ def read(model: Model, crops: np.ndarray, batch: int) -> tuple[np.ndarray, str, 
     encoded = model.encode(crops)
     log_probs = encoded.log_probs
     if batch > 1:
-        video = model.views(crops, augmented=False)
+        video = model.views(crops)
         others = np.concatenate([video, *[video[:, ::-1]] * (batch - 1)])
-        log_probs = model.runtime.log_probs(model.runtime.encode(others)[:1])
+        log_probs = model.runtime.log_probs(model.runtime.encode(others)[: len(video)])
     assert log_probs is not None
     found = model.search(encoded)[0]
     return log_probs, found.text, [word.probability for word in found.words]
