@@ -151,6 +151,13 @@ audit: $(VENV)/.trust-ready
 dist: $(VENV)/.trust-ready
 	$(BIN)/python -m trust.dist $(ARGS)
 
+# CI's part of docs/trust.md: five minutes of each, two at a time. Load is alone, so that its latencies are its own.
+.PHONY: trust-slice
+trust-slice: $(VENV)/.trust-ready
+	$(MAKE) --jobs 2 --output-sync=target fuzz-media fuzz-files fuzz-api kills MINUTES=5
+	$(MAKE) soak MINUTES=5
+	$(MAKE) audit ARGS=--or-skip
+
 # The site: guides, the commands' help, the Python reference. Open site/index.html.
 docs: $(VENV)/.docs-ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
