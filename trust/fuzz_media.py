@@ -32,7 +32,7 @@ WALL_LIMIT = 180.0  # s, on a busy machine
 START_LIMIT = 120.0  # s
 WORDS_EVERY = 20  # every so many files are read to their words
 SUFFIX_CHANCE = 0.1  # with which a file is called something else
-GROWTH_MB = 250.0  # over what a new process has, after a file
+GROWTH_MB = 400.0  # over what a new process has: it keeps the networks, and what its longest video took
 OTHERS = 3  # seeds that a file may be spliced with
 TICKS = os.sysconf("SC_CLK_TCK")
 

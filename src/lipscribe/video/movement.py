@@ -1,5 +1,7 @@
 """Which of several video streams show something that moves: a speaker beside a still picture."""
 
+from contextlib import suppress
+
 import av
 import av.container
 import numpy as np
@@ -21,15 +23,14 @@ def moving_streams(container: av.container.InputContainer, indices: list[int]) -
     """
     seen = {index: _Stream() for index in indices}
     streams = tuple(stream for stream in container.streams.video if stream.index in seen)
-    for num_packets, packet in enumerate(container.demux(streams)):
-        counts = [stream.num_pictures for stream in seen.values()]
-        if num_packets >= MAX_PACKETS or min(counts) >= MAX_PICTURES or max(counts) >= 2 * MAX_PICTURES:
-            break
-        try:
-            for picture in packet.decode():
-                seen[packet.stream_index].add(picture)
-        except av.FFmpegError:
-            continue
+    with suppress(av.FFmpegError):  # the file is damaged here: what comes before tells
+        for num_packets, packet in enumerate(container.demux(streams)):
+            counts = [stream.num_pictures for stream in seen.values()]
+            if num_packets >= MAX_PACKETS or min(counts) >= MAX_PICTURES or max(counts) >= 2 * MAX_PICTURES:
+                break
+            with suppress(av.FFmpegError):
+                for picture in packet.decode():
+                    seen[packet.stream_index].add(picture)
     most = max(stream.num_pictures for stream in seen.values())
     return {index for index, stream in seen.items() if stream.num_pictures * 4 > most and stream.movement > MOVES}
 

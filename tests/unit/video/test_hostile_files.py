@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
@@ -17,6 +18,7 @@ from lipscribe.errors import ConfigError, VideoError
 from lipscribe.video import Video, probe_video
 from lipscribe.video.canvas import usual_size
 from lipscribe.video.formats import open_options
+from lipscribe.video.movement import moving_streams
 from lipscribe.video.probe import Pace, _Look
 from lipscribe.video.source import Clock
 from lipscribe.video.timeline import Timeline
@@ -262,3 +264,12 @@ def test_hundreds_of_streams_are_a_short_warning(tmp_path: Path):
     assert "8 (mpeg4, 96x64), 291 more; choose with --stream" in warning
     with pytest.raises(ConfigError, match=r"7 .*, 292 more"):
         Video(path, stream=999)
+
+
+def test_damage_between_the_packets_of_several_streams_ends_the_comparison_of_them():
+    def packets(_streams: object) -> Iterator[object]:
+        raise av.error.InvalidDataError(1, "Invalid data found when processing input")
+        yield
+
+    container = SimpleNamespace(streams=SimpleNamespace(video=[SimpleNamespace(index=0)]), demux=packets)
+    assert moving_streams(container, [0, 1]) == set()  # pyright: ignore[reportArgumentType]
