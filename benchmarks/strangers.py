@@ -10,19 +10,27 @@ digit and adverb alone, since GRID's first clips of a speaker nearly all begin a
 """
 
 import argparse
+import contextlib
 import json
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from lipscribe.data.batches import Batch
 from lipscribe.data.dataset import ShardDataset
 from lipscribe.metrics import bootstrap_interval, word_errors
 from lipscribe.model import Model
+from lipscribe.models.torch_runtime import TorchRuntime
 from lipscribe.pipeline import load_model
+from lipscribe.training import loop
 from lipscribe.training.config import load_config
 from lipscribe.training.loop import train
 from lipscribe.training.run_folder import RESUME_FILE
@@ -37,7 +45,63 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "all": ("both", VARIED | IN2),
     "strong": ("both, twice as strong", {"augment__warp": 2.5, "augment__shade": 0.5, "augment__blur": 2.0} | IN2),
     "instance-3": ("varied, instance norm after three", VARIED | {"model__frontend__instance_norm": 3}),
+    "once": ("both, the others once an epoch", VARIED | IN2 | {"data__also_repeat": [1]}),
+    "often": ("both, the others ten times an epoch", VARIED | IN2 | {"data__also_repeat": [10]}),
+    "adversary": ("both, with a speaker-adversarial head", VARIED | IN2),
+    "exchange": ("both, twice as many words exchanged between speakers", VARIED | IN2 | {"augment__splice": 0.6}),
+    "whole": ("both, no words exchanged", VARIED | IN2 | {"augment__splice": 0.0}),
 }
+ADVERSARY = 0.3  # weight of its reversed gradient
+
+
+class _Reversed(torch.autograd.Function):
+    """The identity, whose gradient is turned round."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return -ADVERSARY * gradients[0]
+
+
+@contextlib.contextmanager
+def adversary() -> Iterator[None]:
+    """Within: trainings have a head that tells speakers by the frontend's features, which learn to hide them.
+
+    Ganin and Lempitsky, "Unsupervised domain adaptation by backpropagation", ICML 2015.
+    """
+    build, frame_loss = loop.build_reader, loop.frame_loss
+    features: list[Tensor] = []
+    speakers: dict[str, int] = {}
+    head = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.Linear(64, 16))  # of at most 16 speakers
+    adam: list[torch.optim.Optimizer] = []
+
+    def built(*args: Any) -> Any:
+        reader = build(*args)
+        reader.encoder.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0]))
+        return reader
+
+    def with_head(log_probs: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
+        seen = torch.arange(log_probs.shape[1]) < batch.video_lengths[:, None]
+        mean = (features[-1].float() * seen[..., None]).sum(1) / batch.video_lengths[:, None]
+        features.clear()
+        if adam:
+            adam[0].step()
+            adam[0].zero_grad()
+        found = head(_Reversed.apply(mean))
+        if not adam:
+            adam.append(torch.optim.AdamW(head.parameters(), lr=1e-3))
+        truth = torch.tensor([speakers.setdefault(clip.speaker, len(speakers)) for clip in batch.clips])
+        loss = F.cross_entropy(found, truth)
+        return frame_loss(log_probs, batch, label_smoothing) + loss
+
+    loop.build_reader, loop.frame_loss = built, with_head
+    try:
+        yield
+    finally:
+        loop.build_reader, loop.frame_loss = build, frame_loss
 
 
 def score(model: Model, folder: str, split: str) -> dict[str, dict[str, Any]]:
@@ -49,6 +113,37 @@ def score(model: Model, folder: str, split: str) -> dict[str, dict[str, Any]]:
         texts[prepared.clip.speaker or "?"].append((prepared.clip.text, found))
     texts["all"] = [pair for pairs in texts.values() for pair in pairs]
     return {speaker: rates(pairs) for speaker, pairs in texts.items()}
+
+
+def adapt_statistics(model: Model, folder: str, split: str, share: float) -> dict[str, dict[str, Any]]:
+    """`score`, with each speaker's own mean and variance in the batch norms, from all of their clips, without texts.
+
+    Args:
+        share: Of the speaker in the statistics; the rest is the training's.
+    """
+    assert isinstance(model.runtime, TorchRuntime)
+    norms = [layer for layer in model.runtime.reader.modules() if isinstance(layer, nn.BatchNorm2d)]
+    trained = [(norm.running_mean.clone(), norm.running_var.clone()) for norm in norms]
+    size, clips = model.spec.input, defaultdict(list)
+    for _, prepared in ShardDataset(folder, split, model.tokenizer, size.height, size.width).clips():
+        clips[prepared.clip.speaker].append(prepared)
+    pairs: list[tuple[str, str]] = []
+    for of_speaker in clips.values():
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the mean over all batches
+            norm.train()
+        for prepared in of_speaker:
+            model.encode(prepared.crops)
+        for norm, (mean, variance) in zip(norms, trained, strict=True):
+            norm.eval()
+            norm.running_mean.lerp_(mean, 1 - share)
+            norm.running_var.lerp_(variance, 1 - share)
+        pairs += [(one.clip.text, model.search(model.encode(one.crops))[0].text) for one in of_speaker]
+        for norm, (mean, variance) in zip(norms, trained, strict=True):
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(variance)
+    return {"all": rates(pairs)}
 
 
 def rates(pairs: list[tuple[str, str]]) -> dict[str, Any]:
@@ -83,12 +178,13 @@ def run(args: argparse.Namespace, row: str, seed: int) -> None:
     plain = dict.fromkeys(VARIED, 0) | {"model__frontend__instance_norm": 0}
     config = load_config(
         "grid", output=str(output), seed=seed, start_from=args.start_from, data__folder=str(args.data), data__limit=300,
-        data__also=[others], data__also_repeat=[5], optim__epochs=args.epochs, optim__average=0.99,
+        data__also=[others], optim__epochs=args.epochs, optim__average=0.99,
         augment__splice_until=args.epochs - 2, evaluate_every=args.epochs,
-        **plain | ROWS[row][1],
+        **plain | {"data__also_repeat": [5]} | ROWS[row][1],
     )  # fmt: skip
     started = time.process_time()
-    train(config, (output / RESUME_FILE).exists(), say=lambda line: print(line, file=sys.stderr))
+    with adversary() if row == "adversary" else contextlib.nullcontext():
+        train(config, (output / RESUME_FILE).exists(), say=lambda line: print(line, file=sys.stderr))
     found = {"row": row, "seed": seed, "minutes": (time.process_time() - started) / 60}
     model = load_model(output / "last", runtime="torch")
     found["sets"] = {name: score(model, *name.rsplit(":", 1))["all"] for name in args.sets}
@@ -131,7 +227,17 @@ def main() -> None:
     scoring = commands.add_parser("score", help="score a model")
     scoring.add_argument("model")
     scoring.add_argument("--sets", nargs="+", required=True, metavar="FOLDER:SPLIT")
+    own = commands.add_parser("statistics", help="score a model with each speaker's statistics in its batch norms")
+    own.add_argument("model")
+    own.add_argument("--sets", nargs="+", required=True, metavar="FOLDER:SPLIT")
+    own.add_argument("--shares", type=float, nargs="+", default=[0, 0.25, 0.5, 1])
     args = parser.parse_args()
+    if args.command == "statistics":
+        model = load_model(args.model, runtime="torch")
+        for name in args.sets:
+            for share in args.shares:
+                show(f"{name} {share:g}", adapt_statistics(model, *name.rsplit(":", 1), share))
+        return None
     if args.command == "report":
         return report(args.runs)
     if args.command == "score":
