@@ -16,7 +16,9 @@ MAX_GROWTH = 0.10  # of the memory after the warm-up
 WARM_UP = 0.25  # of the samples
 MIN_SPAN = 180.0  # s of samples for a slope to mean something
 REFUSED_WITHIN = 1.0  # s for 99 of 100 refusals
-SLACK = 2.0  # latency may be so many times what the queue alone takes: the machine is shared
+OVERTAKEN = (
+    1.25  # a request may wait for so many times the queue's places: workers end in another order than they begin
+)
 IDLE_SHARE = 0.15  # of one core, afterwards
 
 
@@ -69,20 +71,18 @@ def _judge_refusals(answers: Sequence[Answer], places: int) -> list[str]:
     return faults
 
 
-def latency_bound(answers: Sequence[Answer], places: int) -> float:
-    """Seconds that the last place of the queue takes at the mean rate of this run, with slack."""
+def waits(answers: Sequence[Answer]) -> list[int]:
+    """How many others were read while each request waited: its place in the queue, on a machine of any speed."""
     read = [each for each in answers if each.status == 200]
-    if len(read) < 2:
-        return float("inf")
-    span = max(each.answered for each in read) - min(each.answered for each in read)
-    return SLACK * (places + 1) * span / (len(read) - 1)
+    answered = sorted(each.answered for each in read)
+    return [bisect_left(answered, each.answered) - bisect_left(answered, each.sent) for each in read]
 
 
 def judge_latency(answers: Sequence[Answer], places: int) -> list[str]:
-    """No request that was taken waits longer than the whole queue before it takes."""
-    bound = latency_bound(answers, places)
-    late = [each.seconds for each in answers if each.status == 200 and each.seconds > bound]
-    return [f"{len(late)} answers took longer than {bound:.1f} s, the longest {max(late):.1f} s"] if late else []
+    """No request that was taken waits for many more than the whole queue before it holds."""
+    bound = OVERTAKEN * places + 2
+    late = [number for number in waits(answers) if number > bound]
+    return [f"{len(late)} requests waited for over {bound:.0f} others, one for {max(late)}"] if late else []
 
 
 def slope(samples: Sequence[Sample]) -> float:

@@ -25,8 +25,8 @@ from trust.judging import (
     judge_latency,
     judge_rest,
     judge_usage,
-    latency_bound,
     slope,
+    waits,
 )
 from trust.load import capacity, offer
 from trust.plotting import draw_soak
@@ -92,7 +92,7 @@ def soak(server: ServerProcess, clips: list, args: argparse.Namespace) -> tuple[
         "refused": len(refused),
         "other": len(answers) - len(read) - len(refused),
         "latency_s": {name: round(value, 2) for name, value in _percentiles(read).items()},
-        "latency_bound_s": round(latency_bound(answers, places), 1),
+        "waited_for": max(waits(answers), default=0),
         "refusal_s": {name: round(value, 3) for name, value in _percentiles(refused).items()},
         "memory_mb": [round(settled[0].rss_mb), round(settled[-1].rss_mb)] if settled else [],
         "memory_slope_mb_a_minute": round(slope(during), 3),
@@ -116,7 +116,8 @@ def print_result(result: dict) -> None:
     latency, refusal = result["latency_s"], result["refusal_s"]
     rows = {
         "offered, read, right, refused, other": "{offered}, {read}, {read_right}, {refused}, {other}".format(**result),
-        "latency p50, p95, max (bound)": f"{_listed(latency)} s ({result['latency_bound_s']} s)",
+        "latency p50, p95, max": f"{_listed(latency)} s",
+        "others read meanwhile, at most (places)": f"{result['waited_for']} ({result['workers'] + result['queue']})",
         "refusal p50, p95, max": f"{_listed(refusal)} s",
         "memory after warm-up, at the end": " to ".join(f"{each} MB" for each in result["memory_mb"]),
         "memory a minute (bound)": f"{result['memory_slope_mb_a_minute']:+.2f} MB ({MAX_SLOPE:g} MB)",
