@@ -249,17 +249,21 @@ def test_journals_and_statuses_of_other_types(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "answer",
-    ['{"files": [{"key": "../x.zip"}]}', '{"files": [{"key": 1}]}', "{}", DEEP, '{"files": 3}'],
-    ids=["outside", "number", "none", "deep", "files"],
+    ("answer", "message"),
+    [
+        ('{"files": [{"key": "../x.zip"}]}', "wanted a plain name"),
+        ('{"files": [{"key": ".."}]}', "wanted a plain name"),
+        *((answer, "is no record of files") for answer in ('{"files": [{"key": 1}]}', "{}", DEEP, '{"files": 3}')),
+    ],
+    ids=["outside", "parent", "number", "none", "deep", "files"],
 )
-def test_answers_of_zenodo_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str):
+def test_answers_of_zenodo_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, message: str):
     from lipscribe.data.corpora import fetching
 
     rest = ', "links": {"self": "https://x"}, "size": 1, "checksum": "md5:0"}'
     (tmp_path / fetching.DONE_FOLDER).mkdir()
     monkeypatch.setattr(fetching, "download_file", lambda url, path: path.write_text(answer.replace("}]", rest + "]")))
-    with pytest.raises(LipscribeError, match="is no record of files"):
+    with pytest.raises(LipscribeError, match=message):
         fetching._archives_of("1", tmp_path)
 
 

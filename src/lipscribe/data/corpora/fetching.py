@@ -101,11 +101,12 @@ def _archives_of(record: str, folder: Path) -> list[_Archive]:
         found = [(file["key"], file["links"]["self"], file["checksum"], int(file["size"])) for file in files]
         if not all(isinstance(text, str) for *texts, _ in found for text in texts):
             raise ValueError("a name, an address or a checksum is no text")
-        if strange := [name for name, *_ in found if Path(name).name != name]:
-            raise ValueError(f"{strange[0]!r} is no name of a file")
-        return [_Archive(name, address, size, checksum) for name, address, checksum, size in found]
     except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise LipscribeError(f"{url} is no record of files ({error!r}): its API has changed, report it") from None
+    for name, *_ in found:
+        if name != PurePosixPath(name).name or "\\" in name or name == "..":
+            raise LipscribeError(f"the record has a file called {name!r}, wanted a plain name: report it")
+    return [_Archive(name, address, size, checksum) for name, address, checksum, size in found]
 
 
 def _wanted(archives: Sequence[_Archive], only: Sequence[str], wanted: Sequence[str]) -> list[_Archive]:
@@ -140,8 +141,6 @@ def _check_room(folder: Path, archives: Sequence[_Archive]) -> None:
 
 
 def _fetch(archive: _Archive, download: Download) -> None:
-    if archive.name != PurePosixPath(archive.name).name or "\\" in archive.name:
-        raise LipscribeError(f"the record has a file called {archive.name!r}, wanted a plain name: report it")
     path = download.folder / archive.name
     if not path.is_file():
         download.say(f"fetching {archive.name} ({archive.size / 1e6:.0f} MB) from {archive.url}")
