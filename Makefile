@@ -75,7 +75,8 @@ soak: setup
 fuzz-api: setup
 	$(BIN)/python -m trust.fuzz_api --minutes $(MINUTES) $(ARGS)
 
-# The same server ended and started again under load; short live streams, many of them wrong; and a live stream of eight hours by a simulated clock.
+# The same server ended and started again under load; short live streams, many of them wrong; and a live stream of eight
+# hours by a simulated clock.
 ROUNDS ?= 3
 HOURS ?= 8
 STREAMS ?= 1000
@@ -89,12 +90,14 @@ soak-streams: setup
 soak-hours: setup
 	$(BIN)/python -m trust.long_stream --hours $(HOURS)
 
-# Hostile files, MINUTES for videos and MINUTES for all others: each ends in a result or in one clear line. What is found
+# Hostile files, MINUTES each for videos, for all other files, and for requests: each ends in a result or in one clear line. What is found
 # is kept in fuzz/.
 MINUTES ?= 5
-fuzz: $(VENV)/.trust-ready fuzz-media
+.PHONY: fuzz-files
+fuzz: fuzz-media fuzz-files fuzz-api
+
+fuzz-files: $(VENV)/.trust-ready
 	$(BIN)/python -m trust.fuzz_files --minutes $(MINUTES)
-	$(BIN)/python -m trust.fuzz_api --minutes $(MINUTES)
 
 # Videos alone: make fuzz-media COUNT=10000
 .PHONY: fuzz-media

@@ -140,6 +140,7 @@ def _take_stdout() -> TextIO:
     """Standard output for the answers alone; what libraries print there goes to standard error."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    sys.stdout.reconfigure(line_buffering=True)  # what is printed is there before the answer
     return answers
 
 

@@ -56,7 +56,7 @@ def read(path, words):
     if what == "empty":
         raise VideoError("")
     if what == "growth":
-        kept.append(os.urandom(1) * 400_000_000)
+        kept.append(os.urandom(1) * 600_000_000)
     if what == "descriptor":
         kept.append(open(__file__))
     if what == "file":
