@@ -14,7 +14,7 @@ from trust.server_process import Sample
 MAX_SLOPE = 2.0  # MB a minute, after the warm-up
 MAX_GROWTH = 0.10  # of the memory after the warm-up
 WARM_UP = 0.25  # of the samples
-MIN_SPAN = 180.0  # s of samples for a slope to mean something
+MIN_SPAN = 600.0  # s of samples for a slope to mean something: in the first minutes memory grows by single steps
 REFUSED_WITHIN = 1.0  # s for 99 of 100 refusals
 OVERTAKEN = (
     1.25  # a request may wait for so many times the queue's places: workers end in another order than they begin
