@@ -1,7 +1,8 @@
 """Models by name: bundled, pulled or imported, and trained here."""
 
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lipscribe.errors import CheckpointError
@@ -33,11 +34,11 @@ def find_model(name: str | Path) -> Path:
     if str(name) in FORMER_NAMES:
         own.append(BUNDLED / FORMER_NAMES[str(name)])
     for folder in (*own, Path(name), Path(name) / "best", Path(name) / "last"):
-        if (folder / SPEC_FILE).is_file():
+        if _is_file(folder / SPEC_FILE):
             return folder
-    if any((folder / LM_FILE).is_file() for folder in (*own, Path(name))):
+    if any(_is_file(folder / LM_FILE) for folder in (*own, Path(name))):
         raise CheckpointError(f"{str(name)!r} is a language model: give the name of a lip reader")
-    if Path(name).is_dir():
+    if _is_file(name, stat.S_ISDIR):
         raise CheckpointError(
             f"{str(name)!r} holds no model: wanted a folder with {SPEC_FILE}, or one that train wrote"
         )
@@ -54,13 +55,21 @@ def find_language_model(name: str | Path) -> Path:
         CheckpointError: The model does not exist; the message lists the installed ones.
     """
     for folder in ([models_folder() / str(name)] if _is_name(name) else []) + [Path(name)]:
-        if (folder / LM_FILE).is_file():
+        if _is_file(folder / LM_FILE):
             return folder
     if any(str(name) == published.name for published in list_published()):
         raise CheckpointError(f"{str(name)!r} is not installed: fetch it with `lipscribe models pull {name}`")
     names = ", ".join(label for label, _ in list_language_models())
     remedy = f"one of {names}, the folder of one" if names else "the folder of one"
     raise CheckpointError(f"no language model {str(name)!r}: give {remedy}, or an ARPA file")
+
+
+def _is_file(path: str | Path, kind: Callable[[int], bool] = stat.S_ISREG) -> bool:
+    """Whether there is a file of a kind; a name that is too long for the system, or no name at all, is none."""
+    try:
+        return kind(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def list_models() -> Iterator[tuple[str, Path]]:
