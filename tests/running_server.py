@@ -8,15 +8,34 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 
 from lipscribe.server.run import configure, listen
 from lipscribe.server.settings import Settings
+from lipscribe.talker import Talker
 
 PATIENCE = 120.0  # s, on a busy machine
+SAID = "place red at c seven please"
+
+
+def own_cache(folders: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of a module's own, for a fixture."""
+    folder = folders.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIPSCRIBE_CACHE", str(folder))
+        yield folder
+
+
+def draw_clip(folders: pytest.TempPathFactory) -> Path:
+    """The video of a talker who says `SAID`."""
+    path = folders.mktemp("clips") / "talker.mp4"
+    Talker(900_001).say(SAID, duration=3.0).save(path)
+    return path
 
 
 @contextmanager

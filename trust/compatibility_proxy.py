@@ -3,6 +3,8 @@
 import http.server
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from trust.compatibility_rows import ROOT, Failed, lipscribe
@@ -31,11 +33,23 @@ class _Proxy(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def proxied(folder: Path) -> str:
+@contextmanager
+def running_proxy() -> Iterator[tuple[str, list[str]]]:
+    """Its address without a scheme, and what it was asked for so far."""
     asked: list[str] = []
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Proxy", (_Proxy,), {"asked": asked})) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}", asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def proxied(folder: Path) -> str:
+    with running_proxy() as (host, asked):
+        address = f"http://{host}"
         env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         env |= {"HTTP_PROXY": address, "HTTPS_PROXY": address, "NO_PROXY": "127.0.0.1"}
         wanted = {
@@ -57,5 +71,4 @@ def proxied(folder: Path) -> str:
                 raise Failed(f"{name}: the proxy was asked for {asked}; it said {said[-200:]!r}")
             if "Traceback" in said or "unexpected" in said:
                 raise Failed(f"{name}: {said[-300:]}")
-        server.shutdown()
     return f"through the proxy: {', '.join(list(wanted)[:-1])}; NO_PROXY is honoured"

@@ -173,6 +173,8 @@ def main() -> None:
             time.sleep(12)  # in which the server closes what clients have left open
             for fault in [*judge_usage(samples), *judge_rest(server.left(), server.cpu_share(), server.log())]:
                 findings.add(fault)
+            if findings.faults:
+                (KEPT / "server.log").write_text(server.log())
             if server.process.poll() is not None:
                 findings.add(f"the server has ended with {server.process.returncode}: {server.log()[-300:]}")
     result = {

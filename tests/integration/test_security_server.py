@@ -13,33 +13,25 @@ pytest.importorskip("fastapi", reason="needs the extra serve")
 pytest.importorskip("httpx", reason="needs httpx: make setup")
 
 import httpx
-from running_server import running, started
+from running_server import SAID, draw_clip, own_cache, running, started
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
-
-from lipscribe.talker import Talker
 
 pytestmark = pytest.mark.slow
 
 TOKEN = "a-token-of-this-test"
-SAID = "place red at c seven please"
 NAME = "a-name-of-a-file"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIPSCRIBE_CACHE", str(folder))
-        yield folder
+    yield from own_cache(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("clips") / "talker.mp4"
-    Talker(900_001).say(SAID, duration=3.0).save(path)
-    return path.read_bytes()
+    return draw_clip(tmp_path_factory).read_bytes()
 
 
 @pytest.fixture(scope="module")

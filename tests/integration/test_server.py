@@ -18,34 +18,27 @@ pytest.importorskip("openai", reason="needs openai: make setup")
 
 import httpx
 import openai
-from running_server import metric, running, started, wait_for
+from running_server import SAID, draw_clip, metric, own_cache, running, started, wait_for
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from lipscribe.talker import Talker
 from lipscribe.video import Video
 
 pytestmark = pytest.mark.slow
 
-SAID = "place red at c seven please"
 TRANSCRIPTIONS = "/v1/video/transcriptions"
 MB = 1_000_000
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIPSCRIBE_CACHE", str(folder))
-        yield folder
+    yield from own_cache(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A talker who says `SAID`."""
-    path = tmp_path_factory.mktemp("clips") / "talker.mp4"
-    Talker(900_001).say(SAID, duration=3.0).save(path)
-    return path
+    return draw_clip(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

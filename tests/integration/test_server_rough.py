@@ -16,29 +16,21 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
 import httpx
-from running_server import metric, running, started, wait_for
-
-from lipscribe.talker import Talker
+from running_server import SAID, draw_clip, metric, own_cache, running, started, wait_for
 
 pytestmark = pytest.mark.slow
 
-SAID = "place red at c seven please"
 PATH = "/v1/video/transcriptions"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIPSCRIBE_CACHE", str(folder))
-        yield folder
+    yield from own_cache(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("clips") / "talker.mp4"
-    Talker(900_001).say(SAID, duration=3.0).save(path)
-    return path.read_bytes()
+    return draw_clip(tmp_path_factory).read_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import gc
 import io
 import os
 import sys
+import threading
 from pathlib import Path
 
 
@@ -19,6 +20,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # Skips the garbage collection at exit, which takes 0.3 s with torch.
     atexit.register(gc.freeze)
+    threading.excepthook = _say_of_thread
     try:
         from lipscribe.cli.app import app
 
@@ -26,3 +28,18 @@ def main() -> None:
     except KeyboardInterrupt:  # before a command has begun
         print("interrupted", file=sys.stderr)
         sys.exit(1)
+
+
+def _say_of_thread(ended: threading.ExceptHookArgs) -> None:
+    """One line for a thread that ended by an error; what waits for the thread ends by an error of its own.
+
+    TensorBoard writes in a thread, which meets a disk that has gone before the training does.
+    """
+    if ended.exc_type is SystemExit:
+        return
+    if os.environ.get("LIPSCRIBE_DEBUG"):
+        threading.__excepthook__(ended)
+        return
+    name = ended.thread.name if ended.thread else "unknown"
+    reason = " ".join(str(ended.exc_value).split()) or "no message"
+    print(f"note: thread {name} has ended ({ended.exc_type.__name__}: {reason})", file=sys.stderr)

@@ -4,7 +4,9 @@ import asyncio
 import logging
 import os
 import socket
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import h11
@@ -80,12 +82,17 @@ class PatientProtocol(H11Protocol):
 
 
 class _OneLine(logging.Filter):
-    """Leaves tracebacks out of uvicorn's log, which clients may cause and which hold what they sent."""
+    """Leaves tracebacks out of uvicorn's log, which clients may cause and which hold what they sent.
+
+    The kind of the error and the line of the code where it was raised remain.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        kind = record.exc_info[0] if record.exc_info else None
+        kind, _, trace = record.exc_info or (None, None, None)
         if kind is not None:
-            record.msg, record.args = f"{record.getMessage().strip()} ({kind.__name__})", ()
+            *_, place = traceback.extract_tb(trace) or [None]
+            where = f" at {Path(place.filename).name}:{place.lineno}" if place else ""
+            record.msg, record.args = f"{record.getMessage().strip()} ({kind.__name__}{where})", ()
             record.exc_info = record.exc_text = None
         return True
 

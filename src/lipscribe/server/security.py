@@ -129,7 +129,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is None or origin in self._settings.allowed_origins:
             return
-        if urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        if _netloc(origin) != headers.get("host", "").lower():
             raise ApiError(403, "another site's page sent this: start the server with --allow-origin and its address")
 
     def _check_token(self, scope: Scope, headers: Headers) -> Response | None:
@@ -195,6 +195,13 @@ def _host_name(host: str) -> str:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:
         return ""
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # http://[
+        return None
 
 
 def _is_address(name: str) -> bool:

@@ -51,7 +51,9 @@ def test_beyond_loopback_addresses_are_known_and_names_are_not():
     assert ask(settings, host="evil.example", authorization=f"Bearer {TOKEN}").status_code == 421
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:8000", "http://127.0.0.1:9"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://[", "http://localhost:8000", "http://127.0.0.1:9"]
+)
 def test_pages_of_other_sites_are_refused(origin: str):
     answer = ask(Settings(), origin=origin)
     assert answer.status_code == 403

@@ -1,39 +1,15 @@
 """A video behind a web proxy, by the variables that every other program goes by."""
 
-import http.server
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from lipscribe.errors import VideoError
 from lipscribe.video import Video
 from lipscribe.video.formats import proxy_of
+from trust.compatibility_proxy import running_proxy
 
-CLIP = Path(__file__).parents[2] / "golden/faces.mp4"
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-
-
-class _Proxy(http.server.BaseHTTPRequestHandler):
-    """Gives the clip for every address, and refuses to connect to others."""
-
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        content = CLIP.read_bytes()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def do_CONNECT(self) -> None:
-        self.asked.append(f"CONNECT {self.path}")
-        self.send_error(403)
-
-    def log_message(self, *args: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -42,14 +18,8 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[str]]]:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    asked: list[str] = []
-    handler = type("Proxy", (_Proxy,), {"asked": asked})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"127.0.0.1:{server.server_address[1]}", asked
-        server.shutdown()
-        thread.join()
+    with running_proxy() as running:
+        yield running
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
