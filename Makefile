@@ -165,7 +165,7 @@ trust-slice: $(VENV)/.trust-ready
 
 # The site: guides, the commands' help, the Python reference. Open site/index.html.
 docs: $(VENV)/.docs-ready
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "open site/index.html"
 
 $(VENV)/.docs-ready: $(VENV)/.ready

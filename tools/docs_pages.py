@@ -1,4 +1,4 @@
-"""Pages of the site that are made from what the repository holds already: README, CHANGELOG, the commands' help."""
+"""Pages of the site that are made from what the repository holds already: README, CHANGELOG, SECURITY, the commands' help."""
 
 import re
 import subprocess
@@ -10,6 +10,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
 ASSETS = ROOT / "src/lipscribe/assets"
+OF_ROOT = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "SECURITY.md": "reporting.md"}
 OF_ASSETS = {  # what the guides link to in there -> its page
     "cmudict/LICENSE": "from/cmudict.md",
     "faces/README.md": "from/faces.md",
@@ -19,12 +20,8 @@ OF_ASSETS = {  # what the guides link to in there -> its page
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """MkDocs calls this before it renders the pages."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    pages = {
-        "index.md": re.sub(r"\]\((?:\./)?docs/", "](", readme),
-        "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
-        "cli.md": command_line(),
-    }
+    pages = {page: _beside_docs((ROOT / source).read_text(encoding="utf-8")) for source, page in OF_ROOT.items()}
+    pages["cli.md"] = command_line()
     pages |= {page: (ASSETS / source).read_text(encoding="utf-8") for source, page in OF_ASSETS.items()}
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
@@ -32,10 +29,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """MkDocs calls this with each page: a link into the package's assets goes to the page made of them."""
+    """MkDocs calls this with each page: a link into the package's assets, or to SECURITY.md, goes to the page made of it."""
     for source, page in OF_ASSETS.items():
         markdown = re.sub(rf"\]\((?:\.\./)?src/lipscribe/assets/{re.escape(source)}\)", f"]({page})", markdown)
-    return markdown
+    return re.sub(r"\]\((?:\.\./)?((?:\.\./)*)SECURITY\.md\)", r"](\1reporting.md)", markdown)
+
+
+def _beside_docs(text: str) -> str:
+    """A page of the repository's root as if it lay in docs/: its links into that folder are beside it."""
+    return re.sub(r"\]\((?:\./)?docs/", "](", text)
 
 
 def command_line() -> str:
