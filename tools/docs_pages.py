@@ -1,4 +1,4 @@
-"""Pages of the site that are made from what the repository holds already: README, CHANGELOG, SECURITY, the commands' help."""
+"""Pages of the site that are made from what the repository holds: README, CHANGELOG, SECURITY, the commands' help."""
 
 import re
 import subprocess
@@ -29,7 +29,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """MkDocs calls this with each page: a link into the package's assets, or to SECURITY.md, goes to the page made of it."""
+    """MkDocs calls this with each page: links to SECURITY.md and into the package's assets go to their pages."""
     for source, page in OF_ASSETS.items():
         markdown = re.sub(rf"\]\((?:\.\./)?src/lipscribe/assets/{re.escape(source)}\)", f"]({page})", markdown)
     return re.sub(r"\]\((?:\.\./)?((?:\.\./)*)SECURITY\.md\)", r"](\1reporting.md)", markdown)
