@@ -167,7 +167,8 @@ def main() -> None:
             one_round(server, clip, pictures, findings, seed)  # before memory is looked at: it grows with what is new
             with Sampling(server, begun) as samples:
                 while time.monotonic() - begun < 60 * args.minutes and server.process.poll() is None:
-                    print(f"round {rounds}, seed {seed}", flush=True)
+                    memory = ", ".join(f"{each:.0f}" for each in server.memory())
+                    print(f"round {rounds}, seed {seed}, MB of each process: {memory}", flush=True)
                     one_round(server, clip, pictures, findings, seed)
                     seed, rounds = seed + 1000, rounds + 1
             time.sleep(12)  # in which the server closes what clients have left open

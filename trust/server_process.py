@@ -64,6 +64,10 @@ class ServerProcess:
         rss, descriptors, threads, cpu = (sum(values) for values in zip(*found, strict=True)) if found else (0,) * 4
         return Sample(time.monotonic() - since, rss, int(descriptors), int(threads), len(found), cpu)
 
+    def memory(self) -> list[float]:
+        """Resident MB of each of its processes, the oldest first."""
+        return [found[0] for pid in family(self.process.pid) if (found := usage(pid)) is not None]
+
     def cpu_share(self, seconds: float = 3.0) -> float:
         """The part of one core that it takes now."""
         before, begun = self.sample().cpu, time.monotonic()

@@ -8,7 +8,9 @@ import signal
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,20 @@ def server(cache: Path) -> Iterator[str]:
 def connected(address: str) -> socket.socket:
     host, _, port = address.removeprefix("http://").rpartition(":")
     return socket.create_connection((host, int(port)), timeout=30)
+
+
+@contextmanager
+def logged(*loggers: str) -> Iterator[io.StringIO]:
+    """What these loggers write."""
+    log = io.StringIO()
+    handler = logging.StreamHandler(log)
+    for name in loggers:
+        logging.getLogger(name).addHandler(handler)
+    try:
+        yield log
+    finally:
+        for name in loggers:
+            logging.getLogger(name).removeHandler(handler)
 
 
 def upgrade(method: str = "GET", path: str = "/v1/stream", extra: str = "") -> bytes:
@@ -98,34 +114,52 @@ def test_an_upgrade_ends(server: str, request_: bytes):
 
 
 def test_text_that_is_no_text_ends_its_stream_and_is_not_logged(server: str):
-    log = io.StringIO()
-    handler = logging.StreamHandler(log)
-    logging.getLogger("uvicorn.error").addHandler(handler)
-    try:
-        with connected(server) as client:
-            client.sendall(upgrade())
-            client.recv(4000)
-            client.sendall(b"\x81\x82" + bytes(4) + b"\xff\xfe")
-            while client.recv(4000):
-                pass
-    finally:
-        logging.getLogger("uvicorn.error").removeHandler(handler)
+    with logged("uvicorn.error") as log, connected(server) as client:
+        client.sendall(upgrade())
+        client.recv(4000)
+        client.sendall(b"\x81\x82" + bytes(4) + b"\xff\xfe")
+        while client.recv(4000):
+            pass
     assert "Traceback" not in log.getvalue() and log.getvalue().count("\n") == 1
 
 
+CHUNKS = "POST {} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+NOISE = b"zz\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param([CHUNKS.format("/nothing").encode() + NOISE], id="answered before its body is read"),
+        pytest.param([CHUNKS.format(PATH).encode() + NOISE], id="a body that is read"),
+        pytest.param([CHUNKS.format("/nothing").encode(), NOISE], id="answered before its body comes"),
+        pytest.param([CHUNKS.format(PATH).encode(), NOISE], id="a body that comes"),
+        pytest.param([b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", NOISE], id="after an answer"),
+        pytest.param([b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" + NOISE], id="behind a request"),
+    ],
+)
+def test_a_broken_body_is_not_logged(server: str, parts: list[bytes]):
+    with logged("uvicorn.error", "asyncio", "lipscribe") as log:
+        with connected(server) as client:
+            for part in parts:
+                client.sendall(part)
+                time.sleep(0.3)
+            answer = b""
+            while more := client.recv(100_000):
+                answer += more
+        assert httpx.get(f"{server}/healthz").status_code == 200  # after what the server had to say of it
+    assert answer.startswith(b"HTTP/1.1 ")
+    assert log.getvalue() == ""
+
+
 def test_clients_that_reset_their_connection(server: str):
-    log = io.StringIO()
-    handler = logging.StreamHandler(log)
-    logging.getLogger("uvicorn.error").addHandler(handler)
-    try:
+    with logged("uvicorn.error") as log:
         for _ in range(20):
             client = connected(server)
             client.sendall(upgrade())
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
         assert httpx.get(f"{server}/healthz").status_code == 200
-    finally:
-        logging.getLogger("uvicorn.error").removeHandler(handler)
     assert log.getvalue() == ""
 
 

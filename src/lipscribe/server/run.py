@@ -63,6 +63,16 @@ class PatientProtocol(H11Protocol):
             self.transport.write(_NO_WEBSOCKET)
             self.transport.close()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuses what is no HTTP; an application that has its beginning hears that the client has left."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # what it still says would be no HTTP either
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:  # in the middle of an answer, or after it
+            self.transport.close()
+
     def _watch(self) -> None:
         """Starts the timer where a head is awaited, however many bytes of it come, and stops it when it is there."""
         if self.conn.their_state is not h11.IDLE:
