@@ -140,7 +140,8 @@ faults: setup
 # What hostile files, clients and pages may not do (docs/trust/security.md).
 SECURITY_TESTS := tests/unit/test_unsafe_calls.py tests/unit/engines/test_plain.py tests/unit/data/test_shard_members.py \
   tests/unit/data/corpora/test_fetching.py tests/unit/models/test_spec.py tests/unit/models/test_outside_tensors.py \
-  tests/unit/test_download.py tests/unit/server tests/unit/trust/test_audit.py \
+  tests/unit/test_download.py tests/unit/server tests/unit/zoo/interop tests/unit/adaptation/test_adapt.py \
+  tests/unit/adaptation/test_learn_phrases.py tests/unit/trust/test_audit.py \
   tests/integration/test_security_server.py tests/integration/test_dist.py
 .PHONY: security audit dist
 security: $(VENV)/.trust-ready
