@@ -24,7 +24,7 @@ from trust.kill_checks import differences, digests, half_files
 from trust.kill_entry import CLOCK
 from trust.kill_inputs import SlowServer, make_inputs, write_registry
 from trust.kill_runs import ROOT, Run, Zygote
-from trust.kill_tasks import Task, make_tasks
+from trust.kill_tasks import Task, chosen, make_tasks
 
 RESULTS = ROOT / "trust-results" / "faults.json"
 DISK_MB = 64
@@ -179,8 +179,8 @@ def run_all(names: list[str], say: Callable[[str], None]) -> list[dict[str, str]
         write_registry(scratch / "inputs", server.url)
         zygote = Zygote()
         faults = Faults(scratch, zygote)
-        for task in make_tasks(scratch / "inputs"):
-            if task.client is not None or (names and task.name not in names):
+        for task in chosen(make_tasks(scratch / "inputs"), names):
+            if task.client is not None:
                 continue
             for kind in ("reference", "full", "read_only", "vanished", "clock", "two"):
                 place = Place(scratch / "disk", scratch / "home")

@@ -183,8 +183,14 @@ def _align(content: bytes) -> None:
 
 
 def _text(content: bytes) -> None:
-    if content and not content.endswith(b"\n"):
-        raise ValueError("its last line is cut off")
+    if not content.endswith(b"\n"):
+        raise ValueError("its last line is cut off" if content else "it is empty")
+
+
+def _prompts(content: bytes) -> None:
+    """Of an enrolment; empty before the first recording."""
+    if content:
+        _text(content)
 
 
 _PARSERS: dict[str, Callable[[bytes], object]] = {
@@ -203,6 +209,7 @@ _PARSERS: dict[str, Callable[[bytes], object]] = {
     "*.align": _align,
     "*.csv": _text,
     "*.yaml": _text,
+    "prompts.txt": _prompts,
     "*.txt": _text,
     "*.md": _text,
 }

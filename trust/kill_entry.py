@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -88,6 +89,7 @@ def _become(job: dict[str, Any]) -> None:
     """A process of its own group, with the job's environment and outputs."""
     os.setsid()
     os.environ.update(job["env"])
+    tempfile.tempdir = None  # should a library have asked for the parent's: it is TMPDIR
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(job[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)

@@ -32,6 +32,7 @@ class Zygote:
             bufsize=0,
             start_new_session=True,  # Ctrl-C is for the harness, which closes stdin
         )
+        self._job: int | None = None
         self._line(120)
 
     def start(self, args: list[str], env: Mapping[str, str], folder: Path) -> int:
@@ -39,17 +40,25 @@ class Zygote:
         job = {"args": args, "env": dict(env), "stdout": str(folder / "stdout"), "stderr": str(folder / "stderr")}
         assert self._process.stdin is not None
         self._process.stdin.write((json.dumps(job) + "\n").encode())
-        return int((self._line(30) or "").split()[1])
+        self._job = int((self._line(30) or "").split()[1])
+        return self._job
 
     def ended(self, seconds: float) -> int | None:
         """The exit code of the job, if it ends within the time."""
         line = self._line(seconds)
-        return None if line is None else int(line.split()[1])
+        if line is None:
+            return None
+        self._job = None
+        return int(line.split()[1])
 
     def close(self) -> None:
+        """Ends it, and its job if that still runs: a server would run for ever."""
         assert self._process.stdin is not None and self._process.stdout is not None
+        if self._job is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._job, signal.SIGKILL)
         self._process.stdin.close()
-        self._process.wait()
+        self._process.wait(60)
         self._process.stdout.close()
 
     def _line(self, seconds: float) -> str | None:

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +107,13 @@ def make_tasks(inputs: Path) -> list[Task]:
     ]
 
 
+def chosen(tasks: list[Task], names: Sequence[str]) -> list[Task]:
+    """The tasks of these names; all without names."""
+    if unknown := sorted({*names} - {task.name for task in tasks}):
+        raise SystemExit(f"no task {', '.join(unknown)}: wanted some of {', '.join(task.name for task in tasks)}")
+    return [task for task in tasks if not names or task.name in names]
+
+
 def _transcribe(client: Client, url: str, inputs: Path) -> None:
     """Several requests at once; what is answered is not asked again."""
 
@@ -172,6 +179,8 @@ class Asking(threading.Thread):
     def run(self) -> None:
         try:
             self._client.ask(self._client, self._url)
+        except httpx.TimeoutException as error:
+            self.failure = f"no answer within {PATIENCE:g} s: {type(error).__name__}"
         except httpx.TransportError:
             self.gone = True
         except Refused as error:

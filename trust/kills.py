@@ -11,9 +11,11 @@ if anything was lost: docs/trust/kills.md says what is looked at.
 
 import argparse
 import json
+import math
 import random
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -25,7 +27,7 @@ from pathlib import Path
 from trust.kill_checks import differences, digests, files_of, half_files, unfinished
 from trust.kill_inputs import SlowServer, make_inputs, write_registry
 from trust.kill_runs import ROOT, Run, Zygote
-from trust.kill_tasks import Asking, Client, Task, make_tasks
+from trust.kill_tasks import Asking, Client, Task, chosen, make_tasks
 
 RESULTS = ROOT / "trust-results" / "kills.json"
 PLAIN_EVERY = 5  # every so many rounds are plain processes, the others are forked from a warm one
@@ -123,6 +125,8 @@ class Killer:
                 return
             if run.code != -9:
                 tally.late += moment is not None
+                if number == 0:  # it was uninterrupted: the machine is faster or slower by now
+                    wanted.seconds[plain] = self._seconds
                 if run.code != 0 and not (run.code == 2 and task.made and task.made in run.said()):
                     last = (run.said().strip().splitlines() or [""])[-1]
                     tally.losses.append(f"{where}: it exits with {run.code}: {last}")
@@ -201,26 +205,26 @@ def _asking(client: Client, run: Run, deadline: float) -> Asking | None:
 def kill_all(
     names: Sequence[str], times: int, minutes: float | None, seed: int, say: Callable[[str], None]
 ) -> dict[str, Tally]:
-    """Kills tasks in turn until each was killed often enough, the time is up, or Ctrl-C."""
-    began = time.monotonic()
+    """Kills tasks in turn until each was killed often enough, the time is up and each was killed once, or Ctrl-C."""
+    ends = math.inf if minutes is None else time.monotonic() + minutes * 60
     with tempfile.TemporaryDirectory(prefix="lipscribe-kills-") as folder:
         scratch = Path(folder)
         inputs = scratch / "inputs"
         make_inputs(inputs)
         server = SlowServer(inputs / "served")
         write_registry(inputs, server.url)
-        tasks = [task for task in make_tasks(inputs) if not names or task.name in names]
+        tasks = chosen(make_tasks(inputs), names)
         zygote = Zygote()
         killer = Killer(scratch, zygote, server, seed)
-        for task in tasks:
-            seconds = killer.reference(task).seconds
-            say(f"{task.name}: {seconds[False]:.1f} s uninterrupted, {seconds[True]:.1f} s as a plain process")
         try:
-            while left := [task for task in tasks if _unfinished(killer.tallies[task.name], times)]:
+            for task in tasks:
+                seconds = killer.reference(task).seconds
+                say(f"{task.name}: {seconds[False]:.1f} s uninterrupted, {seconds[True]:.1f} s as a plain process")
+            while left := [task for task in tasks if is_due(killer.tallies[task.name], times, ends)]:
                 for task in left:
-                    if minutes is not None and time.monotonic() - began > minutes * 60:
-                        return killer.tallies
                     tally = killer.tallies[task.name]
+                    if not is_due(tally, times, ends):
+                        continue
                     before = len(tally.losses)
                     killer.round(task)
                     for loss in tally.losses[before:]:
@@ -234,8 +238,9 @@ def kill_all(
     return killer.tallies
 
 
-def _unfinished(tally: Tally, times: int) -> bool:
-    return tally.kills < times and tally.rounds < MISSED * times
+def is_due(tally: Tally, times: int, ends: float) -> bool:
+    """Whether a task is to be killed again: it was not often enough, or, when the time is up, never."""
+    return tally.kills < (times if time.monotonic() < ends else 1) and tally.rounds < MISSED * times
 
 
 def table(tallies: dict[str, Tally]) -> str:
@@ -260,6 +265,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=RESULTS, help="JSON of all kills")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: a CI's time is up
     names = [name for name in args.tasks.split(",") if name]
     began = time.monotonic()
     tallies = kill_all(
@@ -272,7 +278,9 @@ def main() -> int:
     print(table(tallies))
     kills = sum(tally.kills for tally in tallies.values())
     print(f"{kills} kills in {(time.monotonic() - began) / 60:.1f} min, {losses} losses; details in {args.output}")
-    return 1 if losses else 0
+    if never := [name for name, tally in tallies.items() if not tally.kills]:
+        print(f"never killed: {', '.join(never)}")
+    return 1 if losses or never else 0
 
 
 if __name__ == "__main__":

@@ -1,10 +1,17 @@
 """The harness of kills notices what is lost: half files, other results, leftovers."""
 
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+pytest.importorskip("httpx", reason="needs httpx: make setup")
+
 from trust.kill_checks import differences, digests, half_files
+from trust.kill_runs import Zygote
+from trust.kill_tasks import chosen, make_tasks
+from trust.kills import MISSED, Tally, is_due
 
 WHOLE = {"a.json": b"{}", "b.jsonl": b"{}\n", "c.align": b"0 10 sil\n", "d.csv": b"a,b\n", "e.read": b"{}\n[1]\n[2"}
 HALF = {
@@ -15,6 +22,7 @@ HALF = {
     "e.tar": b"x" * 600,
     "f.read": b"{",
 }
+HALF |= {"j.csv": b"", "k.md": b""}
 HALF |= {"g.safetensors": b"\x02\0\0\0\0\0\0\0{}", "h.npz": b"PK", ".parts/i.tar": b""}
 
 
@@ -52,3 +60,31 @@ def test_what_is_lost_left_over_or_other_is_told_by_name(tmp_path: Path):
     (tmp_path / "left").mkdir()
     told = ["lost is lost", "left is left over", "other differs from the uninterrupted run's"]
     assert list(differences(wanted, digests(tmp_path, timed))) == told
+
+
+@pytest.mark.parametrize(
+    ("kills", "rounds", "in_time", "late"),
+    [(0, 0, True, True), (1, 1, True, False), (5, 9, False, False), (0, 5 * MISSED, False, False)],
+)
+def test_each_task_is_killed_once_at_least(kills: int, rounds: int, in_time: bool, late: bool):
+    tally = Tally(rounds=rounds, moments=[0.5] * kills)
+    assert is_due(tally, 5, time.monotonic() + 1000) == in_time
+    assert is_due(tally, 5, time.monotonic()) == late
+
+
+def test_a_task_that_there_is_not_is_told(tmp_path: Path):
+    tasks = make_tasks(tmp_path)
+    assert [task.name for task in chosen(tasks, ["train"])] == ["train"]
+    assert chosen(tasks, []) == tasks
+    with pytest.raises(SystemExit, match="no task trian: wanted some of prepare, train"):
+        chosen(tasks, ["train", "trian"])
+
+
+def test_a_job_that_runs_ends_with_the_warm_process(tmp_path: Path):
+    zygote = Zygote.__new__(Zygote)
+    zygote._process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as job:
+        zygote._job = job.pid
+        zygote.close()
+        assert job.wait(60) == -9
+    assert zygote._process.returncode == 0
