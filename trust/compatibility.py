@@ -256,6 +256,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tests", action="store_true")
     parser.add_argument("--output", type=Path, default=ROOT / "trust-results" / "compatibility.json")
     args = parser.parse_args(arguments)
+    if not any(args.only.lower() in name.lower() for name in rows(args.tests)):
+        parser.error(f"no row's name holds {args.only!r}: some of {', '.join(rows(args.tests))}")
     found = []
     print("| where | result | what | s |\n|---|---|---|---|")
     for name, row in rows(args.tests).items():

@@ -34,18 +34,20 @@ from trust.file_targets import TARGETS, Target
 from trust.mutations import mutate
 
 KEPT = Path("fuzz/files")
-SECONDS_EACH = 5.0  # of one input
-SECONDS_STUCK = 30  # after which even code that hears no signal is ended
-SECONDS_FIRST = 120.0  # of the valid inputs, with which libraries are imported
+SECONDS_EACH = 5.0  # of processor time for one input
+SECONDS_FIRST = 120.0  # for a valid input, with which libraries are imported
+SECONDS_WAITING = 60.0  # by the clock, on a busy machine
+SECONDS_STUCK = 30.0  # more, after which even code that hears no signal is ended
 MORE_MEMORY = 1 << 30  # than there is after the valid inputs were read
 MAX_FILE = 64 << 20  # bytes of a written file
 MAX_LINE = 10_000  # characters of an error
 GROWTH = 150 << 20  # bytes of memory by which a child may grow
 RESTARTS = 5  # of a target's child after crashes
+WORK = "work"
 
 
 class TooSlowError(BaseException):
-    """An input took longer than `SECONDS_EACH`."""
+    """An input took too long; its text says of what."""
 
 
 class Fuzzer:
@@ -82,8 +84,10 @@ class Fuzzer:
     def _read(self) -> str:
         from lipscribe.errors import LipscribeError
 
-        faulthandler.dump_traceback_later(self.limit + SECONDS_STUCK - SECONDS_EACH, exit=True)
-        signal.setitimer(signal.ITIMER_REAL, self.limit)
+        patience = SECONDS_WAITING + self.limit
+        faulthandler.dump_traceback_later(patience + SECONDS_STUCK, exit=True)
+        signal.setitimer(signal.ITIMER_PROF, self.limit)
+        signal.setitimer(signal.ITIMER_REAL, patience)
         try:
             self.target.read(self.folder)
             self.outcomes["read"] += 1
@@ -95,10 +99,12 @@ class Fuzzer:
             if len(line) > MAX_LINE:
                 return f"an error of {len(line)} characters {_place(error)}"
         except TooSlowError as error:
-            return f"more than {self.limit:g} s {_place(error)}"
+            seconds = self.limit if str(error) == WORK else patience
+            return f"more than {seconds:g} s of {error} {_place(error)}"
         except Exception as error:
             return f"{type(error).__name__}: {' '.join(str(error).split())[:200]} {_place(error)}"
         finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
             faulthandler.cancel_dump_traceback_later()
         return ""
@@ -146,7 +152,8 @@ def _place(error: BaseException) -> str:
 
 def child(target: Target, engine: str, seed: int, count: int, seconds: float, keep: Path) -> None:
     """Runs in a process of its own; prints a line of JSON for each finding, and one at the end."""
-    signal.signal(signal.SIGALRM, _too_slow)
+    for number in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(number, _too_slow)
     faulthandler.enable()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         if engine == "atheris":
@@ -193,8 +200,8 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def _too_slow(*_: Any) -> None:
-    raise TooSlowError
+def _too_slow(number: int, _: Any) -> None:
+    raise TooSlowError(WORK if number == signal.SIGPROF else "waiting")
 
 
 def _guided(target: Target, folder: Path, seed: int, count: int, seconds: float, keep: Path) -> None:
@@ -259,7 +266,7 @@ def run_target(target: Target, engine: str, seed: int, count: int, seconds: floa
                     else:
                         last = record
             result.update({name: last.get(name, 0) for name in ("inputs", "read", "refused")})
-            if done.returncode == 0 or (engine == "atheris" and last and "Fatal" not in said):
+            if done.returncode == 0:
                 break
             findings.append(f"the process ended ({done.returncode}): {_why(said)}")
             _keep_crash(target, Path(folder), keep, f"crash-{seed}-{attempt}", said)
@@ -299,6 +306,8 @@ def main() -> int:
         child(target, given.engine, given.seed, given.count, given.seconds, given.keep)
         return 0
     targets = [target for target in TARGETS if given.only in target.name]
+    if not targets:
+        parser.error(f"no target's name holds {given.only!r}: see --list")
     if given.list:
         print("\n".join(f"{target.name:32s} {target.file}" for target in targets))
         return 0
