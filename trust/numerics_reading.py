@@ -79,7 +79,7 @@ def run(clips: Path, model: str, folder: Path, env: Mapping[str, str], *options:
 def compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """The largest differences of two readings: CTC's and words' probabilities, and the number of other texts."""
     names = sorted(name for name in one if name.startswith("clip"))
-    ctc = max(float(np.abs(np.exp(one[name]) - np.exp(other[name])).max()) for name in names)
+    ctc = float(np.max([np.abs(np.exp(one[name]) - np.exp(other[name])).max() for name in names]))  # NaN stays
     texts = sum(one["words"][name][0] != other["words"][name][0] for name in names)
     pairs = [
         (a, b)
@@ -87,7 +87,7 @@ def compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         if one["words"][name][0] == other["words"][name][0]
         for a, b in zip(one["words"][name][1], other["words"][name][1], strict=True)
     ]
-    words = max((abs(a - b) for a, b in pairs), default=0.0)
+    words = float(np.max([0.0, *(abs(a - b) for a, b in pairs)]))
     same = all(np.array_equal(one[name], other[name]) for name in names)
     return {"clips": len(names), "texts_differ": texts, "ctc": ctc, "words": words, "to_the_bit": same and words == 0}
 

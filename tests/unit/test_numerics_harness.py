@@ -36,6 +36,9 @@ def test_readings_are_compared_by_text_and_probability():
     assert (found["texts_differ"], found["to_the_bit"]) == (0, False)
     assert (found["ctc"], found["words"]) == pytest.approx((0.1, 0.1))
     assert compare(one, one)["to_the_bit"]
+    broken = one | {"clip1": np.full((1, 2), np.nan), "words": one["words"] | {"clip1": ["red", [np.nan]]}}
+    found = compare(broken, broken)
+    assert np.isnan([found["ctc"], found["words"]]).all() and not found["to_the_bit"]
 
 
 def test_faults_are_what_is_promised_and_not_so():
@@ -45,4 +48,21 @@ def test_faults_are_what_is_promised_and_not_so():
     assert faults_of({"reading": reading, "training": training}) == [
         "training again gave other weights",
         "m: again: not to the bit",
+    ]
+
+
+@pytest.mark.parametrize("way", ["2 threads", "again"])
+@pytest.mark.parametrize("planted", [{"ctc": np.nan}, {"words": np.nan}, {"ctc": 0.1}, {"texts_differ": 1}])
+def test_a_reading_beyond_the_bound(way: str, planted: dict[str, float]):
+    row = {"model": "m", "way": way, "texts_differ": 0, "ctc": 0.0, "words": 0.0, "to_the_bit": False} | planted
+    assert len(faults_of({"reading": [row]})) == 1
+
+
+def test_a_training_that_fails_or_that_no_seed_changes():
+    rows = [{"way": "2 threads", "failed": "killed"}, {"way": "another seed", "apart": 0.0}]
+    rows += [{"way": "again", "apart": float("nan")}]
+    assert faults_of({"training": rows}) == [
+        "training again gave other weights",
+        "training 2 threads: killed",
+        "training with another seed gave the same weights: the comparison sees nothing",
     ]
