@@ -86,12 +86,6 @@ def wait_until_ready(address: str) -> None:
     raise TimeoutError(f"{address} is not ready after {PATIENCE} s")
 
 
-def metric(address: str, name: str) -> float:
-    """A number of `/metrics`, summed over its labels."""
-    lines = httpx.get(f"{address}/metrics").text.splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}(\{{|\s)", line))
-
-
 def wait_for(condition: Any) -> None:
     """Until the condition holds."""
     deadline = time.monotonic() + PATIENCE

@@ -37,9 +37,16 @@ def draw_clips(folder: Path, number: int) -> list[Clip]:
 
 
 def read_alone(address: str, clips: list[Clip]) -> list[Clip]:
-    """Clips with the server's answers, asked one after another."""
+    """Clips with the server's answers, asked one after another.
+
+    Raises:
+        SystemExit: Nothing is read of one: all answers without words would be right.
+    """
     with httpx.Client(timeout=120) as client:
-        return [Clip(clip.content, said(ask(client, address, clip))) for clip in clips]
+        read = [Clip(clip.content, said(ask(client, address, clip))) for clip in clips]
+    if silent := sum(not clip.alone for clip in read):
+        raise SystemExit(f"no word is read of {silent} of {len(read)} clips, so nothing can be compared")
+    return read
 
 
 def ask(client: httpx.Client, address: str, clip: Clip) -> httpx.Response:

@@ -10,12 +10,14 @@ left in its folder is removed.
 import argparse
 import json
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from trust.clips import Clip, draw_clips, read_alone
 from trust.judging import Answer
@@ -64,7 +66,7 @@ class Clients:
 
 
 def judge_restart(answers: list[Answer], ended_at: float, gone_at: float, politely: bool) -> list[str]:
-    """Faults among the requests that a server had taken when it was ended.
+    """Faults among the requests that were sent to a server which was ended then.
 
     Args:
         ended_at, gone_at: When the signal was sent, and when the process was gone.
@@ -86,6 +88,16 @@ def judge_restart(answers: list[Answer], ended_at: float, gone_at: float, polite
     return faults
 
 
+def judge_rounds(answers: list[Answer], rounds: list[dict[str, Any]]) -> list[str]:
+    """Faults of all rounds, once every request has ended, however long it hung; each belongs to the next signal."""
+    faults, since = [], 0.0
+    for each in [*rounds, {"signal": "none", "sent": float("inf"), "gone": float("inf")}]:
+        own = [answer for answer in answers if since <= answer.sent < each["sent"]]
+        faults += judge_restart(own, each["sent"], each["gone"], each["signal"] == "SIGTERM")
+        since = each["sent"]
+    return faults
+
+
 def one_restart(server: ServerProcess, clients: Clients, number: int, faults: list[str]) -> tuple[ServerProcess, dict]:
     """Ends the server by a signal, and starts it again at once."""
     time.sleep(UNTIL_END)
@@ -93,7 +105,12 @@ def one_restart(server: ServerProcess, clients: Clients, number: int, faults: li
     ended_at = clients.now()
     server.process.send_signal(number)
     again = start(server.cache, *FLAGS, port=server.port)
-    server.process.wait(ENDS_WITHIN + 30)
+    try:
+        server.process.wait(ENDS_WITHIN + 30)
+    except subprocess.TimeoutExpired:
+        faults.append(f"the server has not ended {ENDS_WITHIN + 30:g} s after {signal.Signals(number).name}")
+        server.process.kill()
+        server.process.wait()
     gone_at = clients.now()
     took = gone_at - ended_at
     try:
@@ -102,15 +119,14 @@ def one_restart(server: ServerProcess, clients: Clients, number: int, faults: li
         faults.append(str(error))
         ready = float("inf")
     time.sleep(1)
-    faults += judge_restart(list(clients.answers), ended_at, gone_at, number == signal.SIGTERM)
     if took > ENDS_WITHIN:
         faults.append(f"the server took {took:.1f} s to end")
     if left := [path.name for path in folders if path.exists()]:
         faults.append(f"left of the server before: {', '.join(left)}")
     if alive := [pid for pid in children if Path(f"/proc/{pid}").exists() and not _is_dead(pid)]:
         faults.append(f"{len(alive)} processes of the server before are still there")
-    clients.answers.clear()
-    return again, {"signal": signal.Signals(number).name, "ended_s": round(took, 2), "ready_s": round(ready, 2)}
+    found = {"signal": signal.Signals(number).name, "ended_s": round(took, 2), "ready_s": round(ready, 2)}
+    return again, found | {"sent": ended_at, "gone": gone_at}
 
 
 def _is_dead(pid: int) -> bool:
@@ -138,7 +154,8 @@ def main() -> None:
                     rounds.append(found)
                     print("{signal}: gone after {ended_s} s, ready after {ready_s} s".format(**found), flush=True)
                 time.sleep(UNTIL_END)
-                statuses = Counter(each.status for each in clients.answers)
+            faults += judge_rounds(clients.answers, rounds)
+            statuses = Counter(each.status for each in clients.answers if each.sent > rounds[-1]["gone"])
             server.end(signal.SIGTERM, ENDS_WITHIN + 30)
             if "Traceback" in server.log():
                 faults.append(f"the log has a traceback: {server.log()[-300:]}")

@@ -176,6 +176,13 @@ def usage(pid: int) -> tuple[float, int, int, float] | None:
 
 
 def metric(address: str, name: str) -> float:
-    """A number of `/metrics`, summed over its labels."""
-    lines = httpx.get(f"{address}/metrics", timeout=30).text.splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}(\{{|\s)", line))
+    """A number of `/metrics`, summed over its labels.
+
+    Raises:
+        LookupError: There is none of this name.
+    """
+    lines = httpx.get(f"{address}/metrics", timeout=60).text.splitlines()
+    found = [float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}(\{{|\s)", line)]
+    if not found:
+        raise LookupError(f"{address}/metrics has no {name}")
+    return sum(found)

@@ -38,6 +38,7 @@ KINDS = (
     *("frames",) * 3,
     *("video", "closed", "reset", "silent", "never closing", "never reading", "no start"),
 )
+INPUTS = ("crops", "frames", "video")
 ENDS_WITHIN = {"no start": 30.0}  # s after the last message; the server waits 20 s for a start
 USUALLY = 25.0  # the server gives a client that does not close 10 s
 START = '{"type": "start", "input": "%s"}'
@@ -110,7 +111,7 @@ def _try_stream(server: ServerProcess, kind: str, said: Said, speed: float) -> E
     with RawWebSocket(server.port, timeout=ENDS_WITHIN.get(kind, USUALLY)) as client:
         if kind == "no start":
             return _until_end(client, kind, None)
-        input = kind if kind in said.alone else "crops"
+        input = kind if kind in INPUTS else "crops"
         client.send(START % input)
         if kind != "never reading":
             first = client.receive()
@@ -127,7 +128,7 @@ def _try_stream(server: ServerProcess, kind: str, said: Said, speed: float) -> E
         if kind == "never reading":
             time.sleep(2)
             return Ended(kind)
-        return _until_end(client, kind, "" if kind == "silent" else said.alone.get(input))
+        return _until_end(client, kind, "" if kind == "silent" else said.alone[input])
 
 
 def _send(client: RawWebSocket, input: str, pictures: Sequence[bytes] | bytes, speed: float, half: bool) -> None:
@@ -172,7 +173,7 @@ def words_of(done: dict[str, Any]) -> str:
 
 def read_alone(server: ServerProcess, said: Said) -> Said:
     """With what is read of each kind of input, one after another at a camera's rate."""
-    for input in ("crops", "frames", "video"):
+    for input in INPUTS:
         with RawWebSocket(server.port) as client:
             client.send(START % input)
             client.receive()
@@ -185,6 +186,8 @@ def read_alone(server: ServerProcess, said: Said) -> Said:
                 if message["type"] == "done":
                     said.alone[input] = words_of(message)
                     break
+        if not said.alone.get(input):
+            raise SystemExit(f"{input} of a talker alone gave no words, so nothing can be compared: {found}")
     return said
 
 

@@ -18,11 +18,12 @@ pytest.importorskip("openai", reason="needs openai: make setup")
 
 import httpx
 import openai
-from running_server import SAID, draw_clip, metric, own_cache, running, started, wait_for
+from running_server import SAID, draw_clip, own_cache, running, started, wait_for
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from lipscribe.video import Video
+from trust.server_process import metric
 
 pytestmark = pytest.mark.slow
 

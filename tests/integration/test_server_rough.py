@@ -18,7 +18,9 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
 import httpx
-from running_server import SAID, draw_clip, metric, own_cache, running, started, wait_for
+from running_server import SAID, draw_clip, own_cache, running, started, wait_for
+
+from trust.server_process import metric
 
 pytestmark = pytest.mark.slow
 

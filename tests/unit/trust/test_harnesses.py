@@ -62,6 +62,39 @@ def test_a_killed_server_may_lose_what_it_had(restarts: ModuleType):
     assert restarts.judge_restart([answer(5.0, 10.1, 0)], 10.0, 10.1, politely=False) == []
 
 
+def test_a_request_that_hangs_into_the_next_round_is_told(restarts: ModuleType):
+    """Each belongs to the signal after which it was sent no more, whenever it ended."""
+    rounds = [{"signal": "SIGTERM", "sent": 10.0, "gone": 12.0}, {"signal": "SIGKILL", "sent": 30.0, "gone": 30.1}]
+    good = [answer(5.0, 11.0, 200, right=True), answer(20.0, 30.05, 0), answer(40.0, 41.0, 200, right=True)]
+    assert restarts.judge_rounds(good, rounds) == []
+    told = restarts.judge_rounds([*good, answer(5.0, 35.0, 0), answer(50.0, 51.0, 200)], rounds)
+    assert [fault.partition(":")[0] for fault in told] == [
+        "a request that was taken 5.0 s before the end",
+        "a request hung for 23.0 s after the server had gone",
+        "an answer has other words than alone",
+    ]
+
+
+def test_a_client_that_cannot_read_an_answer_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    fuzz_api = import_module("trust.fuzz_api")
+    findings = fuzz_api.Findings()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fuzz_api, "raw", lambda *_: None)
+    monkeypatch.setattr(fuzz_api, "stream", lambda server, pictures, findings, seed: [][seed])
+    fuzz_api.at_once(None, None, (), findings, 0)
+    assert len(findings.faults) == fuzz_api.BATCH // 2
+    assert findings.faults[0] == "stream, seed 1: IndexError('list index out of range')"
+
+
+def test_a_metric_that_there_is_not_is_no_zero(monkeypatch: pytest.MonkeyPatch):
+    server_process = import_module("trust.server_process")
+    text = '# HELP a x\na_total{b="1"} 2.0\na_total{b="2"} 3.0\nc 0.0\n'
+    monkeypatch.setattr(server_process.httpx, "get", lambda *_, **__: type("Answer", (), {"text": text}))
+    assert (server_process.metric("", "a_total"), server_process.metric("", "c")) == (5.0, 0.0)
+    with pytest.raises(LookupError, match="has no a"):
+        server_process.metric("", "a")
+
+
 def marks(grows: float = 0.0, slower: float = 0.0) -> list[dict[str, float]]:
     return [
         {"hours": at / 2, "rss_mb": 220 + grows * at, "cpu_s_an_hour": 80 + slower * at + at % 3} for at in range(1, 17)
