@@ -126,14 +126,10 @@ def staged(target: Path, replaces: bool = False) -> Iterator[Path]:
                 target.rename(before)
             elif target.exists():
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-            try:
-                made.rename(target)
-            except OSError:
-                if replaces:
-                    before.rename(target)
-                raise
+            made.rename(target)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _clear(folder)
 
 
 def remove_staged(parent: Path) -> None:
@@ -142,10 +138,15 @@ def remove_staged(parent: Path) -> None:
         if not (folder / LOCK_FILE).is_file():  # made in this moment, or no folder of ours
             continue
         with contextlib.suppress(OSError, LipscribeError), locked(folder):  # refused: a process is making it
-            for before in (folder / _BEFORE).glob("*"):
-                if not (parent / before.name).exists():
-                    before.rename(parent / before.name)
-            shutil.rmtree(folder, ignore_errors=True)
+            _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Removes a hidden folder of `staged`; what is there of a target that was not replaced is put back before."""
+    for before in (folder / _BEFORE).glob("*"):
+        if not (folder.parent / before.name).exists():
+            before.rename(folder.parent / before.name)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def holds_other_files(folder: Path, record_file: str) -> bool:

@@ -24,10 +24,10 @@ def test_a_new_folder_says_how_it_was_made_and_is_resumed_with_the_same_options(
     folder = tmp_path / "a" / "b"
     for _ in range(2):
         with resumable(folder, "made.json", {"codec": "lossless", "sizes": (1, 2)}):
-            (folder / "x.tar.partial").touch()
+            (folder / ".x.tar.0123abcd.partial").touch()
     assert json.loads((folder / "made.json").read_text()) == {"codec": "lossless", "sizes": [1, 2]}
     with resumable(folder, "made.json", {"codec": "lossless"}):
-        assert not list(folder.glob("*.partial"))
+        assert not list(folder.glob(".*.partial"))
 
 
 def test_other_options_are_refused_and_all_are_named(tmp_path: Path):
@@ -147,3 +147,23 @@ def test_what_a_killed_process_was_about_to_replace_comes_back(tmp_path: Path):
     (tmp_path / ".lipscribe-of-others").mkdir()
     remove_staged(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"me", ".lipscribe-of-others"}
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_what_is_replaced_comes_back_whatever_ends_the_replacement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+):
+    target = tmp_path / "me"
+    target.mkdir()
+    (target / "old").touch()
+    original = Path.rename
+
+    def rename(path: Path, to: Path) -> Path:
+        if path.name == "made":
+            raise error
+        return original(path, to)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(error), staged(target, replaces=True) as made:
+        made.mkdir()
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == ["me", "me/old"]

@@ -48,14 +48,14 @@ def new_folder(name: str, remedy: str = "give another name") -> Path:
 
 
 def named_folder(name: str) -> Path:
-    """Where a model of this name is, if there is one.
+    """Where a model of this name is, if there is one; a killed process may have been replacing it, and it comes back.
 
     Raises:
         CheckpointError: It is no name.
     """
     if str(name) != Path(name).name or not name.strip() or name.startswith((".", "-")):
         raise CheckpointError(f"the name is {name!r}, wanted one that can be a folder's, such as 'me'")
-    remove_staged(models_folder())  # a model that was being replaced comes back
+    remove_staged(models_folder())
     return models_folder() / name
 
 
@@ -74,9 +74,9 @@ def writing_model(target: Path, replaces: bool = False, remedy: str = "") -> Ite
         with staged(target, replaces) as made:
             yield made
             make_private(made)  # a person's mouth is in it
-    except FileExistsError:
-        raise CheckpointError(f"{target} exists: give another --name, or delete it first") from None
     except OSError as error:
+        if isinstance(error, FileExistsError) and target.exists():
+            raise CheckpointError(f"{target} exists: give another --name, or delete it first") from None
         raise CheckpointError(
             f"{target} cannot be written ({error.strerror}): make room, or set LIPSCRIBE_CACHE to another folder"
             f"{remedy}"
