@@ -88,7 +88,7 @@ def make_private(folder: Path) -> Path:
 
 def remove_partial(folder: Path) -> None:
     """Removes partial files of killed processes; no other process may be writing to the folder (see `resumable`)."""
-    for partial in folder.rglob(f"*{PARTIAL}"):
+    for partial in folder.rglob(f".*{PARTIAL}"):  # hidden as ours are: others, such as browsers, use the ending too
         partial.unlink(missing_ok=True)
 
 
@@ -102,10 +102,7 @@ def _remove_left(folder: Path, own: int) -> None:
     if os.name != "posix":  # elsewhere nothing harmless tells whether a process runs
         return
     of_ours = re.compile(rf"\..*\.{_machine()}-(\d+)-[0-9a-f]{{8}}\{PARTIAL}", re.DOTALL)
-    with (
-        contextlib.suppress(OSError),
-        os.scandir(folder) as entries,
-    ):  # what is missing is told when used
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:  # a folder that is missing is told when used
         for entry in entries:
             found = of_ours.fullmatch(entry.name)
             if found and int(found[1]) != own and not _runs(int(found[1])):
@@ -115,7 +112,7 @@ def _remove_left(folder: Path, own: int) -> None:
 def _runs(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the latter: a number that no process has
         return False
     except OSError:  # another user's
         return True

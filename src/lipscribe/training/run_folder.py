@@ -51,8 +51,8 @@ def run_folder(config: TrainConfig, resume: bool, restarted: bool = False) -> It
         try:
             output.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(output))
-            remove_partial(output)
             _check(output, config, resume)
+            remove_partial(output)
             write_text(output / CONFIG_FILE, yaml.safe_dump(to_dict(config), sort_keys=False))
             if _launch() is not None:
                 write_text(output / LAUNCH_FILE, str(_launch()))
