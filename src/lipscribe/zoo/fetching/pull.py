@@ -3,14 +3,14 @@
 import contextlib
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lipscribe.download import download
 from lipscribe.errors import CheckpointError, LipscribeError
 from lipscribe.models.spec import Card
 from lipscribe.progress import Progress
-from lipscribe.resumable import LOCK_FILE, locked
+from lipscribe.resumable import locked
 from lipscribe.zoo.cache import cache_folder
 from lipscribe.zoo.fetching.hub import download_from_hub
 from lipscribe.zoo.interop.importing import Imported, check_name, import_model, sha256_of
@@ -47,8 +47,8 @@ def pull_model(
     if (models_folder() / name).exists():
         _remove_left(folder)
     check_name(name)
-    _make_room(folder, published)
-    with locked(folder, "wait until it has finished"):
+    with _locked_folder(folder, published):
+        check_name(name)  # again: another process may have installed it just now
         paths = {}
         for file in published.files:
             say(f"fetching {file.name} from {file.url or f'huggingface.co/{file.repository}'}")
@@ -81,24 +81,27 @@ def _remove_left(folder: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_room(folder: Path, published: Published) -> None:
-    needed = (
-        2 * published.megabytes * 1e6 + _SPARE_BYTES
-    )  # the file and the model made of it, until the file is deleted
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        free = shutil.disk_usage(folder).free
-        (folder / LOCK_FILE).touch()
-    except OSError as error:
-        raise LipscribeError(
-            f"{folder} cannot be written ({error.strerror}): set LIPSCRIBE_CACHE to a writable folder"
-        ) from None
-    if free + there < needed:
-        raise LipscribeError(
-            f"{published.name} needs {needed / 1e9:.1f} GB in {folder.parent} until it is installed, and "
-            f"{free / 1e9:.1f} GB are free: make room, or set LIPSCRIBE_CACHE to a folder on another disk"
-        )
+@contextlib.contextmanager
+def _locked_folder(folder: Path, published: Published) -> Iterator[None]:
+    """The folder of a download, for this process alone, once there is room for it."""
+    # The file and the model made of it, until the file is deleted.
+    needed = 2 * published.megabytes * 1e6 + _SPARE_BYTES
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder, "wait until it has finished"))
+            there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            free = shutil.disk_usage(folder).free
+        except OSError as error:
+            raise LipscribeError(
+                f"{folder} cannot be written ({error.strerror}): set LIPSCRIBE_CACHE to a writable folder"
+            ) from None
+        if free + there < needed:
+            raise LipscribeError(
+                f"{published.name} needs {needed / 1e9:.1f} GB in {folder.parent} until it is installed, and "
+                f"{free / 1e9:.1f} GB are free: make room, or set LIPSCRIBE_CACHE to a folder on another disk"
+            )
+        yield
 
 
 def _fetch(file: PublishedFile, folder: Path, say: Callable[[str], None], progress: Progress | None) -> Path:

@@ -15,11 +15,12 @@ from published_models import CONFIG, UNITS, chaplin_names, tiny_state
 
 from lipscribe import download as download_module
 from lipscribe.errors import CheckpointError, LipscribeError, MissingExtraError
+from lipscribe.resumable import locked
 from lipscribe.zoo.checkpoint import load_checkpoint
 from lipscribe.zoo.fetching import hub, pull
 from lipscribe.zoo.fetching.pull import pull_model
 from lipscribe.zoo.published import Published, PublishedFile, find_published, list_published
-from lipscribe.zoo.registry import find_model
+from lipscribe.zoo.registry import find_model, models_folder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -182,5 +183,28 @@ def test_the_hub_needs_its_library(from_hub, monkeypatch):
 def test_no_room_is_told_before_anything_is_fetched(plain, server, monkeypatch):
     monkeypatch.setattr(pull.shutil, "disk_usage", lambda path: namedtuple("Usage", "free")(1_000_000))
     with pytest.raises(LipscribeError, match=r"toy needs 0\.0 GB in .* make room"):
+        pull_model(plain, say=str)
+    assert server.log == []
+
+
+def test_a_second_process_is_told_of_the_first_before_anything_else(plain, server, cache, monkeypatch):
+    folder = cache / "downloads" / "toy"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(pull.shutil, "disk_usage", lambda path: namedtuple("Usage", "free")(0))  # the first fills it
+    with (
+        locked(folder),
+        pytest.raises(LipscribeError, match=r"another process is writing to .*toy: wait until it has finished$"),
+    ):
+        pull_model(plain, say=str)
+    assert server.log == []
+
+
+def test_a_model_that_another_process_installs_just_now_is_not_fetched_again(plain, server, monkeypatch):
+    def installed_meanwhile(folder: Path, remedy: str):
+        (models_folder() / "toy").mkdir(parents=True)
+        return locked(folder, remedy)
+
+    monkeypatch.setattr(pull, "locked", installed_meanwhile)
+    with pytest.raises(CheckpointError, match="toy"):
         pull_model(plain, say=str)
     assert server.log == []
