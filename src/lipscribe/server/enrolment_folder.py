@@ -167,7 +167,7 @@ class EnrolmentFolder:
     def delete(self) -> None:
         """Deletes the recordings and the folder; a model that was learned stays."""
         for path in self.path.iterdir():
-            if path.name != RECORD:  # last: until then what is left is known
+            if path.is_file() and path.name != RECORD:  # which is last: until then what is left is known
                 path.unlink()
         shutil.rmtree(self.path)
 

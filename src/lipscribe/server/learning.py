@@ -80,11 +80,11 @@ class Learner:
         with self._lock:
             if self.job is not None:
                 raise ConfigError(f"{self.job.name} is being learned: wait until it is finished")
+            record = folder.load()
+            # A model that is there although its learning was interrupted is this enrolment's: the server ended then.
+            again = bool(record.get("result") or record.get("learning"))
+            folder.update(learning=True, failed="")
             self.job = Job(folder.name)
-        record = folder.load()
-        # A model that is there although its learning was interrupted is this enrolment's: the server ended just then.
-        again = bool(record.get("result") or record.get("learning"))
-        folder.update(learning=True, failed="")
         threading.Thread(target=self._follow, args=(folder, insist, again), daemon=True).start()
 
     def _follow(self, folder: EnrolmentFolder, insist: bool, again: bool) -> None:
@@ -111,8 +111,10 @@ class Learner:
         except LipscribeError as error:  # the process cannot start
             changes = {"failed": str(error)}
         finally:
-            folder.update(learning=False, **changes)
-            self.job = None
+            try:
+                folder.update(learning=False, **changes)
+            finally:  # also where the disk is full: else nothing could be learned until the server is restarted
+                self.job = None
 
 
 def _start(learn: Callable[..., dict[str, Any]], tell: Tell) -> Callable[[Any], dict[str, Any]]:

@@ -131,6 +131,13 @@ def test_a_base_is_a_name(root: Path, base: str):
     assert not folder.exists
 
 
+def test_it_is_deleted_with_what_others_put_there(phrases: EnrolmentFolder):
+    (phrases.path / "thumbnails").mkdir()
+    (phrases.path / "thumbnails" / "1.png").touch()
+    phrases.delete()
+    assert not phrases.path.exists()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_others_cannot_open_it_whatever_the_umask(root: Path):
     before = os.umask(0)

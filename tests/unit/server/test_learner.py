@@ -1,6 +1,7 @@
 """What the process that learns tells, and what becomes of it: plain data, checked, and no content in logs."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -90,3 +91,26 @@ def test_faults_of_the_program_are_logged_without_content(learn: Learn, caplog: 
 def test_what_is_no_message(learn: Learn, function: Callable[..., Any]):
     record = learn(function)
     assert "ended the process" in record["failed"] and not record.get("result")
+
+
+@pytest.mark.parametrize("fails_at", [1, 2], ids=["at the start", "at the end"])
+def test_a_full_disk_does_not_keep_others_from_learning(
+    learn: Learn, monkeypatch: pytest.MonkeyPatch, fails_at: int, capsys: pytest.CaptureFixture[str]
+):
+    original, calls = EnrolmentFolder.update, iter(range(1, 100))
+
+    def update(folder: EnrolmentFolder, **changes: Any) -> None:
+        if next(calls) == fails_at:
+            raise OSError(28, "No space left on device")
+        original(folder, **changes)
+
+    monkeypatch.setattr(EnrolmentFolder, "update", update)
+    monkeypatch.setattr(threading, "excepthook", lambda ended: None)  # the command prints a line, see `cli.entry`
+    learner = Learner()
+    monkeypatch.setattr(learning, "Learner", lambda: learner)
+    if fails_at == 1:
+        with pytest.raises(OSError, match="No space"):
+            learn(learns)
+    else:
+        learn(learns)
+    assert learner.job is None
