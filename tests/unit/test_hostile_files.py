@@ -1,6 +1,8 @@
 """What the fuzzer found (trust/fuzz_files.py): each input ends in a result or in one clear line."""
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -171,9 +173,6 @@ def test_weights_that_are_no_numbers_are_found_wherever_they_are(tmp_path: Path,
 
 def crops_of(npy_header: str, number: int = 2) -> bytes:
     """Lossless crops whose array's header says something else; of the same length."""
-    import io
-    import zipfile
-
     made = io.BytesIO()
     content = b"\x93NUMPY\x01\x00" + (len(npy_header) + 1).to_bytes(2, "little") + npy_header.encode() + b"\n"
     with zipfile.ZipFile(made, "w") as archive:
@@ -204,6 +203,16 @@ def test_crops_that_ask_for_more_than_there_is(tmp_path: Path, header: str):
         list(read_shard(tmp_path / "train-000000.tar"))
     with pytest.raises(ManifestError, match="cannot be read"):
         entries_on_disk(tmp_path / "train-000000.tar")
+
+
+def test_crops_are_those_that_were_looked_at():
+    """numpy finds a member called "delta" before one called "delta.npy"."""
+    from lipscribe.data.crop_codecs import DECODERS
+
+    made = io.BytesIO(crops_of("{'descr': '|u1', 'fortran_order': False, 'shape': (1, 96, 96)}", 1))
+    with zipfile.ZipFile(made, "a") as archive, archive.open("delta", "w") as file:
+        np.lib.format.write_array(file, np.zeros((5, 7, 7)))
+    assert DECODERS[".crops.npz"](made.getvalue()).shape == (1, 96, 96)
 
 
 def test_compact_crops_of_another_size_are_refused():
@@ -253,9 +262,10 @@ def test_journals_and_statuses_of_other_types(tmp_path: Path):
     [
         ('{"files": [{"key": "../x.zip"}]}', "wanted a plain name"),
         ('{"files": [{"key": ".."}]}', "wanted a plain name"),
+        ('{"files": [{"key": ""}]}', "wanted a plain name"),
         *((answer, "is no record of files") for answer in ('{"files": [{"key": 1}]}', "{}", DEEP, '{"files": 3}')),
     ],
-    ids=["outside", "parent", "number", "none", "deep", "files"],
+    ids=["outside", "parent", "no name", "number", "none", "deep", "files"],
 )
 def test_answers_of_zenodo_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, message: str):
     from lipscribe.data.corpora import fetching

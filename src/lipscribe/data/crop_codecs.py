@@ -19,7 +19,7 @@ Codec = Literal["lossless", "compact"]
 # Exceptions of tarfile, zipfile, zlib, json, numpy and PyAV for damaged bytes (see _from_mp4).
 DAMAGE = (OSError, EOFError, ValueError, KeyError, NotImplementedError)
 DAMAGE += (tarfile.TarError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
-CROP_PX = 96
+CROP_PX = 96  # `mouth.CROP_SIZE`, whose package imports PyAV and OpenCV: training does without
 MAX_DEFLATED = 1040  # bytes that a byte of zlib's can become
 DEFLATE_LEVEL = 4  # a fifth of the time of zlib's default, 6, for 4 % more bytes
 COMPACT_CRF = 15  # H.264 quality; does not change the WER (docs/results.md)
@@ -81,7 +81,7 @@ def _num_frames_of_npz(file: IO[bytes]) -> int:
 def _from_npz(content: bytes) -> np.ndarray:
     _num_frames_of_npz(io.BytesIO(content))
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        crops = arrays["delta"]
+        crops = arrays["delta.npy"]  # the member that was looked at: a file may have another one called "delta"
     for before, crop in pairwise(crops):  # a fortieth of the time of `np.cumsum`
         np.add(crop, before, out=crop)
     return crops

@@ -104,7 +104,7 @@ def _archives_of(record: str, folder: Path) -> list[_Archive]:
     except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise LipscribeError(f"{url} is no record of files ({error!r}): its API has changed, report it") from None
     for name, *_ in found:
-        if name != PurePosixPath(name).name or "\\" in name or name == "..":
+        if name != PurePosixPath(name).name or "\\" in name or name in ("", ".."):
             raise LipscribeError(f"the record has a file called {name!r}, wanted a plain name: report it")
     return [_Archive(name, address, size, checksum) for name, address, checksum, size in found]
 
