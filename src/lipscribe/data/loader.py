@@ -3,7 +3,6 @@
 import contextlib
 import mmap
 import multiprocessing
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from lipscribe.data.batches import Batch, BatchSizes, Shares
 from lipscribe.data.dataset import ShardDataset
 from lipscribe.errors import LipscribeError
-from lipscribe.processes import available_cpus, interrupts_held
+from lipscribe.processes import available_cpus, end_with_parent, interrupts_held
 
 AHEAD = 2  # batches that each worker prepares in advance
 MAX_WORKERS = 8  # of one training process: more would wait for it
@@ -219,7 +218,7 @@ def _fork_allowed() -> Iterator[None]:
 
 
 def _begin_worker(number: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the training ends its workers
+    end_with_parent()  # torch looks every 5 s, and until then a killed training's folder would stay locked
 
 
 def _as_it_is(made: Any) -> Any:

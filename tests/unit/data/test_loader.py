@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,3 +176,30 @@ def test_batches_that_do_not_fit_into_shared_memory_come_too(
     with BatchLoader(dataset(prepared), SIZES, 3, workers=1) as loader:
         kept += [batch for epoch in range(3) for batch in loader.epoch(epoch)]
     assert all(map(same, kept, made(dataset(prepared))))  # batches stay as they are while their memory is used again
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from torch.utils.data import _utils
+from lipscribe.data.batches import BatchSizes
+from lipscribe.data.dataset import ShardDataset
+from lipscribe.data.loader import BatchLoader
+from lipscribe.tokenizer import WordTokenizer
+
+_utils.MP_STATUS_CHECK_INTERVAL = _utils.worker.MP_STATUS_CHECK_INTERVAL = 1000  # how often torch looks, in s
+data = ShardDataset(Path(sys.argv[1]), "train", WordTokenizer(["red", "green", "blue"]), 32, 48)
+with BatchLoader(data, BatchSizes(3), 1000, workers=2) as loader:
+    next(loader.epoch(0))
+    print("made", flush=True)
+    time.sleep(1000)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="workers are forked on Linux alone")
+def test_workers_end_with_a_training_that_is_killed(prepared: Path):
+    """Their output is closed only when all of them have ended; so is a lock on the run's folder."""
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(prepared)], stdout=subprocess.PIPE) as training:
+        assert training.stdout is not None and training.stdout.readline() == b"made\n"
+        training.kill()
+        assert training.communicate(timeout=60) == (b"", None)
