@@ -35,9 +35,15 @@ class StorageError(LipscribeError):
     """An object store refuses, is out of reach, or has no such bucket."""
 
 
+def scheme_of(where: object) -> str | None:
+    """The scheme of an address, such as `s3` of `s3://bucket/...`; None of a file."""
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", where) if isinstance(where, str) else None
+    return found[1].lower() if found else None
+
+
 def is_url(where: object) -> bool:
     """Whether it is an address (`s3://bucket/...`), not a file."""
-    return isinstance(where, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", where) is not None
+    return scheme_of(where) is not None
 
 
 def absolute(where: str) -> str:
@@ -47,7 +53,7 @@ def absolute(where: str) -> str:
 
 def is_stored(where: object) -> bool:
     """Whether it lies in an object store: an address that FFmpeg does not open itself."""
-    return is_url(where) and str(where).partition(":")[0].lower() not in _STREAMED
+    return scheme_of(where) not in (None, *_STREAMED)
 
 
 @dataclass(frozen=True, order=True)

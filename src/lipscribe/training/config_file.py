@@ -145,6 +145,8 @@ def parse_yaml(text: str) -> Any:
         raise ValueError("it is nested too deeply") from None
     except (yaml.YAMLError, TypeError, OverflowError) as error:  # TypeError: a list as a key
         raise ValueError(str(error)) from None
+    except (LookupError, AttributeError):  # of PyYAML itself, which says nothing of use
+        raise ValueError("a value is none of its tag, such as `!!bool maybe`") from None
     return data
 
 

@@ -5,7 +5,6 @@ files and addresses it names, under any suffix. A video of a stranger could so r
 """
 
 import os
-import re
 import urllib.request
 from functools import cache
 from urllib.parse import urlsplit
@@ -13,16 +12,12 @@ from urllib.parse import urlsplit
 import av
 import av.format
 
+from lipscribe.errors import VideoError
+from lipscribe.storage import scheme_of
+
 # Demuxers that open further files. Others of the kind, such as devices and RTSP, say so by a flag.
 LISTS = ("avisynth", "concat", "dash", "dvdvideo", "hls", "imf", "sdp", "vapoursynth", "vobsub", "webm_dash_manifest")
 WEB = "http,https,httpproxy,tls,tcp"
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
-
-
-def scheme_of(path: str | os.PathLike[str]) -> str | None:
-    """The scheme of an address, such as `https`; None of a file."""
-    found = _SCHEME.match(path) if isinstance(path, str) else None
-    return found[1].lower() if found else None
 
 
 def open_options(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -38,8 +33,15 @@ def proxy_of(address: str) -> str:
     """The proxy of an address by the system's settings, such as `http://proxy:3128`; empty where there is none.
 
     libav by itself knows `http_proxy` and `no_proxy` in lower case alone, and takes the one for https too.
+
+    Raises:
+        VideoError: It is no address.
     """
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError as error:
+        raise VideoError(f"{address}: is no address ({error}); check it") from None
     proxy = urllib.request.getproxies().get(parts.scheme.lower(), "")
     if not proxy or urllib.request.proxy_bypass(parts.hostname or ""):
         return ""

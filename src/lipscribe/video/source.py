@@ -15,8 +15,9 @@ import av.format
 from av.stream import Disposition
 
 from lipscribe.errors import ConfigError, VideoError
+from lipscribe.storage import is_url
 from lipscribe.units import Seconds
-from lipscribe.video.formats import open_options, scheme_of
+from lipscribe.video.formats import open_options
 from lipscribe.video.movement import moving_streams
 from lipscribe.video.webp import is_animated_webp, transcode_webp, webp_pixels
 
@@ -111,11 +112,6 @@ def file_state(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
     _read_head(path)
     stat_now = Path(path).stat()
     return stat_now.st_ino, stat_now.st_size, stat_now.st_mtime_ns
-
-
-def is_url(path: str | os.PathLike[str]) -> bool:
-    """Whether it is an address (`https://...`), not a file."""
-    return scheme_of(path) is not None
 
 
 def _read_head(path: str | os.PathLike[str]) -> bytes:

@@ -20,8 +20,19 @@ ALIASES = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 @pytest.mark.parametrize(
     "text",
-    [ALIASES, "[" * 3000, "a: &a [*a]", f"seed: {'9' * 5000}", "a: 2026-99-99", "? [a]\n: b", "base: " + "x" * 3000],
-    ids=["aliases", "deep", "itself", "huge", "date", "key", "name"],
+    [
+        *(
+            ALIASES,
+            "[" * 3000,
+            "a: &a [*a]",
+            f"seed: {'9' * 5000}",
+            "a: 2026-99-99",
+            "? [a]\n: b",
+            "base: " + "x" * 3000,
+        ),
+        *("a: !!bool maybe", "a: !!int ''", "a: !!timestamp now"),
+    ],
+    ids=["aliases", "deep", "itself", "huge", "date", "key", "name", "no bool", "no int", "no time"],
 )
 def test_configs_that_no_one_means_are_one_line(tmp_path: Path, text: str):
     path = tmp_path / "mine.yaml"

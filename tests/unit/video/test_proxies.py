@@ -51,3 +51,9 @@ def test_hosts_without_a_proxy_are_asked_themselves(
 
 def test_without_settings_there_is_none(proxy: tuple[str, list[str]]):
     assert proxy_of("http://video.invalid/a.mp4") == ""
+
+
+@pytest.mark.parametrize("address", ["http://[x/y.mp4", "https://localhost:99999/x.mp4"])
+def test_what_is_no_address_is_one_line(address: str):
+    with pytest.raises(VideoError, match=r"^http.*: is no address \(.*\); check it$"):
+        Video(address, 25)
