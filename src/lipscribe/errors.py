@@ -1,5 +1,8 @@
 """Exceptions. Every message gives the value got, the value wanted and the remedy."""
 
+import errno
+
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # of a disk, and of a user's share of it
 MAX_MESSAGE = 4000  # characters of a message
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) != "\t"}
 

@@ -129,7 +129,9 @@ def limit_process(memory_bytes: int, file_bytes: int) -> None:
         return
     for name, value in (("RLIMIT_DATA", memory_bytes), ("RLIMIT_FSIZE", file_bytes), ("RLIMIT_CORE", 0)):
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(getattr(resource, name), (value, value))
+            held, _ = resource.getrlimit(limit := getattr(resource, name))
+            value = value if held == resource.RLIM_INFINITY else min(value, held)
+            resource.setrlimit(limit, (value, value))
 
 
 def ending(code: int | None) -> str:

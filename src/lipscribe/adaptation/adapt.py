@@ -120,8 +120,9 @@ def _work_folder(target: Path) -> Iterator[Path]:
     """A folder beside the new model's, for this process alone; deleted when the model is finished, and only then."""
     work = _work_of(target)
     try:
-        make_private(work)  # recordings are in it
+        work.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(work):
+            make_private(work)  # recordings are in it
             yield work
         shutil.rmtree(work, ignore_errors=True)
     except OSError as error:

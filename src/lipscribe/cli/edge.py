@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from lipscribe.cli.notes import show_notes
-from lipscribe.errors import LipscribeError
+from lipscribe.errors import FULL, LipscribeError
 from lipscribe.extras import missing_extra
 
-_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _GONE = (errno.EROFS, errno.ENOENT, errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, getattr(errno, "ESTALE", 0))
 
 
@@ -94,15 +93,15 @@ def system_error(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has exited
         _drop_stdout()
         return 0
-    if error.errno in _FULL:
+    if error.errno in FULL:
         _drop_stdout()
     print(f"error: {_described(error)}", file=sys.stderr)
-    return 2 if error.errno in (*_FULL, errno.ENAMETOOLONG) else 1
+    return 2 if error.errno in (*FULL, errno.ENAMETOOLONG) else 1
 
 
 def _described(error: Exception) -> str:
     """One line for an unexpected error; with LIPSCRIBE_DEBUG it is raised instead."""
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in FULL:
         what = "the disk is full" if error.errno == errno.ENOSPC else "your share of the disk (quota) is used up"
         return f"{what}: make room, or write to another disk"
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:

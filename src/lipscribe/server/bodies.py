@@ -1,7 +1,6 @@
 """Bodies of JSON: read whole, so their size, depth and time have limits before anything is made of them."""
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -9,6 +8,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Message, Receive
 
+from lipscribe.plain_data import parse_json
 from lipscribe.server.errors import ApiError, too_slow
 from lipscribe.units import Seconds
 
@@ -75,31 +75,13 @@ async def _read(request: Request) -> bytes:
 
 def _check(body: bytes) -> None:
     """Refuses what is no JSON, with one message for all kinds of it; an empty body is the route's affair."""
-    if not body:
-        return
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        value = None
-        is_json = False
-    else:
-        is_json = True
-    if not is_json or _is_deep(value):
-        raise ApiError(400, f"the body is no JSON, or nested deeper than {MAX_DEPTH}: send what /docs describes")
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            item
-            for each in level
-            if isinstance(each, dict | list)
-            for item in (each.values() if isinstance(each, dict) else each)
-        ]
-        if not level:
-            return False
-    return True
+        if body:
+            parse_json(body, MAX_DEPTH)
+    except ValueError:
+        raise ApiError(
+            400, f"the body is no JSON, or nested deeper than {MAX_DEPTH}: send what /docs describes"
+        ) from None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -1,6 +1,5 @@
 """What goes wrong -> an answer in the shape of OpenAI's errors: one plain sentence with the remedy."""
 
-import errno
 import logging
 import traceback
 from typing import Any
@@ -11,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from lipscribe.engines import ForeignError
-from lipscribe.errors import CheckpointError, ConfigError, LipscribeError, NoFaceError, VideoError
+from lipscribe.errors import FULL, CheckpointError, ConfigError, LipscribeError, NoFaceError, VideoError
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ def as_api_error(error: BaseException) -> ApiError:
         return ApiError(next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 400), str(error))
     if isinstance(error, MemoryError):
         return ApiError(422, "reading the file takes more memory than is allowed here: make its pictures smaller")
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in FULL:
         return ApiError(507, "the server's disk is full: make room there, and try again")
     if isinstance(error, ForeignError):
         logger.error("unexpected in a child: %s", error)

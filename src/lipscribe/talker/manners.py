@@ -88,8 +88,7 @@ class Manner:
             column = CONTROLS.index(name)
             wander = how.spread * _wander(len(controls), how.time * fps, rng)
             if name == "gap":
-                open_by = np.maximum(controls[:, column], 0)
-                uneven[:, column] = np.where(controls[:, column] > 0, open_by * np.exp(wander), controls[:, column])
+                uneven[:, column] *= np.where(controls[:, column] > 0, np.exp(wander), 1)
             else:
                 uneven[:, column] += wander
         return uneven.astype(np.float32)

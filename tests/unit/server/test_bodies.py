@@ -46,12 +46,12 @@ def nested(depth: int) -> bytes:
 
 def test_bodies_within_the_limits():
     assert post(b'{"a": 1, "b": []}').json() == 2
-    assert post(nested(MAX_DEPTH - 1)).json() == 1
+    assert post(nested(MAX_DEPTH)).json() == 1
 
 
 @pytest.mark.parametrize(
     "content",
-    [nested(MAX_DEPTH), nested(100_000), b"[" * 1_000_000, b"{", b'{"a": "\xff"}', b"9" * 10_000],
+    [nested(MAX_DEPTH + 1), nested(100_000), b"[" * 1_000_000, b"{", b'{"a": "\xff"}', b"9" * 10_000],
     ids=["deep", "deeper", "brackets", "open", "no text", "a long number"],
 )
 def test_what_is_no_json_or_deep(content: bytes):

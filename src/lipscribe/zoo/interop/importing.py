@@ -1,7 +1,6 @@
 """Converts a published model into a folder of ours, atomically."""
 
 import contextlib
-import errno
 import hashlib
 import json
 import re
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lipscribe.errors import CheckpointError, LipscribeError
+from lipscribe.errors import FULL, CheckpointError, LipscribeError
 from lipscribe.models.spec import WEIGHTS_FILE, Card
 from lipscribe.resumable import staged
 from lipscribe.schema import to_dict
@@ -27,7 +26,6 @@ from lipscribe.zoo.registry import BUNDLED, LM_FILE, models_folder
 
 UNKNOWN_LICENCE = "not given at import: ask who published it"
 _SPARE_BYTES = 32_000_000  # of disk space, beside the weights
-_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
@@ -202,7 +200,7 @@ def _staged(name: str, num_bytes: int) -> Iterator[Path]:
             staging.mkdir()
             yield staging
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise LipscribeError(_no_room(num_bytes, models)) from None
         if (models / name).exists():  # another process was first
             check_name(name)
