@@ -56,16 +56,20 @@ class Stopped(Exception):
 
 
 def main(scenarios: list[dict[str, Any]]) -> int:
-    """Runs the scenarios: `config`, `resume`, `stop_at` (losses computed before all stop), `kill` (rank and losses)."""
+    """Runs the scenarios.
+
+    `config`, `resume`, `stop_at` (losses computed before all stop), `kill` (rank and losses), `spoil` (rank and step
+    whose gradient becomes NaN in one number; of spread weights it is in that process's part alone).
+    """
     import torch
 
     from lipscribe.training import loop
     from lipscribe.training.__main__ import main as command
 
     torch.set_num_threads(1)
-    code, original = 0, loop.ctc_loss
+    code, original, clip = 0, loop.ctc_loss, loop.Fabric.clip_gradients
     for scenario in scenarios:
-        computed = 0
+        computed = clipped = 0
 
         def counting(*args: Any, scenario: dict[str, Any] = scenario) -> Any:
             nonlocal computed
@@ -76,7 +80,16 @@ def main(scenarios: list[dict[str, Any]]) -> int:
                 os.kill(os.getpid(), signal.SIGKILL)
             return original(*args)
 
-        loop.ctc_loss = counting
+        def clipping(fabric: Any, module: Any, *args: Any, scenario: dict[str, Any] = scenario, **options: Any) -> Any:
+            nonlocal clipped
+            clipped += 1
+            if scenario.get("spoil") == [int(os.environ["RANK"]), clipped]:
+                parts = (getattr(each.grad, "_local_tensor", each.grad) for each in module.parameters())
+                part = next(part for part in parts if part is not None and part.numel())
+                part[(0,) * part.ndim] = torch.nan
+            return clip(fabric, module, *args, **options)
+
+        loop.ctc_loss, loop.Fabric.clip_gradients = counting, clipping
         sys.argv = ["train", scenario["config"], *(["--resume"] if scenario.get("resume") else [])]
         try:
             code = command()

@@ -211,3 +211,26 @@ def test_a_run_is_not_resumed_with_other_parts(toy_config: MakeConfig, tmp_path:
     train(toy_config(tmp_path / "run", optim={"epochs": 1}))
     with pytest.raises(ConfigError, match=r"devices x num_nodes x optim.accumulate 1, now 2"):
         train(toy_config(tmp_path / "run", optim={"epochs": 1, "accumulate": 2}), resume=True)
+
+
+def test_a_gradient_of_one_process_that_is_not_finite_ends_all_before_it_is_kept(
+    toy_config: MakeConfig, tmp_path: Path
+):
+    pair = Pair(toy_config, tmp_path)
+    whole, spread = pair.file("whole", checkpoint_every=1), pair.file("spread", checkpoint_every=1, strategy="fsdp")
+    scenarios = [
+        *({"config": config, "spoil": [1, 5]} for config in (whole, spread)),
+        {"config": spread, "resume": True},
+    ]
+    (code, out, err), (other_code, _, other_err) = run_pair(tmp_path, scenarios)
+    assert (code, other_code) == (0, 0)  # of the run that was resumed
+    assert out.splitlines() == [str(tmp_path / "spread" / "last")]
+    lines = [line for line in err.splitlines() if line.startswith("error")]
+    assert len(lines) == 2
+    for line in lines:
+        assert "the gradient is not finite in step 2 of 3 of epoch 2, with clips s1/clip" in line
+    assert "error" not in other_err
+    state = torch.load(tmp_path / "whole" / RESUME_FILE, weights_only=True)
+    assert (state["epoch"], state["step"]) == (1, 1)
+    assert all(tensor.isfinite().all() for tensor in states(tmp_path / "whole").values())
+    assert len(log_of(tmp_path / "spread")) == 3
