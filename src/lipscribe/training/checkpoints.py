@@ -98,7 +98,8 @@ class Checkpoints:
                 raise ValueError(f"it is at {numbers!r:.60}")
             return Position(int(numbers[0]), int(numbers[1]), numbers[2], sums)
         except (*DAMAGED_PICKLE, UnpicklingError) as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(":")
             raise CheckpointError(
-                f"{self._path} cannot be resumed from ({reason}): start again in another output"
+                f"{self._path} cannot be resumed from ({reason}): start again in another output, with start_from: "
+                f"{self._path.parent} to go on from its weights"
             ) from None
