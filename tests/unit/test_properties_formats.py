@@ -159,7 +159,8 @@ def test_whatever_is_said_the_files_keep_their_shape(transcript: Transcript):
     assert numbered == [str(number) for number in range(1, len(numbered) + 1)]
     assert len(srt.split("\n\n")) == len(numbered) + 1
     if said:
-        assert len(read_subtitles(srt)) == len(read_subtitles(vtt)) == len(cues) == len(numbered)
+        assert len(read_subtitles(vtt)) == len(cues)
+        assert len(read_subtitles(srt)) == len(numbered)  # more, where names of speakers take room in the lines
 
 
 # Whisper's writers: https://github.com/openai/whisper/blob/main/whisper/utils.py. Its package is not needed here.

@@ -132,7 +132,7 @@ def test_what_is_finished_is_not_done_again(tmp_path: Path):
     (video / f"{clips[1]}.mp4").unlink()
     (tmp_path / "corpus" / "align" / f"{clips[4]}.align").unlink()
     (video / "s1" / f".{clips[1][3:]}.mp4.1234abcd.partial").write_text("half")
-    (tmp_path / "corpus" / "align" / "s1" / "x.align.partial").write_text("half")
+    (tmp_path / "corpus" / "align" / "s1" / ".x.align.partial").write_text("half")
     (tmp_path / "corpus" / "splits.json").unlink()
     report = make()
     assert (report.rendered, report.kept, worked(tmp_path)) == (2, 4, [clips[1], clips[4]])
