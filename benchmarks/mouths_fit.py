@@ -26,7 +26,6 @@ MOVED = 0.6  # of what the model leaves is unevenness; the rest is the tracker's
 MEASURES = ("gap", "width", "jaw", "upper", "lower")
 CLASSES = [*VISEMES, "ready", "after"]
 FPS = 25.0
-WELL_KNOWN = 60  # phonemes of a class, for what people do in their own way
 PLATEAUS = ("plain", "closed", "closed at first")
 
 
@@ -144,7 +143,6 @@ class Mouths(torch.nn.Module):
         self.log_duration = torch.nn.Parameter(torch.zeros(len(CLASSES)))
         self.plateau = torch.nn.Parameter(torch.tensor([0.3, 0.3, 0.2]))
         self.log_scale = torch.nn.Parameter(torch.zeros(people, len(MEASURES)))
-        self.own_target = torch.nn.Parameter(torch.zeros(people, *size))  # how each person differs from the mean one
         self.log_effort = torch.nn.Parameter(torch.zeros(clips, 1))
         self.offset = torch.nn.Parameter(torch.zeros(clips, len(MEASURES)))
         self.own_length = torch.nn.Parameter(torch.zeros(clips, segments))
@@ -175,8 +173,7 @@ class Mouths(torch.nn.Module):
             logits = self.log_alpha[p.pull_class, m] + torch.log(p.strength.clamp(min=1e-6))
             logits = logits[:, None] - before / reach[0, m] - after / reach[1, m]
             weights = torch.softmax(logits.masked_fill(~p.valid[:, None], -1e4), -1)
-            target = self.target[p.pull_class, m] + self.own_target[self.speakers[:, None], p.pull_class, m]
-            columns.append((weights * target[:, None]).sum(-1))
+            columns.append((weights * self.target[p.pull_class, m][:, None]).sum(-1))
         return torch.stack(columns, -1)
 
     def forward(self) -> torch.Tensor:
@@ -193,8 +190,7 @@ class Mouths(torch.nn.Module):
         alpha = alpha + 30 * ((self.target / usual) ** 2).sum()
         own = (((self.own_length / 0.12) ** 2).sum(1) + ((self.log_effort / 0.15) ** 2).sum(1) * 4) * weight
         away = (((self.shift / 0.02) ** 2).sum(1) + ((self.offset / 0.012) ** 2).sum(1)) * weight
-        people = ((self.log_scale / 0.4) ** 2).sum() + 4 * ((self.own_target / (0.4 * usual)) ** 2).sum()
-        return alpha + own.sum() + away.sum() + people
+        return alpha + own.sum() + away.sum() + ((self.log_scale / 0.4) ** 2).sum()
 
 
 def _first_gap(name: str) -> float:
@@ -218,8 +214,8 @@ def fit(clips: list[Clip], moves: np.ndarray, weight: np.ndarray, steps: int = 4
     rest = [p for p in model.parameters() if all(p is not other for other in quick["params"])]
     optimizer = torch.optim.Adam([quick, {"params": rest, "lr": 0.02}])
     optimizer.param_groups[1]["lr"] = 0.02
-    slow = torch.optim.Adam([model.target, model.own_target], lr=0.003)
-    optimizer.param_groups[1]["params"] = [p for p in rest if p is not model.target and p is not model.own_target]
+    slow = torch.optim.Adam([model.target], lr=0.003)
+    optimizer.param_groups[1]["params"] = [p for p in rest if p is not model.target]
     for step in range(steps):
         share = min(1.0, (step + 1) / 20) * (0.1 + 0.9 * (1 - step / steps))
         optimizer.param_groups[0]["lr"], optimizer.param_groups[1]["lr"] = 0.01 * share, 0.03 * share
@@ -282,18 +278,10 @@ def fit_table(clips: list[Clip], moves: np.ndarray, rest: np.ndarray, steps: int
             "people": round(float(scale[:, 0].std()), 3),
             "takes": round(float(model.log_effort.detach().numpy().std()), 3),
             "lengths": round(float(model.own_length.detach().numpy().std()), 3),
-            "classes": _habits(model, seen, mean[:3] / unit / SEEN),
         },
         "unevenness": uneven,
         "measured": middle,
     }
-
-
-def _habits(model: Mouths, seen: dict[str, int], unit: np.ndarray) -> dict[str, float]:
-    """How people's targets of one class differ, beside their scale: the standard deviation over people, its mean over
-    the classes that are known well, in units of the controls."""
-    own = model.own_target.detach().numpy()[:, [seen[name] >= WELL_KNOWN for name in CLASSES], :3]
-    return {c: round(float(own[..., i].std(0, ddof=1).mean() * unit[i]), 3) for i, c in enumerate(CONTROLS)}
 
 
 def _tempo(model: Mouths) -> float:

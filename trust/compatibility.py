@@ -190,6 +190,11 @@ def bare_debian(folder: Path) -> str:
         timeout=900,
     )
     shutil.copytree(ROOT, root / "lipscribe", ignore=shutil.ignore_patterns(".venv*", ".git", "trust-results"))
+    # The way to the package index: a machine with a proxy or an index of its own says so in these.
+    run(["cp", "-rL", "--remove-destination", "/etc/ssl/certs/.", root / "etc/ssl/certs"])
+    for name in ("etc/resolv.conf", "etc/pip.conf"):
+        if Path("/", name).is_file():
+            shutil.copyfile(Path("/", name), root / name)
     script = (
         "python3 -m venv v && v/bin/pip install -q ./lipscribe -c lipscribe/constraints.txt && v/bin/lipscribe demo"
     )

@@ -66,7 +66,6 @@ class Manner:
         closed: The same where lips close, within an utterance and as its first sound.
         effort: How far this manner moves, as a multiple of the person's own.
         effort_spread: How that varies between people and between takes: standard deviations of its logarithm.
-        habits: How targets of one class differ between people, by control: standard deviations in its units.
         unevenness: By control.
         measured: Whether mouths are drawn as measured ones are.
     """
@@ -79,30 +78,8 @@ class Manner:
     closed: tuple[float, float] = (0.3, 0.3)
     effort: float = 1.0
     effort_spread: tuple[float, float] = (0.0, 0.0)
-    habits: Mapping[str, float] = field(default_factory=dict)
     unevenness: Mapping[str, Unevenness] = field(default_factory=dict)
     measured: bool = False
-
-    def of_person(self, rng: np.random.Generator) -> "Manner":
-        """As one person speaks: each of their sounds is a little their own. The same generator state gives the same.
-
-        What landmarks show differs as `habits` says; how much somebody rounds their lips and bares their teeth was set
-        by eye.
-        """
-        own = {"round": float(rng.uniform(0.3, 1.3)), "bare": float(rng.uniform(0.4, 1.6))}
-        visemes = {}
-        for name, viseme in self.visemes.items():
-            targets = dict(viseme.targets)
-            for control, spread in self.habits.items():
-                value, dominance = targets[control]
-                moved = value + spread * float(rng.standard_normal())
-                closes = control == "gap" and value < 0
-                targets[control] = (value if name == "rest" or closes else moved, dominance)
-            for control, share in own.items():
-                if control in targets:
-                    targets[control] = (share * targets[control][0], targets[control][1])
-            visemes[name] = Viseme(viseme.phonemes, targets)
-        return replace(self, visemes=visemes)
 
     def moves_unevenly(self, controls: np.ndarray, fps: float, rng: np.random.Generator) -> np.ndarray:
         """The controls (T, 9) float32 as they come out in one take: no two are the same, and closed lips are closed."""
@@ -142,7 +119,6 @@ def _manners() -> dict[str, Manner]:
         plateau=table["plateau"],
         closed=tuple(table["closed"]),
         effort_spread=(table["spread"]["people"], table["spread"]["takes"]),
-        habits=table["spread"]["classes"],
         unevenness={name: Unevenness(*numbers) for name, numbers in table["unevenness"].items()},
         measured=True,
     )

@@ -33,7 +33,6 @@ class Looks:
         inside: Brightness of the inside.
         stubble: Whether a shaven face shows it.
         effort: How far this person moves, as a multiple of the table's mean person: from a standard normal number.
-        habits: Seed of what is their own in each sound.
     """
 
     thickness: float
@@ -47,7 +46,6 @@ class Looks:
     inside: float
     stubble: bool
     effort: float
-    habits: int
 
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> "Looks":
@@ -56,15 +54,14 @@ class Looks:
             thickness=float(rng.uniform(0.95, 1.3)),
             pale=float(rng.uniform(0.1, 0.65)),
             gloss=float(rng.uniform(0.0, 0.25)),
-            tooth=float(rng.uniform(0.6, 1.05)),
+            tooth=float(rng.uniform(0.7, 1.05)),
             gaps=float(rng.uniform(0.08, 0.4)),
-            upper_teeth=float(rng.uniform(0.0, 0.085)),
-            lower_teeth=float(rng.uniform(-0.01, 0.06)),
+            upper_teeth=float(rng.uniform(-0.005, 0.055)),
+            lower_teeth=float(rng.uniform(-0.01, 0.05)),
             tongue=float(rng.uniform(0.5, 0.95)),
-            inside=float(rng.uniform(0.5, 2.2)),
+            inside=float(rng.uniform(0.5, 1.3)),
             stubble=bool(rng.random() < 0.3),
             effort=float(rng.standard_normal()),
-            habits=int(rng.integers(2**32)),
         )
 
     def on(self, person: Person) -> Person:

@@ -77,7 +77,6 @@ def perform(
     sway = [wander * amount * _drift(times, rng) for amount in (0.05, 0.03, 0.025, 0.05, 0.035)]
     effort = person.effort * manner.effort
     if looks and taken:
-        manner = manner.of_person(np.random.default_rng(looks.habits))
         people, takes = manner.effort_spread
         effort = manner.effort * float(np.exp(people * looks.effort + takes * taken.standard_normal()))
     controls = mouth_controls(phonemes, num_frames, scene.fps, effort, manner)

@@ -85,7 +85,7 @@ def test_lips_part_before_the_first_word():
     gap = mouth_controls(spoken, 210, 100, manner=manner_of("natural"))[:, 0]
     before = gap[round(100 * (1 - READY[0])) : round(100 * (1 - READY[1]))]
     assert before.min() > 0.02
-    assert np.abs(gap[:50]).max() < 0.5 * before.min()
+    assert np.abs(gap[:60]).max() < 0.5 * before.min()
     assert gap[-20:].max() < 0.5 * before.min()
 
 
@@ -167,14 +167,3 @@ def test_a_corpus_records_its_manner(tmp_path):
     made_of = {key: value for key, value in json.loads(record.read_text()).items() if key != "manner"}
     record.write_text(json.dumps(made_of))
     assert make_corpus(tmp_path / "a", **asked).kept == 2
-
-
-def test_people_move_in_ways_of_their_own():
-    """Not only by more or less: the order of who opens more differs from sound to sound. One person stays the same."""
-    natural = manner_of("natural")
-    people = [natural.of_person(np.random.default_rng(seed)).visemes for seed in range(40)]
-    first, second = (np.array([person[name].targets["gap"][0] for person in people]) for name in ("EH", "AA"))
-    assert first.std() == pytest.approx(natural.habits["gap"], rel=0.3)
-    assert abs(np.corrcoef(first, second)[0, 1]) < 0.4
-    assert all(person["bilabial"].targets["gap"] == natural.visemes["bilabial"].targets["gap"] for person in people)
-    assert natural.of_person(np.random.default_rng(7)).visemes == people[7]
