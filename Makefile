@@ -160,7 +160,7 @@ dist: $(VENV)/.trust-ready
 .PHONY: trust-slice
 trust-slice: $(VENV)/.trust-ready
 	$(MAKE) --jobs 2 --output-sync=target fuzz-media kills MINUTES=5
-	$(BIN)/python -m trust.fuzz_files --count 1000 --engine seeded
+	$(BIN)/python -m trust.fuzz_files --count 400 --engine seeded
 	$(MAKE) fuzz-api MINUTES=5 ARGS="--seed 1"
 	$(MAKE) soak MINUTES=5
 	$(MAKE) audit ARGS=--or-skip
