@@ -51,12 +51,19 @@ def find_videos(arguments: Iterable[str], until: ExitStack, below: bool = False)
         elif is_stored(given) and (folder := location(given)).is_dir():
             sources += _in_folder(folder)
         elif is_url(given):
-            sources.append(Source(given, given, Path(urlsplit(given).path).stem or "video"))
+            sources.append(Source(given, given, _stem(given)))
         elif os.path.isdir(given):  # noqa: PTH112, an invalid name is not a folder
             sources += _in_folder(Path(given), below)
         else:
             sources.append(Source(given, given, Path(given).stem))
     return sources
+
+
+def _stem(address: str) -> str:
+    try:
+        return Path(urlsplit(address).path).stem or "video"
+    except ValueError:  # it is no address, which is told when it is read, of this one alone
+        return "video"
 
 
 def _in_folder(folder: AnyPath, below: bool = False) -> list[Source]:

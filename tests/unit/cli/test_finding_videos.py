@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lipscribe.cli.sources import find_videos
-from lipscribe.errors import ManifestError
+from lipscribe.errors import ManifestError, VideoError
+from lipscribe.video import Video
 
 
 @pytest.fixture
@@ -24,6 +25,15 @@ def test_folders_below_are_looked_into_where_a_command_says_so(folder: Path, cap
     assert [source.stem for source in found] == ["a/b/x", "a/x", "z"]
     assert [Path(source.path) for source in found] == [folder / "a/b/x.MP4", folder / "a/x.mkv", folder / "z.mp4"]
     assert capsys.readouterr().err == f"note: {folder}: skipped 1 that are not video files: a/readme.txt\n"
+
+
+def test_what_is_no_address_is_told_of_itself_alone():
+    """When it is read: the videos beside it are found."""
+    with ExitStack() as until:
+        found = find_videos(["http://[", "https://video.example/talk.mp4?t=1", "http://video.example"], until)
+    assert [source.stem for source in found] == ["video", "talk", "video"]
+    with pytest.raises(VideoError, match=r"http://\[: is no address"):
+        Video(found[0].path)
 
 
 def test_else_they_are_listed_as_skipped(folder: Path, capsys: pytest.CaptureFixture[str]):
