@@ -4,8 +4,8 @@
 
 In turn: whatever its own schema allows (schemathesis) with mutated videos as files; raw HTTP with broken heads,
 lengths, chunks and forms, sent whole, in parts or by halves; WebSocket messages of wrong kinds, sizes and order; JSON
-of 80 MB. The seed of each round is told; what was wrong is kept in fuzz/api/. Memory is judged
-in runs of over ten minutes.
+of 80 MB. The seed of each round is told; what was wrong is kept in fuzz/api/. Memory is judged in runs of over ten
+minutes.
 """
 
 import argparse
@@ -194,7 +194,7 @@ def main() -> None:
                     seed, rounds = seed + 1000, rounds + 1
             time.sleep(12)  # in which the server closes what clients have left open
             # In the first minutes memory grows by steps: each new kind of input takes some that is kept.
-            usage = judge_usage(samples) if samples and samples[-1].time - samples[0].time >= MIN_SPAN else []
+            usage = judge_usage(samples, with_memory=60 * args.minutes >= MIN_SPAN)
             for fault in [*usage, *judge_rest(server.left(), server.cpu_share(), server.log())]:
                 findings.add(fault)
             if findings.faults:

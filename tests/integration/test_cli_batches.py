@@ -61,10 +61,10 @@ def test_a_name_that_the_system_refuses_is_told_and_ends_nothing_else(clip: Path
     assert code == 1
     assert f"{clip}: good" in stdout
     assert "File name too long" in stderr
-    code, _, stderr = run("transcribe", clip, "-o", f"{long}.srt")
-    assert (code, "the name is too long for the system: give a shorter one" in stderr) == (2, True)
-    code, _, stderr = run("transcribe", clip, "--model", long)
-    assert (code, stderr.startswith("error: no model 'aaa")) == (2, True)
+    for command in (["transcribe", clip, "-o", f"{long}.srt"], ["transcribe", clip, "--model", long]):
+        code, _, stderr = run(*command)
+        assert code == 2
+        assert "the name is too long for the system: give a shorter one" in stderr
     code, _, stderr = run("transcribe", clip, "-o", "")
     assert (code, "the name is empty" in stderr) == (2, True)
 

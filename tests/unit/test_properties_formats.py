@@ -160,7 +160,9 @@ def test_whatever_is_said_the_files_keep_their_shape(transcript: Transcript):
     assert len(srt.split("\n\n")) == len(numbered) + 1
     if said:
         assert len(read_subtitles(vtt)) == len(cues)
-        assert len(read_subtitles(srt)) == len(numbered)  # more, where names of speakers take room in the lines
+        assert len(read_subtitles(srt)) == len(numbered)
+        # A cue of SRT has the speaker's name in its lines, so more of them may be needed.
+        assert len(numbered) == len(cues) or (len(transcript.speakers) > 1 and len(numbered) > len(cues))
 
 
 # Whisper's writers: https://github.com/openai/whisper/blob/main/whisper/utils.py. Its package is not needed here.

@@ -5,7 +5,18 @@
 
 from lipscribe.engines.crew import Engine, Message, Tell, WorkerError
 from lipscribe.engines.local import LocalEngine, Worker
-from lipscribe.engines.plain import ForeignError
+from lipscribe.engines.plain import ForeignError, place_of
 from lipscribe.engines.scheduling import in_turn, run_tasks
 
-__all__ = ["Engine", "ForeignError", "LocalEngine", "Message", "Tell", "Worker", "WorkerError", "in_turn", "run_tasks"]
+__all__ = [
+    "Engine",
+    "ForeignError",
+    "LocalEngine",
+    "Message",
+    "Tell",
+    "Worker",
+    "WorkerError",
+    "in_turn",
+    "place_of",
+    "run_tasks",
+]

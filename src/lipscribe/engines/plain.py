@@ -27,6 +27,12 @@ class ForeignError(Exception):
     """An exception of a worker process that is on no list: its type, and the functions that it passed."""
 
 
+def place_of(error: BaseException) -> str:
+    """The functions that an error passed, with their lines, the innermost first: what may be logged of any error."""
+    passed = [f"{frame.f_code.co_name}:{line}" for frame, line in traceback.walk_tb(error.__traceback__)]
+    return " < ".join(reversed(passed))
+
+
 def pack(kind: str, value: Any) -> bytes:
     """A message.
 
@@ -61,8 +67,7 @@ def _pack_error(error: Exception) -> dict[str, Any]:
         return {"kind": "OSError", "errno": error.errno}  # without the name of a file
     if type(error).__name__ in _KNOWN:
         return {"kind": type(error).__name__, "message": str(error)[:MAX_TEXT]}
-    where = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(traceback.extract_tb(error.__traceback__)))
-    return {"kind": "other", "message": f"{type(error).__name__} in {where}"[:MAX_TEXT]}
+    return {"kind": "other", "message": f"{type(error).__name__} in {place_of(error)}"[:MAX_TEXT]}
 
 
 def _unpack_error(value: Any) -> Exception:

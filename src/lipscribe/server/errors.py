@@ -1,7 +1,6 @@
 """What goes wrong -> an answer in the shape of OpenAI's errors: one plain sentence with the remedy."""
 
 import logging
-import traceback
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from lipscribe.engines import ForeignError
+from lipscribe.engines import ForeignError, place_of
 from lipscribe.errors import FULL, CheckpointError, ConfigError, LipscribeError, NoFaceError, VideoError
 
 logger = logging.getLogger(__name__)
@@ -55,8 +54,7 @@ def as_api_error(error: BaseException) -> ApiError:
     if isinstance(error, ForeignError):
         logger.error("unexpected in a child: %s", error)
         return ApiError(500, UNEXPECTED)
-    where = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(traceback.extract_tb(error.__traceback__)))
-    logger.error("unexpected %s in %s", type(error).__name__, where)
+    logger.error("unexpected %s in %s", type(error).__name__, place_of(error))
     return ApiError(500, UNEXPECTED)
 
 

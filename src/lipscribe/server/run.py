@@ -4,15 +4,14 @@ import asyncio
 import logging
 import os
 import socket
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from lipscribe.engines import place_of
 from lipscribe.errors import LipscribeError
 from lipscribe.server.app import create_app
 from lipscribe.server.messages import MAX_BYTES
@@ -94,15 +93,14 @@ class PatientProtocol(H11Protocol):
 class _OneLine(logging.Filter):
     """Leaves tracebacks out of uvicorn's log, which clients may cause and which hold what they sent.
 
-    The kind of the error and the line of the code where it was raised remain.
+    The kind of the error and the functions that it passed remain.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        kind, _, trace = record.exc_info or (None, None, None)
-        if kind is not None:
-            *_, place = traceback.extract_tb(trace) or [None]
-            where = f" at {Path(place.filename).name}:{place.lineno}" if place else ""
-            record.msg, record.args = f"{record.getMessage().strip()} ({kind.__name__}{where})", ()
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            said = f"{record.getMessage().strip()} ({type(error).__name__} in {place_of(error)})"
+            record.msg, record.args = said, ()
             record.exc_info = record.exc_text = None
         return True
 

@@ -1,5 +1,6 @@
 """Models by name: bundled, pulled or imported, and trained here."""
 
+import errno
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -65,10 +66,18 @@ def find_language_model(name: str | Path) -> Path:
 
 
 def _is_file(path: str | Path, kind: Callable[[int], bool] = stat.S_ISREG) -> bool:
-    """Whether there is a file of a kind; a name that is too long for the system, or no name at all, is none."""
+    """Whether there is a file of a kind; what cannot be a name is none.
+
+    Raises:
+        CheckpointError: The name is too long.
+    """
     try:
         return kind(Path(path).stat().st_mode)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            raise CheckpointError(
+                f"no model {Path(path).parent.name[:40]!r}...: the name is too long for the system: give a shorter one"
+            ) from None
         return False
 
 

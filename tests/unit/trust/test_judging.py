@@ -76,6 +76,13 @@ def test_a_wrong_refusal(judging: ModuleType, good: list[Any]):
     assert any("5 of 100 refusals took over 2.00 s" in fault for fault in judging.judge_answers(slow, PLACES))
 
 
+def test_a_slow_refusal_in_fifty_is_a_fault_of_a_long_run_alone(judging: ModuleType, good: list[Any]):
+    slow = replace(good[-1], answered=good[-1].sent + 2)
+    assert judging.judge_answers([*good[:-1], slow], PLACES) == []
+    later = judging.Answer(600.0, 604.5, 200, right=True)
+    assert any("1 of 100 refusals" in fault for fault in judging.judge_answers([*good[:-1], slow, later], PLACES))
+
+
 def test_a_request_that_waits_too_long(judging: ModuleType, good: list[Any]):
     late = judging.Answer(0.0, 40.0, 200, right=True)
     (fault,) = judging.judge_latency([*good, late], PLACES)
@@ -93,6 +100,8 @@ def test_a_request_that_waits_too_long(judging: ModuleType, good: list[Any]):
 )
 def test_growth(judging: ModuleType, growth: dict[str, float], told: str):
     assert any(told in fault for fault in judging.judge_usage(samples(judging, **growth)))
+    without_memory = judging.judge_usage(samples(judging, **growth), with_memory=False)
+    assert bool(without_memory) == ("grows" not in growth)
 
 
 def test_growth_before_the_end_of_the_warm_up_is_none(judging: ModuleType):
