@@ -15,7 +15,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from lipscribe.errors import LipscribeError
 from lipscribe.server.errors import ApiError, as_api_error
-from lipscribe.server.live_reading import LiveThread, receive_message
+from lipscribe.server.live_reading import LiveThread, receive_message, send_message
 from lipscribe.server.messages import Start, done_message, parse_message, segment_message
 from lipscribe.server.reading import Reading, load_text, transcribe_upload
 from lipscribe.server.service import Service
@@ -82,8 +82,8 @@ async def _text(socket: WebSocket) -> str:
 
 
 async def _say_error(socket: WebSocket, error: LipscribeError) -> None:
-    with suppress(RuntimeError, WebSocketDisconnect, OSError):
-        await socket.send_json({"type": "error", "message": str(error)})
+    with suppress(WebSocketDisconnect):
+        await send_message(socket, {"type": "error", "message": str(error)})
 
 
 async def _serve(socket: WebSocket, service: Service, start: Start) -> None:
@@ -93,13 +93,13 @@ async def _serve(socket: WebSocket, service: Service, start: Start) -> None:
     try:
         ready = {"type": "ready", "model": model.name, "fps": model.spec.input.fps}
         if start.input == "video":
-            await socket.send_json(ready)
+            await send_message(socket, ready)
             await _serve_video(socket, service, start, folder)
             return
         load = load_text(start.phrases, "phrases", folder)
         grammar = await service.job(lambda stop: load(service, stop)) if start.phrases else None
         thread = LiveThread(model, grammar, start, service)
-        await socket.send_json(ready)
+        await send_message(socket, ready)
         await thread.serve(socket)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -118,13 +118,12 @@ async def _serve_video(socket: WebSocket, service: Service, start: Start, folder
     try:
         number = 0
         while (segment := await segments.get()) is not None:
-            await socket.send_json(
-                {"type": "utterance", "utterance": number, "segment": segment_message(segment, number)}
-            )
+            utterance = {"type": "utterance", "utterance": number, "segment": segment_message(segment, number)}
+            await send_message(socket, utterance)
             number += 1
         if not work.done():
             raise WebSocketDisconnect
-        await socket.send_json(done_message(work.result()))
+        await send_message(socket, done_message(work.result()))
     finally:
         for task in (work, gone):
             task.cancel()

@@ -65,6 +65,19 @@ async def receive_message(socket: WebSocket) -> dict[str, Any]:
     return message
 
 
+async def send_message(socket: WebSocket, message: dict[str, Any]) -> None:
+    """Sends a message.
+
+    Raises:
+        WebSocketDisconnect: The client has left, or has sent what is no frame of a WebSocket: the server below ends
+            such a connection by itself, and answers whatever is sent then with a bare RuntimeError.
+    """
+    try:
+        await socket.send_json(message)
+    except RuntimeError:
+        raise WebSocketDisconnect(1006) from None
+
+
 class Waiting:
     """Frames and commands between the connection and the thread; the oldest frames are dropped when there are many."""
 
@@ -184,7 +197,7 @@ class LiveThread:
     async def _send(self, socket: WebSocket) -> None:
         while True:
             message = await self._unsent.get()
-            await socket.send_json(message)
+            await send_message(socket, message)
             if message["type"] == "done":
                 raise _Done
 

@@ -13,10 +13,10 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
-from fastapi import WebSocketDisconnect
+from fastapi import WebSocket, WebSocketDisconnect
 
 from lipscribe.server.errors import ApiError
-from lipscribe.server.live_reading import MAX_WAITING, LiveThread, Waiting
+from lipscribe.server.live_reading import MAX_WAITING, LiveThread, Waiting, send_message
 from lipscribe.server.messages import Start
 from lipscribe.server.metrics import Metrics
 from lipscribe.streaming import Framing, StreamUpdate
@@ -169,6 +169,25 @@ def test_what_cannot_be_read_ends_the_stream(messages: list[Any], told: str):
 def test_a_client_that_leaves_ends_the_thread():
     with pytest.raises(WebSocketDisconnect):
         serve(*(frame(number / 25) for number in range(60)), leave=True)
+
+
+def test_a_message_to_a_connection_that_uvicorn_has_ended():
+    """After bytes that are no frame it closes the connection by itself, and takes no message for it."""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        if message["type"] != "websocket.accept":
+            raise RuntimeError("Unexpected ASGI message 'websocket.send', after sending 'websocket.close'.")
+
+    async def run() -> None:
+        socket = WebSocket({"type": "websocket"}, receive, send)
+        await socket.accept()
+        await send_message(socket, {"type": "ready"})
+
+    with pytest.raises(WebSocketDisconnect):
+        asyncio.run(run())
 
 
 @pytest.mark.parametrize(
