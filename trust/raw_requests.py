@@ -172,7 +172,8 @@ def _send(client: socket.socket, request: bytes, manner: str, rng: Rng) -> None:
     elif manner.startswith("half"):
         client.sendall(request[: len(request) // 2])
         if manner != "half":
-            client.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # which it is not connected for any more
+                client.shutdown(socket.SHUT_WR)
     else:
         client.sendall(request)
 
