@@ -1,6 +1,8 @@
-"""Adapts a model to people of GRID and compares what `adapt` promises with what the person's other clips show.
+r"""Adapts a model to people of GRID and compares what `adapt` promises with what the person's other clips show.
 
     python benchmarks/adaptation.py ../shared/grid-others --people s2 s3 --sizes 5 10 [--from grid-s1] [--untranscribed]
+    python benchmarks/adaptation.py ../shared/grid --people s1 --sizes 5 200 --split train --read 60 --from talkers \
+        --trust-texts
 
 For each person and size the first clips of a fixed order are learned from, and the same other clips are read for all
 sizes of a person: by the base and by the new model, by their default search.
@@ -45,20 +47,23 @@ def main() -> None:
     parser.add_argument("--people", nargs="+", required=True)
     parser.add_argument("--sizes", nargs="+", type=int, default=[5, 10])
     parser.add_argument("--from", dest="base", default=DEFAULT_MODEL)
+    parser.add_argument("--split", help="learn from and read clips of this split alone")
+    parser.add_argument("--read", type=int, help="at most so many of the other clips")
     parser.add_argument("--seed", type=int, default=0, help="of the order of a person's clips")
     parser.add_argument("--jobs", type=int)
     parser.add_argument("--untranscribed", action="store_true")
+    parser.add_argument("--trust-texts", action="store_true", help="for a base that reads too little to check them")
     options = parser.parse_args()
     base = lipscribe.load_model(options.base)
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
-    clips, _ = prepare_grid(options.grid)
+    clips = [clip for clip in prepare_grid(options.grid)[0] if options.split in (None, clip.split)]
     for person in options.people:
         own = [clip for clip in clips if clip.speaker == person]
         order = np.random.default_rng(options.seed).permutation(len(own))
         own = [own[i] for i in order]
         most = max(size for size in options.sizes if size < len(own))
         with tempfile.TemporaryDirectory() as folder:
-            test = [check_recording(clip, base.spec.input.crop, Path(folder)) for clip in own[most:]]
+            test = [check_recording(clip, base.spec.input.crop, Path(folder)) for clip in own[most:][: options.read]]
         for size in (size for size in options.sizes if size <= most):
             print(row(person, own[:size], test, base, options), flush=True)
 
@@ -78,6 +83,7 @@ def row(
             base=options.base,
             jobs=options.jobs,
             untranscribed=options.untranscribed,
+            trust_texts=options.trust_texts,
         )
         cpu = cpu_seconds() - cpu
         before, now = (read(model, test) for model in (base, lipscribe.load_model("adapted")))

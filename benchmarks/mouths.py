@@ -6,21 +6,25 @@
 
 `measure` tracks the lips of the train clips, frame by frame, and keeps their measures in eye distances. `fit` finds the
 targets, dominances and durations by which the talkers' model moves most like them, and writes the table that the
-package has. `compare` tracks talkers of each manner, shows the distributions side by side, and says how often a
-logistic regression tells a second of a talker's movement from a real one. No dev clip is looked at, and no picture is
-kept.
+package has. `compare` tracks talkers of each manner, or takes them `--drawn`, shows the distributions side by side, and
+says how often a logistic regression tells a second of a talker's movement from a real one. No dev clip is looked at,
+and no picture is kept.
 """
 
 import argparse
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lipscribe.data.corpora.grid import prepare_grid
 from lipscribe.data.manifest import Clip
 from lipscribe.faces import landmarks as lm
+
+if TYPE_CHECKING:
+    from lipscribe.talker.performance import Performance
 
 MEASURES = ("gap", "width", "jaw", "upper", "lower")
 FPS, FRAMES = 25.0, 75
@@ -131,18 +135,41 @@ def fit(args: argparse.Namespace) -> None:
 # --- talkers beside people ---
 
 
-def talkers(manner: str, clips: int, seed: int = 700) -> Iterator[np.ndarray]:
-    """Measures (T, 5) of talkers who say sentences of GRID in the given manner, each by another person."""
+def talkers(manner: str, clips: int, as_drawn: bool, seed: int = 700) -> Iterator[np.ndarray]:
+    """Measures (T, 5) of talkers who say sentences of GRID in the given manner, each by another person.
+
+    As drawn they are those of the contours themselves, without lips' thicknesses; else their pictures are tracked.
+    """
     from lipscribe.talker import Talker
     from lipscribe.talker.corpus import GRID_DURATION
     from lipscribe.talker.plan import plan_grid
 
-    detector = EveryFrame()
+    detector = None if as_drawn else EveryFrame()
     for clip in plan_grid(clips, clips, seed):
         said = Talker(seed + clip.speaker, manner=manner).say(clip.text, duration=GRID_DURATION, rate=1.1)
-        moves = tracked(said.frames, detector)
+        moves = tracked(said.frames, detector) if detector else drawn(said.performances[0])
         if moves is not None:
             yield moves - np.append(np.percentile(moves[:, 0], REST), np.median(moves[:6, 1:], 0))
+
+
+def drawn(performance: "Performance") -> np.ndarray:
+    """(T, 5) eye distances as in `measures`, of the contours that are drawn; the lips' thickness is left 0."""
+    from lipscribe.talker.lips import MAX_JAW, LipContours, mouth_gaps
+    from lipscribe.talker.natural_lips import NaturalContours, natural_gaps
+    from lipscribe.talker.visemes import CONTROLS
+
+    person, looks, controls = performance.person, performance.looks, performance.controls
+    each = [dict(zip(CONTROLS, row.tolist(), strict=True)) for row in controls]
+    ends = np.array([-1.0, 0.0, 1.0], np.float32)
+    if looks is None:
+        gaps = mouth_gaps(person, controls)
+        halves = [LipContours(person, c, ends).outer_upper[-1, 0] for c in each]
+    else:
+        gaps = natural_gaps(person, looks, controls)
+        halves = [NaturalContours(person, looks, c, ends).half for c in each]
+    jaws = [MAX_JAW * max(c["jaw"], 0.0) for c in each]
+    still = np.zeros(len(each))
+    return np.stack([gaps, 2 * np.array(halves), jaws, still, still], -1).astype(np.float32)
 
 
 def seconds_of(moves: np.ndarray) -> np.ndarray:
@@ -201,9 +228,10 @@ def compare(args: argparse.Namespace) -> None:
     people = np.array([clip.speaker for clip in clips])
     shown = {"people": real}
     for manner in MANNERS:
-        shown[manner] = np.stack(list(talkers(manner, args.clips)))
+        shown[manner] = np.stack(list(talkers(manner, args.clips, args.drawn)))
         apart = told_apart(seconds_of(real), seconds_of(shown[manner]), people)
-        print(f"{manner}: {len(shown[manner])} of {args.clips} clips tracked throughout; told from people {apart:.1%}")
+        kept = f"{len(shown[manner])} of {args.clips} clips {'as drawn' if args.drawn else 'tracked throughout'}"
+        print(f"{manner}: {kept}; told from people {apart:.1%}")
     for name, each in shown.items():
         text = ", ".join(
             f"{m} {' '.join(f'{v:.3f}' for v in np.percentile(each[..., i], [5, 25, 50, 75, 95]))}"
@@ -255,6 +283,7 @@ def main() -> None:
             command.add_argument("--output", type=Path, default=Path("src/lipscribe/assets/talker/mouths.json"))
         if name == "compare":
             command.add_argument("--clips", type=int, default=60)
+            command.add_argument("--drawn", action="store_true", help="talkers as drawn, not as the tracker sees them")
             command.add_argument("--picture", type=Path, default=Path("docs/pictures/mouths.png"))
     args = parser.parse_args()
     args.run(args)

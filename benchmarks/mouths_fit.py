@@ -21,7 +21,7 @@ from lipscribe.talker.timing import time_phonemes
 from lipscribe.talker.visemes import DIPHTHONGS, VISEME_OF, VISEMES
 
 CONTROLS = ("gap", "width", "jaw")  # of the talkers: what the first three measures show
-SEEN = np.array([0.6, 0.75, 1.0])  # of a drawn movement is tracked, by `mouths.py compare`: the mesh evens mouths out
+SEEN = np.array([0.9, 0.75, 1.0])  # of a drawn movement is taken to be tracked in a person: the mesh evens mouths out
 MOVED = 0.6  # of what the model leaves is unevenness; the rest is the tracker's and the alignment's: speeds agree so
 MEASURES = ("gap", "width", "jaw", "upper", "lower")
 CLASSES = [*VISEMES, "ready", "after"]

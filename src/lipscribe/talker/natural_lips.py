@@ -32,6 +32,8 @@ class Looks:
         tongue: Brightness of the tongue.
         inside: Brightness of the inside.
         stubble: Whether a shaven face shows it.
+        seam: How much darker than the lips the line is where they meet, 0 to 1.
+        seam_width: How broad that line is, as the standard deviation of a bell.
         effort: How far this person moves, as a multiple of the table's mean person: from a standard normal number.
     """
 
@@ -45,6 +47,8 @@ class Looks:
     tongue: float
     inside: float
     stubble: bool
+    seam: float
+    seam_width: float
     effort: float
 
     @classmethod
@@ -53,14 +57,16 @@ class Looks:
         return cls(
             thickness=float(rng.uniform(0.95, 1.3)),
             pale=float(rng.uniform(0.1, 0.65)),
-            gloss=float(rng.uniform(0.0, 0.25)),
-            tooth=float(rng.uniform(0.7, 1.05)),
-            gaps=float(rng.uniform(0.08, 0.4)),
-            upper_teeth=float(rng.uniform(-0.005, 0.055)),
-            lower_teeth=float(rng.uniform(-0.01, 0.05)),
+            gloss=float(rng.uniform(0.0, 0.15)),
+            tooth=float(rng.uniform(0.6, 0.9)),
+            gaps=float(rng.uniform(0.03, 0.25)),
+            upper_teeth=float(rng.uniform(-0.05, 0.055)),
+            lower_teeth=float(rng.uniform(-0.02, 0.08)),
             tongue=float(rng.uniform(0.5, 0.95)),
-            inside=float(rng.uniform(0.5, 1.3)),
+            inside=float(rng.uniform(0.6, 1.5)),
             stubble=bool(rng.random() < 0.3),
+            seam=float(rng.uniform(0.0, 0.3)),
+            seam_width=float(rng.uniform(0.015, 0.04)),
             effort=float(rng.standard_normal()),
         )
 
@@ -83,6 +89,8 @@ class NaturalMouth(Mouth):
         skin = np.array(face.person.skin, np.float32) * face.mouth_shade
         self._lip = self._red * 1.12 + (skin * 0.92 - self._red * 1.12) * looks.pale
         self._light = 0.55 + 0.45 * face.mouth_shade
+        # A camera shows teeth and the inside of a mouth the darker, the darker the skin that it is set for.
+        self._tone = min(1.0, float(np.dot(face.person.skin, (0.3, 0.59, 0.11))) / 200)
         self._px = face.scale
         self._across = self._columns[0]  # (W,)
         self._down = self._rows  # (H, 1)
@@ -110,11 +118,10 @@ class NaturalMouth(Mouth):
             opening = self._between(shape.inner_upper, shape.inner_lower, 0.7)
             inside = self._inside(shape, c)
             picture += (inside - picture) * opening[..., None]
-        seam = np.exp(-0.5 * ((self._down - (shape.inner_upper + shape.inner_lower) / 2) / 0.011) ** 2) * (
-            np.abs(self._across) < shape.half * 0.97
-        )
+        line = (self._down - (shape.inner_upper + shape.inner_lower) / 2) / self._looks.seam_width
+        seam = np.exp(-0.5 * line**2) * (np.abs(self._across) < shape.half * 0.97)
         shut = np.clip(1 - (shape.inner_lower - shape.inner_upper) / 0.02, 0, 1)
-        picture *= (1 - 0.5 * seam * shut)[..., None]
+        picture *= (1 - self._looks.seam * seam * shut)[..., None]
         canvas[rows, columns, :3] = np.clip(picture, 0, 255)
 
     def _between(self, upper: np.ndarray, lower: np.ndarray, soft: float) -> np.ndarray:
@@ -132,8 +139,8 @@ class NaturalMouth(Mouth):
         of_lower = np.clip((self._down - shape.inner_lower) / lower_red, 0, 1)
         # The upper lip faces down and darkens towards the inside; the lower one is lit, and shines where it bulges.
         shine = self._looks.gloss * np.exp(-0.5 * ((of_lower - 0.42) / 0.16) ** 2 - 0.5 * (self._across / 0.16) ** 2)
-        upper = 0.98 - 0.22 * of_upper**1.5
-        lower = 0.84 + 0.3 * np.sin(np.pi * np.clip(of_lower * 0.9 + 0.08, 0, 1)) - 0.1 * of_lower
+        upper = 0.87 - 0.17 * of_upper**1.5
+        lower = 0.65 + 0.28 * np.sin(np.pi * np.clip(of_lower * 0.85 + 0.06, 0, 1)) - 0.06 * of_lower
         middle = (shape.inner_upper + shape.inner_lower) / 2
         shade = np.where(self._down < middle, upper, lower)
         lips = self._lip * shade[..., None] + (255 * shine * (self._down >= middle))[..., None] * 0.6
@@ -141,7 +148,8 @@ class NaturalMouth(Mouth):
 
     def _inside(self, shape: "NaturalContours", c: dict[str, float]) -> np.ndarray:
         looks, light = self._looks, self._light
-        dark = np.array((46, 24, 22), np.float32) * looks.inside * light
+        dark = np.array((84, 50, 46), np.float32) * looks.inside * light * (0.2 + 0.8 * self._tone)
+        dark = dark * (0.65 + 0.35 * min(shape.gap / 0.1, 1))  # the less they part, the less light comes in
         picture = np.broadcast_to(dark, (*self._down.shape[:1], len(self._across), 3)).copy()
         jaw = MAX_JAW * max(c["jaw"], 0)
         upper_edge = looks.upper_teeth + 0.25 * shape.raised
@@ -153,7 +161,7 @@ class NaturalMouth(Mouth):
         bulge = ((self._across / (0.25 - 0.04 * tip)) ** 2 + ((self._down - top - 0.15) / 0.15) ** 2) ** 0.5
         tongue = np.clip((1 - bulge) * 0.15 * self._px + 0.5, 0, 1) * (0.6 + 0.25 * tip)
         picture += (red - picture) * tongue[..., None]
-        enamel = np.array((206, 200, 186), np.float32) * looks.tooth * light
+        enamel = np.array((206, 200, 186), np.float32) * looks.tooth * light * (0.5 + 0.5 * self._tone)
         upper = np.clip((upper_edge - self._tooth_edge - self._down) * self._px + 0.5, 0, 1) * self._tooth_light
         # The upper lip throws its shadow on the teeth: the nearer to it, the darker.
         under_lip = 0.45 + 0.55 * np.clip((self._down - shape.inner_upper) / 0.05, 0, 1)
