@@ -1,6 +1,7 @@
 """Worker processes that make batches ahead of the training step."""
 
 import contextlib
+import gc
 import mmap
 import multiprocessing
 import sys
@@ -211,10 +212,18 @@ def _tells_of_death(error: Exception) -> bool:
 
 @contextlib.contextmanager
 def _fork_allowed() -> Iterator[None]:
-    """Without Python's warning that forking a process with threads may deadlock: workers use no lock of a thread."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
-        yield
+    """Without Python's warning that forking a process with threads may deadlock: workers use no lock of a thread.
+
+    Nothing that is there now is ever collected in a worker: what waits for its own threads when it ends, as a session
+    of ONNX Runtime does, would wait for ever there, as no thread is forked.
+    """
+    gc.freeze()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
+            yield
+    finally:
+        gc.unfreeze()
 
 
 def _begin_worker(number: int) -> None:

@@ -1,5 +1,6 @@
 """Workers: the same batches however many make them, one line when something fails, and none left behind."""
 
+import gc
 import multiprocessing
 import os
 import shutil
@@ -203,3 +204,31 @@ def test_workers_end_with_a_training_that_is_killed(prepared: Path):
         assert training.stdout is not None and training.stdout.readline() == b"made\n"
         training.kill()
         assert training.communicate(timeout=60) == (b"", None)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_worker_collects_nothing_that_was_there_before_it():
+    """A session of ONNX Runtime that ended there waited for its threads, which are not forked."""
+    ended: list[int] = []
+
+    class Session:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            ended.append(os.getpid())
+
+    gc.collect()
+    gc.disable()
+    try:
+        Session()
+        with module._fork_allowed():
+            child = os.fork()
+            if child == 0:
+                gc.collect()
+                os._exit(len(ended))
+    finally:
+        gc.enable()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    gc.collect()
+    assert ended == [os.getpid()]
