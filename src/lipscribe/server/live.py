@@ -15,7 +15,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from lipscribe.errors import LipscribeError
 from lipscribe.server.errors import ApiError, as_api_error
-from lipscribe.server.live_reading import LiveThread, receive_message, send_message
+from lipscribe.server.live_reading import LiveThread, disconnects, receive_message, send_message
 from lipscribe.server.messages import Start, done_message, parse_message, segment_message
 from lipscribe.server.reading import Reading, load_text, transcribe_upload
 from lipscribe.server.service import Service
@@ -35,7 +35,8 @@ async def stream(socket: WebSocket) -> None:
     service: Service = socket.app.state.service
     code = 1000
     try:
-        await socket.accept()
+        with disconnects():
+            await socket.accept()
         with _place(service):
             async with asyncio.timeout(START_LIMIT):
                 text = await _text(socket)
@@ -51,7 +52,7 @@ async def stream(socket: WebSocket) -> None:
     except Exception as error:
         code = _POLICY if isinstance(error, LipscribeError) else _UNEXPECTED
         await _say_error(socket, as_api_error(error))
-    with suppress(RuntimeError, WebSocketDisconnect, OSError):  # the client has closed it
+    with suppress(WebSocketDisconnect), disconnects():  # the client has closed it
         await socket.close(code)
 
 

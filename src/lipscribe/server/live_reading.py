@@ -6,7 +6,8 @@ import struct
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,17 +66,27 @@ async def receive_message(socket: WebSocket) -> dict[str, Any]:
     return message
 
 
+@contextmanager
+def disconnects() -> Iterator[None]:
+    """A connection that has ended raises a WebSocketDisconnect, whatever the server below raises of it.
+
+    That is an OSError where the client has left, and a bare RuntimeError where it has sent what is no frame of a
+    WebSocket, at which the server below ends the connection by itself.
+    """
+    try:
+        yield
+    except (RuntimeError, OSError):
+        raise WebSocketDisconnect(1006) from None
+
+
 async def send_message(socket: WebSocket, message: dict[str, Any]) -> None:
     """Sends a message.
 
     Raises:
-        WebSocketDisconnect: The client has left, or has sent what is no frame of a WebSocket: the server below ends
-            such a connection by itself, and answers whatever is sent then with a bare RuntimeError.
+        WebSocketDisconnect: The connection has ended.
     """
-    try:
+    with disconnects():
         await socket.send_json(message)
-    except RuntimeError:
-        raise WebSocketDisconnect(1006) from None
 
 
 class Waiting:

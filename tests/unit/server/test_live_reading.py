@@ -14,8 +14,10 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
 from fastapi import WebSocket, WebSocketDisconnect
+from uvicorn.protocols.utils import ClientDisconnected
 
 from lipscribe.server.errors import ApiError
+from lipscribe.server.live import stream
 from lipscribe.server.live_reading import MAX_WAITING, LiveThread, Waiting, send_message
 from lipscribe.server.messages import Start
 from lipscribe.server.metrics import Metrics
@@ -188,6 +190,18 @@ def test_a_message_to_a_connection_that_uvicorn_has_ended():
 
     with pytest.raises(WebSocketDisconnect):
         asyncio.run(run())
+
+
+def test_a_client_that_has_left_before_its_stream_is_accepted_is_nothing_unexpected(caplog: pytest.LogCaptureFixture):
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        raise ClientDisconnected
+
+    app = SimpleNamespace(state=SimpleNamespace(service=None))
+    asyncio.run(stream(WebSocket({"type": "websocket", "app": app}, receive, send)))
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(
