@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mouths import FPS, EveryFrame, train_clips
+from mouths import EveryFrame, add_grid, draw_pools, landmarks_of, saying, train_clips
 
 from lipscribe.faces import landmarks as lm
 
@@ -63,15 +63,8 @@ def _inside(grey: np.ndarray, ring: np.ndarray) -> np.ndarray:
 
 def of_film(frames: np.ndarray, detector: EveryFrame) -> list[list[float]]:
     """The measures of every second frame of a film in which somebody speaks."""
-    import lipscribe
-
-    tracks = lipscribe.track_faces(frames, FPS, detector)  # pyright: ignore[reportArgumentType]  as a detector does
-    if not tracks:
-        return []
-    track = lipscribe.choose_faces(tracks)[0]
-    if len(track.landmarks) != len(frames) or not track.detected.all():
-        return []
-    return [lightness(frame, points) for frame, points in zip(frames[::2], track.landmarks[::2], strict=True)]
+    found = landmarks_of(frames, detector)
+    return [] if found is None else [lightness(*each) for each in zip(frames[::2], found[::2], strict=True)]
 
 
 def people(roots: Iterable[Path], clips: int, detector: EveryFrame) -> np.ndarray:
@@ -87,14 +80,9 @@ def people(roots: Iterable[Path], clips: int, detector: EveryFrame) -> np.ndarra
 
 def talkers(manner: str, clips: int, detector: EveryFrame) -> Iterator[tuple[bool, list[float]]]:
     """Whether the skin is dark, and the measures, of as many talkers."""
-    from lipscribe.talker import Talker
-    from lipscribe.talker.corpus import GRID_DURATION
-    from lipscribe.talker.plan import plan_grid
-
-    for clip in plan_grid(clips, clips, 700):
-        talker = Talker(700 + clip.speaker, manner=manner)
-        is_dark = float(np.dot(talker.person.skin, (0.3, 0.59, 0.11))) < DARK
-        for row in of_film(talker.say(clip.text, duration=GRID_DURATION, rate=1.1).frames, detector):
+    for said in saying(manner, clips):
+        is_dark = float(np.dot(said.performances[0].person.skin, (0.3, 0.59, 0.11))) < DARK
+        for row in of_film(said.frames, detector):
             yield is_dark, row
 
 
@@ -114,24 +102,17 @@ def report(name: str, rows: np.ndarray) -> None:
 
 def draw(shown: dict[str, np.ndarray], path: Path) -> None:
     """The distributions side by side: of shut lips the line, of open ones the rest."""
-    from lipscribe.figures import MUTED, SERIES, Page
+    from lipscribe.figures import MUTED, Page
 
     page = Page(12, 3.4)
     for column, name in enumerate(("line", "upper lip", "inside", "dark corners", "spread inside")):
         axes = page.axes(0.4 + 2.35 * column, 0.55, 1.95, 2.2)
         pools = {}
         for who, rows in shown.items():
-            some = rows[rows[:, 0] < SHUT] if name == "line" else rows[rows[:, 0] > 0.03]
-            pools[who] = some[:, 1 + NAMES.index(name)][np.isfinite(some[:, 1 + NAMES.index(name)])]
-        low, high = np.percentile(np.concatenate(list(pools.values())), [0.5, 99.5])
-        for color, (who, pool) in zip(SERIES, pools.items(), strict=False):
-            heights, edges = np.histogram(pool, 24, (low, high), density=True)
-            width = 2.2 if who == "people" else 1.2
-            axes.plot((edges[1:] + edges[:-1]) / 2, heights, color=color, linewidth=width, label=who)
-        axes.set_yticks([])
-        axes.set_title(f"{name}, lips shut" if name == "line" else name, fontsize=9, color=MUTED)
-        if column == 0:
-            axes.legend(frameon=False, fontsize=8)
+            some = (rows[:, 0] < SHUT) if name == "line" else (rows[:, 0] > 0.03)
+            pool = rows[some, 1 + NAMES.index(name)]
+            pools[who] = pool[np.isfinite(pool)]
+        draw_pools(axes, f"{name}, lips shut" if name == "line" else name, pools, 24, is_first=column == 0)
     page.text(
         0.4, 3.1, "brightness as a share of the skin's; all but the first: open by over 0.03 eye distances", 8, MUTED
     )
@@ -140,7 +121,7 @@ def draw(shown: dict[str, np.ndarray], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--grid", type=Path, nargs="+", default=[Path("../shared/grid"), Path("../shared/grid-others")])
+    add_grid(parser)
     parser.add_argument("--clips", type=int, default=8, help="of each person")
     parser.add_argument("--talkers", type=int, default=30, help="of each manner")
     parser.add_argument("--picture", type=Path, default=Path("docs/pictures/mouth_light.png"))

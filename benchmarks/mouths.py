@@ -24,7 +24,10 @@ from lipscribe.data.manifest import Clip
 from lipscribe.faces import landmarks as lm
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from lipscribe.talker.performance import Performance
+    from lipscribe.talker.talker import TalkingClip
 
 MEASURES = ("gap", "width", "jaw", "upper", "lower")
 FPS, FRAMES = 25.0, 75
@@ -79,15 +82,21 @@ def train_clips(roots: Iterable[Path], every: int) -> list[Clip]:
     return [clip for clip in clips if clip.speaker != "s1"] + known[::every]
 
 
-def tracked(frames: np.ndarray, detector: EveryFrame) -> np.ndarray | None:
-    """The measures (T, 5) of the face that speaks, None where it is not found throughout."""
+def landmarks_of(frames: np.ndarray, detector: EveryFrame) -> np.ndarray | None:
+    """The landmarks (T, 91, 2) px of the face that speaks, None where it is not found throughout."""
     import lipscribe
 
     tracks = lipscribe.track_faces(frames, FPS, detector)  # pyright: ignore[reportArgumentType]  as a detector does
     if not tracks:
         return None
     track = lipscribe.choose_faces(tracks)[0]
-    return measures(track.landmarks) if len(track.landmarks) == len(frames) and track.detected.all() else None
+    return track.landmarks if len(track.landmarks) == len(frames) and track.detected.all() else None
+
+
+def tracked(frames: np.ndarray, detector: EveryFrame) -> np.ndarray | None:
+    """The measures (T, 5) of the face that speaks, None where it is not found throughout."""
+    found = landmarks_of(frames, detector)
+    return None if found is None else measures(found)
 
 
 def measure(args: argparse.Namespace) -> None:
@@ -135,18 +144,20 @@ def fit(args: argparse.Namespace) -> None:
 # --- talkers beside people ---
 
 
-def talkers(manner: str, clips: int, as_drawn: bool, seed: int = 700) -> Iterator[np.ndarray]:
-    """Measures (T, 5) of talkers who say sentences of GRID in the given manner, each by another person.
-
-    As drawn they are those of the contours themselves, without lips' thicknesses; else their pictures are tracked.
-    """
+def saying(manner: str, clips: int, seed: int = 700) -> "Iterator[TalkingClip]":
+    """Talkers who say sentences of GRID in the given manner, each by another person."""
     from lipscribe.talker import Talker
     from lipscribe.talker.corpus import GRID_DURATION
     from lipscribe.talker.plan import plan_grid
 
-    detector = None if as_drawn else EveryFrame()
     for clip in plan_grid(clips, clips, seed):
-        said = Talker(seed + clip.speaker, manner=manner).say(clip.text, duration=GRID_DURATION, rate=1.1)
+        yield Talker(seed + clip.speaker, manner=manner).say(clip.text, duration=GRID_DURATION, rate=1.1)
+
+
+def talkers(manner: str, clips: int, as_drawn: bool) -> Iterator[np.ndarray]:
+    """Their measures (T, 5), of their pictures as tracked or of the contours as drawn."""
+    detector = None if as_drawn else EveryFrame()
+    for said in saying(manner, clips):
         moves = tracked(said.frames, detector) if detector else drawn(said.performances[0])
         if moves is not None:
             yield moves - np.append(np.percentile(moves[:, 0], REST), np.median(moves[:6, 1:], 0))
@@ -154,22 +165,23 @@ def talkers(manner: str, clips: int, as_drawn: bool, seed: int = 700) -> Iterato
 
 def drawn(performance: "Performance") -> np.ndarray:
     """(T, 5) eye distances as in `measures`, of the contours that are drawn; the lips' thickness is left 0."""
-    from lipscribe.talker.lips import MAX_JAW, LipContours, mouth_gaps
-    from lipscribe.talker.natural_lips import NaturalContours, natural_gaps
+    from lipscribe.talker.lips import MAX_JAW, LipContours
+    from lipscribe.talker.natural_lips import NaturalContours
     from lipscribe.talker.visemes import CONTROLS
 
-    person, looks, controls = performance.person, performance.looks, performance.controls
-    each = [dict(zip(CONTROLS, row.tolist(), strict=True)) for row in controls]
+    person, looks = performance.person, performance.looks
     ends = np.array([-1.0, 0.0, 1.0], np.float32)
-    if looks is None:
-        gaps = mouth_gaps(person, controls)
-        halves = [LipContours(person, c, ends).outer_upper[-1, 0] for c in each]
-    else:
-        gaps = natural_gaps(person, looks, controls)
-        halves = [NaturalContours(person, looks, c, ends).half for c in each]
-    jaws = [MAX_JAW * max(c["jaw"], 0.0) for c in each]
-    still = np.zeros(len(each))
-    return np.stack([gaps, 2 * np.array(halves), jaws, still, still], -1).astype(np.float32)
+    moves = np.zeros((len(performance.controls), len(MEASURES)), np.float32)
+    for row, controls in zip(moves, performance.controls, strict=True):
+        c: dict[str, float] = dict(zip(CONTROLS, controls.tolist(), strict=True))
+        if looks is None:
+            shape = LipContours(person, c, ends)
+            gap, half = shape.gap, shape.outer_upper[-1, 0]
+        else:
+            shape = NaturalContours(person, looks, c, ends)
+            gap, half = (shape.inner_lower - shape.inner_upper)[1], shape.half
+        row[:3] = gap, 2 * half, MAX_JAW * max(c["jaw"], 0.0)
+    return moves
 
 
 def seconds_of(moves: np.ndarray) -> np.ndarray:
@@ -244,27 +256,40 @@ def compare(args: argparse.Namespace) -> None:
 
 def draw(shown: dict[str, np.ndarray], path: Path) -> None:
     """The distributions side by side."""
-    from lipscribe.figures import MUTED, SERIES, Page
+    from lipscribe.figures import MUTED, Page
 
     names = ("opening", "width", "jaw", "change of the opening in a frame")
     page = Page(12, 3.4)
     for column, name in enumerate(names):
         axes = page.axes(0.5 + 2.95 * column, 0.55, 2.4, 2.2)
         pools = {who: np.diff(m[..., 0]) if column == 3 else m[..., column] for who, m in shown.items()}
-        low, high = np.percentile(np.concatenate([p.ravel() for p in pools.values()]), [0.5, 99])
-        for color, (who, pool) in zip(SERIES, pools.items(), strict=False):
-            heights, edges = np.histogram(pool, 60, (low, high), density=True)
-            width = 2.2 if who == "people" else 1.2
-            axes.plot((edges[1:] + edges[:-1]) / 2, heights, color=color, linewidth=width, label=who)
-        axes.set_yticks([])
+        draw_pools(axes, name, pools, 60, is_first=column == 0)
         axes.set_yscale("log") if column in (0, 3) else None
-        axes.set_title(name, fontsize=9, color=MUTED)
-        if column == 0:
-            axes.legend(frameon=False, fontsize=8)
     page.text(
         0.5, 3.1, "eye distances, about each mouth at rest; clips of GRID and talkers who say its sentences", 8, MUTED
     )
     page.save(path)
+
+
+def draw_pools(axes: "Axes", name: str, pools: dict[str, np.ndarray], bins: int, is_first: bool) -> None:
+    """A histogram of each, people's broader."""
+    from lipscribe.figures import MUTED, SERIES
+
+    low, high = np.percentile(np.concatenate([pool.ravel() for pool in pools.values()]), [0.5, 99])
+    for color, (who, pool) in zip(SERIES, pools.items(), strict=False):
+        heights, edges = np.histogram(pool, bins, (low, high), density=True)
+        width = 2.2 if who == "people" else 1.2
+        axes.plot((edges[1:] + edges[:-1]) / 2, heights, color=color, linewidth=width, label=who)
+    axes.set_yticks([])
+    axes.set_title(name, fontsize=9, color=MUTED)
+    if is_first:
+        axes.legend(frameon=False, fontsize=8)
+
+
+def add_grid(parser: argparse.ArgumentParser) -> None:
+    """Where the clips of people are."""
+    folders = [Path("../shared/grid"), Path("../shared/grid-others")]
+    parser.add_argument("--grid", type=Path, nargs="+", default=folders, help="folders in GRID's layout")
 
 
 def main() -> None:
@@ -274,9 +299,7 @@ def main() -> None:
         command = commands.add_parser(name)
         command.set_defaults(run=run)
         command.add_argument("marks", type=Path, help="the measures, .npz")
-        command.add_argument(
-            "--grid", type=Path, nargs="+", default=[Path("../shared/grid"), Path("../shared/grid-others")]
-        )
+        add_grid(command)
         command.add_argument("--every", type=int, default=2, help="one of so many clips of s1")
         if name == "fit":
             command.add_argument("--steps", type=int, default=180)
