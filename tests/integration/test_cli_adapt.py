@@ -75,7 +75,7 @@ def test_a_talker_is_learned(recordings: Path, own_cache: Path, in_steps: Callab
     )
     assert code == 0, stderr
     assert stdout.startswith("me learned from 5 recordings\nwords wrong before: ")
-    assert "words wrong now, expected: " in stdout
+    assert "words wrong in the next 5 recordings, expected: " in stdout
     assert "read with it: lipscribe transcribe VIDEO --model me" in stderr
     assert "dev_wer" in json.loads((own_cache / "me" / "spec.json").read_text())["card"]["scores"]
     model = lipscribe.load_model("me")

@@ -1,25 +1,27 @@
 """What a model adapted to a person will get wrong, from what was read in clips that it did not learn from.
 
 Few clips tell little, and the interval says so. Words of one clip are right or wrong together more often than chance,
-so they count as fewer: `DESIGN_EFFECT` words of a clip tell as much as one that stands alone. The interval is Clopper's
-and Pearson's (Biometrika, 1934) for that many words, which is wider than a bootstrap, and holds for no error at all.
+so they count as fewer: `DESIGN_EFFECT` words of a clip tell as much as one that stands alone. What a person meets next
+is not the rate of many recordings but that of the next few, which vary too: the interval is of the next as many
+recordings, by the beta-binomial distribution that follows from Jeffreys' prior (Proc. R. Soc. A 186, 1946).
 """
 
 import math
+from bisect import bisect, bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from lipscribe.metrics import SUBSTITUTION, ErrorCounts, align_words, word_errors
 
 DESIGN_EFFECT = 2.0  # of words within clips; see docs/adapt.md
 LEVEL = 0.95
-BISECTIONS = 60
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A word error rate and between which it lies by a 95 % interval; 0.05 is 5 %."""
+    """A word error rate, and between which that of the next as many recordings lies in 95 of 100 cases; 0.05 is 5 %."""
 
     rate: float
     low: float
@@ -27,20 +29,26 @@ class Rate:
 
 
 def measured(references: Sequence[str], hypotheses: Sequence[str]) -> Rate:
-    """The rate on clips, and where the rate on many more of the same kind lies."""
+    """The rate on clips, and where that on the next as many of the same kind lies."""
     total = ErrorCounts.total(word_errors(references, hypotheses))
     low, high = interval(total.errors, total.reference_length)
     return Rate(total.rate, low, high)
 
 
 def interval(errors: int, num_words: int) -> tuple[float, float]:
-    """The interval of a rate with some errors among some words, which may be more than the words."""
-    trials = max(num_words / DESIGN_EFFECT, 1e-9)
-    wrong = min(errors / DESIGN_EFFECT, trials)
+    """Where the rate on as many words more lies, after some errors, of which there may be more than words."""
+    if num_words < 1:
+        return 0.0, 1.0
+    trials = max(round(num_words / DESIGN_EFFECT), 1)
+    a = trials * min(errors / num_words, 1) + 0.5
+    b = trials - a + 1
     tail = (1 - LEVEL) / 2
-    low = 0.0 if wrong <= 0 else _beta_quantile(tail, wrong, trials - wrong + 1)
-    high = 1.0 if wrong >= trials else _beta_quantile(1 - tail, wrong + 1, trials - wrong)
-    return low, max(high, errors / max(num_words, 1))
+    # The chance of at most so many of the next trials, from none to all.
+    at_most = list(accumulate(_beta_binomial(wrong, trials, a, b) for wrong in range(trials + 1)))
+    low = bisect(at_most, tail)
+    high = min(bisect_left(at_most, 1 - tail), trials)
+    rate = errors / num_words
+    return min(low / trials, rate), max(high / trials, rate)
 
 
 def expected(before: Rate, held_out: Rate, num_learned: float, num_recordings: int) -> Rate:
@@ -79,37 +87,10 @@ def confusions(references: Sequence[str], hypotheses: Sequence[str]) -> tuple[tu
     return tuple((*pair, count) for pair, count in sorted(pairs.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _beta_quantile(share: float, a: float, b: float) -> float:
-    """The quantile of a beta distribution, by bisection of its distribution function."""
-    low, high = 0.0, 1.0
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        if _beta_cdf(middle, a, b) < share:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+def _beta_binomial(wrong: int, trials: int, a: float, b: float) -> float:
+    """The chance of so many wrong among some trials whose rate has the beta distribution of a and b."""
+    return math.comb(trials, wrong) * math.exp(_log_beta(wrong + a, trials - wrong + b) - _log_beta(a, b))
 
 
-def _beta_cdf(x: float, a: float, b: float) -> float:
-    """The regularised incomplete beta function, by its continued fraction (Lentz's method)."""
-    if x <= 0 or x >= 1:
-        return float(x >= 1)
-    if x > (a + 1) / (a + b + 2):
-        return 1 - _beta_cdf(1 - x, b, a)
-    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
-    fraction, c, d = 1.0, 1.0, 0.0
-    for i in range(200):
-        m = i // 2
-        if i == 0:
-            term = 1.0
-        elif i % 2 == 0:
-            term = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        else:
-            term = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        d = 1 / (1 + term * d)
-        c = 1 + term / c
-        fraction *= c * d
-        if abs(1 - c * d) < 1e-12:
-            break
-    return front * (fraction - 1)
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)

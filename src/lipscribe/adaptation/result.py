@@ -55,7 +55,8 @@ class Adaptation:
         lines = [
             f"{self.name} learned from {recordings}",
             f"words wrong before: {show(self.before)}",
-            f"words wrong now, expected: {show(self.after)} (measured on recordings that it did not learn from)",
+            f"words wrong in the next {recordings}, expected: {show(self.after)} (measured on recordings that it did "
+            "not learn from)",
         ]
         if self.after.rate >= self.before.rate:
             lines.append(f"it reads this person no better than {self.base}: record more, or go on with {self.base}")

@@ -89,8 +89,8 @@ def test_what_is_said_of_the_result(tmp_path: Path):
     assert better.lines() == [
         "me learned from 10 recordings",
         "words wrong before: 70 % (95 % interval: 50 to 80 %)",
-        "words wrong now, expected: 10 % (95 % interval: 2 to 30 %) (measured on recordings that it did not learn "
-        "from)",
+        "words wrong in the next 10 recordings, expected: 10 % (95 % interval: 2 to 30 %) (measured on recordings that "
+        "it did not learn from)",
         "with more recordings, a rough guess: about 5% with 20",
         "still confused: l as f (2x), r as l",
         "clip7 was read as 'bin red': is its text right?",

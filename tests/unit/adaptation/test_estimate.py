@@ -6,23 +6,18 @@ import pytest
 from lipscribe.adaptation.estimate import DESIGN_EFFECT, Rate, confusions, curve, expected, interval, measured
 
 
-@pytest.mark.parametrize(("errors", "words"), [(0, 30), (3, 30), (12, 60), (30, 60), (59, 60)])
-def test_the_interval_is_where_the_counts_become_unlikely(errors: int, words: int):
-    """By summing the binomial distribution itself, on counts that the design effect leaves whole."""
-    from math import comb
-
-    errors, words = errors * 2, words * 2
+@pytest.mark.parametrize(("errors", "words"), [(0, 30), (4, 30), (12, 60), (30, 60), (58, 60)])
+def test_the_interval_is_where_the_next_words_lie(errors: int, words: int):
+    """By drawing rates after what was counted, and as many trials of each."""
+    trials = int(words / DESIGN_EFFECT)
+    rng = np.random.default_rng(0)
+    rates = rng.beta(errors / DESIGN_EFFECT + 0.5, trials - errors / DESIGN_EFFECT + 0.5, 200_000)
+    next_rates = rng.binomial(trials, rates) / trials
     low, high = interval(errors, words)
-    count, trials = int(errors / DESIGN_EFFECT), int(words / DESIGN_EFFECT)
-
-    def at_most(most: int, rate: float) -> float:
-        return sum(comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(most + 1))
-
-    assert at_most(count, high) == pytest.approx(0.025, rel=1e-6)
-    if errors:
-        assert 1 - at_most(count - 1, low) == pytest.approx(0.025, rel=1e-6)
-    else:
-        assert low == 0
+    assert (next_rates < low).mean() < 0.026
+    assert (next_rates > high).mean() < 0.026
+    assert (next_rates <= low).mean() > 0.024  # no wider than it must be
+    assert (next_rates >= high).mean() > 0.024
     assert low <= errors / words <= high
 
 
@@ -32,15 +27,20 @@ def test_the_interval_of_everything_wrong_and_more():
     assert interval(0, 0) == (0, 1)
 
 
-def test_the_interval_holds_for_words_that_are_wrong_together():
-    """Clips of six words, all wrong or right with a chance of a third, otherwise each word alone."""
+@pytest.mark.parametrize("num_clips", [5, 10, 15])
+def test_the_next_recordings_lie_in_the_interval_though_words_are_wrong_together(num_clips: int):
+    """Clips of six words, all wrong or right with a chance of a fifth, otherwise each word alone."""
     rng, covered = np.random.default_rng(0), 0
+
+    def wrong(rate: float) -> int:
+        together = rng.random(num_clips) < 0.2
+        each = rng.random((num_clips, 6)) < rate
+        return int(np.where(together[:, None], (rng.random(num_clips) < rate)[:, None], each).sum())
+
     for _ in range(400):
         rate = rng.uniform(0.02, 0.4)
-        together = rng.random(5) < 0.2
-        wrong = np.where(together[:, None], (rng.random(5) < rate)[:, None], rng.random((5, 6)) < rate)
-        low, high = interval(int(wrong.sum()), 30)
-        covered += low <= rate <= high
+        low, high = interval(wrong(rate), 6 * num_clips)
+        covered += low <= wrong(rate) / (6 * num_clips) <= high
     assert covered >= 0.95 * 400
 
 
