@@ -23,6 +23,7 @@ READY: tuple[Seconds, Seconds] = (0.18, 0.06)  # so long before somebody speaks,
 AFTER: tuple[Seconds, Seconds] = (0.06, 0.2)  # and after it they are still on their way to rest
 REST_AWAY: Seconds = 0.12  # rest ends so much earlier and begins so much later
 _GLIDE = 0.38  # of a diphthong: its two targets lie so far from its ends
+_AJAR = ("gap", "jaw")
 _REDUCED = 0.75  # an unstressed vowel pulls less, and so is coloured more
 
 
@@ -33,10 +34,28 @@ class _Pull(NamedTuple):
     start: Seconds  # of the stretch in which the pull is full
     end: Seconds
     strength: float
+    size: float = 1.0  # of the targets
+    ajar: float = 0.0  # how far the lips stand open in it, as a share of those that are about to speak
+
+
+class Onset(NamedTuple):
+    """How somebody's lips part before they speak, as multiples of what people do in the mean."""
+
+    size: float = 1.0
+    lead: float = 1.0  # how early
+    ajar: float = 0.0  # how far they stand open at rest
+
+
+USUAL = Onset()
 
 
 def mouth_controls(
-    phonemes: Sequence[PhonemeTime], num_frames: int, fps: float, effort: float = 1.0, manner: Manner = CLEAR
+    phonemes: Sequence[PhonemeTime],
+    num_frames: int,
+    fps: float,
+    effort: float = 1.0,
+    manner: Manner = CLEAR,
+    onset: Onset = USUAL,
 ) -> np.ndarray:
     """Blends the targets of timed phonemes.
 
@@ -46,11 +65,12 @@ def mouth_controls(
         fps: Rate of the frames in Hz.
         effort: How far this speaker moves: 1 is careful speech, 0.7 mumbling.
         manner: Whose targets, dominances and reaches.
+        onset: How the lips part before speech, where the manner has it.
 
     Returns:
         (T, 9) float32, columns as in `CONTROLS`, about 0 to 1 (`width` -1 to 1, `gap` below 0 where lips are pressed).
     """
-    pulls = [pull for i in range(len(phonemes)) for pull in _pulls(phonemes, i, manner)]
+    pulls = [pull for i in range(len(phonemes)) for pull in _pulls(phonemes, i, manner, onset)]
     times = (np.arange(num_frames) + 0.5) / fps
     starts, ends = np.array([p.start for p in pulls]), np.array([p.end for p in pulls])
     before = np.maximum(starts - times[:, None], 0)  # (T, S) seconds that the segment lies ahead
@@ -71,16 +91,17 @@ def _targets(pulls: list[_Pull], control: str, manner: Manner) -> tuple[np.ndarr
     values, alphas = [], []
     for pull in pulls:
         value, alpha = manner.visemes[pull.viseme].targets.get(control, (0.0, FAINT))
-        values.append(value)
+        ajar = pull.ajar * manner.visemes["ready"].targets[control][0] if pull.ajar and control in _AJAR else 0.0
+        values.append(value * pull.size + ajar)
         alphas.append(alpha * pull.strength)
     return np.array(values), np.array(alphas)
 
 
-def _pulls(phonemes: Sequence[PhonemeTime], i: int, manner: Manner) -> list[_Pull]:
+def _pulls(phonemes: Sequence[PhonemeTime], i: int, manner: Manner, onset: Onset) -> list[_Pull]:
     phoneme = phonemes[i]
     length = phoneme.end - phoneme.start
     if phoneme.phoneme == "SIL":
-        return _silence(phoneme, i == 0, i == len(phonemes) - 1, manner)
+        return _silence(phoneme, i == 0, i == len(phonemes) - 1, manner, onset)
     if phoneme.phoneme in DIPHTHONGS:
         first, second = DIPHTHONGS[phoneme.phoneme]
         begin, end = phoneme.start + _GLIDE * length, phoneme.end - _GLIDE * length * 0.6
@@ -96,7 +117,7 @@ def _pulls(phonemes: Sequence[PhonemeTime], i: int, manner: Manner) -> list[_Pul
     return [_Pull(viseme, phoneme.start + pad, phoneme.end - pad, strength)]
 
 
-def _silence(phoneme: PhonemeTime, first: bool, last: bool, manner: Manner) -> list[_Pull]:
+def _silence(phoneme: PhonemeTime, first: bool, last: bool, manner: Manner, onset: Onset) -> list[_Pull]:
     """A resting mouth, and, where the manner knows them, the ways from and to rest."""
     start, end = phoneme.start, phoneme.end
     if "ready" not in manner.visemes:
@@ -107,11 +128,12 @@ def _silence(phoneme: PhonemeTime, first: bool, last: bool, manner: Manner) -> l
         pulls.append(_Pull("after", min(start + AFTER[0], end), min(start + AFTER[1], end), 1.0))
         start += AFTER[1] + REST_AWAY
     if not last:
-        pulls.append(_Pull("ready", max(end - READY[0], phoneme.start), max(end - READY[1], phoneme.start), 1.0))
-        end -= READY[0] + REST_AWAY
+        early = max(end - onset.lead * READY[0], phoneme.start)
+        pulls.append(_Pull("ready", early, max(end - READY[1], early), 1.0, onset.size))
+        end -= onset.lead * READY[0] + REST_AWAY
     if end > start or not pulls:
-        pulls.append(_Pull("rest", min(start, end), end, 1.0))
+        pulls.append(_Pull("rest", min(start, end), end, 1.0, ajar=onset.ajar))
     elif first or last:
         at = phoneme.start if first else phoneme.end
-        pulls.append(_Pull("rest", at, at, 1.0))
+        pulls.append(_Pull("rest", at, at, 1.0, ajar=onset.ajar))
     return pulls

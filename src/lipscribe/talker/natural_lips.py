@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lipscribe.talker.face import Face
-from lipscribe.talker.lips import MAX_GAP, MAX_JAW, UPPER_SHARE, Mouth
+from lipscribe.talker.lips import MAX_GAP, MAX_JAW, Mouth
 from lipscribe.talker.person import Person
 from lipscribe.talker.visemes import CONTROLS
 
+RAISED = 0.25  # of the gap is opened by the upper lip, the rest by the lower
 WIDTH_GAIN = 0.25  # of the mouth's width at rest, when `width` is 1: what the table of measured mouths is in
 _TOOTH_EDGES = (0.0, 0.082, 0.148, 0.214, 0.27, 0.32)  # from the middle: incisors are broad
 
@@ -34,6 +35,10 @@ class Looks:
         stubble: Whether a shaven face shows it.
         seam: How much darker than the lips the line is where they meet, 0 to 1.
         seam_width: How broad that line is, as the standard deviation of a bell.
+        size: Of the mouth, as a multiple of the person's.
+        lower: Thickness of the lower lip, as a multiple of what size and thickness make of it.
+        onset: How far these lips part before they speak: from a standard normal number, as for `effort`.
+        ajar: How far they stand open at rest: from a standard normal number.
         effort: How far this person moves, as a multiple of the table's mean person: from a standard normal number.
     """
 
@@ -50,29 +55,43 @@ class Looks:
     seam: float
     seam_width: float
     effort: float
+    size: float
+    lower: float
+    onset: float
+    ajar: float
 
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> "Looks":
         """Somebody's; the same generator state gives the same."""
         return cls(
-            thickness=float(rng.uniform(0.95, 1.3)),
-            pale=float(rng.uniform(0.1, 0.65)),
+            thickness=float(rng.uniform(1.05, 1.5)),
+            pale=float(rng.uniform(0.0, 0.5)),
             gloss=float(rng.uniform(0.0, 0.15)),
-            tooth=float(rng.uniform(0.6, 0.9)),
+            tooth=float(rng.uniform(0.65, 1.0)),
             gaps=float(rng.uniform(0.03, 0.25)),
-            upper_teeth=float(rng.uniform(-0.05, 0.055)),
+            upper_teeth=float(rng.uniform(0.0, 0.13)),
             lower_teeth=float(rng.uniform(-0.02, 0.08)),
             tongue=float(rng.uniform(0.5, 0.95)),
-            inside=float(rng.uniform(0.6, 1.5)),
+            inside=float(rng.uniform(0.4, 1.2)),
             stubble=bool(rng.random() < 0.3),
-            seam=float(rng.uniform(0.0, 0.3)),
-            seam_width=float(rng.uniform(0.015, 0.04)),
+            seam=float(rng.uniform(0.0, 0.4)),
+            seam_width=float(rng.uniform(0.015, 0.05)),
             effort=float(rng.standard_normal()),
+            size=float(rng.uniform(1.0, 1.12)),
+            lower=float(rng.uniform(1.0, 1.12)),
+            onset=float(rng.standard_normal()),
+            ajar=float(rng.standard_normal()),
         )
 
     def on(self, person: Person) -> Person:
         """The person as they look on video: one in three of those who shave was not shaven today."""
-        return replace(person, beard="stubble") if self.stubble and person.beard == "none" else person
+        return replace(
+            person,
+            beard="stubble" if self.stubble and person.beard == "none" else person.beard,
+            mouth_width=self.size * person.mouth_width,
+            upper_lip=self.size * person.upper_lip,
+            lower_lip=self.size * self.lower * person.lower_lip,
+        )
 
 
 class NaturalMouth(Mouth):
@@ -131,7 +150,7 @@ class NaturalMouth(Mouth):
         return np.clip(below + above - 1, 0, 1)  # nothing where both edges are one
 
     def _lips(self, shape: "NaturalContours", c: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
-        mask = self._between(shape.outer_upper, shape.outer_lower, 2.2)
+        mask = self._between(shape.outer_upper, shape.outer_lower, 1.6)
         mask *= np.clip((shape.half - np.abs(self._across)) / 0.04, 0, 1)
         upper_red = np.maximum(shape.inner_upper - shape.outer_upper, 1e-3)
         lower_red = np.maximum(shape.outer_lower - shape.inner_lower, 1e-3)
@@ -139,17 +158,18 @@ class NaturalMouth(Mouth):
         of_lower = np.clip((self._down - shape.inner_lower) / lower_red, 0, 1)
         # The upper lip faces down and darkens towards the inside; the lower one is lit, and shines where it bulges.
         shine = self._looks.gloss * np.exp(-0.5 * ((of_lower - 0.42) / 0.16) ** 2 - 0.5 * (self._across / 0.16) ** 2)
-        upper = 0.87 - 0.17 * of_upper**1.5
-        lower = 0.65 + 0.28 * np.sin(np.pi * np.clip(of_lower * 0.85 + 0.06, 0, 1)) - 0.06 * of_lower
+        upper = 0.79 - 0.17 * of_upper**1.5
+        lower = 0.61 + 0.28 * np.sin(np.pi * np.clip(of_lower * 0.85 + 0.06, 0, 1)) - 0.06 * of_lower
         middle = (shape.inner_upper + shape.inner_lower) / 2
         shade = np.where(self._down < middle, upper, lower)
+        shade = shade * (1.08 - 0.1 * min(shape.gap / 0.08, 1))  # lips darken as they part
         lips = self._lip * shade[..., None] + (255 * shine * (self._down >= middle))[..., None] * 0.6
         return lips, mask
 
     def _inside(self, shape: "NaturalContours", c: dict[str, float]) -> np.ndarray:
         looks, light = self._looks, self._light
         dark = np.array((84, 50, 46), np.float32) * looks.inside * light * (0.2 + 0.8 * self._tone)
-        dark = dark * (0.65 + 0.35 * min(shape.gap / 0.1, 1))  # the less they part, the less light comes in
+        dark = dark * (0.45 + 0.55 * min(shape.gap / 0.1, 1))  # the less they part, the less light comes in
         picture = np.broadcast_to(dark, (*self._down.shape[:1], len(self._across), 3)).copy()
         jaw = MAX_JAW * max(c["jaw"], 0)
         upper_edge = looks.upper_teeth + 0.25 * shape.raised
@@ -164,7 +184,8 @@ class NaturalMouth(Mouth):
         enamel = np.array((206, 200, 186), np.float32) * looks.tooth * light * (0.5 + 0.5 * self._tone)
         upper = np.clip((upper_edge - self._tooth_edge - self._down) * self._px + 0.5, 0, 1) * self._tooth_light
         # The upper lip throws its shadow on the teeth: the nearer to it, the darker.
-        under_lip = 0.45 + 0.55 * np.clip((self._down - shape.inner_upper) / 0.05, 0, 1)
+        under_lip = 0.8 + 0.2 * np.clip((self._down - shape.inner_upper) / 0.05, 0, 1)
+        under_lip *= 0.3 + 0.7 * min(shape.gap / 0.06, 1)
         picture = self._with_teeth(picture, enamel, upper, under_lip)
         lower = np.clip((self._down - lower_edge - 0.6 * self._tooth_edge) * self._px + 0.5, 0, 1)
         picture = self._with_teeth(picture, enamel * 0.92, lower * self._tooth_light, under_lip)
@@ -181,7 +202,7 @@ class NaturalMouth(Mouth):
     def _soft_shadow(self, shape: "NaturalContours", c: dict[str, float]) -> np.ndarray:
         """What the lips' shape does to the skin around them: (H, W) float32 factors."""
         under = float(shape.outer_lower[len(self._across) // 2]) + 0.06
-        depth = 0.14 + 0.1 * max(c["round"], 0)
+        depth = 0.2 + 0.1 * max(c["round"], 0)
         below = np.exp(-0.5 * (((self._down - under) / 0.05) ** 2 + (self._across / 0.2) ** 2))
         corner = np.exp(
             -0.5
@@ -199,22 +220,22 @@ class NaturalContours:
         self.half = half = person.mouth_width * (1 + WIDTH_GAIN * float(np.clip(c["width"], -1.2, 1.2)))
         gap = max(c["gap"], 0) * MAX_GAP
         x = np.clip(across / half, -1, 1)
-        # Lips part in the middle first: the wider the gap, the nearer to the corners it reaches.
-        span = np.clip(0.6 + 2.4 * gap - 0.12 * rounding, 0.45, 0.94)
-        arch = np.clip(1 - np.abs(x / span) ** (2.2 - 0.4 * rounding), 0, None) ** 0.8
+        # People's lips part along nearly their whole width, a little later towards the corners.
+        span = np.clip(0.92 + 2.4 * gap - 0.12 * rounding, 0.45, 0.98)
+        arch = np.clip(1 - np.abs(x / span) ** (3.5 - 0.4 * rounding), 0, None) ** 0.8
         lean = 1 + person.skew * x
         self.corner_y = person.corner + 0.2 * jaw
         line = self.corner_y * x**2 - 0.012 * np.cos(2 * np.pi * np.clip(x, -0.5, 0.5)) * (1 - rounding)
-        line = line + 0.12 * jaw * (1 - x**2)
+        line = line + 0.3 * jaw * (1 - x**2)
         # Under the upper teeth the lower lip leaves a slit in which they are seen.
-        self.raised = gap * UPPER_SHARE + 0.012 * bare + 0.02 * tuck
-        lowered = gap * (1 - UPPER_SHARE) - (0.012 * bare if gap > 0 else 0.0) - 0.004 * tuck
+        self.raised = gap * RAISED + 0.012 * bare + 0.02 * tuck
+        lowered = gap * (1 - RAISED) - (0.012 * bare if gap > 0 else 0.0) - 0.004 * tuck
         if gap <= 0:
             self.raised = 0.02 * tuck
         self.inner_upper = line - self.raised * arch * lean
         self.inner_lower = np.maximum(line + lowered * arch * lean, self.inner_upper)
         self.gap = gap + 0.016 * tuck
-        swell = looks.thickness * (1 + 0.22 * rounding - 0.15 * press + 0.5 * min(gap, 0.2))
+        swell = looks.thickness * (1 + 0.22 * rounding - 0.15 * press + 1.5 * min(gap, 0.2))
         bow = 1 - 0.2 * np.exp(-((x / 0.16) ** 2)) * (1 - 0.6 * rounding)
         round_off = np.clip(1 - x**2, 0, None)
         self.outer_upper = self.inner_upper - person.upper_lip * swell * round_off**0.75 * bow

@@ -9,7 +9,7 @@ import pytest
 from lipscribe.errors import ConfigError, ManifestError
 from lipscribe.faces import load_face_detector
 from lipscribe.talker import Scene, Talker
-from lipscribe.talker.coarticulation import READY, mouth_controls
+from lipscribe.talker.coarticulation import READY, Onset, mouth_controls
 from lipscribe.talker.corpus import RECORD_FILE, make_corpus
 from lipscribe.talker.manners import CLEAR, MANNERS, TABLE, manner_of
 from lipscribe.talker.natural_lips import Looks, natural_gaps
@@ -89,12 +89,42 @@ def test_lips_part_before_the_first_word():
     assert gap[-20:].max() < 0.5 * before.min()
 
 
+def test_lips_part_more_or_earlier_before_some_first_words():
+    spoken = [PhonemeTime("SIL", 0, 0, 1, None), PhonemeTime("T", 0, 1, 1.1, 0), PhonemeTime("SIL", 0, 1.1, 2.1, None)]
+
+    def gap(onset: Onset) -> np.ndarray:
+        return mouth_controls(spoken, 110, 100, manner=manner_of("natural"), onset=onset)[:, 0]
+
+    usual = gap(Onset())
+    at = round(100 * (1 - sum(READY) / 2))
+    assert gap(Onset(size=2))[at] > 1.7 * usual[at]
+    assert gap(Onset(size=0.3))[at] < 0.5 * usual[at]
+    earlier = gap(Onset(lead=3))
+    assert earlier[60] > 0.9 * usual[at] > 1.5 * usual[60]
+    ajar = gap(Onset(ajar=0.5))
+    assert ajar[10] == pytest.approx(0.5 * usual[at], abs=0.005) and abs(usual[10]) < 0.002
+    for changed in (earlier, ajar):
+        assert np.allclose(changed[100:], usual[100:], atol=0.002)  # the word itself stays
+
+
+def test_people_part_their_lips_in_their_own_ways_and_never_twice_alike():
+    def before(seed: int, take: int) -> np.ndarray:
+        performance = Talker(seed, manner="natural").say("tea", take=take, scene=SMALL).performances[0]
+        return performance.controls[:, 0]
+
+    assert np.array_equal(before(1, 0), before(1, 0))
+    assert not np.array_equal(before(1, 0)[:6], before(1, 1)[:6])
+    assert np.std([before(seed, 0)[:8].max() for seed in range(12)]) > 0.02
+
+
+@pytest.mark.parametrize("lead", [0.2, 1, 4])
 @pytest.mark.parametrize("silence", [0.01, 0.1, 0.25, 0.5])
-def test_silence_of_any_length_is_blended(silence: float):
+def test_silence_of_any_length_is_blended(silence: float, lead: float):
     spoken = [PhonemeTime("SIL", 0, 0, silence, None), PhonemeTime("AA", 1, silence, 1, 0)]
     spoken += [PhonemeTime("SIL", 0, 1, 1 + silence, None), PhonemeTime("AA", 1, 1 + silence, 2, 1)]
     spoken += [PhonemeTime("SIL", 0, 2, 2 + silence, None)]
-    assert np.isfinite(mouth_controls(spoken, 60, 25, manner=manner_of("natural"))).all()
+    controls = mouth_controls(spoken, 60, 25, manner=manner_of("natural"), onset=Onset(lead=lead, ajar=1))
+    assert np.isfinite(controls).all()
 
 
 def test_people_open_less_than_the_clear_manner_and_more_with_care():
