@@ -23,7 +23,7 @@ READY: tuple[Seconds, Seconds] = (0.18, 0.06)  # so long before somebody speaks,
 AFTER: tuple[Seconds, Seconds] = (0.06, 0.2)  # and after it they are still on their way to rest
 REST_AWAY: Seconds = 0.12  # rest ends so much earlier and begins so much later
 _GLIDE = 0.38  # of a diphthong: its two targets lie so far from its ends
-_AJAR = ("gap", "jaw")
+_AJAR = ("gap", "jaw")  # the controls by which resting lips stand open
 _REDUCED = 0.75  # an unstressed vowel pulls less, and so is coloured more
 
 

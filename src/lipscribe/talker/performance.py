@@ -79,6 +79,7 @@ def perform(
     if looks and taken:
         people, takes = manner.effort_spread
         effort = manner.effort * float(np.exp(people * looks.effort + takes * taken.standard_normal()))
+        # Spreads set by eye, after how far six people's lips stand open in the half second before they speak.
         size, lead, ajar = taken.standard_normal(3)
         onset = Onset(
             size=float(np.exp(0.6 * looks.onset + 0.35 * size)),
