@@ -21,14 +21,13 @@ from lipscribe.faces.identity import signature
 from lipscribe.faces.track import FaceTrack, longest_run
 from lipscribe.mouth import CROP_SIZE, CropKind
 from lipscribe.mouth.measures import QualityCheck
-from lipscribe.mouth.quality import judge_face
+from lipscribe.mouth.quality import MOTION_BAD, judge_face
 from lipscribe.plain_data import parse_json
 from lipscribe.units import MODEL_FPS
 from lipscribe.video import Video
 from lipscribe.video.opencv import one_thread
 from lipscribe.video.passes import Passes
 
-STILL = 0.045  # eye distances a second: a still face shows 0.03, the quietest of 30 clips of five GRID speakers 0.06
 LOOKS = 3  # frames of each recording by which its person is known
 
 
@@ -109,10 +108,10 @@ def _look(clip: Clip, crop: CropKind) -> Recording:
             "again with the face in the picture throughout"
         )
     motion = check.quality(coverage).motion
-    if motion is not None and motion < STILL:
+    if motion is not None and motion < MOTION_BAD:
         faults.append(
-            f"the mouth does not move ({motion:.2f} eye distances a second, wanted: {STILL}): nobody speaks in it; "
-            "record it again"
+            f"the mouth does not move ({motion:.2f} eye distances a second, wanted: {MOTION_BAD}): nobody speaks in "
+            "it; record it again"
         )
     judged = ("motion", "coverage")  # above
     notes = [each.text for each in findings if each.severity == "doubtful" and each.measure not in judged]

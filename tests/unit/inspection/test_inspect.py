@@ -235,7 +235,7 @@ def test_samples_of_large_frames_are_made_smaller():
         ({"brightness": 25.0}, "doubtful", "mouth dark, a mean of 25 of 255"),
         ({"outside": 0.4}, "bad", "40% of what is cut out around the mouth lies outside the picture"),
         ({"motion": 0.02}, "bad", r"mouth never moves \(0\.02 .* nobody is speaking, or it is the wrong face"),
-        ({"motion": 0.09}, "doubtful", "mouth hardly moves"),
+        ({"motion": 0.06}, "doubtful", "mouth hardly moves"),
         ({"mouth_px": None}, "bad", "the face is there for a moment only"),
     ],
 )
