@@ -38,6 +38,7 @@ from lipscribe.training.run_folder import RESUME_FILE
 LAST_SLOTS = 3  # letter, digit, adverb
 VARIED = {"augment__warp": 1.5, "augment__shade": 0.3, "augment__blur": 1.0}
 IN2 = {"model__frontend__instance_norm": 2}
+CLIP = {"model__frontend__clip_norm": True}
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "base": ("config grid-s1's augmentation", {}),
     "varied": ("warped, lit and blurred as other people", VARIED),
@@ -47,6 +48,8 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "instance-3": ("varied, instance norm after three", VARIED | {"model__frontend__instance_norm": 3}),
     "once": ("both, the others once an epoch", VARIED | IN2 | {"data__also_repeat": [1]}),
     "often": ("both, the others ten times an epoch", VARIED | IN2 | {"data__also_repeat": [10]}),
+    "clip": ("both, features normalised over the clip", VARIED | IN2 | CLIP),
+    "often-clip": ("the same, the others ten times an epoch", VARIED | IN2 | CLIP | {"data__also_repeat": [10]}),
     "adversary": ("both, with a speaker-adversarial head", VARIED | IN2),
     "exchange": ("both, twice as many words exchanged between speakers", VARIED | IN2 | {"augment__splice": 0.6}),
     "whole": ("both, no words exchanged", VARIED | IN2 | {"augment__splice": 0.0}),

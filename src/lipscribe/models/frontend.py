@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from lipscribe.models.device import moved
 
+CLIP_NORM_FLOOR = 0.01  # of the variance: features that never change stay near zero, instead of being all noise
+
 
 class PerFrame(nn.Module):
     """Applies an image network to every frame of a video: the frames are folded into the batch and unfolded again.
@@ -85,6 +87,7 @@ class ConvFrontend(nn.Module):
         dropout: Dropout probability of the flattened map.
         instance_norm: Number of first convolutions whose maps are normalised frame by frame and channel by channel
             (Ulyanov et al., 2016, arXiv 1607.08022) instead of by the batch, which removes light and skin.
+        clip_norm: Whether the vectors are normalised over the frames of their clip (see `normalise_over_clip`).
     """
 
     def __init__(
@@ -97,9 +100,11 @@ class ConvFrontend(nn.Module):
         width: int,
         dropout: float,
         instance_norm: int = 0,
+        clip_norm: bool = False,
     ):
         super().__init__()
         self.out_features = features
+        self.clip_norm = clip_norm
         layers: list[nn.Module] = []
         size_in = stem_frames
         for i, size_out in enumerate(channels):
@@ -116,7 +121,27 @@ class ConvFrontend(nn.Module):
 
     def forward(self, video: Tensor, video_lengths: Tensor | None = None) -> Tensor:
         """(B, T, 1, H, W) float and (B,) int64 valid frames, None for all -> features (B, T, D); zeros in padding."""
-        return self.frames(video, video_lengths)
+        features = self.frames(video, video_lengths)
+        return normalise_over_clip(features, video_lengths) if self.clip_norm else features
+
+
+def normalise_over_clip(features: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Normalises each feature over the frames of its clip.
+
+    So features tell how a mouth differs from what it does in the mean, whoever's mouth it is, as the features of sound
+    do in speech recognition (cepstral mean and variance normalisation; Viikki and Laurila, 1998).
+
+    Args:
+        features: (B, T, D), zeros in padding.
+        lengths: (B,) int64 valid frames; None for all.
+
+    Returns:
+        (B, T, D) of mean 0 and deviation 1 in each clip; zeros in padding.
+    """
+    padding = padding_mask(lengths, features)
+    count = features.shape[1] if padding is None else (~padding).sum(1, keepdim=True).clamp(min=1)
+    centred = without(padding, features - features.sum(1, keepdim=True) / count)
+    return centred / (centred.square().sum(1, keepdim=True) / count + CLIP_NORM_FLOOR).sqrt()
 
 
 def feature_layers(

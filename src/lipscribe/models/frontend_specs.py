@@ -18,7 +18,7 @@ class ConvFrontendSpec:
     Attributes:
         channels: Of each convolution.
         stem_frames: Temporal depth of the first convolution; 1 is the 2D network of the founding program.
-        pooling, features, dropout, instance_norm: See there.
+        pooling, features, dropout, instance_norm, clip_norm: See there.
     """
 
     channels: tuple[int, ...] = within((32, 64, 96, 128), 1, 65_536)
@@ -27,6 +27,7 @@ class ConvFrontendSpec:
     features: int = within(256, 1, 65_536)
     dropout: float = within(0.0, 0, 0.95)
     instance_norm: int = within(0, 0, 65_536)
+    clip_norm: bool = False
     kind: Literal["conv"] = "conv"
 
     min_size: ClassVar[int] = 1
@@ -41,7 +42,7 @@ class ConvFrontendSpec:
         from lipscribe.models.frontend import ConvFrontend
 
         sizes = (self.channels, self.stem_frames, self.pooling, self.features)
-        return ConvFrontend(*sizes, height, width, self.dropout, self.instance_norm)
+        return ConvFrontend(*sizes, height, width, self.dropout, self.instance_norm, self.clip_norm)
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,21 @@ def test_instance_norm_removes_the_contrast_of_each_frame():
             assert torch.allclose(net(video), net(video * lights), atol=1e-3) == same
 
 
+@torch.inference_mode()
+def test_clip_norm_tells_how_a_frame_differs_from_its_clip():
+    torch.manual_seed(0)
+    net = ConvFrontend((8, 8), 1, "flatten", 16, 24, 32, 0.0, clip_norm=True).eval()
+    video = torch.randn(2, 7, 1, 24, 32)
+    out = net(video, torch.tensor([7, 4]))
+    for row, length in enumerate((7, 4)):
+        alone = net(video[row : row + 1, :length])
+        torch.testing.assert_close(out[row : row + 1, :length], alone)
+        assert torch.allclose(alone.mean(1), torch.zeros(16), atol=1e-5)
+        assert (alone.var(1, correction=0) <= 1).all() and alone.var(1, correction=0).max() > 0.8
+    assert (out[1, 4:] == 0).all()
+    assert (net(video[:, :1]) == 0).all()  # one frame alone differs from nothing
+
+
 def test_the_lipnet_frontend_is_the_published_stack_of_3d_convolutions():
     torch.manual_seed(0)
     theirs, ours = published_lipnet(), LipNetFrontend((32, 64, 96), 50, 96, dropout=0.5).eval()

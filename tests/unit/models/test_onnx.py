@@ -40,6 +40,7 @@ KINDS = {
     "lstm": (CONV, LSTM, AttentionDecoderSpec(hidden=8, layers=2, location_frames=5)),
     "gru": (CONV, RecurrentEncoderSpec("gru", hidden=6, bidirectional=False), AttentionDecoderSpec(hidden=8)),
     "instance-norm": (replace(CONV, instance_norm=1), NoEncoderSpec(), None),
+    "clip-norm": (replace(CONV, clip_norm=True), LSTM, None),
     "conformer": (CONV, ConformerEncoderSpec(hidden=8, heads=2), None),
     "auto-avsr": (
         AutoAVSRFrontendSpec(**RESNET, activation="swish"),
