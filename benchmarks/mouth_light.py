@@ -3,7 +3,8 @@
     python benchmarks/mouth_light.py --grid ../shared/grid ../shared/grid-others
 
 Every second frame is tracked. The brightness of the lips and of what shows between them is divided by that of the skin
-around the mouth: light and camera then matter little. The people are train clips alone, and no picture of them is kept.
+around the mouth: light and camera then matter little. Models normalise each crop by its mean and deviation, so what
+lies around the mouth counts too. The people are train clips alone, and no picture of them is kept.
 Talkers of dark skin are counted apart, as the clips here have none of such people.
 """
 
@@ -13,14 +14,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mouths import EveryFrame, add_grid, draw_pools, landmarks_of, saying, train_clips
+from mouths import EveryFrame, add_grid, draw_pools, saying, track_of, train_clips
 
 from lipscribe.faces import landmarks as lm
+from lipscribe.mouth.cropping import crop_mouth
 
 NAMES = (
     *("line", "upper lip", "lower lip"),
     *("dark inside", "inside", "light inside", "dark corners", "corners", "spread inside"),
 )
+VIEW = ("contrast", "contrast around", "darkest", "lightest")
 SHUT = 0.01  # eye distances between the inner edges of the lips
 OPENINGS = ((-1.0, SHUT), (SHUT, 0.03), (0.03, 0.06), (0.06, 0.1), (0.1, 0.2))
 DARK = 150  # the brightness of a cheek below which a skin is counted as dark
@@ -61,14 +64,33 @@ def _inside(grey: np.ndarray, ring: np.ndarray) -> np.ndarray:
     return mask > 0
 
 
+def of_view(crops: np.ndarray) -> np.ndarray:
+    """`VIEW` of crops (T, 96, 96) uint8, as most models cut and normalise them: (T, 4).
+
+    The deviation of the brightness, of all and of the rim alone, as a share of the median; and the darkest and the
+    lightest fiftieth, in these deviations from the mean.
+    """
+    view = crops[:, 24:72, 12:84].astype(np.float32)
+    rim = np.ones(view.shape[1:], bool)
+    rim[8:-4, 8:-8] = False
+    median, deviation = np.median(view, (1, 2)), view.std((1, 2))
+    low, high = (np.quantile(view, level, axis=(1, 2)) for level in (0.02, 0.98))
+    mean = view.mean((1, 2))
+    around = view[:, rim].std(1)
+    return np.stack([deviation / median, around / median, (low - mean) / deviation, (high - mean) / deviation], -1)
+
+
 def of_film(frames: np.ndarray, detector: EveryFrame) -> list[list[float]]:
-    """The measures of every second frame of a film in which somebody speaks."""
-    found = landmarks_of(frames, detector)
-    return [] if found is None else [lightness(*each) for each in zip(frames[::2], found[::2], strict=True)]
+    """The opening, `NAMES` and `VIEW` of every second frame of a film in which somebody speaks."""
+    found = track_of(frames, detector)
+    if found is None:
+        return []
+    views = of_view(crop_mouth(frames, found))[::2].tolist()
+    return [[*lightness(*each), *view] for *each, view in zip(frames[::2], found.landmarks[::2], views, strict=True)]
 
 
 def people(roots: Iterable[Path], clips: int, detector: EveryFrame) -> np.ndarray:
-    """(N, 10) of so many train clips of each speaker."""
+    """(N, 14) of so many train clips of each speaker."""
     import lipscribe
 
     by_speaker: dict[str, list[Path]] = {}
@@ -93,7 +115,7 @@ def report(name: str, rows: np.ndarray) -> None:
         if len(some):
             text = ", ".join(
                 f"{each} {value:.2f} ± {spread:.2f}"
-                for each, value, spread in zip(NAMES, np.nanmedian(some, 0), np.nanstd(some, 0), strict=True)
+                for each, value, spread in zip(NAMES + VIEW, np.nanmedian(some, 0), np.nanstd(some, 0), strict=True)
                 if np.isfinite(value)
             )
             size = f"{low} to {high}" if low > 0 else f"under {high}"
@@ -105,16 +127,19 @@ def draw(shown: dict[str, np.ndarray], path: Path) -> None:
     from lipscribe.figures import MUTED, Page
 
     page = Page(12, 3.4)
-    for column, name in enumerate(("line", "upper lip", "inside", "dark corners", "spread inside")):
+    for column, name in enumerate(("line", "upper lip", "inside", "contrast around", "darkest")):
         axes = page.axes(0.4 + 2.35 * column, 0.55, 1.95, 2.2)
         pools = {}
         for who, rows in shown.items():
             some = (rows[:, 0] < SHUT) if name == "line" else (rows[:, 0] > 0.03)
-            pool = rows[some, 1 + NAMES.index(name)]
+            pool = rows[some, 1 + (NAMES + VIEW).index(name)]
             pools[who] = pool[np.isfinite(pool)]
         draw_pools(axes, f"{name}, lips shut" if name == "line" else name, pools, 24, is_first=column == 0)
     page.text(
-        0.4, 3.1, "brightness as a share of the skin's; all but the first: open by over 0.03 eye distances", 8, MUTED
+        *(0.4, 3.1),
+        "brightness as a share of the skin's; contrast and darkest: of the crop, as models normalise it; all but the "
+        "first: lips open by over 0.03 eye distances",
+        *(8, MUTED),
     )
     page.save(path)
 

@@ -26,6 +26,7 @@ from lipscribe.faces import landmarks as lm
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from lipscribe.faces.track import FaceTrack
     from lipscribe.talker.performance import Performance
     from lipscribe.talker.talker import TalkingClip
 
@@ -82,21 +83,21 @@ def train_clips(roots: Iterable[Path], every: int) -> list[Clip]:
     return [clip for clip in clips if clip.speaker != "s1"] + known[::every]
 
 
-def landmarks_of(frames: np.ndarray, detector: EveryFrame) -> np.ndarray | None:
-    """The landmarks (T, 91, 2) px of the face that speaks, None where it is not found throughout."""
+def track_of(frames: np.ndarray, detector: EveryFrame) -> "FaceTrack | None":
+    """The face that speaks, None where it is not found throughout."""
     import lipscribe
 
     tracks = lipscribe.track_faces(frames, FPS, detector)  # pyright: ignore[reportArgumentType]  as a detector does
     if not tracks:
         return None
     track = lipscribe.choose_faces(tracks)[0]
-    return track.landmarks if len(track.landmarks) == len(frames) and track.detected.all() else None
+    return track if len(track.landmarks) == len(frames) and track.detected.all() else None
 
 
 def tracked(frames: np.ndarray, detector: EveryFrame) -> np.ndarray | None:
     """The measures (T, 5) of the face that speaks, None where it is not found throughout."""
-    found = landmarks_of(frames, detector)
-    return None if found is None else measures(found)
+    found = track_of(frames, detector)
+    return None if found is None else measures(found.landmarks)
 
 
 def measure(args: argparse.Namespace) -> None:

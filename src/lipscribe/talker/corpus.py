@@ -211,7 +211,7 @@ def _performed(clip: PlannedClip, options: _Options) -> TalkingClip:
     if clip.movement:
         return talker.idle(clip.movement, options.duration or GRID_DURATION, take=clip.take, scene=options.scene)
     words = pronounce(clip.text)
-    rate = _rate(clip, words, talker.person.tempo, options)
+    rate = _rate(clip, words, talker.tempo, options)
     return talker.say(words, take=clip.take, rate=rate, duration=options.duration, scene=options.scene)
 
 
@@ -226,6 +226,6 @@ def _rate(clip: PlannedClip, words: list[SpokenWord], tempo: float, options: _Op
     rate = options.rate or float(np.exp(rng.normal(0, RATE_SPREAD)))
     if options.duration is None:
         return rate
-    durations = manner_of(options.manner).durations
-    speech = time_phonemes(words, np.random.default_rng(0), lead=0, tail=0, durations=durations)[-1].end
+    how, still = manner_of(options.manner), np.random.default_rng(0)
+    speech = time_phonemes(words, still, lead=0, tail=0, shares=how.shares, lengths=how.lengths)[-1].end
     return max(rate, 1.05 * speech / (options.duration - 2 * MIN_SILENCE) / tempo)  # 5 %: other jitter may be longer

@@ -25,6 +25,7 @@ class Face:
         person: Who.
         scale: Pixels an eye distance.
         light: Where the light comes from: (x, y, z) of any length; x to the right, y down, z towards the camera.
+        softness: How much of the shading on the face soft light from all sides takes away, 0 to 1.
 
     Attributes:
         head: Head, hair and neck, a picture for each state of the lids: (NUM_LIDS, H, W, 4) uint8, premultiplied RGBA.
@@ -34,8 +35,14 @@ class Face:
         jaw: How far each point follows the jaw, (H, W) float32, 0 to 1.
     """
 
-    def __init__(self, person: Person, scale: float, light: tuple[float, float, float] = (-0.4, -0.5, 1.0)):
-        self.person, self.scale = person, scale
+    def __init__(
+        self,
+        person: Person,
+        scale: float,
+        light: tuple[float, float, float] = (-0.4, -0.5, 1.0),
+        softness: float = 0.0,
+    ):
+        self.person, self.scale, self._hardness = person, scale, 1 - softness
         self.width, self.rows = round((RIGHT - LEFT) * scale), round((BOTTOM - TOP) * scale)
         self._rng = np.random.default_rng(person.texture_seed)
         x = (np.arange(self.width, dtype=np.float32) + 0.5) / scale + LEFT
@@ -45,6 +52,8 @@ class Face:
         self._ears = self._ear_shares()
         self.height = self._relief()
         self.shade = self._lit(np.array(light, np.float32))
+        if softness > 0:
+            self.shade = self._hardness * self.shade + softness * self._shade_at_mouth()
         self.jaw = self._jaw_share()
         self.head = self._paint_head()
         self.body = self._paint_body()
@@ -127,11 +136,13 @@ class Face:
         rosy = 0.3 * self._pair(0.68, 0.55, 0.25, 0.2) + 0.35 * self._blob(0, who.nose_length - 0.08, 0.16, 0.1)
         colour *= 1 - rosy[..., None] * np.array([-0.02, 0.14, 0.14], np.float32)
         self._paint_beard(colour)
-        shade = self.shade.copy()
-        shade *= 1 - 0.55 * self._pair(who.nose_width * 0.5, who.nose_length + 0.015, 0.055, 0.028)  # nostrils
-        shade *= 1 - 0.16 * self._blob(0, who.nose_length + 0.05, who.nose_width, 0.05)
-        shade *= 1 - 0.12 * self._folds()
-        shade *= 1 - 0.18 * self._blob(0, who.mouth_y + who.lower_lip + 0.13, 0.24, 0.05)
+        shade, hard = self.shade.copy(), self._hardness
+        shade *= 1 - (0.2 + 0.35 * hard) * self._pair(
+            who.nose_width * 0.5, who.nose_length + 0.015, 0.055, 0.028
+        )  # nostrils
+        shade *= 1 - 0.16 * hard * self._blob(0, who.nose_length + 0.05, who.nose_width, 0.05)
+        shade *= 1 - 0.12 * hard * self._folds()
+        shade *= 1 - 0.18 * hard * self._blob(0, who.mouth_y + who.lower_lip + 0.13, 0.24, 0.05)
         neck = (np.abs(self._x) < 0.6 + 0.25 * np.clip(self._y - who.chin - 0.15, 0, 1) ** 2) & (self._y > 0.9)
         neck &= self._y < who.chin + 0.26 + 0.26 * np.clip(1 - (self._x / 0.66) ** 2, 0, None)  # the collar
         face = _step((1 - self._inside) * self.scale * 0.5)
@@ -288,6 +299,9 @@ class Face:
     @cached_property
     def mouth_shade(self) -> float:
         """How bright the light is at the mouth; about 1."""
+        return self._shade_at_mouth()
+
+    def _shade_at_mouth(self) -> float:
         row, column = round((self.person.mouth_y - TOP) * self.scale), round(-LEFT * self.scale)
         reach = max(1, round(0.3 * self.scale))
         return float(self.shade[row - reach // 2 : row + reach // 2 + 1, column - reach : column + reach].mean())

@@ -61,24 +61,32 @@ class Manner:
         visemes: Targets and dominances of each visual class; with "ready" and "after" the lips are shown on their way
             from and to rest.
         reach: For each control, seconds of anticipation and of carrying over.
-        durations: By visual class, how long its phonemes last as a multiple of Klatt's rules; 1 if not named.
+        shares: By visual class, its phonemes' part of a word's time as a multiple of Klatt's rules; 1 if not named.
+        lengths: By visual class, how long its phonemes make a word as a multiple of these rules; 1 if not named.
+        tempo: How fast words are said, as a multiple of these rules and of the person's own tempo.
+        tempo_spread: How that varies between people: standard deviation of its logarithm.
         plateau: Share of a phoneme's length in which its pull is full.
         closed: The same where lips close, within an utterance and as its first sound.
         effort: How far this manner moves, as a multiple of the person's own.
         effort_spread: How that varies between people and between takes: standard deviations of its logarithm.
         unevenness: By control.
+        weak_forms: Largest share of small words that somebody says without their full vowel.
         measured: Whether mouths are drawn as measured ones are.
     """
 
     name: str
     visemes: Mapping[str, Viseme]
     reach: Mapping[str, tuple[Seconds, Seconds]]
-    durations: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
+    lengths: Mapping[str, float] = field(default_factory=dict)
+    tempo: float = 1.0
+    tempo_spread: float = 0.0
     plateau: float = 0.3
     closed: tuple[float, float] = (0.3, 0.3)
     effort: float = 1.0
     effort_spread: tuple[float, float] = (0.0, 0.0)
     unevenness: Mapping[str, Unevenness] = field(default_factory=dict)
+    weak_forms: float = 0.0
     measured: bool = False
 
     def moves_unevenly(self, controls: np.ndarray, fps: float, rng: np.random.Generator) -> np.ndarray:
@@ -115,17 +123,22 @@ def _manners() -> dict[str, Manner]:
         name="natural",
         visemes={name: _viseme(name, numbers) for name, numbers in table["classes"].items()},
         reach=REACH | {control: tuple(table["reach"][control]) for control in _FITTED},
-        durations={name: numbers["duration"] for name, numbers in table["classes"].items()},
+        shares={name: numbers["duration"] for name, numbers in table["classes"].items()},
+        lengths={name: numbers["length"] for name, numbers in table["classes"].items()},
+        tempo=table["tempo"],
+        tempo_spread=table["spread"]["tempo"],
         plateau=table["plateau"],
         closed=tuple(table["closed"]),
         effort_spread=(table["spread"]["people"], table["spread"]["takes"]),
         unevenness={name: Unevenness(*numbers) for name, numbers in table["unevenness"].items()},
+        weak_forms=1.0,
         measured=True,
     )
     careful = replace(
         natural,
         name="careful",
-        durations={name: _SLOWER * duration for name, duration in natural.durations.items()},
+        weak_forms=0.0,
+        tempo=natural.tempo / _SLOWER,
         effort=_LARGER,
         effort_spread=(0.5 * natural.effort_spread[0], 0.5 * natural.effort_spread[1]),
         unevenness={n: Unevenness(_STEADIER * each.spread, each.time) for n, each in natural.unevenness.items()},

@@ -39,6 +39,9 @@ class Looks:
         lower: Thickness of the lower lip, as a multiple of what size and thickness make of it.
         onset: How far these lips part before they speak: from a standard normal number, as for `effort`.
         ajar: How far they stand open at rest: from a standard normal number.
+        tempo: How fast this person speaks: from a standard normal number, as for `effort`.
+        softness: Of the light on the face, 0 to 1 (see `Face`).
+        corners: How far the corners come in as the lips part, as a share of the gap; below 0 they move out.
         effort: How far this person moves, as a multiple of the table's mean person: from a standard normal number.
     """
 
@@ -59,6 +62,9 @@ class Looks:
     lower: float
     onset: float
     ajar: float
+    corners: float
+    softness: float
+    tempo: float
 
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> "Looks":
@@ -67,20 +73,23 @@ class Looks:
             thickness=float(rng.uniform(1.05, 1.5)),
             pale=float(rng.uniform(0.0, 0.5)),
             gloss=float(rng.uniform(0.0, 0.15)),
-            tooth=float(rng.uniform(0.65, 1.0)),
+            tooth=float(rng.uniform(0.4, 0.85)),
             gaps=float(rng.uniform(0.03, 0.25)),
             upper_teeth=float(rng.uniform(0.0, 0.13)),
             lower_teeth=float(rng.uniform(-0.02, 0.08)),
             tongue=float(rng.uniform(0.5, 0.95)),
-            inside=float(rng.uniform(0.4, 1.2)),
+            inside=float(rng.uniform(0.2, 0.9)),
             stubble=bool(rng.random() < 0.3),
-            seam=float(rng.uniform(0.0, 0.4)),
-            seam_width=float(rng.uniform(0.015, 0.05)),
+            seam=float(rng.uniform(0.15, 0.5)),
+            seam_width=float(rng.uniform(0.02, 0.05)),
             effort=float(rng.standard_normal()),
             size=float(rng.uniform(1.0, 1.12)),
             lower=float(rng.uniform(1.0, 1.12)),
             onset=float(rng.standard_normal()),
             ajar=float(rng.standard_normal()),
+            corners=float(rng.uniform(-0.3, 0.9)),
+            softness=float(rng.uniform(0.35, 0.9)),
+            tempo=float(rng.standard_normal()),
         )
 
     def on(self, person: Person) -> Person:
@@ -107,6 +116,7 @@ class NaturalMouth(Mouth):
         self._looks = looks
         skin = np.array(face.person.skin, np.float32) * face.mouth_shade
         self._lip = self._red * 1.12 + (skin * 0.92 - self._red * 1.12) * looks.pale
+        self._lower_red = self._lip + 0.25 * (skin * 0.92 - self._lip)
         self._light = 0.55 + 0.45 * face.mouth_shade
         # A camera shows teeth and the inside of a mouth the darker, the darker the skin that it is set for.
         self._tone = min(1.0, float(np.dot(face.person.skin, (0.3, 0.59, 0.11))) / 200)
@@ -115,8 +125,8 @@ class NaturalMouth(Mouth):
         self._down = self._rows  # (H, 1)
         side = np.abs(self._across)
         lines = np.exp(-0.5 * (np.min(np.abs(side[:, None] - np.array(_TOOTH_EDGES)), 1) / 0.009) ** 2)
-        arch = np.sqrt(np.clip(1 - (self._across / 0.36) ** 2, 0, 1))  # light falls off round the arch of the teeth
-        self._tooth_light = (1 - looks.gaps * lines) * (0.35 + 0.65 * arch) * (side < 0.34)
+        arch = np.sqrt(np.clip(1 - (self._across / 0.3) ** 2, 0, 1))  # light falls off round the arch of the teeth
+        self._tooth_light = (1 - looks.gaps * lines) * (0.1 + 0.9 * arch) * (side < 0.34)
         self._tooth_edge = 0.012 * lines + 0.05 * (self._across / 0.3) ** 2  # rounded corners; the row bends up
 
     def draw(self, canvas: np.ndarray, controls: np.ndarray) -> None:
@@ -158,12 +168,13 @@ class NaturalMouth(Mouth):
         of_lower = np.clip((self._down - shape.inner_lower) / lower_red, 0, 1)
         # The upper lip faces down and darkens towards the inside; the lower one is lit, and shines where it bulges.
         shine = self._looks.gloss * np.exp(-0.5 * ((of_lower - 0.42) / 0.16) ** 2 - 0.5 * (self._across / 0.16) ** 2)
-        upper = 0.79 - 0.17 * of_upper**1.5
-        lower = 0.61 + 0.28 * np.sin(np.pi * np.clip(of_lower * 0.85 + 0.06, 0, 1)) - 0.06 * of_lower
+        upper = 0.84 - 0.28 * of_upper**1.2
+        lower = 0.57 + 0.26 * np.sin(np.pi * np.clip(of_lower * 0.85 + 0.06, 0, 1)) - 0.06 * of_lower
         middle = (shape.inner_upper + shape.inner_lower) / 2
         shade = np.where(self._down < middle, upper, lower)
         shade = shade * (1.08 - 0.1 * min(shape.gap / 0.08, 1))  # lips darken as they part
-        lips = self._lip * shade[..., None] + (255 * shine * (self._down >= middle))[..., None] * 0.6
+        red = np.where((self._down < middle)[..., None], self._lip, self._lower_red)
+        lips = red * shade[..., None] + (255 * shine * (self._down >= middle))[..., None] * 0.6
         return lips, mask
 
     def _inside(self, shape: "NaturalContours", c: dict[str, float]) -> np.ndarray:
@@ -184,7 +195,7 @@ class NaturalMouth(Mouth):
         enamel = np.array((206, 200, 186), np.float32) * looks.tooth * light * (0.5 + 0.5 * self._tone)
         upper = np.clip((upper_edge - self._tooth_edge - self._down) * self._px + 0.5, 0, 1) * self._tooth_light
         # The upper lip throws its shadow on the teeth: the nearer to it, the darker.
-        under_lip = 0.8 + 0.2 * np.clip((self._down - shape.inner_upper) / 0.05, 0, 1)
+        under_lip = 0.4 + 0.6 * np.clip((self._down - shape.inner_upper) / 0.07, 0, 1)
         under_lip *= 0.3 + 0.7 * min(shape.gap / 0.06, 1)
         picture = self._with_teeth(picture, enamel, upper, under_lip)
         lower = np.clip((self._down - lower_edge - 0.6 * self._tooth_edge) * self._px + 0.5, 0, 1)
@@ -217,8 +228,9 @@ class NaturalContours:
     def __init__(self, person: Person, looks: Looks, c: dict[str, float], across: np.ndarray):
         rounding, press, tuck, bare = (float(np.clip(c[name], 0, 1)) for name in ("round", "press", "tuck", "bare"))
         jaw = max(c["jaw"], 0) * MAX_JAW
-        self.half = half = person.mouth_width * (1 + WIDTH_GAIN * float(np.clip(c["width"], -1.2, 1.2)))
         gap = max(c["gap"], 0) * MAX_GAP
+        wide = 1 + WIDTH_GAIN * float(np.clip(c["width"], -1.6, 1.6))
+        self.half = half = person.mouth_width * wide - looks.corners * gap / 2
         x = np.clip(across / half, -1, 1)
         # People's lips part along nearly their whole width, a little later towards the corners.
         span = np.clip(0.92 + 2.4 * gap - 0.12 * rounding, 0.45, 0.98)

@@ -1,9 +1,11 @@
 """English text -> words with their phonemes, by the CMU Pronouncing Dictionary and rules for what it lacks."""
 
 import functools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from lipscribe.talker.letter_to_sound import VOWELS, sound_out
 from lipscribe.talker.spoken_text import ONES, ReadWord, read_aloud
@@ -13,6 +15,28 @@ DICTIONARY = Path(__file__).parent.parent / "assets" / "cmudict" / "cmudict.dict
 SAID_AS = {"dr": "doctor", "st": "saint", "prof": "professor", "vs": "versus"}  # the dictionary's first choice is rarer
 ENDINGS = {"ll": ("AH0", "L"), "ve": ("AH0", "V"), "re": ("ER0",), "d": ("D",), "m": ("M",), "t": ("T",)}
 MIN_PART = 3  # letters of the shorter part of a compound: shorter ones are found in any word
+
+# How small words are said where nothing stresses them (Gimson, "An introduction to the pronunciation of English").
+WEAK_FORMS: dict[str, tuple[str, ...]] = {
+    "an": ("AH0", "N"),
+    "and": ("AH0", "N", "D"),
+    "as": ("AH0", "Z"),
+    "at": ("AH0", "T"),
+    "but": ("B", "AH0", "T"),
+    "can": ("K", "AH0", "N"),
+    "for": ("F", "AH0"),
+    "from": ("F", "R", "AH0", "M"),
+    "had": ("AH0", "D"),
+    "has": ("AH0", "Z"),
+    "have": ("AH0", "V"),
+    "of": ("AH0", "V"),
+    "than": ("DH", "AH0", "N"),
+    "that": ("DH", "AH0", "T"),
+    "them": ("DH", "AH0", "M"),
+    "to": ("T", "AH0"),
+    "us": ("AH0", "S"),
+    "was": ("W", "AH0", "Z"),
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +75,16 @@ def pronounce(text: str) -> list[SpokenWord]:
             phonemes = _phonemes(word, spell=word.letters or (word.upper and not shouted and len(word.text) <= 5))
         spoken.append(SpokenWord(word.text, phonemes, word.pause_after))
     return spoken
+
+
+def weakened(words: Sequence[SpokenWord], share: float, rng: np.random.Generator) -> list[SpokenWord]:
+    """The words as people run them together: that share of `WEAK_FORMS`, but none before a pause or at the end."""
+    said = []
+    for i, word in enumerate(words):
+        weak = rng.random() < share and word.pause_after == 0 and i < len(words) - 1
+        known = WEAK_FORMS.get(word.text) if weak else None
+        said.append(replace(word, phonemes=known) if known else word)
+    return said
 
 
 def _phonemes(word: ReadWord, spell: bool) -> tuple[str, ...]:

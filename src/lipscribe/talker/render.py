@@ -46,7 +46,8 @@ class _Puppet:
     def __init__(self, performance: Performance):
         self._does = performance
         scale = max(_MIN_SCALE, performance.eyes_px)
-        self._face = face = Face(performance.person, scale, performance.light)
+        softness = performance.looks.softness if performance.looks else 0.0
+        self._face = face = Face(performance.person, scale, performance.light, softness)
         self._mouth = NaturalMouth(face, performance.looks) if performance.looks else Mouth(face)
         rows, columns = face.height.shape
         self._grid_x, self._grid_y = np.meshgrid(

@@ -17,7 +17,7 @@ from lipscribe.talker.manners import manner_of
 from lipscribe.talker.natural_lips import Looks
 from lipscribe.talker.performance import Performance, perform
 from lipscribe.talker.person import Person
-from lipscribe.talker.phonemes import SpokenWord, pronounce
+from lipscribe.talker.phonemes import SpokenWord, pronounce, weakened
 from lipscribe.talker.render import render
 from lipscribe.talker.scene import Scene
 from lipscribe.talker.timing import SILENCE, PhonemeTime, time_phonemes, word_times
@@ -50,6 +50,12 @@ class Talker:
             self._looks = Looks.drawn(np.random.default_rng([self.seed, 7]))
             self.person = self.person if person else self._looks.on(self.person)
 
+    @property
+    def tempo(self) -> float:
+        """How fast this person speaks, as a multiple of `time_phonemes`."""
+        own = math.exp(self.manner.tempo_spread * self._looks.tempo) if self._looks else 1.0
+        return self.person.tempo * self.manner.tempo * own
+
     def say(
         self,
         text: str | Sequence[SpokenWord],
@@ -78,7 +84,11 @@ class Talker:
             raise ConfigError("there is no word to say: give a text")
         timing, motion, setting = (np.random.default_rng([self.seed, take, part]) for part in (2, 3, 4))
         scene = self._scene(scene, setting)
-        phonemes = time_phonemes(words, timing, rate * self.person.tempo, durations=self.manner.durations)
+        if self.manner.measured:
+            share = self.manner.weak_forms * np.random.default_rng([self.seed, 10]).random()
+            words = weakened(words, share, np.random.default_rng([self.seed, take, 9]))
+        how = self.manner
+        phonemes = time_phonemes(words, timing, rate * self.tempo, shares=how.shares, lengths=how.lengths)
         if duration is not None:
             phonemes = _fitted(phonemes, duration, timing)
         num_frames = max(1, seconds_to_frame(phonemes[-1].end, scene.fps))

@@ -97,7 +97,8 @@ def time_phonemes(
     rate: float = 1.0,
     lead: Seconds = 0.35,
     tail: Seconds = 0.35,
-    durations: Mapping[str, float] | None = None,
+    shares: Mapping[str, float] | None = None,
+    lengths: Mapping[str, float] | None = None,
 ) -> list[PhonemeTime]:
     """When each phoneme is said, contiguous from 0.
 
@@ -107,7 +108,9 @@ def time_phonemes(
         rate: Speed; 2 is twice as fast, pauses too. Over 0.2 and below 5.
         lead: Silence before the first word, whatever the rate.
         tail: Silence after the last.
-        durations: By visual class, how long its phonemes last as a multiple of these rules; None is 1.
+        shares: By visual class, how much of their word's time its phonemes take as a multiple of what these rules say;
+            the word lasts as long. None is 1. Small words lose their stress where shares are given.
+        lengths: By visual class, what its phonemes make of their word's length as a multiple of these rules; None is 1.
 
     Raises:
         ConfigError: `rate`, `lead` or `tail` is out of range.
@@ -125,10 +128,15 @@ def time_phonemes(
         after_pause = index == 0 or words[index - 1].pause_after > 0
         before = None if after_pause else words[index - 1].phonemes[-1]
         after = None if final else words[index + 1].phonemes[0]
-        for phoneme, duration_ms in zip(word.phonemes, _durations_ms(word, final, before, after), strict=True):
+        durations_ms = _durations_ms(word, final, before, after)
+        if shares:
+            durations_ms = _shared(word, durations_ms, shares, lengths or {})
+        for phoneme, duration_ms in zip(word.phonemes, durations_ms, strict=True):
             jitter = 1 + JITTER * float(np.clip(rng.standard_normal(), -2.5, 2.5))
-            longer = durations.get(_class_of(phoneme), 1.0) if durations else 1.0
-            timeline.add(*_parts(phoneme), duration_ms / 1000 * longer * jitter / rate, index)
+            name, stress = _parts(phoneme)
+            if shares and word.text in UNSTRESSED_WORDS:
+                stress = 0
+            timeline.add(name, stress, duration_ms / 1000 * jitter / rate, index)
         timeline.add(SILENCE, 0, tail if last else word.pause_after / rate, None)
     if not words:
         timeline.add(SILENCE, 0, tail, None)
@@ -168,6 +176,16 @@ def _class_of(phoneme: str) -> str:
     """The visual class of a phoneme; of a diphthong, the one it starts from."""
     name = _parts(phoneme)[0]
     return DIPHTHONGS[name][0] if name in DIPHTHONGS else VISEME_OF[name]
+
+
+def _shared(
+    word: SpokenWord, durations_ms: list[float], shares: Mapping[str, float], lengths: Mapping[str, float]
+) -> list[float]:
+    """How long phonemes last whose word is as long as `lengths` make it, and is divided as `shares` say."""
+    classes = [_class_of(name) for name in word.phonemes]
+    whole = sum(ms * lengths.get(name, 1.0) for name, ms in zip(classes, durations_ms, strict=True))
+    weighted = [ms * shares.get(name, 1.0) for name, ms in zip(classes, durations_ms, strict=True)]
+    return [ms * whole / sum(weighted) for ms in weighted]
 
 
 def _durations_ms(word: SpokenWord, final: bool, before: str | None, after: str | None) -> list[float]:

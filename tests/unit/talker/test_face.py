@@ -62,3 +62,14 @@ def test_hair_stays_out_of_the_mouth_crop():
         crop = (abs(x) < 0.7) & (abs(y - person.mouth_y) < 0.8)
         for face in faces[1:]:
             assert np.array_equal(face.head[:, crop], faces[0].head[:, crop])  # models read up to 0.6 to a side
+
+
+def test_softer_light_takes_shading_off_the_face_and_leaves_it_as_bright():
+    hard, half, soft = (Face(PEOPLE[0], SCALE, softness=softness) for softness in (0.0, 0.5, 1.0))
+    x, y = places(hard)
+    lower_face = (abs(x) < 0.5) & (y > 0.6) & (y < 1.2)
+    spreads = [face.shade[lower_face].std() for face in (hard, half, soft)]
+    assert spreads[1] == pytest.approx(0.5 * spreads[0], rel=0.01)
+    assert spreads[2] < 1e-6
+    assert soft.mouth_shade == pytest.approx(hard.mouth_shade, rel=0.01)
+    assert np.array_equal(hard.head, Face(PEOPLE[0], SCALE).head)

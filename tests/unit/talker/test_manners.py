@@ -12,7 +12,8 @@ from lipscribe.talker import Scene, Talker
 from lipscribe.talker.coarticulation import READY, Onset, mouth_controls
 from lipscribe.talker.corpus import RECORD_FILE, make_corpus
 from lipscribe.talker.manners import CLEAR, MANNERS, TABLE, manner_of
-from lipscribe.talker.natural_lips import Looks, natural_gaps
+from lipscribe.talker.natural_lips import Looks, NaturalContours, natural_gaps
+from lipscribe.talker.person import Person
 from lipscribe.talker.timing import PhonemeTime
 from lipscribe.talker.visemes import CONTROLS, VISEMES
 
@@ -49,7 +50,7 @@ def test_the_table_has_all_that_is_drawn():
         assert set(manner.reach) == set(CONTROLS)
         targets = [target for viseme in manner.visemes.values() for target in viseme.targets.values()]
         assert np.isfinite(targets).all() and all(dominance > 0 for _, dominance in targets)
-        assert all(0.2 < duration < 3 for duration in manner.durations.values())
+        assert all(0.2 < share < 3 for share in manner.shares.values())
         assert {len(viseme.phonemes) for viseme in manner.visemes.values()} >= {1, 3}
     assert manner_of("clear") is CLEAR
 
@@ -78,6 +79,61 @@ def test_lips_meet_between_open_vowels(manner: str, effort: float, vowel: str):
     gap = mouth_controls(spoken, 40, 100, effort, manner_of(manner))[:, 0]
     assert gap[25] <= 0
     assert gap[14] > 0.05 * effort
+
+
+def sounds(*names: str) -> list[PhonemeTime]:
+    """Of a tenth of a second each, with silence around."""
+    return [PhonemeTime(name, 1, i * 0.1, (i + 1) * 0.1, None) for i, name in enumerate(["SIL", *names, "SIL"])]
+
+
+@pytest.mark.parametrize(("sound", "most"), [("W", 0.0), ("R", 0.015)])
+def test_lips_come_as_near_in_rounding_as_people_s(sound: str, most: float):
+    """As tracked, s1's lips are as near at "w" and "r" as at "b"."""
+    gap = mouth_controls(sounds("EH", sound, "EH"), 50, 100, manner=manner_of("natural"))[:, 0]
+    assert gap[25] <= most < 0.1 < gap[15]
+
+
+def test_a_short_vowel_opens_between_closed_lips():
+    spoken = [PhonemeTime(name, 1, 0.06 * i, 0.06 * (i + 1), None) for i, name in enumerate(["B", "IH", "N", "B"])]
+    gap = mouth_controls(spoken, 24, 100, manner=manner_of("natural"))[:, 0]
+    assert min(gap[3], gap[21]) <= 0
+    assert gap[6:15].max() > 0.035
+
+
+def test_an_r_that_ends_a_syllable_is_not_said():
+    """The people who were measured are British."""
+
+    def last_gap(*names: str) -> float:
+        return float(mouth_controls(sounds(*names), 60, 100, manner=manner_of("natural"))[24, 0])
+
+    assert last_gap("AA", "R") > 0.05
+    assert last_gap("T", "R") < 0.02
+
+
+def test_small_words_lose_their_vowel_where_people_speak_as_they_do():
+    def vowels(manner: str, text: str) -> set[str]:
+        spoken = (Talker(seed, manner=manner).say(text, scene=SMALL).phonemes for seed in range(12))
+        return {each.phoneme for phonemes in spoken for each in phonemes if each.word == 1 and each.phoneme != "T"}
+
+    assert vowels("natural", "blue at two") == {"AE", "AH"}
+    assert vowels("natural", "blue at") == {"AE"}  # none at the end
+    assert vowels("careful", "blue at two") == {"AE"}
+    assert vowels("clear", "blue at two") == {"AE"}
+
+
+def test_corners_come_in_as_lips_part_by_as_much_as_the_person_s():
+    person, across, open_wide = Person.drawn(np.random.default_rng(1)), np.zeros(1, np.float32), 1.0
+    looks = Looks.drawn(np.random.default_rng(1))
+    controls = dict.fromkeys(CONTROLS, 0.0)
+    halves = {
+        (corners, gap): NaturalContours(
+            person, dataclasses.replace(looks, corners=corners), controls | {"gap": gap}, across
+        ).half
+        for corners in (-0.3, 0.9)
+        for gap in (0.0, open_wide)
+    }
+    assert halves[0.9, 0.0] == halves[-0.3, 0.0]
+    assert halves[0.9, open_wide] < halves[0.9, 0.0] < halves[-0.3, open_wide]
 
 
 def test_lips_part_before_the_first_word():

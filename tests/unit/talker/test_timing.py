@@ -208,3 +208,16 @@ def test_sounds_alone_need_no_picture():
     program = f"import sys, lipscribe.talker.timing; print(*[name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("\n", "")
+
+
+def test_shares_divide_a_word_s_time_otherwise():
+    """Jitter is a twentieth of a phoneme's length, and the same in both."""
+
+    def lengths(shares: dict[str, float] | None) -> list[float]:
+        spoken = time_phonemes(pronounce("bin two"), np.random.default_rng(3), shares=shares)
+        return [phoneme.end - phoneme.start for phoneme in spoken]
+
+    plain, shorter = lengths(None), lengths({"bilabial": 0.5})
+    assert sum(shorter[1:4]) == pytest.approx(sum(plain[1:4]), rel=0.1)
+    assert shorter[1] / shorter[2] == pytest.approx(0.5 * plain[1] / plain[2])
+    assert shorter[4:] == pytest.approx(plain[4:])
