@@ -147,8 +147,14 @@ def test_scene_fields_that_cannot_be(given: str, message: str, tmp_path: Path):
 
 
 def test_manners_are_chosen_by_name(tmp_path: Path):
-    assert run("red", "-o", tmp_path / "natural.mp4", "--manner", "natural", *SMALL)[0] == 0
-    assert run("red", "-o", tmp_path / "clear.mp4", *SMALL)[0] == 0
-    assert len(frames_of(tmp_path / "natural.mp4")) != len(frames_of(tmp_path / "clear.mp4"))
+    for manner in ("natural", "careful", "clear"):
+        assert run("red", "-o", tmp_path / f"{manner}.mp4", "--manner", manner, *SMALL)[0] == 0
+    assert run("red", "-o", tmp_path / "default.mp4", *SMALL)[0] == 0
+    natural, careful, clear, default = (
+        frames_of(tmp_path / f"{name}.mp4") for name in ("natural", "careful", "clear", "default")
+    )
+    assert np.array_equal(clear, default)
+    assert len(careful) > len(natural)
+    assert not np.array_equal(natural[:20], clear[:20])
     code, _, stderr = run("red", "-o", tmp_path / "loud.mp4", "--manner", "loud", *SMALL)
     assert (code, stderr) == (2, "error: manner is 'loud', wanted one of: clear, natural, careful\n")
