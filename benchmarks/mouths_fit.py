@@ -259,7 +259,7 @@ def fit_table(clips: list[Clip], moves: np.ndarray, rest: np.ndarray, steps: int
     alphas, durations = model.log_alpha.detach().exp().numpy(), model.log_duration.detach().exp().numpy()
     kinds = model.pulls.kind.numpy()
     seen = {name: int(((kinds == k) & (model.pulls.klatt.numpy() < 1)).sum()) for k, name in enumerate(CLASSES)}
-    tempi, lengths = _tempi(model, clips), _lengths(clips)
+    tempi, made_longer = _tempi(model, clips), _lengths(clips)
     classes = {}
     for k, name in enumerate(CLASSES):
         known = name in ("rest", "ready", "after") or seen[name] or name in ("IH", "UH", "IY", "UW")
@@ -269,7 +269,7 @@ def fit_table(clips: list[Clip], moves: np.ndarray, rest: np.ndarray, steps: int
         classes[name] = {
             "phonemes": seen[name],
             "duration": round(float(durations[k]), 2),
-            "length": lengths.get(name, 1.0),
+            "length": made_longer[name],
         } | numbers
     for name, numbers in CLOSING.items():
         classes[name]["gap"] = list(numbers)
