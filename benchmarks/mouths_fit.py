@@ -259,7 +259,7 @@ def fit_table(clips: list[Clip], moves: np.ndarray, rest: np.ndarray, steps: int
     alphas, durations = model.log_alpha.detach().exp().numpy(), model.log_duration.detach().exp().numpy()
     kinds = model.pulls.kind.numpy()
     seen = {name: int(((kinds == k) & (model.pulls.klatt.numpy() < 1)).sum()) for k, name in enumerate(CLASSES)}
-    tempi, made_longer = _tempi(model, clips), _lengths(clips)
+    tempi, made_longer = _lengths(clips)
     classes = {}
     for k, name in enumerate(CLASSES):
         known = name in ("rest", "ready", "after") or seen[name] or name in ("IH", "UH", "IY", "UW")
@@ -268,7 +268,7 @@ def fit_table(clips: list[Clip], moves: np.ndarray, rest: np.ndarray, steps: int
             numbers = {c: _by_eye(name, c) for c in CONTROLS}
         classes[name] = {
             "phonemes": seen[name],
-            "duration": round(float(durations[k]), 2),
+            "share": round(float(durations[k]), 2),
             "length": made_longer[name],
         } | numbers
     for name, numbers in CLOSING.items():
@@ -299,19 +299,13 @@ def fit_table(clips: list[Clip], moves: np.ndarray, rest: np.ndarray, steps: int
     }
 
 
-def _tempi(model: Mouths, clips: list[Clip]) -> np.ndarray:
-    """Of each person the logarithm of how fast words are said, as a multiple of Klatt's rules: the median of clips."""
-    klatts, ratios = model.pulls.klatt, {}
-    for clip, klatt in zip(clips, klatts, strict=True):
-        spoken = sum(word.end - word.start for word in clip.words)
-        ratios.setdefault(clip.speaker, []).append(float(klatt[klatt < 1].sum()) / spoken)
-    return np.log([np.median(each) for each in ratios.values()])
+def _lengths(clips: list[Clip]) -> tuple[np.ndarray, dict[str, float]]:
+    """How long people's words last, beside Klatt's rules.
 
-
-def _lengths(clips: list[Clip]) -> dict[str, float]:
-    """By class, how long its phonemes make a word, beside Klatt's rules and the person's tempo: a ridge regression.
-
-    Each word of each person counts once for each of up to ten times that it is said.
+    Returns:
+        Of each person the logarithm of how fast words are said, the median of clips; and by class, how long its
+        phonemes make a word, by a ridge regression in which each word of each person counts once for each of up to ten
+        times that it is said.
     """
     said: dict[tuple[str | None, str], list[tuple[float, float, np.ndarray]]] = {}
     tempi: dict[str | None, list[float]] = {}
@@ -325,14 +319,16 @@ def _lengths(clips: list[Clip]) -> dict[str, float]:
         tempi.setdefault(clip.speaker, []).append(klatt.sum() / spoken.sum())
         for word, ruled, length in zip(clip.words, klatt, spoken, strict=True):
             said.setdefault((clip.speaker, word.text), []).append((ruled.sum(), length, ruled / ruled.sum()))
+    tempo = {speaker: float(np.median(each)) for speaker, each in tempi.items()}
     shares, ratios, weights = [], [], []
     for (speaker, _), times in said.items():
         ruled, length, share = (np.mean([each[i] for each in times], axis=0) for i in range(3))
-        shares.append(share), ratios.append(np.log(length / ruled * np.median(tempi[speaker])))
+        shares.append(share), ratios.append(np.log(length / ruled * tempo[speaker]))
         weights.append(min(len(times), 10))
     x, y, w = np.array(shares), np.array(ratios), np.array(weights)[:, None]
     found = np.linalg.solve(x.T @ (w * x) + EVENED * np.eye(len(CLASSES)), x.T @ (w[:, 0] * y))
-    return {name: round(float(np.exp(value)), 2) for name, value in zip(CLASSES, found, strict=True)}
+    longer = {name: round(float(np.exp(value)), 2) for name, value in zip(CLASSES, found, strict=True)}
+    return np.log(list(tempo.values())), longer
 
 
 def _by_eye(name: str, control: str) -> list[float]:

@@ -100,18 +100,18 @@ def _look(clip: Clip, crop: CropKind) -> Recording:
     found = np.zeros(passes.num_frames, bool)  # of this run only
     found[run.start : run.stop] = track.detected[run.start - track.start : run.stop - track.start]
     coverage = float(found.mean())
-    findings = list(judge_face(check.quality(coverage), passes.num_frames))
+    quality = check.quality(coverage)
+    findings = list(judge_face(quality, passes.num_frames))
     faults = [each.text for each in findings if each.severity == "bad" and each.measure != "motion"]
     if coverage < MIN_COVERAGE and not any(each.measure == "coverage" and each.severity == "bad" for each in findings):
         faults.append(
             f"one face without a break is in {coverage:.0%} of the frames (wanted: {MIN_COVERAGE:.0%}): record it "
             "again with the face in the picture throughout"
         )
-    motion = check.quality(coverage).motion
-    if motion is not None and motion < MOTION_BAD:
+    if quality.motion is not None and quality.motion < MOTION_BAD:
         faults.append(
-            f"the mouth does not move ({motion:.2f} eye distances a second, wanted: {MOTION_BAD}): nobody speaks in "
-            "it; record it again"
+            f"the mouth does not move ({quality.motion:.2f} eye distances a second, wanted: {MOTION_BAD}): nobody "
+            "speaks in it; record it again"
         )
     judged = ("motion", "coverage")  # above
     notes = [each.text for each in findings if each.severity == "doubtful" and each.measure not in judged]

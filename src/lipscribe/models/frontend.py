@@ -87,7 +87,8 @@ class ConvFrontend(nn.Module):
         dropout: Dropout probability of the flattened map.
         instance_norm: Number of first convolutions whose maps are normalised frame by frame and channel by channel
             (Ulyanov et al., 2016, arXiv 1607.08022) instead of by the batch, which removes light and skin.
-        clip_norm: Whether the vectors are normalised over the frames of their clip (see `normalise_over_clip`).
+        clip_norm: Whether the vectors are normalised over the frames of their clip (see `normalise_over_clip`), or of
+            what is read at once: a stretch of a long film, a window of a live one.
     """
 
     def __init__(

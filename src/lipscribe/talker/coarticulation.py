@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lipscribe.talker.letter_to_sound import VOWELS
 from lipscribe.talker.manners import CLEAR, Manner
 from lipscribe.talker.timing import PhonemeTime
 from lipscribe.talker.visemes import CONTROLS, DIPHTHONGS, FAINT, VISEME_OF
@@ -127,12 +128,8 @@ def _pulls(phonemes: Sequence[PhonemeTime], i: int, manner: Manner, onset: Onset
 
 def _ends_a_syllable(phonemes: Sequence[PhonemeTime], i: int) -> bool:
     """Whether a consonant has a vowel before and none behind it."""
-    before, behind = ([each.phoneme for each in part] for part in (phonemes[:i][-1:], phonemes[i + 1 : i + 2]))
-    return any(map(_is_vowel, before)) and not any(map(_is_vowel, behind))
-
-
-def _is_vowel(phoneme: str) -> bool:
-    return phoneme in DIPHTHONGS or VISEME_OF.get(phoneme) == phoneme
+    before, behind = (any(each.phoneme in VOWELS for each in phonemes[max(at, 0) : at + 1]) for at in (i - 1, i + 1))
+    return before and not behind
 
 
 def _silence(phoneme: PhonemeTime, first: bool, last: bool, manner: Manner, onset: Onset) -> list[_Pull]:

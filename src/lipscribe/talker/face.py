@@ -52,8 +52,7 @@ class Face:
         self._ears = self._ear_shares()
         self.height = self._relief()
         self.shade = self._lit(np.array(light, np.float32))
-        if softness > 0:
-            self.shade = self._hardness * self.shade + softness * self._shade_at_mouth()
+        self.shade = self._hardness * self.shade + softness * self.mouth_shade
         self.jaw = self._jaw_share()
         self.head = self._paint_head()
         self.body = self._paint_body()
@@ -137,9 +136,8 @@ class Face:
         colour *= 1 - rosy[..., None] * np.array([-0.02, 0.14, 0.14], np.float32)
         self._paint_beard(colour)
         shade, hard = self.shade.copy(), self._hardness
-        shade *= 1 - (0.2 + 0.35 * hard) * self._pair(
-            who.nose_width * 0.5, who.nose_length + 0.015, 0.055, 0.028
-        )  # nostrils
+        nostrils = self._pair(who.nose_width * 0.5, who.nose_length + 0.015, 0.055, 0.028)
+        shade *= 1 - (0.2 + 0.35 * hard) * nostrils
         shade *= 1 - 0.16 * hard * self._blob(0, who.nose_length + 0.05, who.nose_width, 0.05)
         shade *= 1 - 0.12 * hard * self._folds()
         shade *= 1 - 0.18 * hard * self._blob(0, who.mouth_y + who.lower_lip + 0.13, 0.24, 0.05)
@@ -299,9 +297,6 @@ class Face:
     @cached_property
     def mouth_shade(self) -> float:
         """How bright the light is at the mouth; about 1."""
-        return self._shade_at_mouth()
-
-    def _shade_at_mouth(self) -> float:
         row, column = round((self.person.mouth_y - TOP) * self.scale), round(-LEFT * self.scale)
         reach = max(1, round(0.3 * self.scale))
         return float(self.shade[row - reach // 2 : row + reach // 2 + 1, column - reach : column + reach].mean())

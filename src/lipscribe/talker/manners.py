@@ -123,7 +123,7 @@ def _manners() -> dict[str, Manner]:
         name="natural",
         visemes={name: _viseme(name, numbers) for name, numbers in table["classes"].items()},
         reach=REACH | {control: tuple(table["reach"][control]) for control in _FITTED},
-        shares={name: numbers["duration"] for name, numbers in table["classes"].items()},
+        shares={name: numbers["share"] for name, numbers in table["classes"].items()},
         lengths={name: numbers["length"] for name, numbers in table["classes"].items()},
         tempo=table["tempo"],
         tempo_spread=table["spread"]["tempo"],

@@ -39,9 +39,9 @@ class Looks:
         lower: Thickness of the lower lip, as a multiple of what size and thickness make of it.
         onset: How far these lips part before they speak: from a standard normal number, as for `effort`.
         ajar: How far they stand open at rest: from a standard normal number.
-        tempo: How fast this person speaks: from a standard normal number, as for `effort`.
-        softness: Of the light on the face, 0 to 1 (see `Face`).
         corners: How far the corners come in as the lips part, as a share of the gap; below 0 they move out.
+        softness: Of the light on the face, 0 to 1 (see `Face`).
+        tempo: How fast this person speaks: from a standard normal number, as for `effort`.
         effort: How far this person moves, as a multiple of the table's mean person: from a standard normal number.
     """
 

@@ -16,6 +16,14 @@ SAID_AS = {"dr": "doctor", "st": "saint", "prof": "professor", "vs": "versus"}  
 ENDINGS = {"ll": ("AH0", "L"), "ve": ("AH0", "V"), "re": ("ER0",), "d": ("D",), "m": ("M",), "t": ("T",)}
 MIN_PART = 3  # letters of the shorter part of a compound: shorter ones are found in any word
 
+# Small words are said without stress, though the dictionary, which reads them alone, gives them one.
+# fmt: off
+UNSTRESSED_WORDS = frozenset((
+    "an", "and", "are", "as", "at", "be", "but", "by", "can", "do", "for", "from", "had", "has", "have", "he", "her",
+    "his", "if", "in", "is", "it", "its", "me", "my", "of", "on", "or", "our", "she", "so", "than", "that", "the",
+    "their", "them", "they", "this", "to", "us", "was", "we", "were", "will", "with", "you", "your",
+))
+# fmt: on
 # How small words are said where nothing stresses them (Gimson, "An introduction to the pronunciation of English").
 WEAK_FORMS: dict[str, tuple[str, ...]] = {
     "an": ("AH0", "N"),
@@ -78,12 +86,18 @@ def pronounce(text: str) -> list[SpokenWord]:
 
 
 def weakened(words: Sequence[SpokenWord], share: float, rng: np.random.Generator) -> list[SpokenWord]:
-    """The words as people run them together: that share of `WEAK_FORMS`, but none before a pause or at the end."""
+    """The words as people run them together: small ones have no stress, and that share of `WEAK_FORMS` no full vowel.
+
+    Before a pause and at the end vowels are full.
+    """
     said = []
     for i, word in enumerate(words):
-        weak = rng.random() < share and word.pause_after == 0 and i < len(words) - 1
-        known = WEAK_FORMS.get(word.text) if weak else None
-        said.append(replace(word, phonemes=known) if known else word)
+        phonemes = word.phonemes
+        if word.text in UNSTRESSED_WORDS:
+            phonemes = _with_stress(phonemes, "0")
+        if rng.random() < share and word.pause_after == 0 and i < len(words) - 1:
+            phonemes = WEAK_FORMS.get(word.text, phonemes)
+        said.append(replace(word, phonemes=phonemes))
     return said
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from lipscribe.data.manifest import WordTime
 from lipscribe.errors import ConfigError
 from lipscribe.talker.letter_to_sound import VOWELS
-from lipscribe.talker.phonemes import SpokenWord
+from lipscribe.talker.phonemes import UNSTRESSED_WORDS, SpokenWord
 from lipscribe.talker.visemes import DIPHTHONGS, VISEME_OF
 from lipscribe.units import Seconds
 
@@ -63,14 +63,6 @@ _DURATIONS_MS = {phoneme: times for group, times in _CLASSES.items() for phoneme
 _GLIDES = frozenset(("L", "R", "W", "Y"))
 
 TEMPO = 1.1  # tuned so that a GRID command is 1.6 to 2.2 s of speech
-# Small words are said without stress, though the dictionary, which reads them alone, gives them one.
-# fmt: off
-UNSTRESSED_WORDS = frozenset((
-    "an", "and", "are", "as", "at", "be", "but", "by", "can", "do", "for", "from", "had", "has", "have", "he", "her",
-    "his", "if", "in", "is", "it", "its", "me", "my", "of", "on", "or", "our", "she", "so", "than", "that", "the",
-    "their", "them", "they", "this", "to", "us", "was", "we", "were", "will", "with", "you", "your",
-))
-# fmt: on
 JITTER = 0.05  # standard deviation of a phoneme's duration, as a share of it; cut off at 2.5 of these
 
 
@@ -109,7 +101,7 @@ def time_phonemes(
         lead: Silence before the first word, whatever the rate.
         tail: Silence after the last.
         shares: By visual class, how much of their word's time its phonemes take as a multiple of what these rules say;
-            the word lasts as long. None is 1. Small words lose their stress where shares are given.
+            the word lasts as long. None is 1.
         lengths: By visual class, what its phonemes make of their word's length as a multiple of these rules; None is 1.
 
     Raises:
@@ -128,15 +120,10 @@ def time_phonemes(
         after_pause = index == 0 or words[index - 1].pause_after > 0
         before = None if after_pause else words[index - 1].phonemes[-1]
         after = None if final else words[index + 1].phonemes[0]
-        durations_ms = _durations_ms(word, final, before, after)
-        if shares:
-            durations_ms = _shared(word, durations_ms, shares, lengths or {})
+        durations_ms = _shared(word, _durations_ms(word, final, before, after), shares or {}, lengths or {})
         for phoneme, duration_ms in zip(word.phonemes, durations_ms, strict=True):
             jitter = 1 + JITTER * float(np.clip(rng.standard_normal(), -2.5, 2.5))
-            name, stress = _parts(phoneme)
-            if shares and word.text in UNSTRESSED_WORDS:
-                stress = 0
-            timeline.add(name, stress, duration_ms / 1000 * jitter / rate, index)
+            timeline.add(*_parts(phoneme), duration_ms / 1000 * jitter / rate, index)
         timeline.add(SILENCE, 0, tail if last else word.pause_after / rate, None)
     if not words:
         timeline.add(SILENCE, 0, tail, None)
@@ -185,7 +172,7 @@ def _shared(
     classes = [_class_of(name) for name in word.phonemes]
     whole = sum(ms * lengths.get(name, 1.0) for name, ms in zip(classes, durations_ms, strict=True))
     weighted = [ms * shares.get(name, 1.0) for name, ms in zip(classes, durations_ms, strict=True)]
-    return [ms * whole / sum(weighted) for ms in weighted]
+    return [ms * (whole / sum(weighted)) for ms in weighted]
 
 
 def _durations_ms(word: SpokenWord, final: bool, before: str | None, after: str | None) -> list[float]:
