@@ -129,6 +129,8 @@ def _transcribe(client: Client, url: str, inputs: Path) -> None:
         left = [number for number in range(REQUESTS) if str(number) not in client.answers]
         for done in [threads.submit(ask, number) for number in left]:
             done.result()
+    # Where all was answered before, the server may only have said its address: ended by now, it would leave its folder.
+    _body(httpx.get(f"{url}/healthz", timeout=PATIENCE))
 
 
 def _enrol(client: Client, url: str, inputs: Path) -> None:
