@@ -316,7 +316,7 @@ def main() -> None:
             command.add_argument("--steps", type=int, default=180)
             command.add_argument("--output", type=Path, default=Path("src/lipscribe/assets/talker/mouths.json"))
         if name == "compare":
-            command.add_argument("--clips", type=int, default=60)
+            command.add_argument("--clips", type=int, default=180)
             command.add_argument("--drawn", action="store_true", help="show talkers as drawn, not as tracked")
             command.add_argument("--picture", type=Path, default=Path("docs/pictures/mouths.png"))
     args = parser.parse_args()

@@ -25,11 +25,20 @@ SEEN = np.array([1.2, 0.375, 1.0])  # of a drawn movement is tracked, in a talke
 MOVED = 0.6  # of what the model leaves is unevenness; the rest is the tracker's and the alignment's: speeds agree so
 MEASURES = ("gap", "width", "jaw", "upper", "lower")
 CLASSES = [*VISEMES, "ready", "after"]
-# Where lips close whatever is beside: targets and dominances of the gap. More dominance shuts short vowels beside too:
-# with 5 for "b", "bin" before "blue" opened by a third of what people's does. At "r" and "w" the
-# lips of s1 come as near as at "b" (0.021 to 0.025 eye distances as tracked, which is what closed lips show), but only
-# for a frame or two, which least squares with word times blunts.
-CLOSING = {"bilabial": (-0.08, 2.0), "labiovelar": (-0.06, 2.0), "rhotic": (-0.03, 2.0)}
+# What least squares with word times blunts, read off the means of single words: targets and dominances. More dominance
+# of "b" shuts short vowels beside it too: with 5, "bin" before "blue" opened by a third of what people's does. At "r"
+# and "w" the lips of s1 come as near as at "b" (0.021 to 0.025 eye distances as tracked, which is what closed lips
+# show), but for a frame or two. "bin" opens between its consonants, "seven" before its "v"; "four" and "now" are round.
+READ_OFF = {
+    "bilabial": {"gap": (-0.08, 2.0)},
+    "labiovelar": {"gap": (-0.06, 2.0)},
+    "rhotic": {"gap": (-0.03, 2.0)},
+    "labiodental": {"gap": (0.008, 1.5)},
+    "IH": {"gap": (0.206, 1.2)},
+    "UH": {"width": (-0.65, 5.59)},
+    "AO": {"width": (-0.95, 2.0)},
+    "UW": {"width": (-0.62, 2.06)},
+}
 STRESSED = 1.2  # the fit's "AA" is the mean of "white" and of "by", which has no stress and opens by two thirds as much
 EVENED = 6.0  # a ridge's weight: how near lengths stay to Klatt's
 FPS = 25.0
@@ -271,8 +280,8 @@ def fit_table(clips: list[Clip], moves: np.ndarray, rest: np.ndarray, steps: int
             "share": round(float(durations[k]), 2),
             "length": made_longer[name],
         } | numbers
-    for name, numbers in CLOSING.items():
-        classes[name]["gap"] = list(numbers)
+    for name, read in READ_OFF.items():
+        classes[name] |= {control: list(numbers) for control, numbers in read.items()}
     classes["AA"]["gap"][0] = round(STRESSED * classes["AA"]["gap"][0], 3)
     middle = _middles(model, starts, lengths, moves, mean)
     uneven = {c: _unevenness(off[..., i], moved.numpy()[..., i], c, unit[i] * SEEN[i]) for i, c in enumerate(CONTROLS)}
@@ -316,7 +325,8 @@ def _lengths(clips: list[Clip]) -> tuple[np.ndarray, dict[str, float]]:
                 first = DIPHTHONGS[each.phoneme][0] if each.phoneme in DIPHTHONGS else VISEME_OF[each.phoneme]
                 klatt[each.word, CLASSES.index(first)] += each.end - each.start
         spoken = np.array([word.end - word.start for word in clip.words])
-        tempi.setdefault(clip.speaker, []).append(klatt.sum() / spoken.sum())
+        # Without the first word, whose marks in GRID begin in the silence before it, with some people.
+        tempi.setdefault(clip.speaker, []).append(klatt[1:].sum() / spoken[1:].sum())
         for word, ruled, length in zip(clip.words, klatt, spoken, strict=True):
             said.setdefault((clip.speaker, word.text), []).append((ruled.sum(), length, ruled / ruled.sum()))
     tempo = {speaker: float(np.median(each)) for speaker, each in tempi.items()}

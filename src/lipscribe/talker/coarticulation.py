@@ -41,15 +41,16 @@ class _Pull(NamedTuple):
     ajar: float = 0.0  # how far the lips stand open in it, as a share of those that are about to speak
 
 
-class Onset(NamedTuple):
-    """How somebody's lips part before they speak, as multiples of what people do in the mean."""
+class Habits(NamedTuple):
+    """What somebody does otherwise than the table's mean person."""
 
-    size: float = 1.0
-    lead: float = 1.0  # how early
-    ajar: float = 0.0  # how far they stand open at rest
+    parting: float = 1.0  # how far the lips part before speech, as a multiple
+    lead: float = 1.0  # how early, as a multiple
+    ajar: float = 0.0  # how far they stand open at rest, as a share of those that are about to speak
+    glide: float = 1.0  # how far a vowel that moves gets to its end: some say "now" without rounding
 
 
-USUAL = Onset()
+USUAL = Habits()
 
 
 def mouth_controls(
@@ -58,7 +59,7 @@ def mouth_controls(
     fps: float,
     effort: float = 1.0,
     manner: Manner = CLEAR,
-    onset: Onset = USUAL,
+    habits: Habits = USUAL,
 ) -> np.ndarray:
     """Blends the targets of timed phonemes.
 
@@ -68,12 +69,12 @@ def mouth_controls(
         fps: Rate of the frames in Hz.
         effort: How far this speaker moves: 1 is careful speech, 0.7 mumbling.
         manner: Whose targets, dominances and reaches.
-        onset: How the lips part before speech, where the manner has it.
+        habits: Of this person, where the manner has them.
 
     Returns:
         (T, 9) float32, columns as in `CONTROLS`, about 0 to 1 (`width` -1 to 1, `gap` below 0 where lips are pressed).
     """
-    pulls = [pull for i in range(len(phonemes)) for pull in _pulls(phonemes, i, manner, onset)]
+    pulls = [pull for i in range(len(phonemes)) for pull in _pulls(phonemes, i, manner, habits)]
     times = (np.arange(num_frames) + 0.5) / fps
     starts, ends = np.array([p.start for p in pulls]), np.array([p.end for p in pulls])
     before = np.maximum(starts - times[:, None], 0)  # (T, S) seconds that the segment lies ahead
@@ -100,19 +101,19 @@ def _targets(pulls: list[_Pull], control: str, manner: Manner) -> tuple[np.ndarr
     return np.array(values), np.array(alphas)
 
 
-def _pulls(phonemes: Sequence[PhonemeTime], i: int, manner: Manner, onset: Onset) -> list[_Pull]:
+def _pulls(phonemes: Sequence[PhonemeTime], i: int, manner: Manner, habits: Habits) -> list[_Pull]:
     phoneme = phonemes[i]
     length = phoneme.end - phoneme.start
     if phoneme.phoneme == "SIL":
-        return _silence(phoneme, i == 0, i == len(phonemes) - 1, manner, onset)
+        return _silence(phoneme, i == 0, i == len(phonemes) - 1, manner, habits)
     if phoneme.phoneme in DIPHTHONGS:
         first, second = DIPHTHONGS[phoneme.phoneme]
         begin, end = phoneme.start + _GLIDE * length, phoneme.end - _GLIDE * length * 0.6
-        middle = phoneme.start + 0.45 * length
+        middle = phoneme.start + (0.45 + 0.3 * (1 - habits.glide)) * length
         size = _SMALLER if manner.measured and phoneme.stress == 0 else 1.0
         return [
             _Pull(first, min(begin, middle), middle, 1.0, size),
-            _Pull(second, max(end, middle), max(end, middle), 0.8, size),
+            _Pull(second, max(end, middle), max(end, middle), 0.8 * habits.glide, size),
         ]
     viseme = VISEME_OF[phoneme.phoneme]
     is_vowel = viseme == phoneme.phoneme  # vowels are classes of their own
@@ -132,7 +133,7 @@ def _ends_a_syllable(phonemes: Sequence[PhonemeTime], i: int) -> bool:
     return before and not behind
 
 
-def _silence(phoneme: PhonemeTime, first: bool, last: bool, manner: Manner, onset: Onset) -> list[_Pull]:
+def _silence(phoneme: PhonemeTime, first: bool, last: bool, manner: Manner, habits: Habits) -> list[_Pull]:
     """A resting mouth, and, where the manner knows them, the ways from and to rest."""
     start, end = phoneme.start, phoneme.end
     if "ready" not in manner.visemes:
@@ -143,12 +144,12 @@ def _silence(phoneme: PhonemeTime, first: bool, last: bool, manner: Manner, onse
         pulls.append(_Pull("after", min(start + AFTER[0], end), min(start + AFTER[1], end), 1.0))
         start += AFTER[1] + REST_AWAY
     if not last:
-        early = max(end - onset.lead * READY[0], phoneme.start)
-        pulls.append(_Pull("ready", early, max(end - READY[1], early), 1.0, onset.size))
-        end -= onset.lead * READY[0] + REST_AWAY
+        early = max(end - habits.lead * READY[0], phoneme.start)
+        pulls.append(_Pull("ready", early, max(end - READY[1], early), 1.0, habits.parting))
+        end -= habits.lead * READY[0] + REST_AWAY
     if end > start or not pulls:
-        pulls.append(_Pull("rest", min(start, end), end, 1.0, ajar=onset.ajar))
+        pulls.append(_Pull("rest", min(start, end), end, 1.0, ajar=habits.ajar))
     elif first or last:
         at = phoneme.start if first else phoneme.end
-        pulls.append(_Pull("rest", at, at, 1.0, ajar=onset.ajar))
+        pulls.append(_Pull("rest", at, at, 1.0, ajar=habits.ajar))
     return pulls

@@ -42,6 +42,9 @@ class Looks:
         corners: How far the corners come in as the lips part, as a share of the gap; below 0 they move out.
         softness: Of the light on the face, 0 to 1 (see `Face`).
         tempo: How fast this person speaks: from a standard normal number, as for `effort`.
+        chin: How much lower than the person's it is.
+        rim: How much lighter the edge of the skin above the upper lip is.
+        glide: How far vowels that move get to their ends.
         effort: How far this person moves, as a multiple of the table's mean person: from a standard normal number.
     """
 
@@ -65,31 +68,37 @@ class Looks:
     corners: float
     softness: float
     tempo: float
+    chin: float
+    rim: float
+    glide: float
 
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> "Looks":
         """Somebody's; the same generator state gives the same."""
         return cls(
-            thickness=float(rng.uniform(1.05, 1.5)),
-            pale=float(rng.uniform(0.0, 0.5)),
+            thickness=float(rng.uniform(0.8, 1.3)),
+            pale=float(rng.uniform(0.2, 0.9)),
             gloss=float(rng.uniform(0.0, 0.15)),
-            tooth=float(rng.uniform(0.4, 0.85)),
-            gaps=float(rng.uniform(0.03, 0.25)),
-            upper_teeth=float(rng.uniform(0.0, 0.13)),
+            tooth=float(rng.uniform(0.8, 1.3)),
+            gaps=float(rng.uniform(0.08, 0.4)),
+            upper_teeth=float(rng.uniform(0.02, 0.14)),
             lower_teeth=float(rng.uniform(-0.02, 0.08)),
             tongue=float(rng.uniform(0.5, 0.95)),
             inside=float(rng.uniform(0.2, 0.9)),
             stubble=bool(rng.random() < 0.3),
-            seam=float(rng.uniform(0.15, 0.5)),
+            seam=float(rng.uniform(0.05, 0.4)),
             seam_width=float(rng.uniform(0.02, 0.05)),
             effort=float(rng.standard_normal()),
-            size=float(rng.uniform(1.0, 1.12)),
+            size=float(rng.uniform(1.05, 1.18)),
             lower=float(rng.uniform(1.0, 1.12)),
             onset=float(rng.standard_normal()),
             ajar=float(rng.standard_normal()),
             corners=float(rng.uniform(-0.3, 0.9)),
             softness=float(rng.uniform(0.35, 0.9)),
             tempo=float(rng.standard_normal()),
+            chin=float(rng.uniform(0.0, 0.2)),
+            rim=float(rng.uniform(0.0, 0.16)),
+            glide=float(rng.uniform(0.05, 1.1)),
         )
 
     def on(self, person: Person) -> Person:
@@ -97,6 +106,7 @@ class Looks:
         return replace(
             person,
             beard="stubble" if self.stubble and person.beard == "none" else person.beard,
+            chin=person.chin + self.chin,
             mouth_width=self.size * person.mouth_width,
             upper_lip=self.size * person.upper_lip,
             lower_lip=self.size * self.lower * person.lower_lip,
@@ -140,7 +150,9 @@ class NaturalMouth(Mouth):
         shape = NaturalContours(self.person, self._looks, c, self._across)
         width, height = self._size
         rows, columns = slice(self._row, self._row + height), slice(self._column, self._column + width)
-        skin = canvas[rows, columns, :3].astype(np.float32) * self._soft_shadow(shape, c)[..., None]
+        skin = (
+            canvas[rows, columns, :3].astype(np.float32) * (self._soft_shadow(shape, c) * self._rim(shape))[..., None]
+        )
         lips, mask = self._lips(shape, c)
         picture = skin + (lips - skin) * mask[..., None]
         if shape.gap > 0.002:
@@ -168,8 +180,8 @@ class NaturalMouth(Mouth):
         of_lower = np.clip((self._down - shape.inner_lower) / lower_red, 0, 1)
         # The upper lip faces down and darkens towards the inside; the lower one is lit, and shines where it bulges.
         shine = self._looks.gloss * np.exp(-0.5 * ((of_lower - 0.42) / 0.16) ** 2 - 0.5 * (self._across / 0.16) ** 2)
-        upper = 0.84 - 0.28 * of_upper**1.2
-        lower = 0.57 + 0.26 * np.sin(np.pi * np.clip(of_lower * 0.85 + 0.06, 0, 1)) - 0.06 * of_lower
+        upper = 0.95 - 0.28 * of_upper**1.2
+        lower = 0.68 + 0.24 * np.sin(np.pi * np.clip(of_lower * 0.85 + 0.06, 0, 1)) - 0.06 * of_lower
         middle = (shape.inner_upper + shape.inner_lower) / 2
         shade = np.where(self._down < middle, upper, lower)
         shade = shade * (1.08 - 0.1 * min(shape.gap / 0.08, 1))  # lips darken as they part
@@ -179,8 +191,10 @@ class NaturalMouth(Mouth):
 
     def _inside(self, shape: "NaturalContours", c: dict[str, float]) -> np.ndarray:
         looks, light = self._looks, self._light
-        dark = np.array((84, 50, 46), np.float32) * looks.inside * light * (0.2 + 0.8 * self._tone)
-        dark = dark * (0.45 + 0.55 * min(shape.gap / 0.1, 1))  # the less they part, the less light comes in
+        dark = np.array((108, 66, 60), np.float32) * looks.inside * light * (0.2 + 0.8 * self._tone)
+        # The less lips part, and the further they are put forward, the less light comes in.
+        rounding = float(np.clip(c["round"], 0, 1))
+        dark = dark * (0.45 + 0.55 * min(shape.gap / 0.1, 1)) * (1 - 0.4 * rounding)
         picture = np.broadcast_to(dark, (*self._down.shape[:1], len(self._across), 3)).copy()
         jaw = MAX_JAW * max(c["jaw"], 0)
         upper_edge = looks.upper_teeth + 0.25 * shape.raised
@@ -196,7 +210,7 @@ class NaturalMouth(Mouth):
         upper = np.clip((upper_edge - self._tooth_edge - self._down) * self._px + 0.5, 0, 1) * self._tooth_light
         # The upper lip throws its shadow on the teeth: the nearer to it, the darker.
         under_lip = 0.4 + 0.6 * np.clip((self._down - shape.inner_upper) / 0.07, 0, 1)
-        under_lip *= 0.3 + 0.7 * min(shape.gap / 0.06, 1)
+        under_lip *= (0.4 + 0.6 * min(shape.gap / 0.06, 1)) * (1 - 0.7 * rounding)
         picture = self._with_teeth(picture, enamel, upper, under_lip)
         lower = np.clip((self._down - lower_edge - 0.6 * self._tooth_edge) * self._px + 0.5, 0, 1)
         picture = self._with_teeth(picture, enamel * 0.92, lower * self._tooth_light, under_lip)
@@ -221,6 +235,11 @@ class NaturalMouth(Mouth):
         )
         return (1 - depth * below) * (1 - (0.12 + 0.12 * max(c["width"], 0)) * corner)
 
+    def _rim(self, shape: "NaturalContours") -> np.ndarray:
+        """The light edge of the skin above the upper lip: (H, W) float32 factors."""
+        above = np.exp(-0.5 * ((self._down - shape.outer_upper + 0.02) / 0.015) ** 2)
+        return 1 + self._looks.rim * above * (np.abs(self._across) < 0.8 * shape.half)
+
 
 class NaturalContours:
     """The four edges of the lips at places across, each (W,) float32 in eye distances below where the lips meet."""
@@ -232,20 +251,23 @@ class NaturalContours:
         wide = 1 + WIDTH_GAIN * float(np.clip(c["width"], -1.6, 1.6))
         self.half = half = person.mouth_width * wide - looks.corners * gap / 2
         x = np.clip(across / half, -1, 1)
-        # People's lips part along nearly their whole width, a little later towards the corners.
+        # People's lips part along nearly their whole width, the lower one in a bow, the upper one flatter.
         span = np.clip(0.92 + 2.4 * gap - 0.12 * rounding, 0.45, 0.98)
-        arch = np.clip(1 - np.abs(x / span) ** (3.5 - 0.4 * rounding), 0, None) ** 0.8
+        near = np.abs(x / span)
+        bow_up = np.clip(1 - near ** (3.0 - 0.4 * rounding), 0, None) ** 0.8
+        bow_down = np.clip(1 - near ** (2.3 - 0.2 * rounding), 0, None)
         lean = 1 + person.skew * x
         self.corner_y = person.corner + 0.2 * jaw
-        line = self.corner_y * x**2 - 0.012 * np.cos(2 * np.pi * np.clip(x, -0.5, 0.5)) * (1 - rounding)
+        # The upper lip's middle hangs a little lower than what is beside it.
+        line = self.corner_y * x**2 + 0.006 * np.cos(2 * np.pi * np.clip(x, -0.5, 0.5)) * (1 - rounding)
         line = line + 0.3 * jaw * (1 - x**2)
         # Under the upper teeth the lower lip leaves a slit in which they are seen.
         self.raised = gap * RAISED + 0.012 * bare + 0.02 * tuck
         lowered = gap * (1 - RAISED) - (0.012 * bare if gap > 0 else 0.0) - 0.004 * tuck
         if gap <= 0:
             self.raised = 0.02 * tuck
-        self.inner_upper = line - self.raised * arch * lean
-        self.inner_lower = np.maximum(line + lowered * arch * lean, self.inner_upper)
+        self.inner_upper = line - self.raised * bow_up * lean
+        self.inner_lower = np.maximum(line + lowered * bow_down * lean, self.inner_upper)
         self.gap = gap + 0.016 * tuck
         swell = looks.thickness * (1 + 0.22 * rounding - 0.15 * press + 1.5 * min(gap, 0.2))
         bow = 1 - 0.2 * np.exp(-((x / 0.16) ** 2)) * (1 - 0.6 * rounding)

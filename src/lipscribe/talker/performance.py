@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lipscribe.talker.coarticulation import USUAL, Onset, mouth_controls
+from lipscribe.talker.coarticulation import USUAL, Habits, mouth_controls
 from lipscribe.talker.face import NUM_LIDS
 from lipscribe.talker.manners import CLEAR, Manner
 from lipscribe.talker.natural_lips import Looks
@@ -75,18 +75,19 @@ def perform(
     times = (np.arange(num_frames) + 0.5) / scene.fps
     wander = person.restlessness * scene.head_motion
     sway = [wander * amount * _drift(times, rng) for amount in (0.05, 0.03, 0.025, 0.05, 0.035)]
-    effort, onset = person.effort * manner.effort, USUAL
+    effort, habits = person.effort * manner.effort, USUAL
     if looks and taken:
         people, takes = manner.effort_spread
         effort = manner.effort * float(np.exp(people * looks.effort + takes * taken.standard_normal()))
         # Spreads set by eye, after how far six people's lips stand open in the half second before they speak.
         size, lead, ajar = taken.standard_normal(3)
-        onset = Onset(
-            size=float(np.exp(0.6 * looks.onset + 0.35 * size)),
+        habits = Habits(
+            parting=float(np.exp(0.6 * looks.onset + 0.35 * size)),
             lead=float(np.exp(0.5 * lead)),
             ajar=float(max(0, 0.2 + 0.5 * looks.ajar + 0.4 * ajar)),
+            glide=looks.glide,
         )
-    controls = mouth_controls(phonemes, num_frames, scene.fps, effort, manner, onset)
+    controls = mouth_controls(phonemes, num_frames, scene.fps, effort, manner, habits)
     if taken:
         controls = manner.moves_unevenly(controls, scene.fps, taken)
     x, y = _along(scene, times)

@@ -9,7 +9,7 @@ import pytest
 from lipscribe.errors import ConfigError, ManifestError
 from lipscribe.faces import load_face_detector
 from lipscribe.talker import Scene, Talker
-from lipscribe.talker.coarticulation import READY, Onset, mouth_controls
+from lipscribe.talker.coarticulation import READY, Habits, mouth_controls
 from lipscribe.talker.corpus import RECORD_FILE, make_corpus
 from lipscribe.talker.manners import CLEAR, MANNERS, TABLE, manner_of
 from lipscribe.talker.natural_lips import Looks, NaturalContours, natural_gaps
@@ -136,6 +136,51 @@ def test_corners_come_in_as_lips_part_by_as_much_as_the_person_s():
     assert halves[0.9, open_wide] < halves[0.9, 0.0] < halves[-0.3, open_wide]
 
 
+def test_an_opening_ends_in_the_corners():
+    """Its lower edge is a bow; a stadium with blunt dark ends taught a model what no person shows."""
+    person, looks = Person.drawn(np.random.default_rng(1)), Looks.drawn(np.random.default_rng(1))
+    half = NaturalContours(person, looks, dict.fromkeys(CONTROLS, 0.0), np.zeros(1, np.float32)).half
+    across = np.linspace(0, half, 11, dtype=np.float32)
+    shape = NaturalContours(person, looks, dict.fromkeys(CONTROLS, 0.0) | {"gap": 0.3}, across)
+    between = shape.inner_lower - shape.inner_upper
+    assert (np.diff(between[1:]) < 0).all() and between[-1] < 0.01 * between[0]
+    assert 0.7 < between[5] / between[0] < 0.9 and between[8] < 0.4 * between[0]
+
+
+def test_some_say_now_without_rounding():
+    def narrowest(glide: float, *names: str) -> float:
+        spoken = sounds(*names)
+        return float(
+            mouth_controls(spoken, 60, 100, manner=manner_of("natural"), habits=Habits(glide=glide))[:, 1].min()
+        )
+
+    assert narrowest(1.0, "AW", "N") < 1.5 * narrowest(0.05, "AW", "N") < 0
+    assert narrowest(1.0, "AO", "N") == narrowest(0.05, "AO", "N")  # which does not move
+
+
+def test_four_and_two_are_rounded():
+    def narrowest(*names: str) -> float:
+        return float(mouth_controls(sounds(*names), 60, 100, manner=manner_of("natural"))[:, 1].min())
+
+    assert max(narrowest("F", "AO"), narrowest("T", "UW")) < -0.35 < narrowest("F", "AY")
+
+
+def test_pale_lips_are_lighter():
+    """A crop is divided by its deviation, so dark lips hide the line between them."""
+    clip = Talker(1, manner="natural").say("tea", scene=Scene(width=240, height=192, noise=0))
+    performance = clip.performances[0]
+    assert performance.looks is not None
+    dark, light = (
+        dataclasses.replace(
+            clip,
+            performances=(dataclasses.replace(performance, looks=dataclasses.replace(performance.looks, pale=pale)),),
+        ).frames[0]
+        for pale in (0.2, 0.9)
+    )
+    more = light.astype(int) - dark
+    assert more.max() > 20 and more.min() >= 0
+
+
 def test_lips_part_before_the_first_word():
     spoken = [PhonemeTime("SIL", 0, 0, 1, None), PhonemeTime("T", 0, 1, 1.1, 0), PhonemeTime("SIL", 0, 1.1, 2.1, None)]
     gap = mouth_controls(spoken, 210, 100, manner=manner_of("natural"))[:, 0]
@@ -148,16 +193,16 @@ def test_lips_part_before_the_first_word():
 def test_lips_part_more_or_earlier_before_some_first_words():
     spoken = [PhonemeTime("SIL", 0, 0, 1, None), PhonemeTime("T", 0, 1, 1.1, 0), PhonemeTime("SIL", 0, 1.1, 2.1, None)]
 
-    def gap(onset: Onset) -> np.ndarray:
-        return mouth_controls(spoken, 110, 100, manner=manner_of("natural"), onset=onset)[:, 0]
+    def gap(habits: Habits) -> np.ndarray:
+        return mouth_controls(spoken, 110, 100, manner=manner_of("natural"), habits=habits)[:, 0]
 
-    usual = gap(Onset())
+    usual = gap(Habits())
     at = round(100 * (1 - sum(READY) / 2))
-    assert gap(Onset(size=2))[at] > 1.7 * usual[at]
-    assert gap(Onset(size=0.3))[at] < 0.5 * usual[at]
-    earlier = gap(Onset(lead=3))
+    assert gap(Habits(parting=2))[at] > 1.7 * usual[at]
+    assert gap(Habits(parting=0.3))[at] < 0.5 * usual[at]
+    earlier = gap(Habits(lead=3))
     assert earlier[60] > 0.9 * usual[at] > 1.5 * usual[60]
-    ajar = gap(Onset(ajar=0.5))
+    ajar = gap(Habits(ajar=0.5))
     assert ajar[10] == pytest.approx(0.5 * usual[at], abs=0.005) and abs(usual[10]) < 0.002
     for changed in (earlier, ajar):
         assert np.allclose(changed[100:], usual[100:], atol=0.002)  # the word itself stays
@@ -179,7 +224,7 @@ def test_silence_of_any_length_is_blended(silence: float, lead: float):
     spoken = [PhonemeTime("SIL", 0, 0, silence, None), PhonemeTime("AA", 1, silence, 1, 0)]
     spoken += [PhonemeTime("SIL", 0, 1, 1 + silence, None), PhonemeTime("AA", 1, 1 + silence, 2, 1)]
     spoken += [PhonemeTime("SIL", 0, 2, 2 + silence, None)]
-    controls = mouth_controls(spoken, 60, 25, manner=manner_of("natural"), onset=Onset(lead=lead, ajar=1))
+    controls = mouth_controls(spoken, 60, 25, manner=manner_of("natural"), habits=Habits(lead=lead, ajar=1))
     assert np.isfinite(controls).all()
 
 
