@@ -21,7 +21,7 @@ from lipscribe.talker.timing import time_phonemes
 from lipscribe.talker.visemes import DIPHTHONGS, VISEME_OF, VISEMES
 
 CONTROLS = ("gap", "width", "jaw")  # of the talkers: what the first three measures show
-SEEN = np.array([1.2, 0.375, 1.0])  # of a drawn movement is tracked, in a talker's picture as in a person's
+SEEN = np.array([1.2, 0.375, 1.0])  # of a movement as drawn was tracked in the talkers that the table was fitted with
 MOVED = 0.6  # of what the model leaves is unevenness; the rest is the tracker's and the alignment's: speeds agree so
 MEASURES = ("gap", "width", "jaw", "upper", "lower")
 CLASSES = [*VISEMES, "ready", "after"]

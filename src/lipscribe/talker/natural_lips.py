@@ -150,9 +150,7 @@ class NaturalMouth(Mouth):
         shape = NaturalContours(self.person, self._looks, c, self._across)
         width, height = self._size
         rows, columns = slice(self._row, self._row + height), slice(self._column, self._column + width)
-        skin = (
-            canvas[rows, columns, :3].astype(np.float32) * (self._soft_shadow(shape, c) * self._rim(shape))[..., None]
-        )
+        skin = canvas[rows, columns, :3].astype(np.float32) * self._skin_around(shape, c)[..., None]
         lips, mask = self._lips(shape, c)
         picture = skin + (lips - skin) * mask[..., None]
         if shape.gap > 0.002:
@@ -193,8 +191,7 @@ class NaturalMouth(Mouth):
         looks, light = self._looks, self._light
         dark = np.array((108, 66, 60), np.float32) * looks.inside * light * (0.2 + 0.8 * self._tone)
         # The less lips part, and the further they are put forward, the less light comes in.
-        rounding = float(np.clip(c["round"], 0, 1))
-        dark = dark * (0.45 + 0.55 * min(shape.gap / 0.1, 1)) * (1 - 0.4 * rounding)
+        dark = dark * (0.45 + 0.55 * min(shape.gap / 0.1, 1)) * (1 - 0.4 * shape.rounding)
         picture = np.broadcast_to(dark, (*self._down.shape[:1], len(self._across), 3)).copy()
         jaw = MAX_JAW * max(c["jaw"], 0)
         upper_edge = looks.upper_teeth + 0.25 * shape.raised
@@ -210,7 +207,7 @@ class NaturalMouth(Mouth):
         upper = np.clip((upper_edge - self._tooth_edge - self._down) * self._px + 0.5, 0, 1) * self._tooth_light
         # The upper lip throws its shadow on the teeth: the nearer to it, the darker.
         under_lip = 0.4 + 0.6 * np.clip((self._down - shape.inner_upper) / 0.07, 0, 1)
-        under_lip *= (0.4 + 0.6 * min(shape.gap / 0.06, 1)) * (1 - 0.7 * rounding)
+        under_lip *= (0.4 + 0.6 * min(shape.gap / 0.06, 1)) * (1 - 0.7 * shape.rounding)
         picture = self._with_teeth(picture, enamel, upper, under_lip)
         lower = np.clip((self._down - lower_edge - 0.6 * self._tooth_edge) * self._px + 0.5, 0, 1)
         picture = self._with_teeth(picture, enamel * 0.92, lower * self._tooth_light, under_lip)
@@ -224,8 +221,8 @@ class NaturalMouth(Mouth):
         covered = np.clip(share * 1.6, 0, 1)[..., None]  # what is dark between teeth is not see-through
         return picture + (enamel * (share * light)[..., None] - picture) * covered
 
-    def _soft_shadow(self, shape: "NaturalContours", c: dict[str, float]) -> np.ndarray:
-        """What the lips' shape does to the skin around them: (H, W) float32 factors."""
+    def _skin_around(self, shape: "NaturalContours", c: dict[str, float]) -> np.ndarray:
+        """What the lips' shape does to the skin around them, shadows and a light edge: (H, W) float32 factors."""
         under = float(shape.outer_lower[len(self._across) // 2]) + 0.06
         depth = 0.2 + 0.1 * max(c["round"], 0)
         below = np.exp(-0.5 * (((self._down - under) / 0.05) ** 2 + (self._across / 0.2) ** 2))
@@ -233,12 +230,9 @@ class NaturalMouth(Mouth):
             -0.5
             * (((np.abs(self._across) - shape.half - 0.01) / 0.03) ** 2 + ((self._down - shape.corner_y) / 0.04) ** 2)
         )
-        return (1 - depth * below) * (1 - (0.12 + 0.12 * max(c["width"], 0)) * corner)
-
-    def _rim(self, shape: "NaturalContours") -> np.ndarray:
-        """The light edge of the skin above the upper lip: (H, W) float32 factors."""
         above = np.exp(-0.5 * ((self._down - shape.outer_upper + 0.02) / 0.015) ** 2)
-        return 1 + self._looks.rim * above * (np.abs(self._across) < 0.8 * shape.half)
+        rim = 1 + self._looks.rim * above * (np.abs(self._across) < 0.8 * shape.half)
+        return (1 - depth * below) * (1 - (0.12 + 0.12 * max(c["width"], 0)) * corner) * rim
 
 
 class NaturalContours:
@@ -246,6 +240,7 @@ class NaturalContours:
 
     def __init__(self, person: Person, looks: Looks, c: dict[str, float], across: np.ndarray):
         rounding, press, tuck, bare = (float(np.clip(c[name], 0, 1)) for name in ("round", "press", "tuck", "bare"))
+        self.rounding = rounding
         jaw = max(c["jaw"], 0) * MAX_JAW
         gap = max(c["gap"], 0) * MAX_GAP
         wide = 1 + WIDTH_GAIN * float(np.clip(c["width"], -1.6, 1.6))

@@ -80,9 +80,9 @@ def perform(
         people, takes = manner.effort_spread
         effort = manner.effort * float(np.exp(people * looks.effort + takes * taken.standard_normal()))
         # Spreads set by eye, after how far six people's lips stand open in the half second before they speak.
-        size, lead, ajar = taken.standard_normal(3)
+        parting, lead, ajar = taken.standard_normal(3)
         habits = Habits(
-            parting=float(np.exp(0.6 * looks.onset + 0.35 * size)),
+            parting=float(np.exp(0.6 * looks.onset + 0.35 * parting)),
             lead=float(np.exp(0.5 * lead)),
             ajar=float(max(0, 0.2 + 0.5 * looks.ajar + 0.4 * ajar)),
             glide=looks.glide,
